@@ -1,0 +1,212 @@
+//! From Verilog text to a shared object in the cache.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::cache::{self, Key};
+use crate::gates;
+use crate::shim;
+use crate::tools::{self, Tools};
+use crate::{Error, Options, Source};
+
+/// The C++ that Rust calls.
+#[derive(Debug, Clone, Copy)]
+pub enum Shim<'a> {
+    /// Written from the port list; what [`crate::Dut`] uses.
+    Generic,
+    /// One's own, for a model whose every clock counts. `MODEL` in the text is the model's class; before it stand the
+    /// includes, `EXPORT`, `start(context, seed)`, and `Wave` with `wave_open`, `wave_dump` and `wave_close`.
+    Own(&'a str),
+}
+
+/// Name of the shared object in its folder of the cache.
+const OBJECT: &str = "model.so";
+
+/// Builds a model with the given shim, unless it is in the cache, and returns the shared object's path.
+pub fn build_library(source: &Source, options: &Options, shim: Shim<'_>) -> Result<PathBuf, Error> {
+    shim::check(source)?;
+    let tools = Tools::find()?;
+    let flags = flags(options);
+    let mut key = Key::new()
+        .mix(env!("CARGO_PKG_VERSION"))
+        .mix(&tools.verilator)
+        .mix(&tools.compiler);
+    key = key
+        .mix(&tools.processor)
+        .mix(&flags.join(" "))
+        .mix(&source.top)
+        .mix(&source.text);
+    // The class name differs from model to model: two of them in one process must share no symbol.
+    let prefix = format!("V{}_{}", source.top, &Key(key.0).name()[..12]);
+    let text = match shim {
+        Shim::Generic => shim::text(source, &prefix),
+        Shim::Own(own) => shim::preamble(&prefix) + &own.replace("MODEL", &prefix),
+    };
+    let name = format!("{}-{}", source.top, key.mix(&text).name());
+    let folder = cache::folder()?;
+    let runtime = runtime(&folder, tools, options)?;
+    let made = cache::once(&folder, &name, |work| {
+        let extra: &[String] = if options.trace {
+            &["--trace-fst".into(), "--trace-structs".into()]
+        } else {
+            &[]
+        };
+        gates::verilate(source, &prefix, extra, work)?;
+        compile(work, &text, tools, &flags, &runtime, options)
+    })?;
+    Ok(made.join(OBJECT))
+}
+
+/// The compiler's flags; part of the cache key.
+fn flags(options: &Options) -> Vec<String> {
+    let mut flags: Vec<&str> = vec![
+        "-std=gnu++17",
+        "-fPIC",
+        "-fvisibility=hidden",
+        // Without it, statics of inline functions are shared by all models of a process, whatever they are called.
+        "-fno-gnu-unique",
+        "-fno-plt",
+        "-faligned-new",
+        "-fcf-protection=none",
+        "-w",
+        "-DVL_TIME_CONTEXT",
+        "-DVERILATOR=1",
+    ];
+    flags.extend(if options.fast_build {
+        ["-O1", "-fno-inline-small-functions"]
+    } else {
+        ["-O3", "-march=native"]
+    });
+    flags.extend(if options.trace {
+        ["-DVM_TRACE=1", "-DVM_TRACE_FST=1"]
+    } else {
+        ["-DVM_TRACE=0", "-DVM_TRACE_FST=0"]
+    });
+    flags.into_iter().map(str::to_owned).collect()
+}
+
+/// Verilator's own runtime, compiled once for all models.
+fn runtime(folder: &Path, tools: &Tools, options: &Options) -> Result<Vec<PathBuf>, Error> {
+    let sources: &[&str] = if options.trace {
+        &[
+            "verilated.cpp",
+            "verilated_threads.cpp",
+            "verilated_fst_c.cpp",
+        ]
+    } else {
+        &["verilated.cpp", "verilated_threads.cpp"]
+    };
+    // Always for speed: it is compiled once, and every model runs through it.
+    let flags = flags(&Options {
+        fast_build: false,
+        ..options.clone()
+    });
+    let key = Key::new()
+        .mix(&tools.verilator)
+        .mix(&tools.compiler)
+        .mix(&tools.processor)
+        .mix(&flags.join(" "));
+    let made = cache::once(folder, &format!("runtime-{}", key.name()), |work| {
+        let jobs = sources
+            .iter()
+            .map(|name| (tools.include.join(name), object(work, name), "-O2"))
+            .collect();
+        compile_all(jobs, tools, &flags, work)
+    })?;
+    Ok(sources.iter().map(|name| object(&made, name)).collect())
+}
+
+fn object(folder: &Path, source: &str) -> PathBuf {
+    folder.join(source).with_extension("o")
+}
+
+/// Compiles what Verilator wrote and the shim, and links them with the runtime.
+fn compile(
+    work: &Path,
+    shim: &str,
+    tools: &Tools,
+    flags: &[String],
+    runtime: &[PathBuf],
+    options: &Options,
+) -> Result<(), Error> {
+    let obj = work.join("obj");
+    let path = obj.join("shim.cpp");
+    std::fs::write(&path, shim).map_err(Error::io("write", &path))?;
+    let mut jobs = Vec::new();
+    for entry in std::fs::read_dir(&obj).map_err(Error::io("list", &obj))? {
+        let path = entry.map_err(Error::io("list", &obj))?.path();
+        if path.extension().is_some_and(|e| e == "cpp") {
+            // `__Slow` files hold constructors and initial blocks: optimising them only costs time.
+            let slow = path
+                .file_name()
+                .is_some_and(|n| n.to_string_lossy().contains("Slow"));
+            let level = if options.fast_build || slow {
+                "-O1"
+            } else {
+                "-O3"
+            };
+            jobs.push((path.clone(), path.with_extension("o"), level));
+        }
+    }
+    // The biggest first, so that no core ends with a long one alone.
+    jobs.sort_by_key(|(path, ..)| {
+        std::cmp::Reverse(std::fs::metadata(path).map_or(0, |m| m.len()))
+    });
+    let objects: Vec<PathBuf> = jobs.iter().map(|(_, object, _)| object.clone()).collect();
+    compile_all(jobs, tools, flags, &obj)?;
+    let mut link = Command::new("g++");
+    link.args(["-shared", "-Wl,-Bsymbolic", "-o"])
+        .arg(work.join(OBJECT))
+        .args(objects)
+        .args(runtime);
+    link.args(["-pthread", "-latomic"]);
+    if options.trace {
+        link.arg("-lz");
+    }
+    tools::run("g++", "linking the model", &mut link)?;
+    // The C++ is as large as the model and of no more use.
+    std::fs::remove_dir_all(&obj).map_err(Error::io("remove", &obj))
+}
+
+/// Compiles `(source, object, level)` on all cores; the first error wins.
+fn compile_all(
+    jobs: Vec<(PathBuf, PathBuf, &'static str)>,
+    tools: &Tools,
+    flags: &[String],
+    include: &Path,
+) -> Result<(), Error> {
+    let next = AtomicUsize::new(0);
+    let error: Mutex<Option<Error>> = Mutex::new(None);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores.min(jobs.len()) {
+            scope.spawn(|| {
+                while let Some((source, object, level)) =
+                    jobs.get(next.fetch_add(1, Ordering::Relaxed))
+                {
+                    let mut command = Command::new("g++");
+                    command.args(flags).arg(level).arg("-I").arg(&tools.include);
+                    command
+                        .arg("-I")
+                        .arg(tools.include.join("vltstd"))
+                        .arg("-I")
+                        .arg(include);
+                    command.arg("-c").arg(source).arg("-o").arg(object);
+                    if let Err(e) = tools::run("g++", &source.display().to_string(), &mut command) {
+                        error
+                            .lock()
+                            .unwrap_or_else(|p| p.into_inner())
+                            .get_or_insert(e);
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    error
+        .into_inner()
+        .unwrap_or_else(|p| p.into_inner())
+        .map_or(Ok(()), Err)
+}

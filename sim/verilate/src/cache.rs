@@ -1,0 +1,86 @@
+//! Where compiled models are kept, and how two builds of the same one keep out of each other's way.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+/// FNV-1a over 128 bits: no cryptography is needed, only that two texts of one project do not collide.
+pub(crate) struct Key(pub u128);
+
+impl Key {
+    pub fn new() -> Self {
+        Key(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
+    }
+
+    /// Mixes in one part; its length goes in first, so that parts cannot run into each other.
+    pub fn mix(mut self, part: &str) -> Self {
+        for byte in (part.len() as u64)
+            .to_le_bytes()
+            .iter()
+            .chain(part.as_bytes())
+        {
+            self.0 = (self.0 ^ u128::from(*byte))
+                .wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+        }
+        self
+    }
+
+    pub fn name(&self) -> String {
+        format!("{:032x}", self.0)
+    }
+}
+
+/// `target/verilated`: `AZOTE_VERILATED` moves it, and so does `CARGO_TARGET_DIR`.
+pub(crate) fn folder() -> Result<PathBuf, Error> {
+    let folder = match (
+        std::env::var_os("AZOTE_VERILATED"),
+        std::env::var_os("CARGO_TARGET_DIR"),
+    ) {
+        (Some(folder), _) => PathBuf::from(folder),
+        (None, Some(target)) => Path::new(&target).join("verilated"),
+        (None, None) => workspace_target().join("verilated"),
+    };
+    std::fs::create_dir_all(&folder)
+        .map_err(Error::io("create the folder of compiled models", &folder))?;
+    folder.canonicalize().map_err(Error::io("find", &folder))
+}
+
+/// The `target` folder that this program was built into, or the one of the source tree.
+fn workspace_target() -> PathBuf {
+    let from_program = std::env::current_exe().ok().and_then(|exe| {
+        let target = exe
+            .ancestors()
+            .find(|folder| folder.join("CACHEDIR.TAG").exists())?;
+        Some(target.to_owned())
+    });
+    from_program.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"))
+}
+
+/// Makes `folder/name` by calling `make` on an empty folder, once, however many processes ask at the same time.
+pub(crate) fn once(
+    folder: &Path,
+    name: &str,
+    make: impl FnOnce(&Path) -> Result<(), Error>,
+) -> Result<PathBuf, Error> {
+    let done = folder.join(name);
+    if done.exists() {
+        return Ok(done);
+    }
+    // The lock only saves the second process its work. What keeps a half-made folder from being seen is the rename.
+    let lock_path = folder.join(format!("{name}.lock"));
+    let lock = File::create(&lock_path).map_err(Error::io("create the lock", &lock_path))?;
+    lock.lock().map_err(Error::io("lock", &lock_path))?;
+    if done.exists() {
+        return Ok(done);
+    }
+    let work = tempfile::Builder::new()
+        .prefix("making-")
+        .tempdir_in(folder)
+        .map_err(Error::io("create a work folder in", folder))?;
+    make(work.path())?;
+    let made = work.keep();
+    std::fs::rename(&made, &done).map_err(Error::io("move the compiled model to", &done))?;
+    let _ = std::fs::remove_file(&lock_path);
+    Ok(done)
+}
