@@ -1,0 +1,54 @@
+//! Card management: BAR2 of the trust PF, the only place from which a VF can be bound to anything.
+
+use crate::{Field, bar, function};
+
+/// Reads [`MAGIC_VALUE`]: says that this BAR is an Azote management BAR.
+pub const MAGIC: u64 = 0x0000;
+/// `AZOT` in memory order.
+pub const MAGIC_VALUE: u64 = 0x544f_5a41;
+/// Version of this register page.
+pub const VERSION: u64 = 0x0004;
+/// Major and minor version; a driver refuses another major one.
+pub const VERSION_VALUE: u64 = VERSION_MAJOR.put(1) | VERSION_MINOR.put(0);
+/// VERSION: changes when an old driver would do harm.
+pub const VERSION_MAJOR: Field = Field::bits(31, 16);
+/// VERSION: changes when something was added.
+pub const VERSION_MINOR: Field = Field::bits(15, 0);
+/// The number of VFs of each kind that this card was built with.
+pub const VFS: u64 = 0x0008;
+
+/// The volume binding table: one entry for each storage slot (0 the PF, 1 + *i* VF *i*).
+pub const BINDINGS: u64 = 0x1000;
+/// Size of one binding.
+pub const BINDING_STRIDE: u64 = 32;
+
+/// Binding: control. Writing it commits the fields that were written before.
+pub const BINDING_CTRL: u64 = 0;
+/// CTRL: the slot has a volume; without it the controller has no active namespace.
+pub const CTRL_VALID: Field = Field::bit(0);
+/// CTRL: writes to the volume are refused.
+pub const CTRL_READ_ONLY: Field = Field::bit(1);
+/// Binding: which volume behind the media port.
+pub const BINDING_VOLUME: u64 = 4;
+/// The width of a volume's number at the media port.
+pub const VOLUME_ID: Field = Field::bits(7, 0);
+/// Binding: first block of the volume that the namespace begins at, low half.
+pub const BINDING_BASE_LO: u64 = 8;
+/// Binding: first block, high half.
+pub const BINDING_BASE_HI: u64 = 12;
+/// Binding: length of the namespace in 512-byte blocks, low half.
+pub const BINDING_LENGTH_LO: u64 = 16;
+/// Binding: length, high half.
+pub const BINDING_LENGTH_HI: u64 = 20;
+
+/// The offset in BAR2 of the binding of a storage slot.
+#[must_use]
+pub const fn binding(slot: u64) -> u64 {
+    BINDINGS + slot * BINDING_STRIDE
+}
+
+const _: () = {
+    assert!(BINDING_LENGTH_HI + 4 <= BINDING_STRIDE);
+    assert!(binding(1 + function::MAX_VFS) <= bar::BAR2_SIZE);
+    assert!(binding(1 + function::MAX_VFS) <= BINDINGS + bar::PAGE_SIZE);
+};

@@ -1,0 +1,132 @@
+//! Identify data structures: byte offsets (NVMe 5.15.2) and the values that say who we are.
+
+/// Size of every Identify structure.
+pub const SIZE: u64 = 4096;
+
+/// Controller: PCI Vendor ID, 2 bytes (NVMe figure 247).
+pub const VID: u64 = 0;
+/// Controller: PCI Subsystem Vendor ID, 2 bytes.
+pub const SSVID: u64 = 2;
+/// Controller: Serial Number, 20 bytes of ASCII.
+pub const SN: u64 = 4;
+/// Controller: length of the serial number.
+pub const SN_LEN: u64 = 20;
+/// Controller: Model Number, 40 bytes of ASCII.
+pub const MN: u64 = 24;
+/// Controller: length of the model number.
+pub const MN_LEN: u64 = 40;
+/// Controller: Firmware Revision, 8 bytes of ASCII.
+pub const FR: u64 = 64;
+/// Controller: length of the firmware revision.
+pub const FR_LEN: u64 = 8;
+/// Controller: Recommended Arbitration Burst.
+pub const RAB: u64 = 72;
+/// Controller: IEEE OUI Identifier, 3 bytes.
+pub const IEEE: u64 = 73;
+/// Controller: multi-path and namespace sharing.
+pub const CMIC: u64 = 76;
+/// Controller: Maximum Data Transfer Size.
+pub const MDTS: u64 = 77;
+/// Controller: Controller ID, 2 bytes.
+pub const CNTLID: u64 = 78;
+/// Controller: Version, 4 bytes.
+pub const VER: u64 = 80;
+/// Controller: Optional Asynchronous Events Supported, 4 bytes.
+pub const OAES: u64 = 92;
+/// Controller: Controller Attributes, 4 bytes.
+pub const CTRATT: u64 = 96;
+/// Controller: Controller Type; 1 is an I/O controller.
+pub const CNTRLTYPE: u64 = 111;
+/// Controller: Optional Admin Command Support, 2 bytes.
+pub const OACS: u64 = 256;
+/// Controller: Abort Command Limit, 0's based.
+pub const ACL: u64 = 258;
+/// Controller: Asynchronous Event Request Limit, 0's based.
+pub const AERL: u64 = 259;
+/// Controller: Firmware Updates.
+pub const FRMW: u64 = 260;
+/// Controller: Log Page Attributes.
+pub const LPA: u64 = 261;
+/// Controller: Error Log Page Entries, 0's based.
+pub const ELPE: u64 = 262;
+/// Controller: Number of Power States, 0's based.
+pub const NPSS: u64 = 263;
+/// Controller: Warning Composite Temperature Threshold, 2 bytes.
+pub const WCTEMP: u64 = 266;
+/// Controller: Critical Composite Temperature Threshold, 2 bytes.
+pub const CCTEMP: u64 = 268;
+/// Controller: SQ entry size: required in bits 3:0, maximum in 7:4.
+pub const SQES: u64 = 512;
+/// Controller: CQ entry size, likewise.
+pub const CQES: u64 = 513;
+/// Controller: Number of Namespaces, 4 bytes.
+pub const NN: u64 = 516;
+/// Controller: Optional NVM Command Support, 2 bytes.
+pub const ONCS: u64 = 520;
+/// ONCS: Write Zeroes.
+pub const ONCS_WRITE_ZEROES: u64 = 1 << 3;
+/// Controller: Fused Operation Support, 2 bytes.
+pub const FUSES: u64 = 522;
+/// Controller: Volatile Write Cache; bit 0 present.
+pub const VWC: u64 = 525;
+/// Controller: Atomic Write Unit Normal, 2 bytes, 0's based.
+pub const AWUN: u64 = 526;
+/// Controller: Atomic Write Unit Power Fail, 2 bytes, 0's based.
+pub const AWUPF: u64 = 528;
+/// Controller: SGL Support, 4 bytes; 0 is none.
+pub const SGLS: u64 = 536;
+/// Controller: NVM Subsystem NVMe Qualified Name, 256 bytes.
+pub const SUBNQN: u64 = 768;
+/// Controller: length of the qualified name's field.
+pub const SUBNQN_LEN: u64 = 256;
+/// Controller: Power State Descriptor 0, 32 bytes.
+pub const PSD0: u64 = 2048;
+
+/// Namespace: Namespace Size in blocks, 8 bytes (NVMe figure 245).
+pub const NSZE: u64 = 0;
+/// Namespace: Namespace Capacity, 8 bytes.
+pub const NCAP: u64 = 8;
+/// Namespace: Namespace Utilization, 8 bytes.
+pub const NUSE: u64 = 16;
+/// Namespace: features.
+pub const NSFEAT: u64 = 24;
+/// Namespace: number of LBA formats, 0's based.
+pub const NLBAF: u64 = 25;
+/// Namespace: formatted LBA size.
+pub const FLBAS: u64 = 26;
+/// Namespace: metadata capabilities.
+pub const MC: u64 = 27;
+/// Namespace: deallocate logical block features.
+pub const DLFEAT: u64 = 33;
+/// Namespace: namespace attributes; bit 0: write protected.
+pub const NSATTR: u64 = 99;
+/// NSATTR: the namespace is write protected.
+pub const NSATTR_WRITE_PROTECTED: u64 = 1;
+/// Namespace: Namespace Globally Unique Identifier, 16 bytes.
+pub const NGUID: u64 = 104;
+/// Namespace: IEEE Extended Unique Identifier, 8 bytes.
+pub const EUI64: u64 = 120;
+/// Namespace: LBA Format 0, 4 bytes.
+pub const LBAF0: u64 = 128;
+/// LBA format: LBA Data Size, log2.
+pub const LBAF_LBADS: crate::Field = crate::Field::bits(23, 16);
+/// LBA format: metadata size.
+pub const LBAF_MS: crate::Field = crate::Field::bits(15, 0);
+
+/// Descriptor: type (NVMe figure 248).
+pub const NIDT: u64 = 0;
+/// Descriptor: length of the identifier.
+pub const NIDL: u64 = 1;
+/// Descriptor: the identifier.
+pub const NID: u64 = 4;
+/// Descriptor type: EUI-64.
+pub const NIDT_EUI64: u64 = 1;
+/// Descriptor type: NGUID.
+pub const NIDT_NGUID: u64 = 2;
+/// Descriptor type: UUID.
+pub const NIDT_UUID: u64 = 3;
+
+/// Our model number, padded with spaces as the specification asks.
+pub const MODEL: [u8; MN_LEN as usize] = *b"Azote virtual storage                   ";
+/// Our firmware revision.
+pub const FIRMWARE: [u8; FR_LEN as usize] = *b"0.1     ";
