@@ -28,35 +28,27 @@ pub struct Packet {
 }
 
 impl Packet {
-    /// The beats that carry it. A payload that is no multiple of four bytes is filled with zeros to one.
+    /// Beat `index` of those that carry it, 0 to [`Packet::beat_count`] - 1. A payload that is no multiple of four bytes
+    /// is filled with zeros to one.
+    pub fn beat(&self, index: usize) -> Beat {
+        let last = self.payload.len().div_ceil(BEAT_BYTES);
+        if index == 0 {
+            return Beat { data: self.header, keep: 0xf, sop: true, eop: last == 0 };
+        }
+        let end = self.payload.len().min(index * BEAT_BYTES);
+        let chunk = self.payload.get((index - 1) * BEAT_BYTES..end).unwrap_or_default();
+        let mut bytes = [0; BEAT_BYTES];
+        bytes[..chunk.len()].copy_from_slice(chunk);
+        let data = std::array::from_fn(|dw| {
+            u32::from_le_bytes([bytes[4 * dw], bytes[4 * dw + 1], bytes[4 * dw + 2], bytes[4 * dw + 3]])
+        });
+        let keep = ((1u32 << chunk.len().div_ceil(4)) - 1) as u8;
+        Beat { data, keep, sop: false, eop: index >= last }
+    }
+
+    /// All of its beats.
     pub fn beats(&self) -> impl Iterator<Item = Beat> + '_ {
-        let chunks = self.payload.chunks(BEAT_BYTES);
-        let last = chunks.len();
-        let header = Beat {
-            data: self.header,
-            keep: 0xf,
-            sop: true,
-            eop: last == 0,
-        };
-        std::iter::once(header).chain(chunks.enumerate().map(move |(index, chunk)| {
-            let mut bytes = [0; BEAT_BYTES];
-            bytes[..chunk.len()].copy_from_slice(chunk);
-            let data = std::array::from_fn(|dw| {
-                u32::from_le_bytes([
-                    bytes[4 * dw],
-                    bytes[4 * dw + 1],
-                    bytes[4 * dw + 2],
-                    bytes[4 * dw + 3],
-                ])
-            });
-            let keep = ((1u32 << chunk.len().div_ceil(4)) - 1) as u8;
-            Beat {
-                data,
-                keep,
-                sop: false,
-                eop: index + 1 == last,
-            }
-        }))
+        (0..self.beat_count() as usize).map(|index| self.beat(index))
     }
 
     /// How many beats it takes: the unit in which the bounds of the benches count.

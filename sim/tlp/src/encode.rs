@@ -1,87 +1,44 @@
 //! From fields to header DWs.
 
+use azote_regs::pcie::tlp as field;
+
 use crate::beat::Packet;
 use crate::tlp::{Body, CfgType, Completion, Memory, Message, Tlp};
-
-/// Fmt bit 1: the packet has a payload (§2.2.1, table 2-2).
-pub(crate) const FMT_DATA: u32 = 0b010;
-/// Fmt bit 0: the header has four DWs.
-pub(crate) const FMT_4DW: u32 = 0b001;
-/// Type of memory requests (table 2-3), and so on.
-pub(crate) const TYPE_MEM: u32 = 0b0_0000;
-pub(crate) const TYPE_IO: u32 = 0b0_0010;
-pub(crate) const TYPE_CFG0: u32 = 0b0_0100;
-pub(crate) const TYPE_CFG1: u32 = 0b0_0101;
-pub(crate) const TYPE_CPL: u32 = 0b0_1010;
-/// The low three bits of a message's type are its routing.
-pub(crate) const TYPE_MSG: u32 = 0b1_0000;
 
 impl Tlp {
     /// The packet that carries it. Fields are taken as they are: what the rules forbid can be sent to try a receiver.
     pub fn packet(&self) -> Packet {
-        let (fmt, kind, length, rest, payload) = match &self.body {
-            Body::MemRead(m) => (mem_fmt(m), TYPE_MEM, m.length, memory(m), vec![]),
-            Body::MemWrite(m, data) => (
-                mem_fmt(m) | FMT_DATA,
-                TYPE_MEM,
-                m.length,
-                memory(m),
-                data.clone(),
-            ),
-            Body::IoRead(m) => (0, TYPE_IO, m.length, memory(m), vec![]),
-            Body::IoWrite(m, data) => (FMT_DATA, TYPE_IO, m.length, memory(m), data.to_vec()),
-            Body::CfgRead {
-                cfg,
-                requester,
-                tag,
-                target,
-                register,
-                first_be,
-            } => (
-                0,
-                cfg_type(*cfg),
-                1,
-                config(requester.0, *tag, target.0, *register, *first_be),
-                vec![],
-            ),
-            Body::CfgWrite {
-                cfg,
-                requester,
-                tag,
-                target,
-                register,
-                first_be,
-                data,
-            } => {
-                let rest = config(requester.0, *tag, target.0, *register, *first_be);
-                (FMT_DATA, cfg_type(*cfg), 1, rest, data.to_vec())
+        let (code, length, rest, payload) = match &self.body {
+            Body::MemRead(m) => (if is_long(m) { field::MRD64 } else { field::MRD32 }, m.length, memory(m), vec![]),
+            Body::MemWrite(m, data) => {
+                (if is_long(m) { field::MWR64 } else { field::MWR32 }, m.length, memory(m), data.clone())
             }
-            Body::Cpl(c) => (0, TYPE_CPL, 0, completion(c), vec![]),
-            Body::CplD(c, data) => (FMT_DATA, TYPE_CPL, dws(data), completion(c), data.clone()),
-            Body::Msg(m) => (FMT_4DW, msg_type(m), 0, message(m), vec![]),
-            Body::MsgD(m, data) => (
-                FMT_4DW | FMT_DATA,
-                msg_type(m),
-                dws(data),
-                message(m),
-                data.clone(),
-            ),
+            Body::IoRead(m) => (field::IORD, m.length, memory(m), vec![]),
+            Body::IoWrite(m, data) => (field::IOWR, m.length, memory(m), data.to_vec()),
+            Body::CfgRead { cfg, requester, tag, target, register, first_be } => {
+                let code = if *cfg == CfgType::Type0 { field::CFGRD0 } else { field::CFGRD1 };
+                (code, 1, config(requester.0, *tag, target.0, *register, *first_be), vec![])
+            }
+            Body::CfgWrite { cfg, requester, tag, target, register, first_be, data } => {
+                let code = if *cfg == CfgType::Type0 { field::CFGWR0 } else { field::CFGWR1 };
+                (code, 1, config(requester.0, *tag, target.0, *register, *first_be), data.to_vec())
+            }
+            Body::Cpl(c) => (field::CPL, 0, completion(c), vec![]),
+            Body::CplD(c, data) => (field::CPLD, dws(data), completion(c), data.clone()),
+            Body::Msg(m) => (field::MSG | u64::from(m.routing & 7), 0, message(m), vec![]),
+            Body::MsgD(m, data) => (field::MSGD | u64::from(m.routing & 7), dws(data), message(m), data.clone()),
         };
-        let dw0 = fmt << 29 | kind << 24 | self.attribute_bits() | u32::from(length) & 0x3ff;
-        Packet {
-            header: [dw0, rest[0], rest[1], rest[2]],
-            payload,
-        }
+        let dw0 = field::FMT_TYPE.put(code) | self.attribute_bits() | field::LENGTH.put(length.into());
+        Packet { header: [dw0 as u32, rest[0], rest[1], rest[2]], payload }
     }
 
-    fn attribute_bits(&self) -> u32 {
+    fn attribute_bits(&self) -> u64 {
         let a = &self.attributes;
-        u32::from(a.traffic_class & 7) << 20
-            | u32::from(a.id_ordering) << 18
-            | u32::from(a.poisoned) << 14
-            | u32::from(a.relaxed_ordering) << 13
-            | u32::from(a.no_snoop) << 12
-            | u32::from(a.address_type & 3) << 10
+        field::TC.put(a.traffic_class.into())
+            | field::ATTR_IDO.put(a.id_ordering.into())
+            | field::EP.put(a.poisoned.into())
+            | field::ATTR.put(u64::from(a.relaxed_ordering) << 1 | u64::from(a.no_snoop))
+            | field::AT.put(a.address_type.into())
     }
 }
 
@@ -90,55 +47,41 @@ fn dws(payload: &[u8]) -> u16 {
 }
 
 /// §2.2.4.1: an address below 4 GiB takes the short header, any other the long one.
-fn mem_fmt(m: &Memory) -> u32 {
-    if m.address >> 32 == 0 { 0 } else { FMT_4DW }
+fn is_long(m: &Memory) -> bool {
+    m.address >> 32 != 0
 }
 
 fn memory(m: &Memory) -> [u32; 3] {
-    let dw1 = u32::from(m.requester.0) << 16
-        | u32::from(m.tag) << 8
-        | u32::from(m.last_be & 0xf) << 4
-        | u32::from(m.first_be & 0xf);
-    let low = m.address as u32 & !3;
-    match (m.address >> 32) as u32 {
-        0 => [dw1, low, 0],
-        high => [dw1, high, low],
-    }
+    let dw1 = ids(m.requester.0, m.tag)
+        | field::LAST_BE.put(m.last_be.into()) as u32
+        | field::FIRST_BE.put(m.first_be.into()) as u32;
+    let low = (m.address & field::ADDRESS.mask()) as u32;
+    if is_long(m) { [dw1, (m.address >> 32) as u32, low] } else { [dw1, low, 0] }
 }
 
-fn cfg_type(cfg: CfgType) -> u32 {
-    match cfg {
-        CfgType::Type0 => TYPE_CFG0,
-        CfgType::Type1 => TYPE_CFG1,
-    }
+fn ids(requester: u16, tag: u8) -> u32 {
+    (field::REQUESTER_ID.put(requester.into()) | field::TAG.put(tag.into())) as u32
 }
 
 /// §2.2.7, figure 2-20: Ext. Register Number above Register Number, which is the byte offset as it stands.
 fn config(requester: u16, tag: u8, target: u16, register: u16, first_be: u8) -> [u32; 3] {
-    let dw1 = u32::from(requester) << 16 | u32::from(tag) << 8 | u32::from(first_be & 0xf);
-    [
-        dw1,
-        u32::from(target) << 16 | u32::from(register & 0xffc),
-        0,
-    ]
+    let dw1 = ids(requester, tag) | field::FIRST_BE.put(first_be.into()) as u32;
+    // Bus above function: the target's id as it stands.
+    let id = u64::from(target) << field::CFG_FUNCTION.lo;
+    [dw1, (id | field::CFG_OFFSET.put(u64::from(register & !3))) as u32, 0]
 }
 
-/// §2.2.9, figure 2-28; a byte count of 4096 is written as 0.
+/// §2.2.9, figure 2-28; a byte count of 4096 is written as 0, which is what is left of it in the field.
 fn completion(c: &Completion) -> [u32; 3] {
-    let dw1 = u32::from(c.completer.0) << 16
-        | u32::from(c.status.bits()) << 13
-        | u32::from(c.byte_count_modified) << 12
-        | u32::from(c.byte_count & 0xfff);
-    let dw2 =
-        u32::from(c.requester.0) << 16 | u32::from(c.tag) << 8 | u32::from(c.lower_address & 0x7f);
-    [dw1, dw2, 0]
-}
-
-fn msg_type(m: &Message) -> u32 {
-    TYPE_MSG | u32::from(m.routing & 7)
+    let dw1 = field::COMPLETER_ID.put(c.completer.0.into())
+        | field::STATUS.put(c.status.bits().into())
+        | field::BCM.put(c.byte_count_modified.into())
+        | field::BYTE_COUNT.put(c.byte_count.into());
+    let dw2 = ids(c.requester.0, c.tag) | field::LOWER_ADDRESS.put(c.lower_address.into()) as u32;
+    [dw1 as u32, dw2, 0]
 }
 
 fn message(m: &Message) -> [u32; 3] {
-    let dw1 = u32::from(m.requester.0) << 16 | u32::from(m.tag) << 8 | u32::from(m.code);
+    let dw1 = ids(m.requester.0, m.tag) | field::MESSAGE_CODE.put(m.code.into()) as u32;
     [dw1, m.rest[0], m.rest[1]]
 }

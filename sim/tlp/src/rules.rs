@@ -1,5 +1,7 @@
 //! What a sender may send: the rules of chapter 2 that can be seen on one packet.
 
+use azote_regs::pcie::tlp as field;
+
 use crate::Malformed;
 use crate::tlp::{Body, Completion, Memory, Message, Status, Tlp};
 
@@ -72,7 +74,7 @@ fn payload(data: &[u8], limits: &Limits) -> Result<(), Malformed> {
 fn memory(m: &Memory) -> Result<(), Malformed> {
     byte_enables(m)?;
     let bytes = u32::from(m.length) * 4;
-    if (m.address & 0xfff) + u64::from(bytes) > 0x1000 {
+    if m.address % field::BOUNDARY + u64::from(bytes) > field::BOUNDARY {
         return Err(Malformed::Boundary {
             address: m.address,
             bytes,
@@ -160,20 +162,20 @@ fn completion(c: &Completion, data: Option<usize>) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Messages an endpoint sends: INTx, power management, errors, latency tolerance, vendor-defined (§2.2.8).
+/// Messages an endpoint sends: INTx, power management, errors, vendor-defined (§2.2.8).
 fn message(m: &Message) -> Result<(), Malformed> {
-    let fine = match m.code {
-        // Assert_INTx and Deassert_INTx: local.
-        0x20..=0x27 => m.routing == 4,
-        // PM_PME to the root complex, PME_TO_Ack gathered.
-        0x18 => m.routing == 0,
-        0x1b => m.routing == 5,
-        // ERR_COR, ERR_NONFATAL, ERR_FATAL.
-        0x30 | 0x31 | 0x33 => m.routing == 0,
-        // LTR: local.
-        0x10 => m.routing == 4,
-        // Vendor-defined type 0 and 1: to the root complex, by id, broadcast, or local.
-        0x7e | 0x7f => matches!(m.routing, 0 | 2 | 3 | 4),
+    let routing = u64::from(m.routing);
+    let fine = match u64::from(m.code) {
+        // Assert_INTx and Deassert_INTx.
+        0x20..=0x27 => routing == field::ROUTE_LOCAL,
+        field::MSG_PM_PME | field::MSG_ERR_COR | field::MSG_ERR_NONFATAL | field::MSG_ERR_FATAL => {
+            routing == field::ROUTE_TO_ROOT
+        }
+        // Gathered on its way to the root complex: routing 5 exists for this message alone.
+        field::MSG_PME_TO_ACK => routing == 5,
+        field::MSG_VENDOR_0 | field::MSG_VENDOR_1 => {
+            matches!(routing, field::ROUTE_TO_ROOT | field::ROUTE_BY_ID | field::ROUTE_LOCAL)
+        }
         _ => false,
     };
     if fine {

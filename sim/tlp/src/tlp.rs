@@ -1,5 +1,7 @@
 //! A TLP's fields by name.
 
+use azote_regs::pcie::tlp as field;
+
 use crate::Rid;
 
 /// The fields of header DW 0 that every TLP has beside its type and length (§2.2.1).
@@ -200,22 +202,22 @@ impl Tlp {
 impl Status {
     /// From the three bits of the header.
     pub fn from_bits(bits: u8) -> Status {
-        match bits & 7 {
-            0 => Status::Success,
-            1 => Status::Unsupported,
-            2 => Status::Retry,
-            4 => Status::Abort,
-            other => Status::Reserved(other),
+        match u64::from(bits & 7) {
+            field::SC => Status::Success,
+            field::UR => Status::Unsupported,
+            field::CRS => Status::Retry,
+            field::CA => Status::Abort,
+            other => Status::Reserved(other as u8),
         }
     }
 
     /// The three bits of the header.
     pub fn bits(self) -> u8 {
         match self {
-            Status::Success => 0,
-            Status::Unsupported => 1,
-            Status::Retry => 2,
-            Status::Abort => 4,
+            Status::Success => field::SC as u8,
+            Status::Unsupported => field::UR as u8,
+            Status::Retry => field::CRS as u8,
+            Status::Abort => field::CA as u8,
             Status::Reserved(bits) => bits & 7,
         }
     }
