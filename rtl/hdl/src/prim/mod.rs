@@ -1,0 +1,8 @@
+//! Primitives: what is written as Verilog text because rust-hdl has no word for it (clocked storage), once, with a test
+//! bench each. Everything else in Azote is a kernel.
+
+mod ram;
+mod reg;
+
+pub use ram::{LutRam, Ram, RamBe, Rom};
+pub use reg::{REGISTER_MARK, Reg};

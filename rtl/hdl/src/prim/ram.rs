@@ -1,0 +1,306 @@
+//! Memories. Contents are zero (or the given words) at power-on and untouched by reset: whoever keeps state that a
+//! reset must clear sweeps it.
+
+use num_bigint::BigUint;
+use rust_hdl::core::ast::Verilog;
+use rust_hdl::core::prelude::*;
+
+use crate::signal::Param;
+
+/// One write port, one read port with a registered output: block RAM.
+///
+/// A read in the clock of a write to the same address returns the **old** word.
+#[derive(Clone, Debug, LogicBlock)]
+pub struct Ram<const A: usize, const D: usize> {
+    /// Clock.
+    pub clock: Signal<In, Clock>,
+    /// Write `wdata` to `waddr`.
+    pub we: Signal<In, Bits<1>>,
+    /// Write address.
+    pub waddr: Signal<In, Bits<A>>,
+    /// Word to write.
+    pub wdata: Signal<In, Bits<D>>,
+    /// Read address.
+    pub raddr: Signal<In, Bits<A>>,
+    /// Word at the `raddr` of the clock before.
+    pub rdata: Signal<Out, Bits<D>>,
+    depth: Param,
+    mem: Words<D>,
+}
+
+/// The words for rust-hdl's simulator; not hardware of its own.
+#[derive(Clone, Debug, Default)]
+pub struct Words<const D: usize>(Vec<Bits<D>>);
+
+impl<const D: usize> Words<D> {
+    fn zero(depth: usize) -> Self {
+        Words(vec![Bits::default(); depth])
+    }
+    fn at(&self, i: usize) -> Bits<D> {
+        self.0.get(i).copied().unwrap_or_default()
+    }
+    fn put(&mut self, i: usize, v: Bits<D>) {
+        if let Some(w) = self.0.get_mut(i) {
+            *w = v;
+        }
+    }
+}
+
+impl<const D: usize> Logic for Words<D> {
+    fn update(&mut self) {}
+}
+
+impl<const D: usize> Block for Words<D> {
+    fn connect_all(&mut self) {}
+    fn update_all(&mut self) {}
+    fn has_changed(&self) -> bool {
+        false
+    }
+    fn accept(&self, _name: &str, _probe: &mut dyn rust_hdl::core::probe::Probe) {}
+}
+
+fn check_depth(a: usize, depth: usize) {
+    assert!(depth >= 2 && depth <= 1 << a, "{depth} words behind {a} address bits");
+}
+
+fn zeroes(depth: usize, d: usize) -> String {
+    format!(
+        "reg [{}:0] mem [0:{}];\ninteger i;\ninitial for (i = 0; i < {depth}; i = i + 1) mem[i] = {d}'h0;\n",
+        d - 1,
+        depth - 1
+    )
+}
+
+/// A memory's index, cut to what the depth needs: no width warning, and no word beyond the end.
+fn ix(port: &str, a: usize, depth: usize) -> String {
+    let need = usize::BITS as usize - (depth - 1).leading_zeros() as usize;
+    if need == a { port.into() } else { format!("{port}[{}:0]", need - 1) }
+}
+
+/// In range: for depths that are no power of two, or address bits beyond the depth.
+fn within(port: &str, a: usize, depth: usize) -> String {
+    if depth == 1 << a { "1'b1".into() } else { format!("{port} < {a}'d{depth}") }
+}
+
+impl<const A: usize, const D: usize> Ram<A, D> {
+    /// `depth` words, at most 2^A; addresses beyond read as zero and swallow writes.
+    pub fn new(depth: usize) -> Self {
+        check_depth(A, depth);
+        Ram {
+            clock: Signal::default(),
+            we: Signal::default(),
+            waddr: Signal::default(),
+            wdata: Signal::default(),
+            raddr: Signal::default(),
+            rdata: Signal::default(),
+            depth: Param::new(depth),
+            mem: Words::zero(depth),
+        }
+    }
+}
+
+impl<const A: usize, const D: usize> Logic for Ram<A, D> {
+    fn update(&mut self) {
+        if self.clock.pos_edge() {
+            self.rdata.next = self.mem.at(self.raddr.val().index());
+            if self.we.val().any() {
+                let (a, d) = (self.waddr.val().index(), self.wdata.val());
+                self.mem.put(a, d);
+            }
+        }
+    }
+    fn connect(&mut self) {
+        self.rdata.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let n = self.depth.get();
+        let (w, r) = (ix("waddr", A, n), ix("raddr", A, n));
+        let (win, rin) = (within("waddr", A, n), within("raddr", A, n));
+        Verilog::Custom(format!(
+            "// block Ram\n// {n} x {D}, registered read, read-during-write returns the old word\n{}\
+             initial rdata = {D}'h0;\n\
+             always @(posedge clock) begin\n  if (we && {win}) mem[{w}] <= wdata;\n  \
+             rdata <= {rin} ? mem[{r}] : {D}'h0;\nend",
+            zeroes(n, D)
+        ))
+    }
+}
+
+/// Like [`Ram`], with a write enable for every byte. `D` is a multiple of 8 and `B` is `D / 8`.
+#[derive(Clone, Debug, LogicBlock)]
+pub struct RamBe<const A: usize, const D: usize, const B: usize> {
+    /// Clock.
+    pub clock: Signal<In, Clock>,
+    /// Bytes of `wdata` to write to `waddr`.
+    pub we: Signal<In, Bits<B>>,
+    /// Write address.
+    pub waddr: Signal<In, Bits<A>>,
+    /// Word to write.
+    pub wdata: Signal<In, Bits<D>>,
+    /// Read address.
+    pub raddr: Signal<In, Bits<A>>,
+    /// Word at the `raddr` of the clock before.
+    pub rdata: Signal<Out, Bits<D>>,
+    depth: Param,
+    mem: Words<D>,
+}
+
+impl<const A: usize, const D: usize, const B: usize> RamBe<A, D, B> {
+    /// `depth` words, at most 2^A.
+    pub fn new(depth: usize) -> Self {
+        check_depth(A, depth);
+        assert_eq!(B * 8, D, "{B} byte enables for {D} bits");
+        RamBe {
+            clock: Signal::default(),
+            we: Signal::default(),
+            waddr: Signal::default(),
+            wdata: Signal::default(),
+            raddr: Signal::default(),
+            rdata: Signal::default(),
+            depth: Param::new(depth),
+            mem: Words::zero(depth),
+        }
+    }
+}
+
+impl<const A: usize, const D: usize, const B: usize> Logic for RamBe<A, D, B> {
+    fn update(&mut self) {
+        if self.clock.pos_edge() {
+            self.rdata.next = self.mem.at(self.raddr.val().index());
+            let (a, new, we) = (self.waddr.val().index(), self.wdata.val(), self.we.val());
+            let mut word = self.mem.at(a);
+            for i in 0..D {
+                if we.get_bit(i / 8) {
+                    word = word.replace_bit(i, new.get_bit(i));
+                }
+            }
+            self.mem.put(a, word);
+        }
+    }
+    fn connect(&mut self) {
+        self.rdata.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let n = self.depth.get();
+        let (w, r) = (ix("waddr", A, n), ix("raddr", A, n));
+        let (win, rin) = (within("waddr", A, n), within("raddr", A, n));
+        let bytes: String = (0..B)
+            .map(|b| {
+                let (h, l) = (b * 8 + 7, b * 8);
+                format!("  if (we[{b}] && {win}) mem[{w}][{h}:{l}] <= wdata[{h}:{l}];\n")
+            })
+            .collect();
+        Verilog::Custom(format!(
+            "// block RamBe\n// {n} x {D}, byte enables, registered read, read-during-write returns the old word\n{}\
+             initial rdata = {D}'h0;\n\
+             always @(posedge clock) begin\n{bytes}  rdata <= {rin} ? mem[{r}] : {D}'h0;\nend",
+            zeroes(n, D)
+        ))
+    }
+}
+
+/// One write port, one read port that answers in the same clock: distributed RAM, for what a decision needs at once.
+///
+/// A read in the clock of a write to the same address returns the old word.
+#[derive(Clone, Debug, LogicBlock)]
+pub struct LutRam<const A: usize, const D: usize> {
+    /// Clock.
+    pub clock: Signal<In, Clock>,
+    /// Write `wdata` to `waddr`.
+    pub we: Signal<In, Bits<1>>,
+    /// Write address.
+    pub waddr: Signal<In, Bits<A>>,
+    /// Word to write.
+    pub wdata: Signal<In, Bits<D>>,
+    /// Read address.
+    pub raddr: Signal<In, Bits<A>>,
+    /// Word at `raddr`, in the same clock.
+    pub rdata: Signal<Out, Bits<D>>,
+    depth: Param,
+    mem: Words<D>,
+}
+
+impl<const A: usize, const D: usize> LutRam<A, D> {
+    /// `depth` words, at most 2^A.
+    pub fn new(depth: usize) -> Self {
+        check_depth(A, depth);
+        LutRam {
+            clock: Signal::default(),
+            we: Signal::default(),
+            waddr: Signal::default(),
+            wdata: Signal::default(),
+            raddr: Signal::default(),
+            rdata: Signal::default(),
+            depth: Param::new(depth),
+            mem: Words::zero(depth),
+        }
+    }
+}
+
+impl<const A: usize, const D: usize> Logic for LutRam<A, D> {
+    fn update(&mut self) {
+        if self.clock.pos_edge() && self.we.val().any() {
+            let (a, d) = (self.waddr.val().index(), self.wdata.val());
+            self.mem.put(a, d);
+        }
+        self.rdata.next = self.mem.at(self.raddr.val().index());
+    }
+    fn connect(&mut self) {
+        self.rdata.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let n = self.depth.get();
+        let (w, r) = (ix("waddr", A, n), ix("raddr", A, n));
+        let (win, rin) = (within("waddr", A, n), within("raddr", A, n));
+        Verilog::Custom(format!(
+            "// block LutRam\n// {n} x {D}, read in the same clock\n{}\
+             always @(posedge clock) if (we && {win}) mem[{w}] <= wdata;\n\
+             always @(*) rdata = {rin} ? mem[{r}] : {D}'h0;",
+            zeroes(n, D)
+        ))
+    }
+}
+
+/// Constant words, read with a registered output.
+#[derive(Clone, Debug, LogicBlock)]
+pub struct Rom<const A: usize, const D: usize> {
+    /// Clock.
+    pub clock: Signal<In, Clock>,
+    /// Read address.
+    pub raddr: Signal<In, Bits<A>>,
+    /// Word at the `raddr` of the clock before; zero beyond the last word.
+    pub rdata: Signal<Out, Bits<D>>,
+    mem: Words<D>,
+}
+
+impl<const A: usize, const D: usize> Rom<A, D> {
+    /// These words.
+    pub fn new(words: Vec<Bits<D>>) -> Self {
+        assert!(words.len() <= 1 << A, "{} words behind {A} address bits", words.len());
+        Rom { clock: Signal::default(), raddr: Signal::default(), rdata: Signal::default(), mem: Words(words) }
+    }
+}
+
+impl<const A: usize, const D: usize> Logic for Rom<A, D> {
+    fn update(&mut self) {
+        if self.clock.pos_edge() {
+            self.rdata.next = self.mem.at(self.raddr.val().index());
+        }
+    }
+    fn connect(&mut self) {
+        self.rdata.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let arms: String = self
+            .mem
+            .0
+            .iter()
+            .enumerate()
+            .filter(|(_, w)| w.any())
+            .map(|(i, w)| format!("    {A}'h{i:x}: rdata <= {D}'h{:x};\n", BigUint::from(*w)))
+            .collect();
+        Verilog::Custom(format!(
+            "// block Rom\ninitial rdata = {D}'h0;\nalways @(posedge clock)\n  case (raddr)\n{arms}    default: rdata <= {D}'h0;\n  endcase"
+        ))
+    }
+}

@@ -1,0 +1,238 @@
+//! Prints modules: ports, wires, registers, instances and the processes of the kernel.
+
+use rust_hdl::core::ast::Verilog;
+use rust_hdl::core::atom::AtomKind;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write;
+
+use super::expr::Symbols;
+use super::stmt::{S, lower, verilog_name, wires};
+use super::tree::{Leaf, Node};
+use super::{PrintError, split};
+
+/// Prints modules once each and keeps them.
+#[derive(Default)]
+pub struct Printer {
+    modules: Vec<(String, String)>,
+    by_text: HashMap<String, String>,
+    used: BTreeSet<String>,
+    cores: BTreeSet<String>,
+}
+
+/// Words of SystemVerilog that a field or a wire of a kernel could be called by accident.
+const RESERVED: &[&str] = &[
+    "alias", "always", "and", "assert", "assign", "assume", "automatic", "begin", "bind", "bit", "break", "buf",
+    "byte", "case", "cell", "chandle", "class", "clocking", "config", "const", "constraint", "context", "continue",
+    "cover", "deassign", "default", "defparam", "design", "disable", "dist", "do", "edge", "else", "end", "enum",
+    "event", "expect", "export", "extends", "extern", "final", "first_match", "for", "force", "foreach", "forever",
+    "fork", "function", "generate", "genvar", "global", "if", "iff", "import", "incdir", "include", "initial", "inout",
+    "input", "inside", "instance", "int", "integer", "interface", "intersect", "join", "large", "liblist", "library",
+    "local", "logic", "longint", "macromodule", "matches", "medium", "modport", "module", "nand", "negedge", "new",
+    "nor", "not", "null", "or", "output", "package", "packed", "parameter", "pmos", "posedge", "primitive", "priority",
+    "program", "property", "protected", "pull0", "pull1", "pulldown", "pullup", "pure", "rand", "randc", "randcase",
+    "real", "ref", "reg", "release", "repeat", "return", "scalared", "sequence", "shortint", "signed", "small",
+    "solve", "specify", "specparam", "static", "string", "strong", "struct", "super", "supply0", "supply1", "table",
+    "tagged", "task", "this", "time", "timeprecision", "timeunit", "tran", "tri", "tri0", "tri1", "triand", "trior",
+    "type", "typedef", "union", "unique", "unsigned", "until", "use", "var", "vectored", "virtual", "void", "wait",
+    "wand", "weak", "while", "wildcard", "wire", "with", "within", "wor", "xnor", "xor",
+];
+
+fn range(w: usize) -> String {
+    if w == 1 { String::new() } else { format!("[{}:0] ", w - 1) }
+}
+
+impl Printer {
+    /// All modules.
+    pub fn text(&self) -> String {
+        let mut s = String::from("`default_nettype none\n");
+        for (name, body) in &self.modules {
+            let _ = write!(s, "\nmodule {name}{body}");
+        }
+        for c in &self.cores {
+            s.push_str(c);
+        }
+        s
+    }
+
+    /// Prints `n` unless an equal module exists; returns the module's name.
+    pub fn module(&mut self, n: &Node, path: &str, fixed: Option<&str>) -> Result<String, PrintError> {
+        let fail = |what: String| PrintError { path: path.into(), what };
+        let mut kinds = Vec::new();
+        for k in &n.kids {
+            kinds.push(match k.is_register() {
+                true => String::new(),
+                false => self.module(k, &format!("{path}.{}", k.name), None)?,
+            });
+        }
+        let custom = matches!(n.code, Verilog::Custom(_));
+        let ports: Vec<String> = n
+            .ports()
+            .map(|a| {
+                let dir = match (a.is_input(), custom) {
+                    (true, _) => "input wire ",
+                    (false, true) => "output reg ",
+                    (false, false) => "output logic ",
+                };
+                format!("  {dir}{}{}", range(a.width), verilog_name(&a.name))
+            })
+            .collect();
+        let mut b = format!("(\n{}\n);\n", ports.join(",\n"));
+        for a in n.leaves.iter().filter(|a| a.kind == AtomKind::Constant) {
+            let _ = writeln!(b, "  localparam {}{} = {}'h{};", range(a.width), verilog_name(&a.name), a.width, a.hex);
+        }
+        match &n.code {
+            Verilog::Custom(c) => {
+                b.push_str(c);
+                b.push('\n');
+            }
+            Verilog::Wrapper(w) => {
+                b.push_str(&w.code);
+                b.push('\n');
+                self.cores.insert(w.cores.clone());
+            }
+            Verilog::Blackbox(_) => return Err(fail("a black box: use Verilog::Wrapper".into())),
+            Verilog::Empty => b.push_str(&kernel(n, &kinds, &[]).map_err(fail)?),
+            Verilog::Combinatorial(stmts) => b.push_str(&kernel(n, &kinds, stmts).map_err(fail)?),
+        }
+        b.push_str("endmodule\n");
+        if let (Some(m), None) = (self.by_text.get(&b), fixed) {
+            return Ok(m.clone());
+        }
+        let base = fixed.map(str::to_string).or_else(|| n.type_name()).unwrap_or_else(|| verilog_name(&n.name));
+        let mut name = base.clone();
+        let mut i = 1;
+        while !self.used.insert(name.clone()) {
+            i += 1;
+            name = format!("{base}_{i}");
+        }
+        self.by_text.insert(b.clone(), name.clone());
+        self.modules.push((name.clone(), b));
+        Ok(name)
+    }
+}
+
+/// The body of a module that has a kernel.
+fn kernel(n: &Node, kinds: &[String], stmts: &[rust_hdl::core::ast::VerilogStatement]) -> Result<String, String> {
+    let mut taken = BTreeSet::new();
+    let mut sy = Symbols { known: HashMap::new() };
+    let mut add = |name: String, leaf: &Leaf| -> Result<(), String> {
+        let v = verilog_name(&name);
+        if RESERVED.contains(&v.as_str()) {
+            return Err(format!("`{v}` is a word of Verilog; rename the field"));
+        }
+        if !taken.insert(v.clone()) {
+            return Err(format!("two signals become `{v}` in Verilog; rename one"));
+        }
+        sy.known.insert(name, (leaf.width, v));
+        Ok(())
+    };
+    for a in &n.leaves {
+        add(a.name.clone(), a)?;
+    }
+    for k in &n.kids {
+        for a in k.ports() {
+            add(format!("{}${}", k.name, a.name), a)?;
+        }
+    }
+    taken.extend(RESERVED.iter().map(ToString::to_string));
+    let lets = wires(stmts, &mut sy, &mut taken)?;
+    let mut body = lower(stmts, &sy)?;
+    let alias = take_clocks(n, &mut body);
+    check(n, &body, &alias)?;
+
+    let mut b = String::new();
+    for a in n.leaves.iter().filter(|a| a.kind == AtomKind::LocalSignal) {
+        let _ = writeln!(b, "  logic {}{};", range(a.width), verilog_name(&a.name));
+    }
+    for (name, w) in &lets {
+        let _ = writeln!(b, "  logic {}{};", range(*w), sy.known[name].1);
+    }
+    for (k, kind) in n.kids.iter().zip(kinds) {
+        instance(k, kind, &alias, &mut b);
+    }
+    let register_inputs =
+        n.kids.iter().filter(|k| k.is_register()).map(|k| format!("{}$d", k.name)).collect::<BTreeSet<_>>();
+    b.push_str(&split::processes(&body, &sy, &register_inputs));
+    Ok(b)
+}
+
+/// Clocks and resets of inner blocks become direct connections: a clock never passes through a process.
+fn take_clocks(n: &Node, body: &mut Vec<S>) -> HashMap<String, String> {
+    let wanted: BTreeSet<String> = n
+        .kids
+        .iter()
+        .flat_map(|k| {
+            let ports = k.ports().filter(|a| a.is_input() && (a.name == "clock" || a.name == "reset"));
+            ports.map(move |a| format!("{}${}", k.name, a.name))
+        })
+        .collect();
+    let mut alias = HashMap::new();
+    body.retain(|s| match s {
+        S::Assign { target, copy: Some(from), .. } if wanted.contains(target) => {
+            alias.insert(target.clone(), verilog_name(from));
+            false
+        }
+        _ => true,
+    });
+    alias
+}
+
+/// Everything that must be driven is; nothing is driven or read that must not be.
+fn check(n: &Node, body: &[S], alias: &HashMap<String, String>) -> Result<(), String> {
+    let mut driven = BTreeSet::new();
+    let mut read = BTreeSet::new();
+    for s in body {
+        s.targets(&mut driven);
+        let mut t = BTreeSet::new();
+        s.targets(&mut t);
+        s.reads_for(&t, &mut read);
+    }
+    for a in &n.leaves {
+        let is = driven.contains(&a.name);
+        match a.kind {
+            AtomKind::InputParameter if is => return Err(format!("the input `{}` is assigned", a.name)),
+            AtomKind::OutputParameter | AtomKind::LocalSignal if !is => {
+                return Err(format!("nothing drives `{}`", a.name));
+            }
+            _ => {}
+        }
+    }
+    for k in &n.kids {
+        for a in k.ports() {
+            let name = format!("{}${}", k.name, a.name);
+            match (a.is_input(), driven.contains(&name) || alias.contains_key(&name)) {
+                (true, false) => return Err(format!("nothing drives `{name}`")),
+                (false, true) => return Err(format!("`{name}` is an output of the inner block and is assigned")),
+                _ => {}
+            }
+            if a.is_input() && read.contains(&name) {
+                return Err(format!("`{name}` is an input of the inner block; read the wire that drives it"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn instance(k: &Node, kind: &str, alias: &HashMap<String, String>, b: &mut String) {
+    let wire = |port: &str| {
+        let name = format!("{}${port}", k.name);
+        alias.get(&name).cloned().unwrap_or_else(|| verilog_name(&name))
+    };
+    for a in k.ports().filter(|a| !alias.contains_key(&format!("{}${}", k.name, a.name))) {
+        let _ = writeln!(b, "  logic {}{};", range(a.width), wire(&a.name));
+    }
+    if k.is_register() {
+        let w = k.leaves.iter().find(|a| a.name == "q").map_or(1, |a| a.width);
+        let (init, q, d) = (format!("{w}'h{}", k.init()), wire("q"), wire("d"));
+        let _ = writeln!(b, "  initial {q} = {init};");
+        let _ = writeln!(
+            b,
+            "  always @(posedge {}) if ({}) {q} <= {init}; else {q} <= {d};",
+            wire("clock"),
+            wire("reset")
+        );
+        return;
+    }
+    let pins: Vec<String> = k.ports().map(|a| format!(".{}({})", verilog_name(&a.name), wire(&a.name))).collect();
+    let _ = writeln!(b, "  {kind} {} ({});", verilog_name(&k.name), pins.join(", "));
+}
