@@ -84,36 +84,21 @@ impl Assembler {
             (None, false) => return Err(Malformed::Framing("a beat outside any packet")),
             (None, true) => {
                 if beat.keep != 0xf {
-                    return Err(Malformed::Keep {
-                        keep: beat.keep,
-                        place: "the header beat",
-                    });
+                    return Err(Malformed::Keep { keep: beat.keep, place: "the header beat" });
                 }
-                self.packet = Some(Packet {
-                    header: beat.data,
-                    payload: Vec::new(),
-                });
+                self.packet = Some(Packet { header: beat.data, payload: Vec::new() });
             }
             (Some(packet), false) => {
                 let fine = beat.keep == 0xf || beat.eop && matches!(beat.keep, 1 | 3 | 7);
                 if !fine {
-                    let place = if beat.eop {
-                        "the last beat"
-                    } else {
-                        "a beat that is not the last"
-                    };
-                    return Err(Malformed::Keep {
-                        keep: beat.keep,
-                        place,
-                    });
+                    let place = if beat.eop { "the last beat" } else { "a beat that is not the last" };
+                    return Err(Malformed::Keep { keep: beat.keep, place });
                 }
                 for word in &beat.data[..beat.keep.count_ones() as usize] {
                     packet.payload.extend_from_slice(&word.to_le_bytes());
                 }
                 if packet.payload.len() > LONGEST {
-                    return Err(Malformed::Framing(
-                        "more than 1024 DWs of payload without a last beat",
-                    ));
+                    return Err(Malformed::Framing("more than 1024 DWs of payload without a last beat"));
                 }
             }
         }

@@ -14,43 +14,14 @@ impl Display for Tlp {
             Body::MemWrite(m, data) => memory(f, "MWr", m, Some(data))?,
             Body::IoRead(m) => memory(f, "IORd", m, None)?,
             Body::IoWrite(m, data) => memory(f, "IOWr", m, Some(data))?,
-            Body::CfgRead {
-                cfg,
-                requester,
-                tag,
-                target,
-                register,
-                first_be,
-            } => {
-                let name = if *cfg == CfgType::Type0 {
-                    "CfgRd0"
-                } else {
-                    "CfgRd1"
-                };
-                write!(
-                    f,
-                    "{name:<6} {requester} #{tag:02x} {target} {register:03x} be {first_be:04b}"
-                )?;
+            Body::CfgRead { cfg, requester, tag, target, register, first_be } => {
+                let name = if *cfg == CfgType::Type0 { "CfgRd0" } else { "CfgRd1" };
+                write!(f, "{name:<6} {requester} #{tag:02x} {target} {register:03x} be {first_be:04b}")?;
             }
-            Body::CfgWrite {
-                cfg,
-                requester,
-                tag,
-                target,
-                register,
-                first_be,
-                data,
-            } => {
-                let name = if *cfg == CfgType::Type0 {
-                    "CfgWr0"
-                } else {
-                    "CfgWr1"
-                };
+            Body::CfgWrite { cfg, requester, tag, target, register, first_be, data } => {
+                let name = if *cfg == CfgType::Type0 { "CfgWr0" } else { "CfgWr1" };
                 let value = u32::from_le_bytes(*data);
-                write!(
-                    f,
-                    "{name:<6} {requester} #{tag:02x} {target} {register:03x} be {first_be:04b} = {value:08x}"
-                )?;
+                write!(f, "{name:<6} {requester} #{tag:02x} {target} {register:03x} be {first_be:04b} = {value:08x}")?;
             }
             Body::Cpl(c) => completion(f, "Cpl", c, None)?,
             Body::CplD(c, data) => completion(f, "CplD", c, Some(data))?,
@@ -77,11 +48,7 @@ impl Display for Tlp {
 }
 
 fn memory(f: &mut Formatter<'_>, name: &str, m: &Memory, data: Option<&[u8]>) -> fmt::Result {
-    write!(
-        f,
-        "{name:<6} {} #{:02x} {:#012x} {:4} DW",
-        m.requester, m.tag, m.address, m.length
-    )?;
+    write!(f, "{name:<6} {} #{:02x} {:#012x} {:4} DW", m.requester, m.tag, m.address, m.length)?;
     if m.first_be != 0xf || (m.length > 1 && m.last_be != 0xf) {
         write!(f, " be {:04b}", m.first_be)?;
         if m.length > 1 || m.last_be != 0 {
@@ -91,27 +58,14 @@ fn memory(f: &mut Formatter<'_>, name: &str, m: &Memory, data: Option<&[u8]>) ->
     bytes(f, data)
 }
 
-fn completion(
-    f: &mut Formatter<'_>,
-    name: &str,
-    c: &Completion,
-    data: Option<&[u8]>,
-) -> fmt::Result {
-    write!(
-        f,
-        "{name:<6} {} #{:02x} from {} {}",
-        c.requester, c.tag, c.completer, c.status
-    )?;
+fn completion(f: &mut Formatter<'_>, name: &str, c: &Completion, data: Option<&[u8]>) -> fmt::Result {
+    write!(f, "{name:<6} {} #{:02x} from {} {}", c.requester, c.tag, c.completer, c.status)?;
     write!(f, " left {} at {:02x}", c.byte_count, c.lower_address)?;
     bytes(f, data)
 }
 
 fn message(f: &mut Formatter<'_>, name: &str, m: &Message, data: Option<&[u8]>) -> fmt::Result {
-    write!(
-        f,
-        "{name:<6} {} #{:02x} code {:02x} routing {}",
-        m.requester, m.tag, m.code, m.routing
-    )?;
+    write!(f, "{name:<6} {} #{:02x} code {:02x} routing {}", m.requester, m.tag, m.code, m.routing)?;
     if m.rest != [0, 0] {
         write!(f, " {:08x} {:08x}", m.rest[0], m.rest[1])?;
     }
@@ -127,11 +81,7 @@ fn bytes(f: &mut Formatter<'_>, data: Option<&[u8]>) -> fmt::Result {
             write!(f, "{byte:02x}")?;
         }
     }
-    if data.len() > SHOWN {
-        write!(f, " ... ({} bytes)", data.len())
-    } else {
-        Ok(())
-    }
+    if data.len() > SHOWN { write!(f, " ... ({} bytes)", data.len()) } else { Ok(()) }
 }
 
 impl Display for Status {

@@ -27,13 +27,7 @@ impl Rid {
 /// As every tool shows it, `bus:device.function`, ARI or not: `01:02.3` is function 0x13 of bus 1.
 impl fmt::Display for Rid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:02x}:{:02x}.{}",
-            self.bus(),
-            self.function() >> 3,
-            self.function() & 7
-        )
+        write!(f, "{:02x}:{:02x}.{}", self.bus(), self.function() >> 3, self.function() & 7)
     }
 }
 

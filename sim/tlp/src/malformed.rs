@@ -92,9 +92,7 @@ pub enum Malformed {
     #[error("§2.2.9: completion: {0}")]
     Completion(String),
     /// A message code or routing that is not defined, or not for an endpoint (§2.2.8).
-    #[error(
-        "§2.2.8: message code {code:#04x} routing {routing:03b} is not one that this sender may use"
-    )]
+    #[error("§2.2.8: message code {code:#04x} routing {routing:03b} is not one that this sender may use")]
     Message {
         /// The code.
         code: u8,

@@ -22,11 +22,7 @@ pub fn byte_count(first_be: u8, last_be: u8, length: u16) -> u16 {
 
 /// The Lower Address field of a read's first completion: the address of its first enabled byte (§2.3.1.1, table 2-39).
 pub fn lower_address(address: u64, first_be: u8) -> u8 {
-    let skipped = if first_be & 0xf == 0 {
-        0
-    } else {
-        first_be.trailing_zeros() as u8
-    };
+    let skipped = if first_be & 0xf == 0 { 0 } else { first_be.trailing_zeros() as u8 };
     (address as u8 & 0x7c) + skipped
 }
 
@@ -37,25 +33,14 @@ pub fn enables(address: u64, bytes: u32) -> (u16, u8, u8) {
     let dws = end.div_ceil(4);
     let first = (0xf << start) as u8 & 0xf;
     let last = 0xf >> (dws * 4 - end) as u8;
-    if dws <= 1 {
-        (1, first & last, 0)
-    } else {
-        (dws as u16, first, last)
-    }
+    if dws <= 1 { (1, first & last, 0) } else { (dws as u16, first, last) }
 }
 
 impl Memory {
     /// A request for `bytes` bytes (1 to 4096) at any address.
     pub fn span(requester: crate::Rid, tag: u8, address: u64, bytes: u32) -> Memory {
         let (length, first_be, last_be) = enables(address, bytes);
-        Memory {
-            requester,
-            tag,
-            address: address & !3,
-            length,
-            first_be,
-            last_be,
-        }
+        Memory { requester, tag, address: address & !3, length, first_be, last_be }
     }
 
     /// Is byte `index` of its DWs enabled?

@@ -17,10 +17,7 @@ pub struct Limits {
 impl Default for Limits {
     /// After reset (§7.5.3.4).
     fn default() -> Self {
-        Limits {
-            max_payload: 128,
-            max_read: 512,
-        }
+        Limits { max_payload: 128, max_read: 512 }
     }
 }
 
@@ -32,10 +29,7 @@ pub fn check(tlp: &Tlp, limits: &Limits) -> Result<(), Malformed> {
             let bytes = u32::from(m.length) * 4;
             // What counts is the Length field, not the enabled bytes (§7.5.3.4).
             if bytes > limits.max_read {
-                return Err(Malformed::ReadSize {
-                    bytes,
-                    limit: limits.max_read,
-                });
+                return Err(Malformed::ReadSize { bytes, limit: limits.max_read });
             }
             Ok(())
         }
@@ -61,44 +55,23 @@ pub fn check(tlp: &Tlp, limits: &Limits) -> Result<(), Malformed> {
 
 fn payload(data: &[u8], limits: &Limits) -> Result<(), Malformed> {
     let bytes = data.len() as u32;
-    if bytes > limits.max_payload {
-        Err(Malformed::Payload {
-            bytes,
-            limit: limits.max_payload,
-        })
-    } else {
-        Ok(())
-    }
+    if bytes > limits.max_payload { Err(Malformed::Payload { bytes, limit: limits.max_payload }) } else { Ok(()) }
 }
 
 fn memory(m: &Memory) -> Result<(), Malformed> {
     byte_enables(m)?;
     let bytes = u32::from(m.length) * 4;
     if m.address % field::BOUNDARY + u64::from(bytes) > field::BOUNDARY {
-        return Err(Malformed::Boundary {
-            address: m.address,
-            bytes,
-        });
+        return Err(Malformed::Boundary { address: m.address, bytes });
     }
     Ok(())
 }
 
 /// §2.2.5.
 fn byte_enables(m: &Memory) -> Result<(), Malformed> {
-    let bad = |why| {
-        Err(Malformed::ByteEnables {
-            first: m.first_be,
-            last: m.last_be,
-            length: m.length,
-            why,
-        })
-    };
+    let bad = |why| Err(Malformed::ByteEnables { first: m.first_be, last: m.last_be, length: m.length, why });
     if m.length == 1 {
-        return if m.last_be == 0 {
-            Ok(())
-        } else {
-            bad("one DW has no last one")
-        };
+        return if m.last_be == 0 { Ok(()) } else { bad("one DW has no last one") };
     }
     if m.first_be == 0 {
         return bad("the first DW of several has at least one byte");
@@ -107,8 +80,7 @@ fn byte_enables(m: &Memory) -> Result<(), Malformed> {
         return bad("the last DW of several has at least one byte");
     }
     // Gaps are allowed in one DW, or in two that are one aligned QW.
-    let gaps =
-        !matches!(m.first_be, 0xf | 0xe | 0xc | 0x8) || !matches!(m.last_be, 0xf | 0x7 | 0x3 | 0x1);
+    let gaps = !matches!(m.first_be, 0xf | 0xe | 0xc | 0x8) || !matches!(m.last_be, 0xf | 0x7 | 0x3 | 0x1);
     if gaps && !(m.length == 2 && m.address & 7 == 0) {
         return bad("gaps are allowed only in one DW or one aligned QW");
     }
@@ -154,10 +126,7 @@ fn completion(c: &Completion, data: Option<usize>) -> Result<(), Malformed> {
     let useful = bytes - usize::from(c.lower_address & 3);
     let left = usize::from(c.byte_count);
     if useful > left + 3 {
-        return bad(format!(
-            "{bytes} bytes of payload at {:#04x} for a byte count of {left}",
-            c.lower_address
-        ));
+        return bad(format!("{bytes} bytes of payload at {:#04x} for a byte count of {left}", c.lower_address));
     }
     Ok(())
 }
@@ -178,12 +147,5 @@ fn message(m: &Message) -> Result<(), Malformed> {
         }
         _ => false,
     };
-    if fine {
-        Ok(())
-    } else {
-        Err(Malformed::Message {
-            code: m.code,
-            routing: m.routing,
-        })
-    }
+    if fine { Ok(()) } else { Err(Malformed::Message { code: m.code, routing: m.routing }) }
 }

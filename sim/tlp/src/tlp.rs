@@ -160,10 +160,7 @@ pub struct Tlp {
 
 impl From<Body> for Tlp {
     fn from(body: Body) -> Self {
-        Tlp {
-            attributes: Attributes::default(),
-            body,
-        }
+        Tlp { attributes: Attributes::default(), body }
     }
 }
 
@@ -171,9 +168,7 @@ impl Tlp {
     /// The id of the function that sent it: the requester of a request, the completer of a completion.
     pub fn sender(&self) -> Rid {
         match &self.body {
-            Body::MemRead(m) | Body::MemWrite(m, _) | Body::IoRead(m) | Body::IoWrite(m, _) => {
-                m.requester
-            }
+            Body::MemRead(m) | Body::MemWrite(m, _) | Body::IoRead(m) | Body::IoWrite(m, _) => m.requester,
             Body::CfgRead { requester, .. } | Body::CfgWrite { requester, .. } => *requester,
             Body::Cpl(c) | Body::CplD(c, _) => c.completer,
             Body::Msg(m) | Body::MsgD(m, _) => m.requester,
@@ -182,10 +177,7 @@ impl Tlp {
 
     /// Requests that get no completion (§2.1.1).
     pub fn is_posted(&self) -> bool {
-        matches!(
-            self.body,
-            Body::MemWrite(..) | Body::Msg(_) | Body::MsgD(..)
-        )
+        matches!(self.body, Body::MemWrite(..) | Body::Msg(_) | Body::MsgD(..))
     }
 
     /// Cpl and CplD.

@@ -29,15 +29,8 @@ pub fn build_library(source: &Source, options: &Options, shim: Shim<'_>) -> Resu
     shim::check(source)?;
     let tools = Tools::find()?;
     let flags = flags(options);
-    let mut key = Key::new()
-        .mix(env!("CARGO_PKG_VERSION"))
-        .mix(&tools.verilator)
-        .mix(&tools.compiler);
-    key = key
-        .mix(&tools.processor)
-        .mix(&flags.join(" "))
-        .mix(&source.top)
-        .mix(&source.text);
+    let mut key = Key::new().mix(env!("CARGO_PKG_VERSION")).mix(&tools.verilator).mix(&tools.compiler);
+    key = key.mix(&tools.processor).mix(&flags.join(" ")).mix(&source.top).mix(&source.text);
     // The class name differs from model to model: two of them in one process must share no symbol.
     let prefix = format!("V{}_{}", source.top, &Key(key.0).name()[..12]);
     let text = match shim {
@@ -48,11 +41,7 @@ pub fn build_library(source: &Source, options: &Options, shim: Shim<'_>) -> Resu
     let folder = cache::folder()?;
     let runtime = runtime(&folder, tools, options)?;
     let made = cache::once(&folder, &name, |work| {
-        let extra: &[String] = if options.trace {
-            &["--trace-fst".into(), "--trace-structs".into()]
-        } else {
-            &[]
-        };
+        let extra: &[String] = if options.trace { &["--trace-fst".into(), "--trace-structs".into()] } else { &[] };
         gates::verilate(source, &prefix, extra, work)?;
         compile(work, &text, tools, &flags, &runtime, options)
     })?;
@@ -74,11 +63,7 @@ fn flags(options: &Options) -> Vec<String> {
         "-DVL_TIME_CONTEXT",
         "-DVERILATOR=1",
     ];
-    flags.extend(if options.fast_build {
-        ["-O1", "-fno-inline-small-functions"]
-    } else {
-        ["-O3", "-march=native"]
-    });
+    flags.extend(if options.fast_build { ["-O1", "-fno-inline-small-functions"] } else { ["-O3", "-march=native"] });
     flags.extend(if options.trace {
         ["-DVM_TRACE=1", "-DVM_TRACE_FST=1"]
     } else {
@@ -90,29 +75,15 @@ fn flags(options: &Options) -> Vec<String> {
 /// Verilator's own runtime, compiled once for all models.
 fn runtime(folder: &Path, tools: &Tools, options: &Options) -> Result<Vec<PathBuf>, Error> {
     let sources: &[&str] = if options.trace {
-        &[
-            "verilated.cpp",
-            "verilated_threads.cpp",
-            "verilated_fst_c.cpp",
-        ]
+        &["verilated.cpp", "verilated_threads.cpp", "verilated_fst_c.cpp"]
     } else {
         &["verilated.cpp", "verilated_threads.cpp"]
     };
     // Always for speed: it is compiled once, and every model runs through it.
-    let flags = flags(&Options {
-        fast_build: false,
-        ..options.clone()
-    });
-    let key = Key::new()
-        .mix(&tools.verilator)
-        .mix(&tools.compiler)
-        .mix(&tools.processor)
-        .mix(&flags.join(" "));
+    let flags = flags(&Options { fast_build: false, ..options.clone() });
+    let key = Key::new().mix(&tools.verilator).mix(&tools.compiler).mix(&tools.processor).mix(&flags.join(" "));
     let made = cache::once(folder, &format!("runtime-{}", key.name()), |work| {
-        let jobs = sources
-            .iter()
-            .map(|name| (tools.include.join(name), object(work, name), "-O2"))
-            .collect();
+        let jobs = sources.iter().map(|name| (tools.include.join(name), object(work, name), "-O2")).collect();
         compile_all(jobs, tools, &flags, work)
     })?;
     Ok(sources.iter().map(|name| object(&made, name)).collect())
@@ -139,28 +110,17 @@ fn compile(
         let path = entry.map_err(Error::io("list", &obj))?.path();
         if path.extension().is_some_and(|e| e == "cpp") {
             // `__Slow` files hold constructors and initial blocks: optimising them only costs time.
-            let slow = path
-                .file_name()
-                .is_some_and(|n| n.to_string_lossy().contains("Slow"));
-            let level = if options.fast_build || slow {
-                "-O1"
-            } else {
-                "-O3"
-            };
+            let slow = path.file_name().is_some_and(|n| n.to_string_lossy().contains("Slow"));
+            let level = if options.fast_build || slow { "-O1" } else { "-O3" };
             jobs.push((path.clone(), path.with_extension("o"), level));
         }
     }
     // The biggest first, so that no core ends with a long one alone.
-    jobs.sort_by_key(|(path, ..)| {
-        std::cmp::Reverse(std::fs::metadata(path).map_or(0, |m| m.len()))
-    });
+    jobs.sort_by_key(|(path, ..)| std::cmp::Reverse(std::fs::metadata(path).map_or(0, |m| m.len())));
     let objects: Vec<PathBuf> = jobs.iter().map(|(_, object, _)| object.clone()).collect();
     compile_all(jobs, tools, flags, &obj)?;
     let mut link = Command::new("g++");
-    link.args(["-shared", "-Wl,-Bsymbolic", "-o"])
-        .arg(work.join(OBJECT))
-        .args(objects)
-        .args(runtime);
+    link.args(["-shared", "-Wl,-Bsymbolic", "-o"]).arg(work.join(OBJECT)).args(objects).args(runtime);
     link.args(["-pthread", "-latomic"]);
     if options.trace {
         link.arg("-lz");
@@ -183,30 +143,18 @@ fn compile_all(
     std::thread::scope(|scope| {
         for _ in 0..cores.min(jobs.len()) {
             scope.spawn(|| {
-                while let Some((source, object, level)) =
-                    jobs.get(next.fetch_add(1, Ordering::Relaxed))
-                {
+                while let Some((source, object, level)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let mut command = Command::new("g++");
                     command.args(flags).arg(level).arg("-I").arg(&tools.include);
-                    command
-                        .arg("-I")
-                        .arg(tools.include.join("vltstd"))
-                        .arg("-I")
-                        .arg(include);
+                    command.arg("-I").arg(tools.include.join("vltstd")).arg("-I").arg(include);
                     command.arg("-c").arg(source).arg("-o").arg(object);
                     if let Err(e) = tools::run("g++", &source.display().to_string(), &mut command) {
-                        error
-                            .lock()
-                            .unwrap_or_else(|p| p.into_inner())
-                            .get_or_insert(e);
+                        error.lock().unwrap_or_else(|p| p.into_inner()).get_or_insert(e);
                         return;
                     }
                 }
             });
         }
     });
-    error
-        .into_inner()
-        .unwrap_or_else(|p| p.into_inner())
-        .map_or(Ok(()), Err)
+    error.into_inner().unwrap_or_else(|p| p.into_inner()).map_or(Ok(()), Err)
 }

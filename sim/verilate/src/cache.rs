@@ -15,13 +15,8 @@ impl Key {
 
     /// Mixes in one part; its length goes in first, so that parts cannot run into each other.
     pub fn mix(mut self, part: &str) -> Self {
-        for byte in (part.len() as u64)
-            .to_le_bytes()
-            .iter()
-            .chain(part.as_bytes())
-        {
-            self.0 = (self.0 ^ u128::from(*byte))
-                .wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+        for byte in (part.len() as u64).to_le_bytes().iter().chain(part.as_bytes()) {
+            self.0 = (self.0 ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
         }
         self
     }
@@ -33,36 +28,26 @@ impl Key {
 
 /// `target/verilated`: `AZOTE_VERILATED` moves it, and so does `CARGO_TARGET_DIR`.
 pub(crate) fn folder() -> Result<PathBuf, Error> {
-    let folder = match (
-        std::env::var_os("AZOTE_VERILATED"),
-        std::env::var_os("CARGO_TARGET_DIR"),
-    ) {
+    let folder = match (std::env::var_os("AZOTE_VERILATED"), std::env::var_os("CARGO_TARGET_DIR")) {
         (Some(folder), _) => PathBuf::from(folder),
         (None, Some(target)) => Path::new(&target).join("verilated"),
         (None, None) => workspace_target().join("verilated"),
     };
-    std::fs::create_dir_all(&folder)
-        .map_err(Error::io("create the folder of compiled models", &folder))?;
+    std::fs::create_dir_all(&folder).map_err(Error::io("create the folder of compiled models", &folder))?;
     folder.canonicalize().map_err(Error::io("find", &folder))
 }
 
 /// The `target` folder that this program was built into, or the one of the source tree.
 fn workspace_target() -> PathBuf {
     let from_program = std::env::current_exe().ok().and_then(|exe| {
-        let target = exe
-            .ancestors()
-            .find(|folder| folder.join("CACHEDIR.TAG").exists())?;
+        let target = exe.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists())?;
         Some(target.to_owned())
     });
     from_program.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"))
 }
 
 /// Makes `folder/name` by calling `make` on an empty folder, once, however many processes ask at the same time.
-pub(crate) fn once(
-    folder: &Path,
-    name: &str,
-    make: impl FnOnce(&Path) -> Result<(), Error>,
-) -> Result<PathBuf, Error> {
+pub(crate) fn once(folder: &Path, name: &str, make: impl FnOnce(&Path) -> Result<(), Error>) -> Result<PathBuf, Error> {
     let done = folder.join(name);
     if done.exists() {
         return Ok(done);

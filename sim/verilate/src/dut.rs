@@ -33,12 +33,7 @@ impl Dut {
     pub fn build(source: &Source, options: &Options) -> Result<Dut, Error> {
         let path = build_library(source, options, Shim::Generic)?;
         let model = Model::load(&path, options.random_init.unwrap_or(0))?;
-        let mut dut = Dut {
-            model,
-            top: source.top.clone(),
-            ports: source.ports.clone(),
-            clocks: 0,
-        };
+        let mut dut = Dut { model, top: source.top.clone(), ports: source.ports.clone(), clocks: 0 };
         for index in 0..dut.ports.len() {
             if dut.ports[index].dir == Dir::In {
                 let zero = vec![0; dut.ports[index].words()];
@@ -53,11 +48,7 @@ impl Dut {
     pub fn port(&self, name: &str) -> Option<PortId> {
         let index = self.ports.iter().position(|p| p.name == name)?;
         let port = &self.ports[index];
-        Some(PortId {
-            index: index as u32,
-            width: port.width as u32,
-            input: port.dir == Dir::In,
-        })
+        Some(PortId { index: index as u32, width: port.width as u32, input: port.dir == Dir::In })
     }
 
     /// All ports, in the order of the source.
@@ -70,11 +61,7 @@ impl Dut {
             Some(port) => port,
             None => {
                 let names: Vec<&str> = self.ports.iter().map(|p| p.name.as_str()).collect();
-                panic!(
-                    "{}: no port `{name}`; it has {}",
-                    self.top,
-                    names.join(", ")
-                )
+                panic!("{}: no port `{name}`; it has {}", self.top, names.join(", "))
             }
         }
     }
@@ -95,13 +82,7 @@ impl Dut {
 
     /// [`Dut::set`] by handle.
     pub fn write(&mut self, port: PortId, value: u128) {
-        assert!(
-            port.width <= 128,
-            "{}.{}: {} bits; use set_words",
-            self.top,
-            self.name(port),
-            port.width
-        );
+        assert!(port.width <= 128, "{}.{}: {} bits; use set_words", self.top, self.name(port), port.width);
         assert!(
             port.width == 128 || value >> port.width == 0,
             "{}.{}: {value:#x} does not fit its {} bits",
@@ -116,39 +97,20 @@ impl Dut {
 
     /// [`Dut::get`] by handle.
     pub fn read(&self, port: PortId) -> u128 {
-        assert!(
-            port.width <= 128,
-            "{}.{}: {} bits; use get_words",
-            self.top,
-            self.name(port),
-            port.width
-        );
+        assert!(port.width <= 128, "{}.{}: {} bits; use get_words", self.top, self.name(port), port.width);
         let mut words = [0u32; WORDS];
         self.model.peek(port.index, &mut words);
-        words
-            .iter()
-            .rev()
-            .fold(0, |value, word| value << 32 | u128::from(*word))
+        words.iter().rev().fold(0, |value, word| value << 32 | u128::from(*word))
     }
 
     /// Drives an input of any width; `words` holds exactly its 32-bit words, the lowest first.
     pub fn set_words(&mut self, name: &str, words: &[u32]) {
         let port = self.named(name);
         let count = port.width.div_ceil(32) as usize;
-        assert!(
-            words.len() == count,
-            "{}.{name}: {} words given, it has {count}",
-            self.top,
-            words.len()
-        );
+        assert!(words.len() == count, "{}.{name}: {} words given, it has {count}", self.top, words.len());
         let spare = count as u32 * 32 - port.width;
         let top = words.last().copied().unwrap_or(0);
-        assert!(
-            top.leading_zeros() >= spare,
-            "{}.{name}: the value does not fit its {} bits",
-            self.top,
-            port.width
-        );
+        assert!(top.leading_zeros() >= spare, "{}.{name}: the value does not fit its {} bits", self.top, port.width);
         assert!(port.input, "{}.{name} is an output", self.top);
         self.model.poke(port.index, words);
     }
@@ -203,9 +165,6 @@ impl Dut {
 
 impl std::fmt::Debug for Dut {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dut")
-            .field("top", &self.top)
-            .field("clocks", &self.clocks)
-            .finish_non_exhaustive()
+        f.debug_struct("Dut").field("top", &self.top).field("clocks", &self.clocks).finish_non_exhaustive()
     }
 }

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A tool is not installed.
-    #[error(
-        "{tool} is not installed: run `apt-get install verilator g++` (as root), or `cargo xtask setup`"
-    )]
+    #[error("{tool} is not installed: run `apt-get install verilator g++` (as root), or `cargo xtask setup`")]
     ToolMissing {
         /// The program that was not found.
         tool: &'static str,

@@ -12,13 +12,8 @@ const SHOWN: usize = 12;
 
 /// What `-Wall` has beside correctness: names of files, ports left open on purpose, and signals that a shared
 /// structure carries to a block that does not read them all. Everything else is a gate.
-const ALLOWED: [&str; 5] = [
-    "-Wno-UNUSEDSIGNAL",
-    "-Wno-UNUSEDPARAM",
-    "-Wno-UNUSEDGENVAR",
-    "-Wno-DECLFILENAME",
-    "-Wno-PINCONNECTEMPTY",
-];
+const ALLOWED: [&str; 5] =
+    ["-Wno-UNUSEDSIGNAL", "-Wno-UNUSEDPARAM", "-Wno-UNUSEDGENVAR", "-Wno-DECLFILENAME", "-Wno-PINCONNECTEMPTY"];
 
 /// Runs the gates alone: is the text clean Verilog with `-Wall`?
 ///
@@ -34,45 +29,31 @@ pub fn lint(source: &Source) -> Result<(), Error> {
 }
 
 /// Writes the text to `work` and makes C++ of it in `work/obj`, with every gate on.
-pub(crate) fn verilate(
-    source: &Source,
-    prefix: &str,
-    extra: &[String],
-    work: &Path,
-) -> Result<(), Error> {
+pub(crate) fn verilate(source: &Source, prefix: &str, extra: &[String], work: &Path) -> Result<(), Error> {
     let file = format!("{}.v", source.top);
     let path = work.join(&file);
     // The newline at the end, whose absence Verilator warns about, is not worth an error.
-    std::fs::write(&path, source.text.trim_end().to_owned() + "\n")
-        .map_err(Error::io("write", &path))?;
+    std::fs::write(&path, source.text.trim_end().to_owned() + "\n").map_err(Error::io("write", &path))?;
     let mut command = Command::new("verilator");
-    command
-        .current_dir(work)
-        .args(["--cc", "--language", "1800-2017", "-Wall"])
-        .args(ALLOWED)
-        .args([
-            "-O3",
-            "--x-assign",
-            "unique",
-            "--x-initial",
-            "unique",
-            "--assert",
-            // Several files, so that both cores compile.
-            "--output-split",
-            "20000",
-            "--top-module",
-            &source.top,
-            "--prefix",
-            prefix,
-            "-Mdir",
-            "obj",
-        ]);
+    command.current_dir(work).args(["--cc", "--language", "1800-2017", "-Wall"]).args(ALLOWED).args([
+        "-O3",
+        "--x-assign",
+        "unique",
+        "--x-initial",
+        "unique",
+        "--assert",
+        // Several files, so that both cores compile.
+        "--output-split",
+        "20000",
+        "--top-module",
+        &source.top,
+        "--prefix",
+        prefix,
+        "-Mdir",
+        "obj",
+    ]);
     let output = tools::start("verilator", command.args(extra).arg(&file))?;
-    if output.status.success() {
-        Ok(())
-    } else {
-        Err(refused(source, &output))
-    }
+    if output.status.success() { Ok(()) } else { Err(refused(source, &output)) }
 }
 
 /// The error of a Verilator run that failed: a gate if a message names one of the text's lines.
@@ -82,22 +63,12 @@ fn refused(source: &Source, output: &Output) -> Error {
     if messages.is_empty() {
         return tools::failed("verilator", &source.top, output);
     }
-    let mut report = messages
-        .iter()
-        .take(SHOWN)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join("\n");
+    let mut report = messages.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("\n");
     if messages.len() > SHOWN {
         report += &format!("\n... and {} more", messages.len() - SHOWN);
     }
     let kept = keep(source).unwrap_or_else(|_| "(it could not be kept)".into());
-    Error::Gate {
-        top: source.top.clone(),
-        count: messages.len(),
-        report,
-        kept,
-    }
+    Error::Gate { top: source.top.clone(), count: messages.len(), report, kept }
 }
 
 /// Each message with its lines of Verilog, without Verilator's advice on how to silence it.

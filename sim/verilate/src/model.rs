@@ -29,10 +29,7 @@ unsafe impl Send for Model {}
 impl Model {
     /// Loads a shared object that [`crate::build_library`] made with the generic shim, and makes one instance.
     pub fn load(path: &Path, seed: u32) -> Result<Model, Error> {
-        let failed = |source| Error::Load {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| Error::Load { path: path.to_owned(), source };
         // SAFETY: the file is one that this crate compiled from its own shim, under a name that is the hash of its
         // contents; its only initialisers are those of Verilator's runtime.
         let library = unsafe { Library::new(path) }.map_err(failed)?;
@@ -87,21 +84,14 @@ impl Model {
             unsafe { (self.trace)(self.sim, std::ptr::null()) };
             return Ok(());
         };
-        let failed = |reason| Error::Trace {
-            path: path.to_owned(),
-            reason,
-        };
-        let text = CString::new(path.as_os_str().as_encoded_bytes())
-            .map_err(|_| failed("the path holds a NUL byte"))?;
+        let failed = |reason| Error::Trace { path: path.to_owned(), reason };
+        let text =
+            CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| failed("the path holds a NUL byte"))?;
         // SAFETY: as in `eval`; the string lives through the call, and the shim keeps no pointer to it.
         match unsafe { (self.trace)(self.sim, text.as_ptr()) } {
             0 => Ok(()),
-            1 => Err(failed(
-                "the model was built without waves; build it with Options { trace: true, .. }",
-            )),
-            _ => Err(failed(
-                "the file cannot be created; does its folder exist and may it be written?",
-            )),
+            1 => Err(failed("the model was built without waves; build it with Options { trace: true, .. }")),
+            _ => Err(failed("the file cannot be created; does its folder exist and may it be written?")),
         }
     }
 }

@@ -12,28 +12,14 @@ fn member(name: &str) -> String {
 /// Refuses ports that cannot be reached by name.
 pub(crate) fn check(source: &Source) -> Result<(), Error> {
     for (index, port) in source.ports.iter().enumerate() {
-        let bad = |reason| Error::Port {
-            top: source.top.clone(),
-            port: port.name.clone(),
-            reason,
-        };
+        let bad = |reason| Error::Port { top: source.top.clone(), port: port.name.clone(), reason };
         if port.width == 0 {
             return Err(bad("its width is 0; a port has at least one bit"));
         }
-        if port.name.is_empty()
-            || !port
-                .name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '_')
-        {
-            return Err(bad(
-                "only letters, digits and `_` can be reached from C++; rename it in the printed text",
-            ));
+        if port.name.is_empty() || !port.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            return Err(bad("only letters, digits and `_` can be reached from C++; rename it in the printed text"));
         }
-        if source.ports[..index]
-            .iter()
-            .any(|other| other.name == port.name)
-        {
+        if source.ports[..index].iter().any(|other| other.name == port.name) {
             return Err(bad("it is listed twice"));
         }
     }
@@ -51,15 +37,8 @@ pub(crate) fn text(source: &Source, prefix: &str) -> String {
         }
         let _ = writeln!(peek, "    case {index}: {} break;", peek_line(port));
     }
-    let clocked = source
-        .ports
-        .iter()
-        .any(|p| p.name == "clock" && p.dir == Dir::In);
-    let edge = if clocked {
-        "s->top->clock = 1; step(s); s->top->clock = 0; step(s);"
-    } else {
-        "step(s);"
-    };
+    let clocked = source.ports.iter().any(|p| p.name == "clock" && p.dir == Dir::In);
+    let edge = if clocked { "s->top->clock = 1; step(s); s->top->clock = 0; step(s);" } else { "step(s);" };
     let _ = write!(
         out,
         r#"{preamble}
@@ -145,10 +124,7 @@ fn poke_line(port: &Port) -> String {
     match port.width {
         1..=32 => format!("s->top->{name} = w[0];"),
         33..=64 => format!("s->top->{name} = static_cast<uint64_t>(w[1]) << 32 | w[0];"),
-        _ => format!(
-            "for (int i = 0; i < {}; ++i) s->top->{name}[i] = w[i];",
-            port.words()
-        ),
+        _ => format!("for (int i = 0; i < {}; ++i) s->top->{name}[i] = w[i];", port.words()),
     }
 }
 
@@ -157,9 +133,6 @@ fn peek_line(port: &Port) -> String {
     match port.width {
         1..=32 => format!("w[0] = s->top->{name};"),
         33..=64 => format!("w[0] = s->top->{name}; w[1] = s->top->{name} >> 32;"),
-        _ => format!(
-            "for (int i = 0; i < {}; ++i) w[i] = s->top->{name}[i];",
-            port.words()
-        ),
+        _ => format!("for (int i = 0; i < {}; ++i) w[i] = s->top->{name}[i];", port.words()),
     }
 }

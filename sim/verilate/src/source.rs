@@ -23,20 +23,12 @@ pub struct Port {
 impl Port {
     /// A port that the bench drives.
     pub fn input(name: impl Into<String>, width: usize) -> Self {
-        Port {
-            name: name.into(),
-            dir: Dir::In,
-            width,
-        }
+        Port { name: name.into(), dir: Dir::In, width }
     }
 
     /// A port that the model drives.
     pub fn output(name: impl Into<String>, width: usize) -> Self {
-        Port {
-            name: name.into(),
-            dir: Dir::Out,
-            width,
-        }
+        Port { name: name.into(), dir: Dir::Out, width }
     }
 
     /// How many 32-bit words hold its value.
@@ -70,20 +62,12 @@ pub struct Options {
 impl Options {
     /// For a small block's bench: compiled quickly, started at random values so that a missing reset shows.
     pub fn block() -> Self {
-        Options {
-            trace: false,
-            fast_build: true,
-            random_init: Some(1),
-        }
+        Options { trace: false, fast_build: true, random_init: Some(1) }
     }
 
     /// For the card: compiled for speed.
     pub fn fast() -> Self {
-        Options {
-            trace: false,
-            fast_build: false,
-            random_init: None,
-        }
+        Options { trace: false, fast_build: false, random_init: None }
     }
 
     /// The same, with waves.

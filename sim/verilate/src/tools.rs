@@ -30,67 +30,35 @@ impl Tools {
     }
 
     fn look() -> Result<Tools, Error> {
-        let verilator = first_line(run(
-            "verilator",
-            "ask its version",
-            Command::new("verilator").arg("--version"),
-        )?);
-        let compiler = first_line(run(
-            "g++",
-            "ask its version",
-            Command::new("g++").arg("--version"),
-        )?);
+        let verilator = first_line(run("verilator", "ask its version", Command::new("verilator").arg("--version"))?);
+        let compiler = first_line(run("g++", "ask its version", Command::new("g++").arg("--version"))?);
         let root = first_line(run(
             "verilator",
             "ask for its root",
             Command::new("verilator").args(["--getenv", "VERILATOR_ROOT"]),
         )?);
         let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let line = |key: &str| {
-            cpuinfo
-                .lines()
-                .find(|l| l.starts_with(key))
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let line = |key: &str| cpuinfo.lines().find(|l| l.starts_with(key)).unwrap_or_default().to_owned();
         let processor = line("model name") + &line("flags") + &line("Features");
-        Ok(Tools {
-            verilator,
-            compiler,
-            include: std::path::Path::new(&root).join("include"),
-            processor,
-        })
+        Ok(Tools { verilator, compiler, include: std::path::Path::new(&root).join("include"), processor })
     }
 }
 
 fn first_line(output: Output) -> String {
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().trim().to_owned()
 }
 
 /// Runs `command`; anything but success is an error with the end of what it said.
 pub(crate) fn run(tool: &'static str, what: &str, command: &mut Command) -> Result<Output, Error> {
     let output = start(tool, command)?;
-    if output.status.success() {
-        Ok(output)
-    } else {
-        Err(failed(tool, what, &output))
-    }
+    if output.status.success() { Ok(output) } else { Err(failed(tool, what, &output)) }
 }
 
 /// Runs `command` whatever its exit status.
 pub(crate) fn start(tool: &'static str, command: &mut Command) -> Result<Output, Error> {
     command.output().map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => Error::ToolMissing { tool },
-        _ => Error::Io {
-            what: "run",
-            path: tool.into(),
-            source,
-        },
+        _ => Error::Io { what: "run", path: tool.into(), source },
     })
 }
 
@@ -99,16 +67,6 @@ pub(crate) fn failed(tool: &'static str, what: &str, output: &Output) -> Error {
     let text = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<&str> = text.lines().collect();
     // A compiler's first complaint is the one that matters; the end of the output is mostly its echo.
-    let shown = lines
-        .iter()
-        .take(40)
-        .copied()
-        .collect::<Vec<_>>()
-        .join("\n");
-    Error::ToolFailed {
-        tool,
-        what: what.to_owned(),
-        status: output.status.to_string(),
-        output: shown,
-    }
+    let shown = lines.iter().take(40).copied().collect::<Vec<_>>().join("\n");
+    Error::ToolFailed { tool, what: what.to_owned(), status: output.status.to_string(), output: shown }
 }

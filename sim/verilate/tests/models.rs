@@ -3,11 +3,7 @@
 use azote_verilate::{Dut, Error, Options, Port, Source, lint};
 
 fn source(top: &str, text: &str, ports: Vec<Port>) -> Source {
-    Source {
-        text: text.into(),
-        top: top.into(),
-        ports,
-    }
+    Source { text: text.into(), top: top.into(), ports }
 }
 
 fn counter() -> Source {
@@ -72,10 +68,7 @@ fn ports_of_every_width_keep_every_bit() {
     let mut ports = vec![Port::input("clock", 1)];
     let mut body = String::new();
     for w in widths {
-        text += &format!(
-            ", input wire [{0}:0] a__{w}, output wire [{0}:0] q{w}",
-            w - 1
-        );
+        text += &format!(", input wire [{0}:0] a__{w}, output wire [{0}:0] q{w}", w - 1);
         body += &format!("  assign q{w} = ~a__{w};\n");
         ports.push(Port::input(format!("a__{w}"), w));
         ports.push(Port::output(format!("q{w}"), w));
@@ -97,17 +90,13 @@ fn ports_of_every_width_keep_every_bit() {
 #[test]
 #[should_panic(expected = "counter: no port `cuont`; it has clock, reset")]
 fn an_unknown_port_is_named_with_those_there_are() {
-    Dut::build(&counter(), &Options::block())
-        .unwrap()
-        .get("cuont");
+    Dut::build(&counter(), &Options::block()).unwrap().get("cuont");
 }
 
 #[test]
 #[should_panic(expected = "counter.step: 0x100 does not fit its 8 bits")]
 fn a_value_too_wide_is_refused() {
-    Dut::build(&counter(), &Options::block())
-        .unwrap()
-        .set("step", 0x100);
+    Dut::build(&counter(), &Options::block()).unwrap().set("step", 0x100);
 }
 
 #[test]
@@ -120,16 +109,9 @@ fn waves_are_written_and_refused_without_the_option() {
     dut.clock_n(20);
     dut.trace_end().unwrap();
     assert!(std::fs::metadata(&path).unwrap().len() > 100);
-    let missing = dut
-        .trace(folder.path().join("no/such/folder.fst"))
-        .unwrap_err()
-        .to_string();
+    let missing = dut.trace(folder.path().join("no/such/folder.fst")).unwrap_err().to_string();
     assert!(missing.contains("does its folder exist"), "{missing}");
-    let error = Dut::build(&counter(), &Options::block())
-        .unwrap()
-        .trace(&path)
-        .unwrap_err()
-        .to_string();
+    let error = Dut::build(&counter(), &Options::block()).unwrap().trace(&path).unwrap_err().to_string();
     assert!(error.contains("built without waves"), "{error}");
 }
 
@@ -138,42 +120,21 @@ fn a_bad_port_list_is_refused_before_anything_runs() {
     for (ports, reason) in [
         (vec![Port::input("a$b", 1)], "rename it"),
         (vec![Port::input("a", 0)], "width is 0"),
-        (
-            vec![Port::input("a", 1), Port::output("a", 1)],
-            "listed twice",
-        ),
+        (vec![Port::input("a", 1), Port::output("a", 1)], "listed twice"),
     ] {
-        let error = Dut::build(&source("bad", "", ports), &Options::block())
-            .unwrap_err()
-            .to_string();
+        let error = Dut::build(&source("bad", "", ports), &Options::block()).unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
     }
 }
 
 #[test]
 fn unset_registers_start_at_random_values_of_the_seed() {
-    let text =
-        "module unset(input wire clock, input wire load, input wire [63:0] d, output reg [63:0] q);
+    let text = "module unset(input wire clock, input wire load, input wire [63:0] d, output reg [63:0] q);
   always_ff @(posedge clock) if (load) q <= d;
 endmodule";
-    let ports = vec![
-        Port::input("clock", 1),
-        Port::input("load", 1),
-        Port::input("d", 64),
-        Port::output("q", 64),
-    ];
+    let ports = vec![Port::input("clock", 1), Port::input("load", 1), Port::input("d", 64), Port::output("q", 64)];
     let source = source("unset", text, ports);
-    let start = |seed| {
-        Dut::build(
-            &source,
-            &Options {
-                random_init: seed,
-                ..Options::block()
-            },
-        )
-        .unwrap()
-        .get("q")
-    };
+    let start = |seed| Dut::build(&source, &Options { random_init: seed, ..Options::block() }).unwrap().get("q");
     assert_eq!(start(None), 0);
     assert_eq!(start(Some(7)), start(Some(7)));
     assert_ne!(start(Some(7)), start(Some(8)));
@@ -183,11 +144,7 @@ endmodule";
 #[test]
 fn every_gate_refuses_its_violation() {
     let cases = [
-        (
-            "WIDTH",
-            "module g(input wire [7:0] a, output wire [3:0] q); assign q = a; endmodule",
-            "assign q = a",
-        ),
+        ("WIDTH", "module g(input wire [7:0] a, output wire [3:0] q); assign q = a; endmodule", "assign q = a"),
         (
             "LATCH",
             "module g(input wire a, input wire b, output reg q); always_comb if (a) q = b; endmodule",
@@ -213,11 +170,7 @@ always_comb begin q = 1'b0; case (a) 2'd0: q = 1'b1; 2'd1: q = 1'b0; endcase end
 endmodule",
             "case (a)",
         ),
-        (
-            "UNDRIVEN",
-            "module g(input wire a, output wire q); wire x; assign q = x & a; endmodule",
-            "wire x",
-        ),
+        ("UNDRIVEN", "module g(input wire a, output wire q); wire x; assign q = x & a; endmodule", "wire x"),
         (
             "COMBDLY",
             "module g(input wire a, output reg q);
@@ -232,20 +185,13 @@ always @(posedge c) q = a;
 endmodule",
             "q = a",
         ),
-        (
-            "IMPLICIT",
-            "module g(input wire a, output wire q); assign nobody = a; assign q = a; endmodule",
-            "nobody",
-        ),
+        ("IMPLICIT", "module g(input wire a, output wire q); assign nobody = a; assign q = a; endmodule", "nobody"),
     ];
     for (gate, text, shown) in cases {
         match lint(&source("g", text, vec![])) {
             Err(Error::Gate { report, count, .. }) => {
                 assert!(report.contains(gate), "{gate} not in:\n{report}");
-                assert!(
-                    report.contains(shown),
-                    "{gate}: line not shown in:\n{report}"
-                );
+                assert!(report.contains(shown), "{gate}: line not shown in:\n{report}");
                 assert!(!report.contains("lint_off"), "{report}");
                 assert!(count >= 1);
             }
@@ -257,11 +203,6 @@ endmodule",
 
 #[test]
 fn text_that_does_not_parse_shows_its_line() {
-    let error = lint(&source(
-        "g",
-        "module g(input wire a);\n  assign b = ;\nendmodule",
-        vec![],
-    ))
-    .unwrap_err();
+    let error = lint(&source("g", "module g(input wire a);\n  assign b = ;\nendmodule", vec![])).unwrap_err();
     assert!(error.to_string().contains("g.v:2:"), "{error}");
 }
