@@ -1,0 +1,325 @@
+//! I/O: submission, completion and waiting.
+
+use std::{collections::VecDeque, fmt, sync::Arc};
+
+use azote_dma::Slice;
+use azote_regs::nvme::{opcode, status};
+use azote_seam::Vector;
+
+use crate::{
+    Controller, Error, Result, Status, command,
+    entry::{Cqe, Sqe},
+    queue::{Queue, Slot},
+};
+
+/// An I/O command on the controller's namespace. Data is whole blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Io {
+    /// Read blocks into memory.
+    Read {
+        /// The first block.
+        lba: u64,
+        /// Where to.
+        data: Slice,
+    },
+    /// Write blocks from memory.
+    Write {
+        /// The first block.
+        lba: u64,
+        /// Where from.
+        data: Slice,
+    },
+    /// Make blocks zero, without data.
+    WriteZeroes {
+        /// The first block.
+        lba: u64,
+        /// How many, at most 65536.
+        blocks: u64,
+    },
+    /// Make what was written durable.
+    Flush,
+}
+
+impl Io {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Read { .. } => "Read",
+            Self::Write { .. } => "Write",
+            Self::WriteZeroes { .. } => "Write Zeroes",
+            Self::Flush => "Flush",
+        }
+    }
+}
+
+/// The data pointer of a [`Command`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Data {
+    /// None.
+    None,
+    /// Memory; the driver makes its PRPs.
+    Slice(Slice),
+    /// PRP1 and PRP2 as they are.
+    Prps(u64, u64),
+}
+
+/// Any command, unchecked: for tests of a controller and for tools that know more than this driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Command {
+    /// Its opcode.
+    pub opcode: u8,
+    /// Its namespace.
+    pub nsid: u32,
+    /// CDW10 to CDW15.
+    pub cdw: [u32; 6],
+    /// Its data pointer.
+    pub data: Data,
+}
+
+impl Command {
+    pub(crate) fn into_parts(self) -> (Sqe, Option<Slice>) {
+        let mut sqe = Sqe::new(self.opcode.into(), self.nsid.into());
+        sqe.cdw = self.cdw.map(Into::into);
+        match self.data {
+            Data::None => (sqe, None),
+            Data::Slice(slice) => (sqe, Some(slice)),
+            Data::Prps(a, b) => (sqe.prp(a, b), None),
+        }
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The controller says so.
+    Status(Status),
+    /// It took too long and was aborted.
+    Aborted,
+    /// The controller was reset while it was in flight; it may or may not have been done.
+    Reset,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => status.fmt(f),
+            Self::Aborted => f.write_str("it took too long and was aborted"),
+            Self::Reset => f.write_str("the controller was reset while it was in flight"),
+        }
+    }
+}
+
+/// The end of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Completion {
+    /// The caller's mark.
+    pub user: u64,
+    /// DW 0 of the completion, or why there is none.
+    pub result: Result<u32, Failure>,
+}
+
+/// An I/O queue pair and what it has for the caller.
+pub(crate) struct IoQueue {
+    pub queue: Queue,
+    pub vector: Option<Arc<dyn Vector>>,
+    /// Completions that were come upon while something else was done. Never more than the queue has slots and the caller
+    /// has not collected, so it grows once at most.
+    pub done: VecDeque<Completion>,
+}
+
+impl IoQueue {
+    pub fn new(queue: Queue) -> Self {
+        let done = VecDeque::with_capacity(queue.depth().into());
+        Self { queue, vector: None, done }
+    }
+
+    /// Ends every command in flight.
+    pub fn fail_all(&mut self) {
+        for (_, slot) in self.queue.slots().filter(|(_, s)| !s.waited_for) {
+            self.done.push_back(Completion { user: slot.user, result: Err(Failure::Reset) });
+        }
+        self.queue.clear();
+    }
+}
+
+fn completion(cqe: Cqe, slot: Slot) -> Completion {
+    let result = if cqe.status.is_success() {
+        Ok(cqe.dw0)
+    } else if slot.aborting && cqe.status.code() == status::ABORT_REQUESTED {
+        Err(Failure::Aborted)
+    } else {
+        Err(Failure::Status(cqe.status))
+    };
+    Completion { user: slot.user, result }
+}
+
+impl Controller {
+    pub(crate) fn io_queue(&mut self, queue: usize) -> Result<&mut IoQueue> {
+        let count = self.queues.len();
+        self.queues.get_mut(queue).ok_or(Error::NoQueue { queue, count })
+    }
+
+    /// Gives a command to the controller. `user` comes back with its completion.
+    ///
+    /// The memory behind `io` must be left alone, and its buffer kept, until then.
+    pub fn submit(&mut self, queue: usize, io: Io, user: u64) -> Result<()> {
+        self.push(queue, io, user)?;
+        self.ring(queue)
+    }
+
+    /// Puts a command in the queue without telling the controller: several can share a [`Self::ring`].
+    pub fn push(&mut self, queue: usize, io: Io, user: u64) -> Result<()> {
+        let (sqe, data) = self.encode(io)?;
+        self.push_sqe(queue, sqe, data, Slot { command: Some(io.name()), user, ..Slot::default() }).map(drop)
+    }
+
+    /// Tells the controller of what was pushed.
+    pub fn ring(&mut self, queue: usize) -> Result<()> {
+        self.io_queue(queue)?.queue.ring()
+    }
+
+    /// Gives any command to the controller, unchecked.
+    pub fn submit_command(&mut self, queue: usize, command: Command, user: u64) -> Result<()> {
+        let (sqe, data) = command.into_parts();
+        self.push_sqe(queue, sqe, data, Slot { command: Some("command"), user, ..Slot::default() })?;
+        self.ring(queue)
+    }
+
+    fn push_sqe(&mut self, queue: usize, sqe: Sqe, data: Option<Slice>, slot: Slot) -> Result<u16> {
+        let deadline = self.function.now() + self.options.timeout;
+        self.io_queue(queue)?.queue.push(sqe, data, Slot { deadline, ..slot })
+    }
+
+    /// Checks a command against the namespace and encodes it.
+    fn encode(&self, io: Io) -> Result<(Sqe, Option<Slice>)> {
+        let ns = self.require_namespace()?;
+        let nsid = u64::from(ns.id);
+        let (op, lba, blocks, data) = match io {
+            Io::Flush => return Ok((command::flush(nsid), None)),
+            Io::WriteZeroes { lba, blocks } => (opcode::WRITE_ZEROES, lba, blocks, None),
+            Io::Read { lba, data } | Io::Write { lba, data } => {
+                let refuse = |why| Error::Transfer { iova: data.iova, len: data.len, why };
+                if data.len == 0 || !data.len.is_multiple_of(ns.block_size()) {
+                    return Err(refuse("it is not a number of whole blocks"));
+                }
+                if data.len > self.max_transfer {
+                    return Err(refuse("it is longer than the controller transfers at once (MDTS)"));
+                }
+                let op = if matches!(io, Io::Read { .. }) { opcode::READ } else { opcode::WRITE };
+                (op, lba, data.len >> ns.block_shift, Some(data))
+            }
+        };
+        let inside = lba.checked_add(blocks).is_some_and(|end| end <= ns.blocks);
+        if !inside || blocks == 0 || blocks > 0x1_0000 {
+            return Err(Error::OutOfRange { lba, blocks, size: ns.blocks });
+        }
+        Ok((command::blocks(op, nsid, lba, blocks), data))
+    }
+
+    /// Takes a completion if there is one; does not wait and does not look for late commands.
+    ///
+    /// On [`Error::BadCompletion`] the controller has been reset, and what was in flight follows as [`Failure::Reset`].
+    pub fn poll(&mut self, queue: usize) -> Result<Option<Completion>> {
+        let q = self.io_queue(queue)?;
+        if let Some(done) = q.done.pop_front() {
+            return Ok(Some(done));
+        }
+        match q.queue.pop() {
+            Ok(popped) => Ok(popped.map(|(cqe, slot)| completion(cqe, slot))),
+            Err(e) => self.recover_from(Err(e)),
+        }
+    }
+
+    /// Waits for a completion, by polling or by interrupt as the options say. A command that is late is aborted; if that
+    /// does not help the controller is reset. So this returns in bounded time.
+    pub fn wait(&mut self, queue: usize) -> Result<Completion> {
+        let mut turn = 0;
+        loop {
+            if let Some(done) = self.poll(queue)? {
+                return Ok(done);
+            }
+            if self.in_flight(queue) == 0 {
+                return Err(Error::Idle { queue });
+            }
+            self.wait_turn(queue, &mut turn)?;
+        }
+    }
+
+    /// One turn of waiting: for late commands, then for the device.
+    fn wait_turn(&mut self, queue: usize, turn: &mut u32) -> Result<()> {
+        if self.expire(queue)? {
+            return Ok(());
+        }
+        let vector = self.io_queue(queue)?.vector.clone();
+        let paused = self.pause(vector.as_deref(), turn, self.options.timeout);
+        self.recover_from(paused)
+    }
+
+    /// The number of commands in flight on a queue.
+    #[must_use]
+    pub fn in_flight(&self, queue: usize) -> usize {
+        self.queues.get(queue).map_or(0, |q| q.queue.in_flight())
+    }
+
+    /// Whether a queue takes no more commands before something completes.
+    #[must_use]
+    pub fn is_full(&self, queue: usize) -> bool {
+        self.queues.get(queue).is_none_or(|q| q.queue.is_full())
+    }
+
+    /// Does one command on queue 0 and waits for it; what else completes meanwhile is kept for [`Self::poll`].
+    pub fn execute(&mut self, io: Io) -> Result<()> {
+        let (sqe, data) = self.encode(io)?;
+        self.execute_sqe(io.name(), sqe, data).map(drop)
+    }
+
+    /// Does any I/O command on queue 0, unchecked, and waits for it.
+    pub fn execute_command(&mut self, command: Command) -> Result<u32> {
+        let (sqe, data) = command.into_parts();
+        self.execute_sqe("command", sqe, data)
+    }
+
+    fn execute_sqe(&mut self, command: &'static str, sqe: Sqe, data: Option<Slice>) -> Result<u32> {
+        let resets = self.resets;
+        let slot = Slot { command: Some(command), waited_for: true, ..Slot::default() };
+        let cid = self.push_sqe(0, sqe, data, slot)?;
+        self.ring(0)?;
+        let mut turn = 0;
+        loop {
+            let q = self.io_queue(0)?;
+            match q.queue.pop() {
+                Ok(Some((cqe, slot))) if cqe.cid == cid => {
+                    return completion(cqe, slot).result.map_err(|failure| match failure {
+                        Failure::Status(status) => Error::Status { command, status },
+                        failure => Error::Failed { command, failure },
+                    });
+                }
+                Ok(Some((cqe, slot))) => q.done.push_back(completion(cqe, slot)),
+                Ok(None) => self.wait_turn(0, &mut turn)?,
+                Err(e) => return self.recover_from(Err(e)),
+            }
+            if self.resets != resets {
+                return Err(Error::Failed { command, failure: Failure::Reset });
+            }
+        }
+    }
+
+    /// Reads blocks.
+    pub fn read(&mut self, lba: u64, data: Slice) -> Result<()> {
+        self.execute(Io::Read { lba, data })
+    }
+
+    /// Writes blocks.
+    pub fn write(&mut self, lba: u64, data: Slice) -> Result<()> {
+        self.execute(Io::Write { lba, data })
+    }
+
+    /// Makes blocks zero.
+    pub fn write_zeroes(&mut self, lba: u64, blocks: u64) -> Result<()> {
+        self.execute(Io::WriteZeroes { lba, blocks })
+    }
+
+    /// Makes what was written durable.
+    pub fn flush(&mut self) -> Result<()> {
+        self.execute(Io::Flush)
+    }
+}
