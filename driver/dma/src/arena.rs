@@ -86,14 +86,9 @@ impl Dma {
     /// size does not cross a page.
     pub fn alloc(&self, len: u64, align: u64) -> Result<Buffer> {
         if len == 0 || !align.is_power_of_two() {
-            return Err(Error::Bad(
-                "a buffer needs a length and an alignment that is a power of two",
-            ));
+            return Err(Error::Bad("a buffer needs a length and an alignment that is a power of two"));
         }
-        let full = Error::Full {
-            len,
-            size: self.0.memory.len(),
-        };
+        let full = Error::Full { len, size: self.0.memory.len() };
         let Some(size) = len.checked_next_multiple_of(LINE) else {
             return Err(full);
         };
@@ -108,10 +103,7 @@ impl Dma {
     /// Makes the arena visible to a function until the attachment is dropped.
     pub fn attach(&self, function: Arc<dyn Function>) -> Result<Attachment> {
         function.dma_map(self.fd(), 0, self.0.iova, self.0.memory.len())?;
-        Ok(Attachment {
-            arena: self.0.clone(),
-            function,
-        })
+        Ok(Attachment { arena: self.0.clone(), function })
     }
 
     /// The file behind it.
@@ -148,20 +140,13 @@ pub struct Attachment {
 impl Drop for Attachment {
     fn drop(&mut self) {
         // It can only fail when the function is gone, and then the mapping is, too.
-        let _ = self
-            .function
-            .dma_unmap(self.arena.iova, self.arena.memory.len());
+        let _ = self.function.dma_unmap(self.arena.iova, self.arena.memory.len());
     }
 }
 
 impl std::fmt::Debug for Attachment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Attachment({} at {:#x})",
-            self.function.name(),
-            self.arena.iova
-        )
+        write!(f, "Attachment({} at {:#x})", self.function.name(), self.arena.iova)
     }
 }
 
@@ -183,17 +168,11 @@ mod tests {
         }
         assert!(matches!(dma.alloc(64, 64), Err(Error::Full { .. })));
         drop(all);
-        let whole = dma
-            .alloc(16384, 4096)
-            .expect("the pieces were joined again");
+        let whole = dma.alloc(16384, 4096).expect("the pieces were joined again");
         drop(whole);
         let odd = dma.alloc(100, 1).unwrap();
         let next = dma.alloc(64, 64).unwrap();
-        assert_eq!(
-            (odd.len(), next.iova() - odd.iova()),
-            (100, 128),
-            "rounded to lines"
-        );
+        assert_eq!((odd.len(), next.iova() - odd.iova()), (100, 128), "rounded to lines");
     }
 
     #[test]
@@ -211,14 +190,8 @@ mod tests {
         assert!(matches!(dma.alloc(0, 64), Err(Error::Bad(_))));
         assert!(matches!(dma.alloc(64, 3), Err(Error::Bad(_))));
         assert!(matches!(dma.alloc(u64::MAX, 64), Err(Error::Full { .. })));
-        assert!(matches!(
-            Dma::at(4096, Pages::Small, 0x123),
-            Err(Error::Bad(_))
-        ));
-        assert!(matches!(
-            Dma::at(4096, Pages::Small, !0xfff),
-            Err(Error::Bad(_))
-        ));
+        assert!(matches!(Dma::at(4096, Pages::Small, 0x123), Err(Error::Bad(_))));
+        assert!(matches!(Dma::at(4096, Pages::Small, !0xfff), Err(Error::Bad(_))));
     }
 
     #[test]

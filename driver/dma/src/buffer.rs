@@ -30,12 +30,7 @@ pub struct Buffer {
 
 impl Buffer {
     pub(crate) fn new(arena: Arc<Inner>, offset: u64, size: u64, len: u64) -> Self {
-        Self {
-            arena,
-            offset,
-            size,
-            len,
-        }
+        Self { arena, offset, size, len }
     }
 
     /// The length asked for.
@@ -54,29 +49,19 @@ impl Buffer {
     /// A part of it, for the device.
     pub fn slice(&self, offset: u64, len: u64) -> Result<Slice> {
         self.check(offset, len)?;
-        Ok(Slice {
-            iova: self.iova() + offset,
-            len,
-        })
+        Ok(Slice { iova: self.iova() + offset, len })
     }
 
     /// All of it, for the device.
     #[must_use]
     pub fn whole(&self) -> Slice {
-        Slice {
-            iova: self.iova(),
-            len: self.len,
-        }
+        Slice { iova: self.iova(), len: self.len }
     }
 
     fn check(&self, offset: u64, len: u64) -> Result<()> {
         match offset.checked_add(len) {
             Some(end) if end <= self.len => Ok(()),
-            _ => Err(Error::Range {
-                offset,
-                len,
-                size: self.len,
-            }),
+            _ => Err(Error::Range { offset, len, size: self.len }),
         }
     }
 
@@ -192,10 +177,7 @@ mod tests {
 
     #[test]
     fn bytes_go_in_and_out_at_every_alignment() {
-        let b = Dma::at(4096, Pages::Small, 0)
-            .unwrap()
-            .alloc(64, 64)
-            .unwrap();
+        let b = Dma::at(4096, Pages::Small, 0).unwrap().alloc(64, 64).unwrap();
         for offset in 0..17 {
             for len in 0..30 {
                 let data: Vec<u8> = (0..len).map(|i| i * 7 + offset as u8).collect();
@@ -205,10 +187,7 @@ mod tests {
                 b.read(0, &mut all).unwrap();
                 let (from, to) = (offset as usize, offset as usize + data.len());
                 assert_eq!(all[from..to], data);
-                assert!(
-                    all[..from].iter().chain(&all[to..]).all(|&x| x == 0xee),
-                    "nothing beside it was touched"
-                );
+                assert!(all[..from].iter().chain(&all[to..]).all(|&x| x == 0xee), "nothing beside it was touched");
                 let mut back = vec![0; data.len()];
                 b.read(offset, &mut back).unwrap();
                 assert_eq!(back, data);
@@ -218,10 +197,7 @@ mod tests {
 
     #[test]
     fn words_are_little_endian_and_aligned() {
-        let b = Dma::at(4096, Pages::Small, 0)
-            .unwrap()
-            .alloc(16, 64)
-            .unwrap();
+        let b = Dma::at(4096, Pages::Small, 0).unwrap().alloc(16, 64).unwrap();
         b.write_u64(8, 0x0102_0304_0506_0708).unwrap();
         assert_eq!(b.read_u32(8).unwrap(), 0x0506_0708);
         assert!(matches!(b.read_u32(2), Err(Error::Bad(_))));

@@ -21,9 +21,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The arena has no room left.
-    #[error(
-        "no {len:#x} bytes left in the {size:#x} bytes of DMA memory; use a larger arena or fewer, shorter queues"
-    )]
+    #[error("no {len:#x} bytes left in the {size:#x} bytes of DMA memory; use a larger arena or fewer, shorter queues")]
     Full {
         /// How much was asked for.
         len: u64,

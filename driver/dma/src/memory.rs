@@ -48,11 +48,8 @@ impl Memory {
             Pages::Huge => (HUGE, libc::MFD_HUGETLB | libc::MFD_HUGE_2MB),
             Pages::Small => (SMALL, 0),
         };
-        let len = len
-            .checked_next_multiple_of(granule)
-            .ok_or(Error::Bad("size overflows"))?;
-        let size =
-            usize::try_from(len).map_err(|_| Error::Bad("size does not fit the address space"))?;
+        let len = len.checked_next_multiple_of(granule).ok_or(Error::Bad("size overflows"))?;
+        let size = usize::try_from(len).map_err(|_| Error::Bad("size does not fit the address space"))?;
         if size == 0 {
             return Err(Error::Bad("size is zero"));
         }
@@ -77,25 +74,13 @@ impl Memory {
         let prot = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
         let base = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                size,
-                prot,
-                libc::MAP_SHARED | libc::MAP_POPULATE,
-                file.as_raw_fd(),
-                0,
-            )
+            libc::mmap(std::ptr::null_mut(), size, prot, libc::MAP_SHARED | libc::MAP_POPULATE, file.as_raw_fd(), 0)
         };
         if base == libc::MAP_FAILED {
             return Err(last("mmap"));
         }
         let base = NonNull::new(base.cast()).ok_or(Error::Bad("mapped at address zero"))?;
-        let memory = Self {
-            file,
-            base,
-            len,
-            pages,
-        };
+        let memory = Self { file, base, len, pages };
         // A fork would share the pages with a child that knows nothing of the device; it loses nothing by not having them.
         // SAFETY: exactly the mapping just made.
         if unsafe { libc::madvise(base.as_ptr().cast(), size, libc::MADV_DONTFORK) } < 0 {
@@ -135,10 +120,7 @@ impl Drop for Memory {
 /// What to tell a person whose kernel refuses to pin memory: the limit that is the usual cause.
 #[must_use]
 pub fn memlock_hint() -> String {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid place for the answer.
     let known = unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &mut limit) } == 0;
     if known && limit.rlim_cur != libc::RLIM_INFINITY {

@@ -23,16 +23,10 @@ impl Capabilities {
     /// Walks both lists. Each structure takes at least four bytes, which bounds the walk: a list that loops is an error,
     /// not a hang.
     pub fn read(function: &dyn Function) -> Result<Self> {
-        let bad = |reason: String| Error::BadConfig {
-            function: function.name().into(),
-            reason,
-        };
-        if function.config_read16(header::VENDOR_ID)? == 0xffff
-            && function.config_read32(header::COMMAND)? == u32::MAX
+        let bad = |reason: String| Error::BadConfig { function: function.name().into(), reason };
+        if function.config_read16(header::VENDOR_ID)? == 0xffff && function.config_read32(header::COMMAND)? == u32::MAX
         {
-            return Err(Error::Gone {
-                function: function.name().into(),
-            });
+            return Err(Error::Gone { function: function.name().into() });
         }
         let mut found = Vec::new();
         let mut at = u64::from(function.config_read8(header::CAPABILITIES)?) & !3;
@@ -41,16 +35,10 @@ impl Capabilities {
                 break;
             }
             if left == 0 || at < 0x40 {
-                return Err(bad(format!(
-                    "the capability list loops or leaves its place at {at:#x}"
-                )));
+                return Err(bad(format!("the capability list loops or leaves its place at {at:#x}")));
             }
             let head = u64::from(function.config_read32(at)?);
-            found.push(Capability {
-                id: capability::ID.of(head) as u16,
-                offset: at,
-                extended: false,
-            });
+            found.push(Capability { id: capability::ID.of(head) as u16, offset: at, extended: false });
             at = capability::NEXT.of(head) & !3;
         }
         let mut at = pcie::EXTENDED;
@@ -63,19 +51,13 @@ impl Capabilities {
             if left == 0 {
                 return Err(bad("the extended capability list loops".into()));
             }
-            found.push(Capability {
-                id: capability::EXT_ID.of(head) as u16,
-                offset: at,
-                extended: true,
-            });
+            found.push(Capability { id: capability::EXT_ID.of(head) as u16, offset: at, extended: true });
             at = capability::EXT_NEXT.of(head) & !3;
             if at == 0 {
                 break;
             }
             if at < pcie::EXTENDED {
-                return Err(bad(format!(
-                    "the extended capability list leaves its place at {at:#x}"
-                )));
+                return Err(bad(format!("the extended capability list leaves its place at {at:#x}")));
             }
         }
         Ok(Self(found))
@@ -100,10 +82,7 @@ impl Capabilities {
     }
 
     fn find_in(&self, id: u64, extended: bool) -> Option<u64> {
-        self.0
-            .iter()
-            .find(|c| u64::from(c.id) == id && c.extended == extended)
-            .map(|c| c.offset)
+        self.0.iter().find(|c| u64::from(c.id) == id && c.extended == extended).map(|c| c.offset)
     }
 }
 
@@ -119,11 +98,7 @@ pub fn set_command(function: &dyn Function, set: u64, clear: u64) -> Result<()> 
 
 /// Lets the function answer memory requests and send its own.
 pub fn enable_bus_master(function: &dyn Function) -> Result<()> {
-    set_command(
-        function,
-        header::COMMAND_MSE.mask() | header::COMMAND_BME.mask(),
-        0,
-    )
+    set_command(function, header::COMMAND_MSE.mask() | header::COMMAND_BME.mask(), 0)
 }
 
 #[cfg(test)]
@@ -142,41 +117,20 @@ mod tests {
 
     #[test]
     fn both_lists_are_walked() {
-        let f = with(&[
-            (0x34, 0x50),
-            (0x50, 0x6011),
-            (0x60, 0x10),
-            (0x100, 0x1101_000e),
-            (0x110, 0x0001_000d),
-        ]);
+        let f = with(&[(0x34, 0x50), (0x50, 0x6011), (0x60, 0x10), (0x100, 0x1101_000e), (0x110, 0x0001_000d)]);
         let caps = Capabilities::read(&*f).unwrap();
-        assert_eq!(
-            (caps.find(0x11), caps.find(0x10), caps.find(1)),
-            (Some(0x50), Some(0x60), None)
-        );
-        assert_eq!(
-            (caps.find_extended(0xe), caps.find_extended(0xd)),
-            (Some(0x100), Some(0x110))
-        );
+        assert_eq!((caps.find(0x11), caps.find(0x10), caps.find(1)), (Some(0x50), Some(0x60), None));
+        assert_eq!((caps.find_extended(0xe), caps.find_extended(0xd)), (Some(0x100), Some(0x110)));
         assert_eq!(caps.find(0xd), None, "an extended id is not a plain one");
         assert_eq!(caps.all().len(), 4);
     }
 
     #[test]
     fn lists_that_loop_or_stray_are_refused() {
-        for bad in [
-            &[(0x34, 0x50), (0x50, 0x5011)][..],
-            &[(0x34, 0x20)],
-            &[(0x100, 0x1001_000e)],
-            &[(0x100, 0x0401_000e)],
-        ] {
-            assert!(
-                matches!(
-                    Capabilities::read(&*with(bad)),
-                    Err(Error::BadConfig { .. })
-                ),
-                "{bad:x?}"
-            );
+        for bad in
+            [&[(0x34, 0x50), (0x50, 0x5011)][..], &[(0x34, 0x20)], &[(0x100, 0x1001_000e)], &[(0x100, 0x0401_000e)]]
+        {
+            assert!(matches!(Capabilities::read(&*with(bad)), Err(Error::BadConfig { .. })), "{bad:x?}");
         }
     }
 

@@ -18,9 +18,7 @@ pub enum Error {
         bar: usize,
     },
     /// An access outside of its region or across its end, or one that is not naturally aligned.
-    #[error(
-        "{region}: {width}-byte access at {offset:#x} is outside of its {size:#x} bytes or not aligned"
-    )]
+    #[error("{region}: {width}-byte access at {offset:#x} is outside of its {size:#x} bytes or not aligned")]
     Range {
         /// What was accessed.
         region: &'static str,
@@ -117,9 +115,6 @@ pub enum Error {
 impl Error {
     /// An operating-system error with what was tried.
     pub fn io(what: impl Into<String>, source: io::Error) -> Self {
-        Self::Io {
-            what: what.into(),
-            source,
-        }
+        Self::Io { what: what.into(), source }
     }
 }

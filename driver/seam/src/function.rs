@@ -126,12 +126,7 @@ pub fn check_range(region: &'static str, offset: u64, width: u64, size: u64) -> 
     if inside && width != 0 && offset.is_multiple_of(width) {
         Ok(())
     } else {
-        Err(Error::Range {
-            region,
-            offset,
-            width,
-            size,
-        })
+        Err(Error::Range { region, offset, width, size })
     }
 }
 
@@ -152,12 +147,7 @@ pub fn poll_until<T, E: From<Error>>(
             return Ok(value);
         }
         if late {
-            return Err(Error::Timeout {
-                function: function.name().into(),
-                what,
-                after: timeout,
-            }
-            .into());
+            return Err(Error::Timeout { function: function.name().into(), what, after: timeout }.into());
         }
         function.relax();
     }
@@ -170,15 +160,7 @@ mod tests {
     #[test]
     fn an_access_must_lie_inside_and_be_aligned() {
         assert!(check_range("BAR", 0xffc, 4, 0x1000).is_ok());
-        for (offset, width) in [
-            (0x1000, 4),
-            (0xffe, 4),
-            (2, 4),
-            (0xffc, 8),
-            (u64::MAX - 3, 4),
-            (4, 8),
-            (0, 0),
-        ] {
+        for (offset, width) in [(0x1000, 4), (0xffe, 4), (2, 4), (0xffc, 8), (u64::MAX - 3, 4), (4, 8), (0, 0)] {
             let e = check_range("BAR", offset, width, 0x1000).unwrap_err();
             assert!(matches!(e, Error::Range { .. }), "{offset:#x} {width}");
         }

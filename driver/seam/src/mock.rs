@@ -54,9 +54,7 @@ impl Host {
 
     /// Reads host memory; false, and a fault, where it is not mapped.
     pub fn read(&mut self, iova: u64, data: &mut [u8]) -> bool {
-        let ok = self
-            .place(iova, data.len())
-            .is_some_and(|(file, at)| file.read_exact_at(data, at).is_ok());
+        let ok = self.place(iova, data.len()).is_some_and(|(file, at)| file.read_exact_at(data, at).is_ok());
         if !ok {
             self.faults.push((iova, data.len()));
         }
@@ -65,9 +63,7 @@ impl Host {
 
     /// Writes host memory; false, and a fault, where it is not mapped.
     pub fn write(&mut self, iova: u64, data: &[u8]) -> bool {
-        let ok = self
-            .place(iova, data.len())
-            .is_some_and(|(file, at)| file.write_all_at(data, at).is_ok());
+        let ok = self.place(iova, data.len()).is_some_and(|(file, at)| file.write_all_at(data, at).is_ok());
         if !ok {
             self.faults.push((iova, data.len()));
         }
@@ -107,11 +103,7 @@ impl<D: Device> Mock<D> {
     pub fn new(name: &str, device: D) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             name: name.into(),
-            state: Mutex::new(State {
-                config: vec![0; pcie::CONFIG_SIZE as usize],
-                device,
-                host: Host::default(),
-            }),
+            state: Mutex::new(State { config: vec![0; pcie::CONFIG_SIZE as usize], device, host: Host::default() }),
             steps: AtomicU64::new(0),
             this: this.clone(),
         })
@@ -146,12 +138,7 @@ impl<D: Device> Function for Mock<D> {
     }
 
     fn config_read(&self, offset: u64, width: Width) -> Result<u32> {
-        check_range(
-            "configuration space",
-            offset,
-            width as u64,
-            pcie::CONFIG_SIZE,
-        )?;
+        check_range("configuration space", offset, width as u64, pcie::CONFIG_SIZE)?;
         let at = offset as usize;
         let mut bytes = [0; 4];
         bytes[..width as usize].copy_from_slice(&self.lock().config[at..at + width as usize]);
@@ -159,15 +146,9 @@ impl<D: Device> Function for Mock<D> {
     }
 
     fn config_write(&self, offset: u64, width: Width, value: u32) -> Result<()> {
-        check_range(
-            "configuration space",
-            offset,
-            width as u64,
-            pcie::CONFIG_SIZE,
-        )?;
+        check_range("configuration space", offset, width as u64, pcie::CONFIG_SIZE)?;
         let at = offset as usize;
-        self.lock().config[at..at + width as usize]
-            .copy_from_slice(&value.to_le_bytes()[..width as usize]);
+        self.lock().config[at..at + width as usize].copy_from_slice(&value.to_le_bytes()[..width as usize]);
         Ok(())
     }
 
@@ -175,33 +156,18 @@ impl<D: Device> Function for Mock<D> {
         let size = self.lock().device.bar_size(index);
         match self.this.upgrade() {
             Some(mock) if size != 0 => Ok(Arc::new(Bar { mock, index, size })),
-            _ => Err(Error::NoBar {
-                function: self.name.clone(),
-                bar: index,
-            }),
+            _ => Err(Error::NoBar { function: self.name.clone(), bar: index }),
         }
     }
 
     fn dma_map(&self, memory: BorrowedFd<'_>, offset: u64, iova: u64, len: u64) -> Result<()> {
-        let refuse = |reason: &str| Error::Dma {
-            function: self.name.clone(),
-            iova,
-            len,
-            reason: reason.into(),
-        };
+        let refuse = |reason: &str| Error::Dma { function: self.name.clone(), iova, len, reason: reason.into() };
         if (offset | iova | len) & 0xfff != 0 || len == 0 {
             return Err(refuse("not whole pages"));
         }
-        let file = memory
-            .try_clone_to_owned()
-            .map_err(|e| Error::io("dup of the DMA memory", e))?;
+        let file = memory.try_clone_to_owned().map_err(|e| Error::io("dup of the DMA memory", e))?;
         let state = &mut *self.lock();
-        if state
-            .host
-            .maps
-            .iter()
-            .any(|(base, (_, _, size))| iova < base + size && *base < iova + len)
-        {
+        if state.host.maps.iter().any(|(base, (_, _, size))| iova < base + size && *base < iova + len) {
             return Err(refuse("overlaps a mapping"));
         }
         state.host.maps.insert(iova, (file.into(), offset, len));
@@ -214,12 +180,7 @@ impl<D: Device> Function for Mock<D> {
             maps.remove(&iova);
             return Ok(());
         }
-        Err(Error::Dma {
-            function: self.name.clone(),
-            iova,
-            len,
-            reason: "is not a mapping".into(),
-        })
+        Err(Error::Dma { function: self.name.clone(), iova, len, reason: "is not a mapping".into() })
     }
 
     fn enable_msix(&self, count: u16) -> Result<Vec<Arc<dyn Vector>>> {
@@ -230,12 +191,7 @@ impl<D: Device> Function for Mock<D> {
         self.lock().host.vectors = pending.clone();
         Ok(pending
             .into_iter()
-            .map(|pending| {
-                Arc::new(MockVector {
-                    mock: mock.clone(),
-                    pending,
-                }) as Arc<dyn Vector>
-            })
+            .map(|pending| Arc::new(MockVector { mock: mock.clone(), pending }) as Arc<dyn Vector>)
             .collect())
     }
 
@@ -274,10 +230,7 @@ impl<D: Device> Bar<D> {
 
     fn write(&self, offset: u64, width: u64, value: u64) -> Result<()> {
         check_range("BAR", offset, width, self.size)?;
-        self.mock
-            .lock()
-            .device
-            .write(self.index, offset, width, value);
+        self.mock.lock().device.write(self.index, offset, width, value);
         Ok(())
     }
 }
@@ -335,11 +288,7 @@ impl Device for Plain {
     }
     fn read(&mut self, bar: usize, offset: u64, width: u64) -> u64 {
         let mut dw = |at| u64::from(*self.words.entry((bar, at)).or_default());
-        if width == 8 {
-            dw(offset) | dw(offset + 4) << 32
-        } else {
-            dw(offset)
-        }
+        if width == 8 { dw(offset) | dw(offset + 4) << 32 } else { dw(offset) }
     }
     fn write(&mut self, bar: usize, offset: u64, width: u64, value: u64) {
         self.words.insert((bar, offset), value as u32);

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use azote_regs::pcie::sriov::{
-    self, CONTROL, CONTROL_ARI, CONTROL_VF_ENABLE, CONTROL_VF_MSE, FIRST_VF_OFFSET, ID, NUM_VFS,
-    TOTAL_VFS, VF_DEVICE_ID, VF_STRIDE,
+    self, CONTROL, CONTROL_ARI, CONTROL_VF_ENABLE, CONTROL_VF_MSE, FIRST_VF_OFFSET, ID, NUM_VFS, TOTAL_VFS,
+    VF_DEVICE_ID, VF_STRIDE,
 };
 
 use crate::{Capabilities, Error, Function, Result};
@@ -22,10 +22,7 @@ impl Sriov {
     pub fn find(pf: &dyn Function) -> Result<Self> {
         match Capabilities::read(pf)?.find_extended(ID) {
             Some(at) => Ok(Self { at }),
-            None => Err(Error::NoCapability {
-                function: pf.name().into(),
-                capability: "SR-IOV",
-            }),
+            None => Err(Error::NoCapability { function: pf.name().into(), capability: "SR-IOV" }),
         }
     }
 
@@ -37,11 +34,7 @@ impl Sriov {
     /// The number of VFs that are enabled.
     pub fn enabled(&self, pf: &dyn Function) -> Result<u16> {
         let control = u64::from(pf.config_read16(self.at + CONTROL)?);
-        if CONTROL_VF_ENABLE.is_set(control) {
-            pf.config_read16(self.at + NUM_VFS)
-        } else {
-            Ok(0)
-        }
+        if CONTROL_VF_ENABLE.is_set(control) { pf.config_read16(self.at + NUM_VFS) } else { Ok(0) }
     }
 
     /// The Device ID of the VFs.
@@ -53,9 +46,7 @@ impl Sriov {
     pub fn routing_id(&self, pf: &dyn Function, pf_id: u16, i: u16) -> Result<u16> {
         let first = pf.config_read16(self.at + FIRST_VF_OFFSET)?;
         let stride = pf.config_read16(self.at + VF_STRIDE)?;
-        Ok(pf_id
-            .wrapping_add(first)
-            .wrapping_add(stride.wrapping_mul(i)))
+        Ok(pf_id.wrapping_add(first).wrapping_add(stride.wrapping_mul(i)))
     }
 
     /// Enables `count` VFs and their memory space; what was enabled before is disabled first, since NumVFs may not change
@@ -63,11 +54,7 @@ impl Sriov {
     pub fn enable(&self, pf: &dyn Function, count: u16) -> Result<()> {
         let total = self.total(pf)?;
         if count > total {
-            return Err(Error::TooManyVfs {
-                function: pf.name().into(),
-                wanted: count,
-                total,
-            });
+            return Err(Error::TooManyVfs { function: pf.name().into(), wanted: count, total });
         }
         self.disable(pf)?;
         if count == 0 {

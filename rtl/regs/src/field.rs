@@ -16,14 +16,8 @@ impl Field {
     /// At compile time when used in a `const`, if `hi < lo` or `hi > 63`.
     #[must_use]
     pub const fn bits(hi: u32, lo: u32) -> Self {
-        assert!(
-            hi >= lo && hi < 64,
-            "a field is written [hi:lo] and lies within 64 bits"
-        );
-        Self {
-            lo,
-            width: hi - lo + 1,
-        }
+        assert!(hi >= lo && hi < 64, "a field is written [hi:lo] and lies within 64 bits");
+        Self { lo, width: hi - lo + 1 }
     }
 
     /// A field of a single bit.
@@ -82,10 +76,7 @@ mod tests {
     #[test]
     fn a_field_extracts_what_it_was_given() {
         let f = Field::bits(14, 12);
-        assert_eq!(
-            (f.lo, f.width, f.hi(), f.mask(), f.max()),
-            (12, 3, 14, 0x7000, 7)
-        );
+        assert_eq!((f.lo, f.width, f.hi(), f.mask(), f.max()), (12, 3, 14, 0x7000, 7));
         assert_eq!(f.of(f.put(5)), 5);
         assert_eq!(f.put(0xf), 0x7000, "what does not fit is dropped");
         assert_eq!(f.set(0xffff, 2), 0xafff);

@@ -105,23 +105,13 @@ impl FunctionId {
     /// The physical function of a kind.
     #[must_use]
     pub const fn pf(kind: Kind) -> Self {
-        Self {
-            kind,
-            role: Role::Pf,
-        }
+        Self { kind, role: Role::Pf }
     }
 
     /// Virtual function `i` of a kind; `None` beyond the numbering.
     #[must_use]
     pub const fn vf(kind: Kind, i: u8) -> Option<Self> {
-        if (i as u64) < MAX_VFS {
-            Some(Self {
-                kind,
-                role: Role::Vf(i),
-            })
-        } else {
-            None
-        }
+        if (i as u64) < MAX_VFS { Some(Self { kind, role: Role::Vf(i) }) } else { None }
     }
 
     /// The 8-bit ARI function number (PCIe 6.13).
@@ -142,10 +132,7 @@ impl FunctionId {
         };
         match INDEX.of(number as u64) {
             0 => Some(Self::pf(kind)),
-            index if index >= FIRST_VF_INDEX => Some(Self {
-                kind,
-                role: Role::Vf((index - FIRST_VF_INDEX) as u8),
-            }),
+            index if index >= FIRST_VF_INDEX => Some(Self { kind, role: Role::Vf((index - FIRST_VF_INDEX) as u8) }),
             _ => None,
         }
     }
@@ -194,14 +181,7 @@ mod tests {
     #[test]
     fn holes_are_nobody() {
         assert_eq!(FunctionId::from_number(3), None, "kind 3 is reserved");
-        assert_eq!(
-            FunctionId::from_number(4),
-            None,
-            "index 1 is between the PF and its VFs"
-        );
-        assert_eq!(
-            FunctionId::from_number(16).map(|f| f.role),
-            Some(Role::Vf(0))
-        );
+        assert_eq!(FunctionId::from_number(4), None, "index 1 is between the PF and its VFs");
+        assert_eq!(FunctionId::from_number(16).map(|f| f.role), Some(Role::Vf(0)));
     }
 }

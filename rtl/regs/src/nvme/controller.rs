@@ -83,8 +83,7 @@ pub const SHN_NORMAL: u64 = 1;
 /// CC.SHN: abrupt shutdown.
 pub const SHN_ABRUPT: u64 = 2;
 /// CC with which a driver enables our controllers.
-pub const CC_ENABLE_VALUE: u64 =
-    CC_EN.put(1) | CC_IOSQES.put(limits::SQE_SHIFT) | CC_IOCQES.put(limits::CQE_SHIFT);
+pub const CC_ENABLE_VALUE: u64 = CC_EN.put(1) | CC_IOSQES.put(limits::SQE_SHIFT) | CC_IOCQES.put(limits::CQE_SHIFT);
 
 /// CSTS: Ready.
 pub const CSTS_RDY: Field = Field::bit(0);

@@ -49,10 +49,8 @@ pub const DEVICE_CAPS_RBER: Field = Field::bit(15);
 /// Device Capabilities: Function Level Reset.
 pub const DEVICE_CAPS_FLR: Field = Field::bit(28);
 /// Device Capabilities of every function of ours.
-pub const DEVICE_CAPS_VALUE: u64 = DEVICE_CAPS_MPS.put(MPS_256)
-    | DEVICE_CAPS_EXT_TAG.put(1)
-    | DEVICE_CAPS_RBER.put(1)
-    | DEVICE_CAPS_FLR.put(1);
+pub const DEVICE_CAPS_VALUE: u64 =
+    DEVICE_CAPS_MPS.put(MPS_256) | DEVICE_CAPS_EXT_TAG.put(1) | DEVICE_CAPS_RBER.put(1) | DEVICE_CAPS_FLR.put(1);
 
 /// Device Control: Correctable Error Reporting Enable.
 pub const DEVICE_CONTROL_CORRECTABLE: Field = Field::bit(0);
@@ -112,9 +110,8 @@ pub const LINK_CAPS_WIDTH: Field = Field::bits(9, 4);
 /// Link Capabilities: ASPM Optionality Compliance; must be 1.
 pub const LINK_CAPS_ASPM_OPTIONALITY: Field = Field::bit(22);
 /// The board's link: 5 GT/s, two lanes.
-pub const LINK_CAPS_VALUE: u64 = LINK_CAPS_SPEED.put(LINK_SPEED)
-    | LINK_CAPS_WIDTH.put(LINK_WIDTH)
-    | LINK_CAPS_ASPM_OPTIONALITY.put(1);
+pub const LINK_CAPS_VALUE: u64 =
+    LINK_CAPS_SPEED.put(LINK_SPEED) | LINK_CAPS_WIDTH.put(LINK_WIDTH) | LINK_CAPS_ASPM_OPTIONALITY.put(1);
 /// Link speed code of the board: 5 GT/s.
 pub const LINK_SPEED: u64 = 2;
 /// Link width of the board.
@@ -124,8 +121,7 @@ pub const LINK_STATUS_SPEED: Field = Field::bits(3, 0);
 /// Link Status: Negotiated Link Width.
 pub const LINK_STATUS_WIDTH: Field = Field::bits(9, 4);
 /// Link Status of a trained link.
-pub const LINK_STATUS_VALUE: u64 =
-    LINK_STATUS_SPEED.put(LINK_SPEED) | LINK_STATUS_WIDTH.put(LINK_WIDTH);
+pub const LINK_STATUS_VALUE: u64 = LINK_STATUS_SPEED.put(LINK_SPEED) | LINK_STATUS_WIDTH.put(LINK_WIDTH);
 
 /// Device Capabilities 2: Completion Timeout Ranges Supported; bit 0 is range A, bit 1 range B.
 pub const DEVICE_CAPS_2_CTO_RANGES: Field = Field::bits(3, 0);
@@ -148,10 +144,6 @@ pub const LINK_CONTROL_2_TARGET: Field = Field::bits(3, 0);
 pub const LINK_CONTROL_2_RESET: u64 = LINK_CONTROL_2_TARGET.put(LINK_SPEED);
 
 const _: () = {
-    assert!(
-        payload_bytes(MPS_128) == 128
-            && payload_bytes(MPS_256) == 256
-            && payload_bytes(MPS_512) == 512
-    );
+    assert!(payload_bytes(MPS_128) == 128 && payload_bytes(MPS_256) == 256 && payload_bytes(MPS_512) == 512);
     assert!(DEVICE_CONTROL_RESET == 0x2910 && DEVICE_CAPS_VALUE == 0x1000_8021);
 };

@@ -50,5 +50,4 @@ pub const fn entry(vector: u64) -> u64 {
     bar::MSIX_TABLE + vector * ENTRY_SIZE
 }
 
-const _: () =
-    assert!(BIR.of(TABLE_VALUE) == bar::BAR0 && OFFSET.mask() & TABLE_VALUE == bar::MSIX_TABLE);
+const _: () = assert!(BIR.of(TABLE_VALUE) == bar::BAR0 && OFFSET.mask() & TABLE_VALUE == bar::MSIX_TABLE);
