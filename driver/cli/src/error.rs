@@ -1,0 +1,93 @@
+//! What ends a command, and the exit status for it.
+
+use std::{io, path::PathBuf, process::ExitCode};
+
+/// The result of a command.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A command that failed. Each is one line for a person: what, where, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file that is to be read can not be.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// A file that is no disk image.
+    #[error("{}: {reason}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The card has no such function.
+    #[error("no function {target} on this card; it has {known}")]
+    NoFunction {
+        /// What was asked for.
+        target: String,
+        /// What there is.
+        known: String,
+    },
+    /// The arguments contradict each other or the card.
+    #[error("{0}")]
+    Usage(String),
+    /// Another process has the address.
+    #[error("{address}: already in use; stop the other server or choose another address with --listen")]
+    Busy {
+        /// The address.
+        address: String,
+    },
+    /// The address can not be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// An operating-system call failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The simulated card could not be made.
+    #[error("simulated card: {0}")]
+    Simulation(String),
+    /// A function could not be driven.
+    #[error(transparent)]
+    Nvme(#[from] azote_nvme::Error),
+    /// The card could not be managed.
+    #[error(transparent)]
+    Manage(#[from] azote_manage::Error),
+    /// The seam failed.
+    #[error(transparent)]
+    Seam(#[from] azote_seam::Error),
+    /// There is no memory for DMA.
+    #[error(transparent)]
+    Dma(#[from] azote_dma::Error),
+    /// This program contradicts itself.
+    #[error("internal error: {0}; please report it")]
+    Bug(&'static str),
+}
+
+impl Error {
+    /// The exit status: 2 for what the command line got wrong, as clap has it, 1 for everything else.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) | Self::NoFunction { .. } => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Where the server listens: a loopback port or a unix socket. NBD has no authentication here, so nothing else.
+
+use std::{
+    fmt,
+    io::{self, Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    os::unix::{
+        fs::FileTypeExt,
+        net::{UnixListener, UnixStream},
+    },
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use crate::Error;
+
+/// Where to listen: `unix:PATH`, `ADDRESS:PORT` or a port alone; port 0 takes a free one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// A loopback port.
+    Tcp(SocketAddr),
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return if path.is_empty() { Err("`unix:` wants a path".into()) } else { Ok(Self::Unix(path.into())) };
+        }
+        let address = match text.parse::<u16>() {
+            Ok(port) => SocketAddr::from(([127, 0, 0, 1], port)),
+            Err(_) => text.parse().map_err(|_| "expected unix:PATH, PORT or ADDRESS:PORT".to_owned())?,
+        };
+        if address.ip().is_loopback() {
+            Ok(Self::Tcp(address))
+        } else {
+            Err(format!("{} is not a loopback address; NBD has no passwords, forward the port with ssh", address.ip()))
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    /// As an NBD URI, without an export name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "nbd://{address}"),
+            Self::Unix(path) => write!(f, "nbd+unix:///?socket={}", path.display()),
+        }
+    }
+}
+
+impl Listen {
+    /// The NBD URI of an export.
+    #[must_use]
+    pub fn uri(&self, export: &str) -> String {
+        match self {
+            Self::Tcp(address) => format!("nbd://{address}/{export}"),
+            Self::Unix(path) => format!("nbd+unix:///{export}?socket={}", path.display()),
+        }
+    }
+}
+
+/// A bound socket. A unix socket is removed when it is dropped.
+#[derive(Debug)]
+pub enum Listener {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A unix socket and its path.
+    Unix(UnixListener, PathBuf),
+}
+
+impl Listener {
+    /// Binds the socket.
+    pub fn bind(listen: &Listen) -> Result<Self, Error> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => Error::Busy { address: listen.to_string() },
+            _ => Error::Listen { address: listen.to_string(), source },
+        };
+        let this = match listen {
+            Listen::Tcp(address) => Self::Tcp(TcpListener::bind(address).map_err(failed)?),
+            Listen::Unix(path) => {
+                clear_stale(path).map_err(failed)?;
+                Self::Unix(UnixListener::bind(path).map_err(failed)?, path.clone())
+            }
+        };
+        // Looked at between other things: see `Server::serve`.
+        match &this {
+            Self::Tcp(l) => l.set_nonblocking(true),
+            Self::Unix(l, _) => l.set_nonblocking(true),
+        }
+        .map_err(failed)?;
+        Ok(this)
+    }
+
+    /// Where it listens: with the port that was taken.
+    pub fn address(&self) -> io::Result<Listen> {
+        Ok(match self {
+            Self::Tcp(l) => Listen::Tcp(l.local_addr()?),
+            Self::Unix(_, path) => Listen::Unix(path.clone()),
+        })
+    }
+
+    /// Takes a connection if one waits.
+    pub(super) fn accept(&self) -> io::Result<Option<Stream>> {
+        let stream = match self {
+            Self::Tcp(l) => l.accept().map(|(s, _)| Stream::Tcp(s)),
+            Self::Unix(l, _) => l.accept().map(|(s, _)| Stream::Unix(s)),
+        };
+        match stream {
+            Ok(stream) => {
+                stream.prepare()?;
+                Ok(Some(stream))
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Unix(_, path) = self {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Removes a socket that nobody listens on any more; leaves everything else.
+fn clear_stale(path: &PathBuf) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(m) if m.file_type().is_socket() => match UnixStream::connect(path) {
+            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+            _ => Err(io::ErrorKind::AddrInUse.into()),
+        },
+        Ok(_) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is not a socket is there")),
+        Err(_) => Ok(()),
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    fn prepare(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(s) => {
+                s.set_nonblocking(false)?;
+                s.set_nodelay(true)
+            }
+            Self::Unix(s) => s.set_nonblocking(false),
+        }
+    }
+
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(s) => Self::Tcp(s.try_clone()?),
+            Self::Unix(s) => Self::Unix(s.try_clone()?),
+        })
+    }
+
+    pub fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Tcp(s) => s.set_read_timeout(timeout),
+            Self::Unix(s) => s.set_read_timeout(timeout),
+        }
+    }
+
+    /// Ends the connection, for all of its clones.
+    pub fn close(&self) {
+        let _ = match self {
+            Self::Tcp(s) => s.shutdown(Shutdown::Both),
+            Self::Unix(s) => s.shutdown(Shutdown::Both),
+        };
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, data: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(s) => s.read(data),
+            Self::Unix(s) => s.read(data),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(s) => s.write(data),
+            Self::Unix(s) => s.write(data),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_loopback_or_unix() {
+        assert_eq!("10809".parse(), Ok(Listen::Tcp(([127, 0, 0, 1], 10809).into())));
+        assert_eq!("unix:/a/b".parse(), Ok(Listen::Unix("/a/b".into())));
+        assert!("[::1]:5".parse::<Listen>().is_ok());
+        assert!("0.0.0.0:5".parse::<Listen>().unwrap_err().contains("loopback"));
+        assert!("host:x".parse::<Listen>().is_err() && "unix:".parse::<Listen>().is_err());
+    }
+
+    #[test]
+    fn a_busy_port_is_named() {
+        let first = Listener::bind(&"0".parse().unwrap()).unwrap();
+        let e = Listener::bind(&first.address().unwrap()).unwrap_err();
+        assert!(matches!(e, Error::Busy { .. }), "{e}");
+    }
+
+    #[test]
+    fn a_stale_socket_is_taken_over_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let listen = Listen::Unix(path.clone());
+        drop(UnixListener::bind(&path).unwrap());
+        let live = Listener::bind(&listen).unwrap();
+        assert!(matches!(Listener::bind(&listen), Err(Error::Busy { .. })));
+        drop(live);
+        assert!(!path.exists());
+        std::fs::write(&path, "precious").unwrap();
+        assert!(matches!(Listener::bind(&listen), Err(Error::Listen { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
+}

@@ -1,0 +1,136 @@
+//! Numbers of the NBD protocol, and reading and writing them: big-endian throughout.
+
+use std::io::{self, Read};
+
+/// Server greeting: `NBDMAGIC`.
+pub const INIT_MAGIC: u64 = u64::from_be_bytes(*b"NBDMAGIC");
+/// Second half of the greeting, and head of each option: `IHAVEOPT`.
+pub const OPTION_MAGIC: u64 = u64::from_be_bytes(*b"IHAVEOPT");
+/// Head of an option reply.
+pub const OPTION_REPLY_MAGIC: u64 = 0x0003_e889_0455_65a9;
+/// Head of a request.
+pub const REQUEST_MAGIC: u32 = 0x2560_9513;
+/// Head of a simple reply.
+pub const REPLY_MAGIC: u32 = 0x6744_6698;
+
+/// Handshake flag, both ways: fixed newstyle.
+pub const FLAG_FIXED_NEWSTYLE: u16 = 1;
+/// Handshake flag, both ways: no 124 zeroes after an export name.
+pub const FLAG_NO_ZEROES: u16 = 2;
+
+/// Options.
+pub mod option {
+    /// Take an export, old manner: no error reply, the answer ends the haggling.
+    pub const EXPORT_NAME: u32 = 1;
+    /// End of the connection.
+    pub const ABORT: u32 = 2;
+    /// Names of the exports.
+    pub const LIST: u32 = 3;
+    /// What an export is like.
+    pub const INFO: u32 = 6;
+    /// The same, and take it.
+    pub const GO: u32 = 7;
+}
+
+/// Types of option replies.
+pub mod reply {
+    /// Done.
+    pub const ACK: u32 = 1;
+    /// An export's name.
+    pub const SERVER: u32 = 2;
+    /// A piece of information.
+    pub const INFO: u32 = 3;
+    /// The option is unknown.
+    pub const ERR_UNSUP: u32 = 1 << 31 | 1;
+    /// The option's data is malformed.
+    pub const ERR_INVALID: u32 = 1 << 31 | 3;
+    /// There is no such export.
+    pub const ERR_UNKNOWN: u32 = 1 << 31 | 6;
+    /// The option is too long.
+    pub const ERR_TOO_BIG: u32 = 1 << 31 | 9;
+}
+
+/// Information types of INFO and GO.
+pub mod info {
+    /// Size and transmission flags.
+    pub const EXPORT: u16 = 0;
+    /// The export's name.
+    pub const NAME: u16 = 1;
+    /// Text for people.
+    pub const DESCRIPTION: u16 = 2;
+    /// Least, best and largest request.
+    pub const BLOCK_SIZE: u16 = 3;
+}
+
+/// Transmission flags.
+pub mod transmission {
+    /// The flags are valid.
+    pub const HAS_FLAGS: u16 = 1;
+    /// The export can only be read.
+    pub const READ_ONLY: u16 = 1 << 1;
+    /// FLUSH is understood.
+    pub const SEND_FLUSH: u16 = 1 << 2;
+    /// WRITE_ZEROES is understood.
+    pub const SEND_WRITE_ZEROES: u16 = 1 << 6;
+    /// Several connections see the same data, and a flush on one counts for all.
+    pub const CAN_MULTI_CONN: u16 = 1 << 8;
+}
+
+/// Commands.
+pub mod command {
+    /// Read.
+    pub const READ: u16 = 0;
+    /// Write.
+    pub const WRITE: u16 = 1;
+    /// Orderly end.
+    pub const DISC: u16 = 2;
+    /// Make durable.
+    pub const FLUSH: u16 = 3;
+    /// Make zero.
+    pub const WRITE_ZEROES: u16 = 6;
+}
+
+/// Errors, with the numbers that Linux has for them.
+pub mod errno {
+    /// The export is read-only.
+    pub const EPERM: u32 = 1;
+    /// The device failed.
+    pub const EIO: u32 = 5;
+    /// The request makes no sense.
+    pub const EINVAL: u32 = 22;
+    /// Beyond the end.
+    pub const ENOSPC: u32 = 28;
+}
+
+/// The longest READ or WRITE.
+pub const MAX_LENGTH: u32 = 32 << 20;
+/// The longest option: a name has at most 4096 bytes.
+pub const MAX_OPTION: u32 = 8192;
+/// The longest name.
+pub const MAX_NAME: usize = 4096;
+
+/// Reads two bytes.
+pub fn read_u16(from: &mut impl Read) -> io::Result<u16> {
+    let mut b = [0; 2];
+    from.read_exact(&mut b)?;
+    Ok(u16::from_be_bytes(b))
+}
+
+/// Reads four bytes.
+pub fn read_u32(from: &mut impl Read) -> io::Result<u32> {
+    let mut b = [0; 4];
+    from.read_exact(&mut b)?;
+    Ok(u32::from_be_bytes(b))
+}
+
+/// Reads eight bytes.
+pub fn read_u64(from: &mut impl Read) -> io::Result<u64> {
+    let mut b = [0; 8];
+    from.read_exact(&mut b)?;
+    Ok(u64::from_be_bytes(b))
+}
+
+/// A peer that does not speak the protocol.
+pub fn protocol(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
+}
