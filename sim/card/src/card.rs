@@ -1,0 +1,121 @@
+//! The card as several drivers share it: a lock, and fairness between those who wait.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::adapter::SimFunction;
+use crate::device::TlpDevice;
+use crate::enumerate::{Topology, enumerate, set_vfs};
+use crate::root::Root;
+use crate::{Error, Options};
+
+/// An enumerated card. Clones are handles to the same one.
+///
+/// The card moves only while a thread waits for something; whoever waits clocks it for everyone. With one thread the
+/// same calls give the same clocks; with several, the order in which they come is the system's.
+#[derive(Clone)]
+pub struct Card {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    root: Mutex<Root>,
+    /// Threads that want the lock. Who holds it for long stretches looks here and steps aside.
+    waiting: AtomicUsize,
+    topology: Topology,
+}
+
+/// The most clocks for which a waiting driver keeps the card to itself. It looks again at every announcement anyway.
+pub(crate) const TURN: u64 = 64;
+
+impl Card {
+    /// Puts a device behind a root complex, resets and enumerates it.
+    pub fn over(device: Box<dyn TlpDevice>, options: Options) -> Result<Card, Error> {
+        Self::new(device, options, None)
+    }
+
+    /// The same, with waves from the first clock.
+    pub fn traced(device: Box<dyn TlpDevice>, options: Options, waves: &Path) -> Result<Card, Error> {
+        Self::new(device, options, Some(waves))
+    }
+
+    fn new(mut device: Box<dyn TlpDevice>, options: Options, waves: Option<&Path>) -> Result<Card, Error> {
+        if let Some(path) = waves {
+            device.trace(path)?;
+        }
+        let mut root = Root::new(device, options)?;
+        let topology = enumerate(&mut root)?;
+        let shared = Shared { root: Mutex::new(root), waiting: AtomicUsize::new(0), topology };
+        Ok(Card { shared: Arc::new(shared) })
+    }
+
+    /// The root complex, for as long as the guard lives: settings, faults, statistics, raw packets. Everything else that
+    /// uses the card waits meanwhile, the same thread's drivers for ever: keep the guard for one statement.
+    pub fn root(&self) -> MutexGuard<'_, Root> {
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        // A thread that panicked left the card as it was after some clock, which is as good a state as any.
+        let guard = self.shared.root.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+        guard
+    }
+
+    /// A waiting driver's turn: clocks the card, then lets others have it.
+    pub(crate) fn turn(&self) {
+        self.root().advance(TURN);
+        // The lock is not fair: without this, two threads that wait could keep out a third that wants to work.
+        if self.shared.waiting.load(Ordering::Relaxed) > 0 {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Clocks so far.
+    pub fn clocks(&self) -> u64 {
+        self.root().clocks()
+    }
+
+    /// [`Root::run_idle`].
+    pub fn run_idle(&self, clocks: u64) -> bool {
+        self.root().run_idle(clocks)
+    }
+
+    /// [`Root::assert_clean`].
+    #[track_caller]
+    pub fn assert_clean(&self) {
+        self.root().assert_clean();
+    }
+
+    /// What enumeration found.
+    pub fn topology(&self) -> &Topology {
+        &self.shared.topology
+    }
+
+    /// The physical functions.
+    pub fn pfs(&self) -> Vec<Arc<SimFunction>> {
+        self.topology().pfs.iter().filter_map(|pf| self.function(pf.number)).collect()
+    }
+
+    /// A function by its number; `None` if no PF or VF can have it. It need not be enabled: one that is not answers
+    /// nothing, as a driver of a real one finds.
+    pub fn function(&self, number: u8) -> Option<Arc<SimFunction>> {
+        self.topology().owner(number)?;
+        Some(Arc::new(SimFunction::new(self.clone(), number)))
+    }
+
+    /// Sets the number of enabled VFs of the PF with this function number; 0 disables them.
+    pub fn set_vfs(&self, pf: u8, count: u16) -> Result<(), Error> {
+        let topology = self.topology();
+        let missing = || Error::Enumerate {
+            function: azote_tlp::Rid::new(0, pf),
+            reason: "is no physical function of this card".into(),
+        };
+        let pf = topology.pfs.iter().find(|p| p.number == pf).ok_or_else(missing)?;
+        set_vfs(&mut self.root(), pf, count)
+    }
+}
+
+impl std::fmt::Debug for Card {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Card").field("topology", &self.shared.topology).finish_non_exhaustive()
+    }
+}

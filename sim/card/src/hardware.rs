@@ -1,0 +1,224 @@
+//! The Verilated card: loads what `azote-verilate` compiled with this crate's own shim.
+
+use std::ffi::{CString, c_char, c_void};
+use std::path::Path;
+
+use azote_tlp::Beat;
+use azote_verilate::{Dir, Options, Port, Shim, Source, build_library};
+use libloading::Library;
+
+use crate::Error;
+use crate::device::{Inputs, MediaData, MediaOp, MediaRequest, Outputs, TlpDevice};
+
+/// `struct In` of shim.cpp.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct In {
+    rx_data: [u32; 4],
+    mrd_data: [u32; 4],
+    reset: u8,
+    rx_valid: u8,
+    rx_keep: u8,
+    rx_sop: u8,
+    rx_eop: u8,
+    tx_ready: u8,
+    mreq_ready: u8,
+    mrd_valid: u8,
+    mrd_last: u8,
+    mrd_error: u8,
+    mwr_ready: u8,
+    mdone_valid: u8,
+    mdone_error: u8,
+    pad: [u8; 3],
+}
+
+/// `struct Out` of shim.cpp.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Out {
+    tx_data: [u32; 4],
+    mwr_data: [u32; 4],
+    mreq_lba: u64,
+    mreq_blocks: u16,
+    mreq_volume: u8,
+    mreq_op: u8,
+    mreq_valid: u8,
+    rx_ready: u8,
+    tx_valid: u8,
+    tx_keep: u8,
+    tx_sop: u8,
+    tx_eop: u8,
+    mrd_ready: u8,
+    mwr_valid: u8,
+    mwr_last: u8,
+    mdone_ready: u8,
+    busy: u8,
+    pad: [u8; 1],
+}
+
+const _: () = assert!(size_of::<In>() == 48 && size_of::<Out>() == 56);
+
+/// Name of the card's top module.
+pub const TOP: &str = "azote_card";
+
+/// Ports of the card's top module: what the printed text must have.
+pub fn ports() -> Vec<Port> {
+    use Dir::{In, Out};
+    let port = |name: &str, dir, width| Port { name: name.into(), dir, width };
+    vec![
+        port("clock", In, 1),
+        port("reset", In, 1),
+        port("rx_valid", In, 1),
+        port("rx_ready", Out, 1),
+        port("rx_sop", In, 1),
+        port("rx_eop", In, 1),
+        port("rx_keep", In, 4),
+        port("rx_data", In, 128),
+        port("tx_valid", Out, 1),
+        port("tx_ready", In, 1),
+        port("tx_sop", Out, 1),
+        port("tx_eop", Out, 1),
+        port("tx_keep", Out, 4),
+        port("tx_data", Out, 128),
+        port("mreq_valid", Out, 1),
+        port("mreq_ready", In, 1),
+        port("mreq_op", Out, 2),
+        port("mreq_volume", Out, 8),
+        port("mreq_lba", Out, 64),
+        port("mreq_blocks", Out, 16),
+        port("mrd_valid", In, 1),
+        port("mrd_ready", Out, 1),
+        port("mrd_data", In, 128),
+        port("mrd_last", In, 1),
+        port("mrd_error", In, 1),
+        port("mwr_valid", Out, 1),
+        port("mwr_ready", In, 1),
+        port("mwr_data", Out, 128),
+        port("mwr_last", Out, 1),
+        port("mdone_valid", In, 1),
+        port("mdone_ready", Out, 1),
+        port("mdone_error", In, 1),
+        port("busy", Out, 1),
+    ]
+}
+
+type Sim = *mut c_void;
+
+/// A Verilated card.
+pub struct Hardware {
+    sim: Sim,
+    cycle: unsafe extern "C" fn(Sim, *const In, *mut Out),
+    trace: unsafe extern "C" fn(Sim, *const c_char) -> i32,
+    free: unsafe extern "C" fn(Sim),
+    /// Keeps the code mapped for as long as the pointers above are used.
+    _library: Library,
+}
+
+// SAFETY: a Verilated model and its context have no thread affinity; `Hardware` owns both and hands out no pointer, so
+// moving it moves all access to the other thread.
+unsafe impl Send for Hardware {}
+
+impl Hardware {
+    /// Builds the card from its Verilog text, unless it is in the cache, and loads it.
+    pub fn build(text: String, options: &Options) -> Result<Hardware, Error> {
+        let source = Source { text, top: TOP.into(), ports: ports() };
+        let path = build_library(&source, options, Shim::Own(include_str!("shim.cpp")))?;
+        Self::load(&path, options.random_init.unwrap_or(0))
+    }
+
+    fn load(path: &Path, seed: u32) -> Result<Hardware, Error> {
+        let failed = |source| Error::Load { path: path.to_owned(), source };
+        // SAFETY: the file was compiled from this crate's shim, under a name that is the hash of its contents; its only
+        // initialisers are those of Verilator's runtime.
+        let library = unsafe { Library::new(path) }.map_err(failed)?;
+        // SAFETY: the four types are those that shim.cpp declares.
+        let (new, cycle, trace, free) = unsafe {
+            let new = *library.get::<unsafe extern "C" fn(u32) -> Sim>(b"card_new\0").map_err(failed)?;
+            (
+                new,
+                *library.get(b"card_cycle\0").map_err(failed)?,
+                *library.get(b"card_trace\0").map_err(failed)?,
+                *library.get(b"card_free\0").map_err(failed)?,
+            )
+        };
+        // SAFETY: the call takes a number and returns a new instance, which `drop` frees once.
+        let sim = unsafe { new(seed) };
+        Ok(Hardware { sim, cycle, trace, free, _library: library })
+    }
+}
+
+impl TlpDevice for Hardware {
+    fn cycle(&mut self, inputs: &Inputs, outputs: &mut Outputs) {
+        let mut i = In {
+            reset: inputs.reset.into(),
+            tx_ready: inputs.tx_ready.into(),
+            mreq_ready: inputs.mreq_ready.into(),
+            mwr_ready: inputs.mwr_ready.into(),
+            ..In::default()
+        };
+        if let Some(beat) = inputs.rx {
+            i.rx_valid = 1;
+            i.rx_data = beat.data;
+            i.rx_keep = beat.keep;
+            i.rx_sop = beat.sop.into();
+            i.rx_eop = beat.eop.into();
+        }
+        if let Some(data) = inputs.mrd {
+            i.mrd_valid = 1;
+            i.mrd_data = data.data;
+            i.mrd_last = data.last.into();
+            i.mrd_error = data.error.into();
+        }
+        if let Some(error) = inputs.mdone {
+            i.mdone_valid = 1;
+            i.mdone_error = error.into();
+        }
+        let mut o = Out::default();
+        // SAFETY: `sim` is the live instance from `load` and `&mut self` makes this its only use; both structures have
+        // the layout that shim.cpp gives them (their sizes are asserted on both sides) and live through the call.
+        unsafe { (self.cycle)(self.sim, &i, &mut o) };
+        *outputs = Outputs {
+            rx_ready: o.rx_ready != 0,
+            tx: (o.tx_valid != 0).then_some(Beat {
+                data: o.tx_data,
+                keep: o.tx_keep,
+                sop: o.tx_sop != 0,
+                eop: o.tx_eop != 0,
+            }),
+            mreq: (o.mreq_valid != 0).then_some(MediaRequest {
+                op: match o.mreq_op {
+                    0 => MediaOp::Read,
+                    1 => MediaOp::Write,
+                    2 => MediaOp::Flush,
+                    _ => MediaOp::WriteZeroes,
+                },
+                volume: o.mreq_volume,
+                lba: o.mreq_lba,
+                blocks: o.mreq_blocks,
+            }),
+            mrd_ready: o.mrd_ready != 0,
+            mwr: (o.mwr_valid != 0).then_some(MediaData { data: o.mwr_data, last: o.mwr_last != 0, error: false }),
+            mdone_ready: o.mdone_ready != 0,
+            busy: o.busy != 0,
+        };
+    }
+
+    fn trace(&mut self, path: &Path) -> Result<(), Error> {
+        let failed = |reason: &str| Error::Trace { path: path.to_owned(), reason: reason.into() };
+        let text =
+            CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| failed("the path holds a NUL byte"))?;
+        // SAFETY: as in `cycle`; the string lives through the call, and the shim keeps no pointer to it.
+        match unsafe { (self.trace)(self.sim, text.as_ptr()) } {
+            0 => Ok(()),
+            1 => Err(failed("the card was built without waves")),
+            _ => Err(failed("the file cannot be created; does its folder exist and may it be written?")),
+        }
+    }
+}
+
+impl Drop for Hardware {
+    fn drop(&mut self) {
+        // SAFETY: `sim` came from `card_new`, is freed here only, and the library is unmapped after this body.
+        unsafe { (self.free)(self.sim) }
+    }
+}

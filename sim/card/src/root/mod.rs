@@ -1,0 +1,278 @@
+//! The root complex: all that is between the card's ports and software.
+
+mod access;
+mod dma;
+mod downstream;
+mod receive;
+mod request;
+mod views;
+
+use std::collections::HashSet;
+
+use azote_tlp::{Assembler, Message, Rid, Tlp};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+pub use dma::DmaFault;
+use dma::Reads;
+use downstream::{Downstream, chance};
+use request::Requests;
+
+use crate::check::{Checker, Rule, Violation};
+use crate::device::{Inputs, Outputs, TlpDevice};
+use crate::faults::Faults;
+use crate::interrupts::Interrupts;
+use crate::log::Log;
+use crate::media::Media;
+use crate::memory::HostMemory;
+use crate::{Error, Options, Stats};
+
+/// How many violations are kept whole; more are only counted.
+const VIOLATIONS_KEPT: usize = 32;
+/// How many faults and messages are kept.
+const EVENTS_KEPT: usize = 4096;
+/// Clocks without any movement after which the card is at rest. One would do for the ports; the second is for `busy`,
+/// which may be a register.
+const REST: u32 = 2;
+
+/// A device behind a root complex: host memory, a medium, interrupts, and a check of every TLP.
+///
+/// Nothing moves unless it is clocked: by [`Root::clock`], or by the calls that wait for an answer.
+pub struct Root {
+    device: Box<dyn TlpDevice>,
+    options: Options,
+    rng: SmallRng,
+    clock: u64,
+    skipped: u64,
+    downstream: Downstream,
+    upstream: Assembler,
+    requests: Requests,
+    reads: Reads,
+    memory: HostMemory,
+    media: Media,
+    interrupts: Interrupts,
+    faults: Faults,
+    checker: Checker,
+    log: Log,
+    stats: Stats,
+    violations: Vec<Violation>,
+    violation_count: u64,
+    dma_faults: Vec<DmaFault>,
+    messages: Vec<(u64, Message)>,
+    /// Requests sent as raw packets, whose answers are nobody's business.
+    raw: HashSet<(Rid, u8)>,
+    unclaimed: Vec<Tlp>,
+    outputs: Outputs,
+    /// What stood on the card's ports without being taken, to see that it stands.
+    stalled: Outputs,
+    reset: bool,
+    rest: u32,
+    announced: bool,
+}
+
+impl Root {
+    /// Puts `device` behind a root complex and resets it.
+    pub fn new(device: Box<dyn TlpDevice>, options: Options) -> Result<Root, Error> {
+        let log = Log::new(options.log.as_deref())?;
+        let mut root = Root {
+            device,
+            rng: SmallRng::seed_from_u64(options.seed),
+            clock: 0,
+            skipped: 0,
+            downstream: Downstream::default(),
+            upstream: Assembler::default(),
+            requests: Requests::new(),
+            reads: Reads::default(),
+            memory: HostMemory::default(),
+            media: Media::new(options.media),
+            interrupts: Interrupts::default(),
+            faults: Faults::default(),
+            checker: Checker::new(options.bus),
+            log,
+            stats: Stats::default(),
+            violations: Vec::new(),
+            violation_count: 0,
+            dma_faults: Vec::new(),
+            messages: Vec::new(),
+            raw: HashSet::new(),
+            unclaimed: Vec::new(),
+            outputs: Outputs::default(),
+            stalled: Outputs::default(),
+            reset: false,
+            rest: 0,
+            announced: false,
+            options,
+        };
+        root.reset();
+        Ok(root)
+    }
+
+    /// Resets the card, as PERST# does; everything in flight is gone on both sides. Mappings stay.
+    pub fn reset(&mut self) {
+        self.downstream.reset();
+        self.upstream = Assembler::default();
+        self.requests.reset();
+        self.reads.reset();
+        self.media.reset();
+        self.checker.reset();
+        self.raw.clear();
+        self.stalled = Outputs::default();
+        self.reset = true;
+        // Two would do for a synchronous reset; the rest lets memories clear themselves.
+        for _ in 0..8 {
+            self.clock();
+        }
+        self.reset = false;
+        self.rest = 0;
+        self.run_idle(self.options.timeout);
+    }
+
+    /// One clock.
+    pub fn clock(&mut self) {
+        self.send_due();
+        let mut inputs = Inputs { reset: self.reset, ..Inputs::default() };
+        if !self.reset {
+            inputs.rx = self.downstream.beat(&mut self.rng, self.options.rx_gap, self.options.overtake);
+            inputs.tx_ready = !chance(&mut self.rng, self.options.tx_stall);
+            self.media.drive(self.clock, &mut inputs);
+        }
+        let mut outputs = std::mem::take(&mut self.outputs);
+        self.device.cycle(&inputs, &mut outputs);
+        if !self.reset {
+            self.after(&inputs, &outputs);
+        }
+        self.outputs = outputs;
+        self.clock += 1;
+    }
+
+    /// What was transferred in this clock.
+    fn after(&mut self, inputs: &Inputs, outputs: &Outputs) {
+        let mut moved = outputs.busy || outputs.tx.is_some() || inputs.rx.is_some();
+        self.check_stream(inputs, outputs);
+        if inputs.rx.is_some() && outputs.rx_ready {
+            self.stats.rx_beats += 1;
+            if let Some(outgoing) = self.downstream.taken() {
+                self.sent(outgoing);
+            }
+        }
+        if let (Some(beat), true) = (outputs.tx, inputs.tx_ready) {
+            self.stats.tx_beats += 1;
+            match self.upstream.push(beat) {
+                Ok(None) => {}
+                Ok(Some(packet)) => self.received(packet),
+                Err(reason) => self.violate(Rule::Stream, reason.to_string()),
+            }
+        }
+        moved |= self.media.step(self.clock, inputs, outputs);
+        if let Some(text) = self.media.take_broken() {
+            self.violate(Rule::Media, text);
+        }
+        self.rest = if moved { 0 } else { self.rest.saturating_add(1) };
+    }
+
+    /// Valid stands, with its data, until it is taken.
+    fn check_stream(&mut self, inputs: &Inputs, outputs: &Outputs) {
+        let was = &self.stalled;
+        let mut broken = Vec::new();
+        if was.tx.is_some() && was.tx != outputs.tx {
+            broken.push("tx");
+        }
+        if was.mreq.is_some() && was.mreq != outputs.mreq {
+            broken.push("mreq");
+        }
+        if was.mwr.is_some() && was.mwr != outputs.mwr {
+            broken.push("mwr");
+        }
+        for port in broken {
+            self.violate(Rule::Stream, format!("{port}_valid or its data changed before {port}_ready"));
+        }
+        self.stalled.tx = outputs.tx.filter(|_| !inputs.tx_ready);
+        self.stalled.mreq = outputs.mreq.filter(|_| !inputs.mreq_ready);
+        self.stalled.mwr = outputs.mwr.filter(|_| !inputs.mwr_ready);
+    }
+
+    /// Queues the completions whose time has come.
+    fn send_due(&mut self) {
+        let before = self.dma_faults.len();
+        // A few beats ahead are enough to keep the link full; more would take the order from the queue.
+        while self.downstream.waiting() < 4 {
+            let checker = &self.checker;
+            let next = self.reads.due(
+                self.clock,
+                &self.memory,
+                self.options.split,
+                &mut self.rng,
+                |function| checker.max_payload(function),
+                &mut self.dma_faults,
+            );
+            match next {
+                Some(outgoing) => self.downstream.push(outgoing),
+                None => break,
+            }
+        }
+        if self.dma_faults.len() > before {
+            self.dma_faults.truncate(EVENTS_KEPT);
+        }
+    }
+
+    /// True when nothing is in flight on either side: clocking on would change nothing.
+    pub fn is_idle(&self) -> bool {
+        self.rest >= REST
+            && self.downstream.is_empty()
+            && self.reads.is_empty()
+            && !self.requests.any()
+            && !self.media.busy()
+            && !self.upstream.inside()
+    }
+
+    /// Clocks until nothing is in flight, at most `clocks` times; true if it came to rest.
+    pub fn run_idle(&mut self, clocks: u64) -> bool {
+        for _ in 0..clocks {
+            if self.is_idle() {
+                return true;
+            }
+            self.clock();
+        }
+        self.is_idle()
+    }
+
+    /// Clocks up to `clocks` times, but no further than the next announcement (a short write to memory or an interrupt)
+    /// and never while nothing is in flight: the time then passes at once. This is what a waiting driver calls.
+    pub fn advance(&mut self, clocks: u64) {
+        self.announced = false;
+        for done in 0..clocks {
+            if self.is_idle() {
+                self.skipped += clocks - done;
+                return;
+            }
+            self.clock();
+            if self.announced {
+                return;
+            }
+        }
+    }
+
+    /// Clocks so far; what benches count.
+    pub fn clocks(&self) -> u64 {
+        self.clock
+    }
+
+    /// The drivers' time: clocks, and what passed while nothing was in flight.
+    pub fn now(&self) -> std::time::Duration {
+        let clocks = self.clock + self.skipped;
+        let period = self.options.clock_period.as_nanos() as u64;
+        std::time::Duration::from_nanos(clocks.saturating_mul(period))
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        self.log.flush();
+    }
+}
+
+impl std::fmt::Debug for Root {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Root").field("clock", &self.clock).field("stats", &self.stats).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,92 @@
+// The card's own shim: one call a clock, with everything that crosses the boundary in two packed structures.
+// hardware.rs has the same two, and says in a test that their sizes agree.
+struct In {
+    uint32_t rx_data[4];
+    uint32_t mrd_data[4];
+    uint8_t reset, rx_valid, rx_keep, rx_sop, rx_eop, tx_ready;
+    uint8_t mreq_ready, mrd_valid, mrd_last, mrd_error, mwr_ready, mdone_valid, mdone_error;
+    uint8_t pad[3];
+};
+struct Out {
+    uint32_t tx_data[4];
+    uint32_t mwr_data[4];
+    uint64_t mreq_lba;
+    uint16_t mreq_blocks;
+    uint8_t mreq_volume, mreq_op, mreq_valid;
+    uint8_t rx_ready, tx_valid, tx_keep, tx_sop, tx_eop;
+    uint8_t mrd_ready, mwr_valid, mwr_last, mdone_ready, busy;
+    uint8_t pad[1];
+};
+static_assert(sizeof(In) == 48 && sizeof(Out) == 56, "hardware.rs has these sizes");
+
+struct Sim { VerilatedContext* context; MODEL* top; Wave* wave; };
+
+EXPORT Sim* card_new(uint32_t seed) {
+    auto* c = new VerilatedContext;
+    start(c, seed);
+    auto* s = new Sim{c, new MODEL{c, "azote_card"}, nullptr};
+    s->top->clock = 0;
+    s->top->eval();
+    return s;
+}
+EXPORT void card_free(Sim* s) {
+    wave_close(s->wave);
+    s->top->final();
+    delete s->top;
+    delete s->context;
+    delete s;
+}
+EXPORT int32_t card_trace(Sim* s, const char* path) {
+    wave_close(s->wave);
+    s->wave = nullptr;
+    return path ? wave_open(s->top, s->context, &s->wave, path) : 0;
+}
+static inline void step(Sim* s) {
+    s->top->eval();
+    wave_dump(s->wave, s->context);
+    s->context->timeInc(1);
+}
+// The clock falls as the inputs change: one evaluation settles both. Outputs are taken then, and the edge follows.
+EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
+    auto* t = s->top;
+    t->clock = 0;
+    t->reset = i->reset;
+    t->rx_valid = i->rx_valid;
+    t->rx_keep = i->rx_keep;
+    t->rx_sop = i->rx_sop;
+    t->rx_eop = i->rx_eop;
+    t->tx_ready = i->tx_ready;
+    t->mreq_ready = i->mreq_ready;
+    t->mrd_valid = i->mrd_valid;
+    t->mrd_last = i->mrd_last;
+    t->mrd_error = i->mrd_error;
+    t->mwr_ready = i->mwr_ready;
+    t->mdone_valid = i->mdone_valid;
+    t->mdone_error = i->mdone_error;
+    for (int k = 0; k < 4; ++k) {
+        t->rx_data[k] = i->rx_data[k];
+        t->mrd_data[k] = i->mrd_data[k];
+    }
+    step(s);
+    for (int k = 0; k < 4; ++k) {
+        o->tx_data[k] = t->tx_data[k];
+        o->mwr_data[k] = t->mwr_data[k];
+    }
+    o->mreq_lba = t->mreq_lba;
+    o->mreq_blocks = t->mreq_blocks;
+    o->mreq_volume = t->mreq_volume;
+    o->mreq_op = t->mreq_op;
+    o->mreq_valid = t->mreq_valid;
+    o->rx_ready = t->rx_ready;
+    o->tx_valid = t->tx_valid;
+    o->tx_keep = t->tx_keep;
+    o->tx_sop = t->tx_sop;
+    o->tx_eop = t->tx_eop;
+    o->mrd_ready = t->mrd_ready;
+    o->mwr_valid = t->mwr_valid;
+    o->mwr_last = t->mwr_last;
+    o->mdone_ready = t->mdone_ready;
+    o->busy = t->busy;
+    t->clock = 1;
+    step(s);
+}

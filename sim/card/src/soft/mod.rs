@@ -1,0 +1,234 @@
+//! A card in software: configuration spaces, BARs made of memory, and a copying engine on every function.
+//!
+//! It is there to try the root complex, and drivers' plumbing, without Verilator. It says nothing about the RTL.
+//!
+//! The copying engine, in BAR0 of each function: write source, destination and length (64 bits each) at [`SOURCE`],
+//! [`DESTINATION`] and [`LENGTH`], then anything to the first doorbell. When the copy has ended, [`RESULT`] is 1, or 2 if
+//! a read failed, and vector 0 is sent if MSI-X is enabled.
+
+mod config;
+mod engine;
+
+use std::collections::VecDeque;
+
+use azote_regs::bar;
+use azote_tlp::{Assembler, Body, Completion, Memory, Packet, Rid, Status, Tlp};
+
+use crate::device::{Inputs, Outputs, TlpDevice};
+use config::Config;
+use engine::Engine;
+
+/// BAR0 offset: where the engine copies from.
+pub const SOURCE: u64 = 0x00;
+/// BAR0 offset: where it copies to.
+pub const DESTINATION: u64 = 0x08;
+/// BAR0 offset: how many bytes, a multiple of 4.
+pub const LENGTH: u64 = 0x10;
+/// BAR0 offset: how it ended.
+pub const RESULT: u64 = 0x18;
+
+/// Ways in which the model misbehaves, to see that the checker sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misbehave {
+    /// Requests carry the next function's id.
+    WrongRequester,
+    /// Bus Master Enable is ignored.
+    IgnoreBusMaster,
+    /// Reads are as long as the copy, whatever Max_Read_Request_Size says.
+    LongReads,
+    /// Every read has tag 0, even while it is outstanding.
+    SameTag,
+    /// Completions are sent twice.
+    TwoCompletions,
+    /// A beat that is not taken is withdrawn.
+    Withdraw,
+    /// Register reads are completed by the PF, whoever was asked.
+    WrongCompleter,
+}
+
+/// A card in software.
+pub struct SoftCard {
+    bus: u8,
+    config: Config,
+    /// BAR0 of every function, and BAR2 of one.
+    bars: Vec<Vec<u8>>,
+    engine: Engine,
+    rx: Assembler,
+    tx: VecDeque<Packet>,
+    beat: usize,
+    misbehave: Option<Misbehave>,
+    withdrawn: bool,
+}
+
+impl SoftCard {
+    /// A card with `vfs` VFs of each kind.
+    pub fn new(vfs: u8) -> Self {
+        SoftCard {
+            bus: 0,
+            config: Config::new(vfs),
+            bars: vec![vec![0; bar::BAR2_SIZE as usize]; 257],
+            engine: Engine::default(),
+            rx: Assembler::default(),
+            tx: VecDeque::new(),
+            beat: 0,
+            misbehave: None,
+            withdrawn: false,
+        }
+    }
+
+    /// The same, with a fault.
+    pub fn misbehaving(vfs: u8, how: Misbehave) -> Self {
+        SoftCard { misbehave: Some(how), ..Self::new(vfs) }
+    }
+
+    fn rid(&self, function: u8) -> Rid {
+        Rid::new(self.bus, function)
+    }
+
+    fn complete(&mut self, completion: Completion, data: Option<Vec<u8>>) {
+        let body = match data {
+            Some(data) => Body::CplD(completion, data),
+            None => Body::Cpl(completion),
+        };
+        let packet = Tlp::from(body).packet();
+        if self.misbehave == Some(Misbehave::TwoCompletions) {
+            self.tx.push_back(packet.clone());
+        }
+        self.tx.push_back(packet);
+    }
+
+    fn receive(&mut self, packet: &Packet) {
+        let Ok(tlp) = Tlp::decode(packet) else { return };
+        match tlp.body {
+            Body::CfgRead { requester, tag, target, register, .. } => {
+                let value = self.config.read(target.function(), register);
+                let status = if value.is_some() { Status::Success } else { Status::Unsupported };
+                let completion = self.answer(target.function(), requester, tag, status);
+                self.complete(completion, value.map(|v| v.to_le_bytes().to_vec()));
+            }
+            Body::CfgWrite { requester, tag, target, register, first_be, data, .. } => {
+                self.bus = target.bus();
+                let done = self.config.write(target.function(), register, first_be, data);
+                let status = if done { Status::Success } else { Status::Unsupported };
+                let completion = self.answer(target.function(), requester, tag, status);
+                self.complete(completion, None);
+            }
+            Body::MemRead(m) => self.mem_read(&m),
+            Body::MemWrite(m, data) => self.mem_write(&m, &data),
+            Body::CplD(c, data) => self.engine.data(&c, &data, tlp.attributes.poisoned),
+            Body::Cpl(c) => self.engine.refused(&c),
+            _ => {}
+        }
+    }
+
+    fn answer(&self, function: u8, requester: Rid, tag: u8, status: Status) -> Completion {
+        let completer = self.rid(function);
+        let (byte_count, lower_address) = (4, 0);
+        Completion { completer, status, byte_count_modified: false, byte_count, requester, tag, lower_address }
+    }
+
+    /// Which of `bars` holds a function's BAR.
+    fn bar(function: u8, index: u64) -> usize {
+        if index == bar::BAR2 { 256 } else { function.into() }
+    }
+
+    fn mem_read(&mut self, m: &Memory) {
+        let Some((mut function, index, offset)) = self.config.decode(m.address) else {
+            let completion = Completion {
+                byte_count: m.byte_count(),
+                lower_address: m.lower_address(),
+                ..self.answer(0, m.requester, m.tag, Status::Unsupported)
+            };
+            return self.complete(completion, None);
+        };
+        let data = self.bars[Self::bar(function, index)]
+            .iter()
+            .skip(offset as usize)
+            .take(usize::from(m.length) * 4)
+            .copied()
+            .collect();
+        if self.misbehave == Some(Misbehave::WrongCompleter) {
+            function &= 3;
+        }
+        let completion = Completion {
+            byte_count: m.byte_count(),
+            lower_address: m.lower_address(),
+            ..self.answer(function, m.requester, m.tag, Status::Success)
+        };
+        self.complete(completion, Some(data));
+    }
+
+    fn mem_write(&mut self, m: &Memory, data: &[u8]) {
+        let Some((function, index, offset)) = self.config.decode(m.address) else { return };
+        let memory = &mut self.bars[Self::bar(function, index)];
+        for (i, byte) in data.iter().enumerate() {
+            if m.enabled(i)
+                && let Some(slot) = memory.get_mut(offset as usize + i)
+            {
+                *slot = *byte;
+            }
+        }
+        if index == bar::BAR0 && offset == bar::DOORBELLS {
+            self.engine.start(function, memory);
+        }
+    }
+
+    fn work(&mut self) {
+        let function = self.engine.function();
+        let allowed = self.config.may_request(function) || self.misbehave == Some(Misbehave::IgnoreBusMaster);
+        let (payload, mut read) = self.config.sizes(function);
+        if self.misbehave == Some(Misbehave::LongReads) {
+            read = 4096;
+        }
+        let same_tag = self.misbehave == Some(Misbehave::SameTag);
+        let wrong = u8::from(self.misbehave == Some(Misbehave::WrongRequester));
+        let rid = self.rid(function.wrapping_add(wrong));
+        self.engine.work(rid, allowed, (payload, read), same_tag, &mut self.tx);
+        if let Some(failed) = self.engine.finished() {
+            let memory = &mut self.bars[usize::from(function)];
+            memory[RESULT as usize] = if failed { 2 } else { 1 };
+            if self.config.msix_enabled(function) && allowed {
+                let entry = bar::MSIX_TABLE as usize;
+                let word = |at: usize| u32::from_le_bytes([memory[at], memory[at + 1], memory[at + 2], memory[at + 3]]);
+                let address = u64::from(word(entry)) | u64::from(word(entry + 4)) << 32;
+                let data = word(entry + 8).to_le_bytes().to_vec();
+                self.tx.push_back(Tlp::from(Body::MemWrite(Memory::span(rid, 0, address, 4), data)).packet());
+            }
+        }
+    }
+}
+
+impl TlpDevice for SoftCard {
+    fn cycle(&mut self, inputs: &Inputs, outputs: &mut Outputs) {
+        *outputs = Outputs::default();
+        if inputs.reset {
+            let misbehave = self.misbehave;
+            self.config.reset();
+            self.engine = Engine::default();
+            self.rx = Assembler::default();
+            self.tx.clear();
+            (self.beat, self.bus, self.misbehave) = (0, 0, misbehave);
+            return;
+        }
+        outputs.rx_ready = true;
+        outputs.busy = self.engine.busy() || !self.tx.is_empty();
+        if let Some(packet) = self.tx.front()
+            && !std::mem::take(&mut self.withdrawn)
+        {
+            outputs.tx = Some(packet.beat(self.beat));
+            if inputs.tx_ready {
+                self.beat += 1;
+                if self.beat as u64 == packet.beat_count() {
+                    self.beat = 0;
+                    self.tx.pop_front();
+                }
+            } else {
+                self.withdrawn = self.misbehave == Some(Misbehave::Withdraw);
+            }
+        }
+        if let Some(Ok(Some(packet))) = inputs.rx.map(|beat| self.rx.push(beat)) {
+            self.receive(&packet);
+        }
+        self.work();
+    }
+}
