@@ -1,3 +1,58 @@
-//! `cargo xtask`: the commands of the repository.
+//! `cargo xtask`: everything that is done with this repository, one word each.
+//!
+//! It has no dependencies, so that the first command on a fresh machine answers within seconds.
 
-fn main() {}
+mod lint;
+mod run;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  demo [options]           read real files off a virtual function that exists only as RTL
+  test                     run all tests
+  lint                     check formatting, clippy and the hardware kernels
+  bench storage|sim        measure, against bounds derived from first principles (--json for machines)
+  setup                    install what the others need, or say what to install
+
+Arguments after `demo` and `bench` go to the program; `cargo xtask demo --help` lists them.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => {
+            eprintln!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    let done = match command {
+        "setup" => none(rest).and_then(|()| setup::ensure(setup::ALL)),
+        "lint" => none(rest).and_then(|()| lint::run()),
+        "test" => none(rest).and_then(|()| test::run()),
+        "bench" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("bench", rest)),
+        "demo" => setup::ensure(setup::ALL).and_then(|()| run::program("demo", rest)),
+        "help" | "--help" | "-h" => {
+            println!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("no command `{other}`\n\n{HELP}")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn none(rest: &[String]) -> Result<(), String> {
+    match rest.first() {
+        None => Ok(()),
+        Some(extra) => Err(format!("`{extra}`: this command takes no arguments")),
+    }
+}

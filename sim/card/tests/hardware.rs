@@ -1,6 +1,8 @@
 //! The Verilated side, tried on a stand-in with the card's ports: it answers every packet with a write of its own, and
 //! hands media requests through.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use azote_sim::device::{Inputs, MediaOp, Outputs, TlpDevice};
 use azote_sim::{Error, Hardware};
 use azote_tlp::{Assembler, Body, Memory, Packet, Rid, Tlp};

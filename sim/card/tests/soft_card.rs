@@ -1,5 +1,7 @@
 //! The root complex, tried on a card in software.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::sync::Arc;
 use std::time::Duration;
 

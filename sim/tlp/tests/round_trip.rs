@@ -1,5 +1,7 @@
 //! Every TLP survives its beats; every beat sequence is answered, never panics.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use azote_tlp::{Assembler, Attributes, Beat, Body, CfgType, Completion, Malformed, Memory, Message, Packet};
 use azote_tlp::{Rid, Status, Tlp, request, rules};
 use proptest::prelude::*;

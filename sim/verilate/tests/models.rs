@@ -1,5 +1,7 @@
 //! Small hand-written models through the whole path, and each gate violated once.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use azote_verilate::{Dut, Error, Options, Port, Source, lint};
 
 fn source(top: &str, text: &str, ports: Vec<Port>) -> Source {

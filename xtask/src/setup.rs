@@ -1,0 +1,99 @@
+//! What has to be on the machine, and how it gets there.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::run;
+
+/// One thing that is needed.
+pub struct Need {
+    /// A program to be found on PATH, or a file.
+    what: &'static str,
+    /// The package of Debian and Ubuntu that has it.
+    package: &'static str,
+    /// Which of our commands cannot do without.
+    reason: &'static str,
+}
+
+const fn need(what: &'static str, package: &'static str, reason: &'static str) -> Need {
+    Need { what, package, reason }
+}
+
+/// To build and run the simulated card.
+pub const SIMULATION: &[Need] = &[
+    need("verilator", "verilator", "turns the card's Verilog into C++"),
+    need("g++", "g++", "compiles the simulated card"),
+    need("/usr/include/zlib.h", "zlib1g-dev", "compresses waves (--trace)"),
+];
+
+/// To do everything.
+pub const ALL: &[Need] = &[
+    need("verilator", "verilator", "turns the card's Verilog into C++"),
+    need("g++", "g++", "compiles the simulated card"),
+    need("/usr/include/zlib.h", "zlib1g-dev", "compresses waves (--trace)"),
+    need("mkfs.ext4", "e2fsprogs", "makes the demo's file system"),
+    need("debugfs", "e2fsprogs", "reads the demo's file system"),
+    need("qemu-img", "qemu-utils", "reads a virtual function over NBD"),
+    need("nbdcopy", "libnbd-bin", "copies to a virtual function over NBD"),
+];
+
+/// Where programs are beside PATH: those of the file system are often not on an ordinary user's.
+const SYSTEM: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
+
+fn is_there(what: &str) -> bool {
+    if what.starts_with('/') {
+        return Path::new(what).exists();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).chain(SYSTEM.map(Into::into)).any(|folder| folder.join(what).is_file())
+}
+
+/// Packages whose thing is not there, each once.
+fn missing(needs: &[Need]) -> Vec<&Need> {
+    let mut found: Vec<&Need> = Vec::new();
+    for need in needs {
+        if !is_there(need.what) && !found.iter().any(|other| other.package == need.package) {
+            found.push(need);
+        }
+    }
+    found
+}
+
+/// Installs what is missing if we may, else says what to run.
+pub fn ensure(needs: &[Need]) -> Result<(), String> {
+    let absent = missing(needs);
+    if absent.is_empty() {
+        return Ok(());
+    }
+    for need in &absent {
+        eprintln!("setup: {} is missing ({})", need.what, need.reason);
+    }
+    let packages: Vec<&str> = absent.iter().map(|need| need.package).collect();
+    let by_hand = format!("apt-get update && apt-get install {}", packages.join(" "));
+    if !is_there("apt-get") {
+        return Err(format!("this is no Debian or Ubuntu; install what they call: {}", packages.join(" ")));
+    }
+    if !is_root() {
+        return Err(format!("run this as root, then try again:\n\n    {by_hand}\n"));
+    }
+    eprintln!("setup: installing {}", packages.join(" "));
+    apt(&["update", "-qq"])?;
+    let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    install.extend(&packages);
+    apt(&install)?;
+    match missing(needs).first() {
+        None => Ok(()),
+        Some(need) => Err(format!("{} is still missing after `{by_hand}`", need.what)),
+    }
+}
+
+fn apt(arguments: &[&str]) -> Result<(), String> {
+    let mut command = Command::new("apt-get");
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdout(std::process::Stdio::null());
+    run::check(&mut command)
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}

@@ -1,0 +1,96 @@
+//! All tests, with a summary at the end.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::Instant;
+
+use crate::run::{cargo, line};
+use crate::setup;
+
+/// What a run of tests came to.
+#[derive(Default)]
+struct Totals {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+    /// Names of the tests that failed.
+    names: Vec<String>,
+}
+
+impl Totals {
+    /// Takes one line of the test programs' output.
+    fn take(&mut self, text: &str) {
+        if let Some(counts) = text.strip_prefix("test result: ") {
+            for part in counts.split(['.', ';']) {
+                let mut words = part.split_whitespace();
+                if let (Some(Ok(count)), Some(word)) = (words.next().map(str::parse::<u64>), words.next()) {
+                    match word {
+                        "passed" => self.passed += count,
+                        "failed" => self.failed += count,
+                        "ignored" => self.ignored += count,
+                        _ => {}
+                    }
+                }
+            }
+        } else if let Some(name) = text.strip_prefix("test ").and_then(|t| t.strip_suffix(" ... FAILED")) {
+            self.names.push(name.to_owned());
+        }
+    }
+}
+
+/// Runs the tests of every crate, then those that cross the crates: these simulate the whole card for millions of clocks,
+/// and so are compiled for speed.
+pub fn run() -> Result<(), String> {
+    setup::ensure(setup::ALL)?;
+    let start = Instant::now();
+    let mut totals = Totals::default();
+    let mut failed = Vec::new();
+    let steps: [&[&str]; 2] = [
+        &["test", "--workspace", "--exclude", "azote-tests", "--no-fail-fast"],
+        &["test", "--release", "--package", "azote-tests", "--no-fail-fast"],
+    ];
+    for step in steps {
+        if !one(step, &mut totals)? {
+            failed.push(step.join(" "));
+        }
+    }
+    println!();
+    for name in &totals.names {
+        println!("failed: {name}");
+    }
+    let seconds = start.elapsed().as_secs();
+    println!("{} passed, {} failed, {} ignored in {seconds} s", totals.passed, totals.failed, totals.ignored);
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: cargo {}", failed.join("; cargo "))) }
+}
+
+/// One `cargo test`, whose output goes through; true if it succeeded.
+fn one(arguments: &[&str], totals: &mut Totals) -> Result<bool, String> {
+    let mut command = cargo();
+    command.args(arguments).stdout(Stdio::piped());
+    let text = line(&command);
+    eprintln!("test: {text}");
+    let mut child = command.spawn().map_err(|e| format!("cannot run `{text}`: {e}"))?;
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines() {
+            let line = line.map_err(|e| format!("cannot read what `{text}` says: {e}"))?;
+            totals.take(&line);
+            println!("{line}");
+        }
+    }
+    child.wait().map(|status| status.success()).map_err(|e| format!("cannot wait for `{text}`: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Totals;
+
+    #[test]
+    fn results_add_up() {
+        let mut totals = Totals::default();
+        totals.take("test result: ok. 8 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.97s");
+        totals.take("test a::b ... FAILED");
+        totals.take("test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1s");
+        assert_eq!((totals.passed, totals.failed, totals.ignored), (9, 1, 1));
+        assert_eq!(totals.names, ["a::b"]);
+    }
+}
