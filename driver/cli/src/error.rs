@@ -64,6 +64,14 @@ pub enum Error {
     /// The simulated card could not be made.
     #[error("simulated card: {0}")]
     Simulation(String),
+    /// A command of a long transfer failed.
+    #[error("at LBA {lba}: {failure}")]
+    Transfer {
+        /// The first block of the command.
+        lba: u64,
+        /// What ended it.
+        failure: azote_nvme::Failure,
+    },
     /// A function could not be driven.
     #[error(transparent)]
     Nvme(#[from] azote_nvme::Error),

@@ -2,7 +2,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod args;
+pub mod card;
+pub mod commands;
 mod error;
+pub mod image;
 pub mod nbd;
+pub mod target;
+pub mod transfer;
 
 pub use error::{Error, Result};

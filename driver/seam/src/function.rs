@@ -45,7 +45,8 @@ pub trait Function: Send + Sync {
     /// Disables MSI-X; nothing happens if it is not enabled.
     fn disable_msix(&self) -> Result<()>;
 
-    /// Function Level Reset (PCIe 6.6.2). DMA mappings stay; MSI-X and bus mastering are off afterwards.
+    /// Function Level Reset (PCIe 6.6.2). DMA mappings stay; MSI-X is off afterwards, and bus mastering may be: a driver enables
+    /// both anew.
     fn reset(&self) -> Result<()>;
 
     /// Lets the device proceed while the driver has nothing to do, and moves [`Self::now`] forward.

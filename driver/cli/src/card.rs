@@ -1,0 +1,147 @@
+//! The card behind the command line: a simulated one in this process, or real functions on this machine.
+
+use std::sync::Arc;
+
+use azote_manage::{Manager, Volume};
+use azote_nvme::{Completions, Controller, Options};
+use azote_regs::function::{FunctionId, Role};
+use azote_seam::{Function, sriov::Sriov};
+
+use crate::{Error, Result, image::Image, target::Target};
+
+/// A function in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its PCI address.
+    pub address: String,
+    /// What it is, if it is one of ours.
+    pub id: Option<FunctionId>,
+    /// Whether it is enabled, and who has it.
+    pub state: String,
+    /// Its volume.
+    pub volume: String,
+}
+
+/// A card, or a machine with some.
+pub trait Card {
+    /// Every function.
+    fn list(&self) -> Result<Vec<Listed>>;
+    /// One of them.
+    fn open(&self, target: &Target) -> Result<Arc<dyn Function>>;
+    /// How its controllers are to be driven.
+    fn options(&self) -> Options {
+        Options { completions: Completions::Interrupts, ..Options::default() }
+    }
+    /// What else can be told of it after work: clocks, TLPs.
+    fn report(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Memory for a controller's queues and buffers.
+const DMA: u64 = 8 << 20;
+
+/// Opens the controller of a function.
+pub fn controller(card: &dyn Card, target: &Target) -> Result<Controller> {
+    let function = card.open(target)?;
+    Ok(Controller::open(function, azote_dma::Dma::new(DMA)?, card.options())?)
+}
+
+/// Binds each image to the VF of its place and enables as many VFs: what a host does once, through the PFs.
+pub fn provision(trust: &dyn Function, storage: &dyn Function, images: &[Image]) -> Result<Manager> {
+    let manager = Manager::open(trust)?;
+    let vfs = usize::from(manager.vfs());
+    if images.len() > vfs {
+        return Err(Error::Usage(format!("{} volumes given, the card has {vfs} VFs", images.len())));
+    }
+    for (i, image) in (0..).zip(images) {
+        let volume = Volume { id: i, base: 0, blocks: image.blocks, read_only: image.read_only };
+        manager.bind(Role::Vf(i), volume)?;
+    }
+    Sriov::find(storage)?.enable(storage, vfs as u16)?;
+    Ok(manager)
+}
+
+/// The table of `azote list`.
+#[must_use]
+pub fn table(functions: &[Listed]) -> String {
+    let head = ["ADDRESS", "KIND", "FUNCTION", "STATE", "VOLUME"].map(str::to_owned);
+    let row = |f: &Listed| {
+        let role = match f.id.map(|id| id.role) {
+            Some(Role::Pf) => "PF".to_owned(),
+            Some(Role::Vf(i)) => format!("VF {i}"),
+            None => "-".into(),
+        };
+        let kind = f.id.map_or("-", |id| id.kind.name()).to_owned();
+        [f.address.clone(), kind, role, f.state.clone(), f.volume.clone()]
+    };
+    let rows: Vec<_> = std::iter::once(head).chain(functions.iter().map(row)).collect();
+    let width = |i: usize| rows.iter().map(|r| r[i].chars().count()).max().unwrap_or(0);
+    let widths: Vec<_> = (0..5).map(width).collect();
+    let line = |r: &[String; 5]| {
+        let cells: Vec<_> = r.iter().zip(&widths).map(|(cell, &w)| format!("{cell:w$}")).collect();
+        cells.join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use azote_regs::{function::Kind, manage};
+    use azote_seam::mock::{Mock, Plain};
+
+    #[test]
+    fn the_table_is_aligned_and_says_what_is_not_there() {
+        let listed = |address: &str, id, volume: &str| Listed {
+            address: address.into(),
+            id,
+            state: "enabled".into(),
+            volume: volume.into(),
+        };
+        let text = table(&[
+            listed("0000:01:00.1", Some(FunctionId::pf(Kind::Storage)), "-"),
+            listed("0000:01:02.1", FunctionId::vf(Kind::Storage, 0), "0: disk.img (1 MiB)"),
+        ]);
+        let wanted = "\
+ADDRESS       KIND     FUNCTION  STATE    VOLUME
+0000:01:00.1  storage  PF        enabled  -
+0000:01:02.1  storage  VF 0      enabled  0: disk.img (1 MiB)
+";
+        assert_eq!(text, wanted);
+    }
+
+    fn pfs(vfs: u32) -> (Arc<Mock<Plain>>, Arc<Mock<Plain>>) {
+        let trust = Mock::new("trust", Plain::default());
+        let bar = trust.bar(2).unwrap();
+        bar.write32(manage::MAGIC, manage::MAGIC_VALUE as u32).unwrap();
+        bar.write32(manage::VERSION, manage::VERSION_VALUE as u32).unwrap();
+        bar.write32(manage::VFS, vfs).unwrap();
+        let storage = Mock::new("storage", Plain::default());
+        storage.set_config32(0, 0x10f1_1af4);
+        storage.set_config32(0x100, 0x0001_0010);
+        storage.set_config32(0x10c, vfs << 16 | vfs);
+        (trust, storage)
+    }
+
+    fn image(blocks: u64) -> Image {
+        Image { path: "i".into(), blocks, read_only: blocks == 1 }
+    }
+
+    #[test]
+    fn volume_k_is_bound_to_vf_k_before_the_vfs_appear() {
+        let (trust, storage) = pfs(4);
+        let manager = provision(&*trust, &*storage, &[image(8), image(1)]).unwrap();
+        let bound = manager.bindings().unwrap();
+        assert_eq!(bound[0], (Role::Vf(0), Volume { id: 0, base: 0, blocks: 8, read_only: false }));
+        assert_eq!(bound[1], (Role::Vf(1), Volume { id: 1, base: 0, blocks: 1, read_only: true }));
+        assert_eq!(Sriov::find(&*storage).unwrap().enabled(&*storage).unwrap(), 4);
+    }
+
+    #[test]
+    fn more_volumes_than_vfs_are_refused() {
+        let (trust, storage) = pfs(1);
+        let e = provision(&*trust, &*storage, &[image(8), image(8)]).err().unwrap();
+        assert_eq!(e.to_string(), "2 volumes given, the card has 1 VFs");
+    }
+}

@@ -1,0 +1,73 @@
+//! `azote nbd`.
+
+use std::{fmt::Write as _, io::Write};
+
+use super::{human, print};
+use crate::{
+    Error, Result,
+    card::{Card, controller},
+    nbd::{Export, Listen, Server, Stats, Stop},
+    target::Target,
+};
+
+pub(super) fn run(
+    card: &dyn Card,
+    targets: &[Target],
+    listen: &Listen,
+    out: &mut dyn Write,
+    stop: &Stop,
+) -> Result<()> {
+    let targets = chosen(card, targets)?;
+    // The address first: a port that is taken should not cost the start of a controller.
+    let server = Server::bind(listen)?;
+    let address = server.address()?;
+    let (mut exports, mut engines, mut text) = (Vec::new(), Vec::new(), String::new());
+    for target in &targets {
+        let name = target.to_string();
+        let c = controller(card, target)?;
+        let description = format!("{} at {}", c.identity().model, c.function().name());
+        let (export, engine) = Export::start(&name, &description, c)?;
+        let access = if export.read_only { ", read-only" } else { "" };
+        let _ = writeln!(text, "{name}: {} ({}{access})", address.uri(&name), human(export.size));
+        exports.push(export);
+        engines.push((name, engine));
+    }
+    print(out, &text)?;
+    server.serve(exports, stop);
+    let mut text = String::new();
+    for (name, engine) in engines {
+        let (controller, stats) = engine.join()?;
+        text += &summary(&name, &stats);
+        controller.shutdown()?;
+    }
+    print(out, &text)?;
+    match card.report() {
+        Some(report) => print(out, &report),
+        None => Ok(()),
+    }
+}
+
+/// The functions to export: those that were named, or all that have a volume.
+fn chosen(card: &dyn Card, targets: &[Target]) -> Result<Vec<Target>> {
+    let mut chosen = targets.to_vec();
+    if chosen.is_empty() {
+        let listed = card.list()?;
+        let bound = listed.iter().filter(|f| f.volume != "-").filter_map(|f| f.id);
+        chosen = bound.map(|id| Target::Storage(id.role)).collect();
+    }
+    chosen.sort();
+    chosen.dedup();
+    if chosen.is_empty() {
+        return Err(Error::Usage("nothing to export: name a function, or bind a volume to a VF with --volume".into()));
+    }
+    Ok(chosen)
+}
+
+fn summary(name: &str, s: &Stats) -> String {
+    let (read, written) = (human(s.bytes_read), human(s.bytes_written));
+    let mut text = format!("{name}: {} commands, {read} read, {written} written, {} errors\n", s.commands, s.errors);
+    if s.commands > 0 {
+        let _ = write!(text, "  latency\n{}", s.latency);
+    }
+    text
+}

@@ -1,0 +1,87 @@
+//! How a person names a function: `pf`, `vf0`, `vf1`, … of the card's storage, or a PCI address.
+
+use std::{fmt, str::FromStr};
+
+use azote_regs::function::{FunctionId, Kind, MAX_VFS, Role};
+
+/// A function that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// A storage function of the card.
+    Storage(Role),
+    /// A PCI address: `0000:01:00.4`, or without its domain.
+    Address(String),
+}
+
+impl Target {
+    /// The function of the card, if it was named as such.
+    #[must_use]
+    pub fn id(&self) -> Option<FunctionId> {
+        match self {
+            Self::Storage(role) => Some(FunctionId { kind: Kind::Storage, role: *role }),
+            Self::Address(_) => None,
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "pf" {
+            return Ok(Self::Storage(Role::Pf));
+        }
+        if let Some(Ok(i)) = text.strip_prefix("vf").map(str::parse::<u8>) {
+            return if u64::from(i) < MAX_VFS {
+                Ok(Self::Storage(Role::Vf(i)))
+            } else {
+                Err(format!("a card has at most {MAX_VFS} VFs of a kind: vf0 to vf{}", MAX_VFS - 1))
+            };
+        }
+        address(text)
+            .map(Self::Address)
+            .ok_or_else(|| "expected pf, vf0, vf1, … or a PCI address (0000:01:00.4)".into())
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Storage(Role::Pf) => f.write_str("pf"),
+            Self::Storage(Role::Vf(i)) => write!(f, "vf{i}"),
+            Self::Address(address) => f.write_str(address),
+        }
+    }
+}
+
+/// A PCI address in its full form; `None` for what is none.
+#[must_use]
+pub fn address(text: &str) -> Option<String> {
+    let (rest, function) = text.rsplit_once('.')?;
+    let mut parts = rest.rsplit(':');
+    let (device, bus, domain) = (parts.next()?, parts.next()?, parts.next().unwrap_or("0000"));
+    let hex = |s: &str, len: usize, max: u32| s.len() == len && u32::from_str_radix(s, 16).is_ok_and(|v| v <= max);
+    let valid = parts.next().is_none()
+        && hex(domain, 4, 0xffff)
+        && hex(bus, 2, 0xff)
+        && hex(device, 2, 0x1f)
+        && hex(function, 1, 7);
+    valid.then(|| format!("{domain}:{bus}:{device}.{function}").to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_named_in_three_ways() {
+        assert_eq!("pf".parse(), Ok(Target::Storage(Role::Pf)));
+        assert_eq!("vf12".parse(), Ok(Target::Storage(Role::Vf(12))));
+        assert_eq!("01:1F.4".parse(), Ok(Target::Address("0000:01:1f.4".into())));
+        for bad in
+            ["", "vf", "vfx", "vf60", "vf256", "1:2.3", "00:20.0", "00:00.8", "a:b:c:d.e", "0:0000:01:00.0", "é.0"]
+        {
+            assert!(bad.parse::<Target>().is_err(), "{bad}");
+        }
+    }
+}
