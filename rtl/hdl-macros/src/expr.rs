@@ -107,7 +107,14 @@ pub fn expr(e: &Expr, sc: &Scope) -> Result<TokenStream> {
         Expr::Binary(b) => binary(b, sc),
         Expr::MethodCall(m) => method(m, sc),
         Expr::Call(c) => call(c, sc),
+        // `x as u64` is about plain Rust: a hardware value has methods for its width.
+        Expr::Cast(c) => Ok(constant(quote!(#c))),
         Expr::If(i) => {
+            // `if const { .. }` chooses when the card is built.
+            if let (Expr::Const(c), Some((_, other))) = (&*i.cond, &i.else_branch) {
+                let (test, then, other) = (&c.block, value_block(&i.then_branch, sc)?, expr(other, sc)?);
+                return Ok(quote!(if #test { #then } else { #other }));
+            }
             let cond = expr(&i.cond, sc)?;
             let then = value_block(&i.then_branch, sc)?;
             let Some((_, other)) = &i.else_branch else {
@@ -125,6 +132,14 @@ pub fn expr(e: &Expr, sc: &Scope) -> Result<TokenStream> {
 /// Plain Rust (integers, bools, register-crate constants, `Bits`) as a literal without a width of its own.
 pub fn constant(rust: TokenStream) -> TokenStream {
     quote!(<__V as ::azote_hdl::Value>::lit(::azote_hdl::lit::value(#rust)))
+}
+
+/// What stands in `konst(..)` and `sized(.., w)`.
+fn plain(v: &Expr) -> TokenStream {
+    match v {
+        Expr::Lit(l) => literal(l),
+        v => constant(quote!(#v)),
+    }
 }
 
 /// An integer literal gets a suffix: `0xdead_beef` must not meet `i32`.
@@ -198,9 +213,9 @@ fn call(c: &syn::ExprCall, sc: &Scope) -> Result<TokenStream> {
     let args: Vec<&Expr> = c.args.iter().collect();
     let name = f.path.segments.last().map(|s| s.ident.to_string()).unwrap_or_default();
     match (name.as_str(), args.as_slice()) {
-        ("konst", [v]) => Ok(constant(quote!(#v))),
+        ("konst", [v]) => Ok(plain(v)),
         ("sized", [v, w]) => {
-            let v = constant(quote!(#v));
+            let v = plain(v);
             Ok(quote!(::azote_hdl::Value::sized(#v, #w)))
         }
         ("cat", parts) => {

@@ -85,6 +85,10 @@ impl Expr {
 
     #[track_caller]
     fn shifted(self, op: VerilogOp, by: Expr) -> Expr {
+        if let (None, Some(v), Some(n)) = (self.w, &self.lit, &by.lit) {
+            let n = n.iter_u32_digits().next().unwrap_or(0);
+            return Expr::lit(if matches!(op, VerilogOp::Shl) { v << n } else { v >> n });
+        }
         let w = self.known("a shift");
         let by = match by.lit {
             Some(v) => {

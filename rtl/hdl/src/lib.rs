@@ -21,6 +21,7 @@ pub use azote_hdl_macros::{kernel, pure};
 pub use describe::Expr;
 pub use domain::{Ast, Domain, Sim};
 pub use print::{Design, Port, PrintError, print};
+pub use num_bigint::BigUint;
 pub use run::Val;
 pub use rust_hdl;
 pub use signal::{Clk, I, O, Param, Rst, W};

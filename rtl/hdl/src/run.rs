@@ -135,6 +135,9 @@ impl Value for Val {
 
     #[track_caller]
     fn shl(self, by: Val) -> Val {
+        if self.w.is_none() && by.w.is_none() {
+            return Val::lit(self.v << by.small());
+        }
         let w = self.known("a shift");
         let n = by.small();
         if n >= w as u64 { Val::new(0u8, w) } else { Val::new(self.v << n, w) }
@@ -142,6 +145,9 @@ impl Value for Val {
 
     #[track_caller]
     fn shr(self, by: Val) -> Val {
+        if self.w.is_none() && by.w.is_none() {
+            return Val::lit(self.v >> by.small());
+        }
         let w = self.known("a shift");
         let n = by.small();
         if n >= w as u64 { Val::new(0u8, w) } else { Val::new(self.v >> n, w) }

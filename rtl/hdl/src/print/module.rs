@@ -234,5 +234,5 @@ fn instance(k: &Node, kind: &str, alias: &HashMap<String, String>, b: &mut Strin
         return;
     }
     let pins: Vec<String> = k.ports().map(|a| format!(".{}({})", verilog_name(&a.name), wire(&a.name))).collect();
-    let _ = writeln!(b, "  {kind} {} ({});", verilog_name(&k.name), pins.join(", "));
+    let _ = writeln!(b, "  {kind} u_{} ({});", verilog_name(&k.name), pins.join(", "));
 }

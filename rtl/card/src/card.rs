@@ -1,0 +1,351 @@
+//! The card: every block, wired.
+
+use azote_hdl::prelude::*;
+use azote_regs::function;
+
+use crate::config::{Decode, Message, Space};
+use crate::dma::{Lanes, Read};
+use crate::interrupt::Msix;
+use crate::manage::Bindings;
+use crate::storage::Storage;
+use crate::transaction::{Completer, Receive, Transmit};
+
+/// Completion time-out in ticks of 1024 clocks: about a millisecond at 62.5 MHz, in the default range of PCIe 7.5.3.16.
+const COMPLETION_TICKS: usize = 64;
+
+#[derive(LogicBlock)]
+pub struct Card {
+    pub clock: Clk,
+    pub reset: Rst,
+    pub rx_valid: I<1>,
+    pub rx_ready: O<1>,
+    pub rx_sop: I<1>,
+    pub rx_eop: I<1>,
+    pub rx_keep: I<4>,
+    pub rx_data: I<128>,
+    pub tx_valid: O<1>,
+    pub tx_ready: I<1>,
+    pub tx_sop: O<1>,
+    pub tx_eop: O<1>,
+    pub tx_keep: O<4>,
+    pub tx_data: O<128>,
+    pub mreq_valid: O<1>,
+    pub mreq_ready: I<1>,
+    pub mreq_op: O<2>,
+    pub mreq_volume: O<8>,
+    pub mreq_lba: O<64>,
+    pub mreq_blocks: O<16>,
+    pub mrd_valid: I<1>,
+    pub mrd_ready: O<1>,
+    pub mrd_data: I<128>,
+    pub mrd_last: I<1>,
+    pub mrd_error: I<1>,
+    pub mwr_valid: O<1>,
+    pub mwr_ready: I<1>,
+    pub mwr_data: O<128>,
+    pub mwr_last: O<1>,
+    pub mdone_valid: I<1>,
+    pub mdone_ready: O<1>,
+    pub mdone_error: I<1>,
+    /// Something is going on inside: stop the clock only when this is 0.
+    pub busy: O<1>,
+    /// Which finder of errors is being served.
+    finder: Reg<2>,
+    finding: Reg<1>,
+    receive: Receive,
+    completer: Completer,
+    transmit: Transmit,
+    space: Space,
+    decode: Decode,
+    message: Message,
+    msix: Msix,
+    bindings: Bindings,
+    read: Read,
+    control: Lanes<5>,
+    data: Lanes<11>,
+    storage: Storage,
+}
+
+impl Card {
+    /// A card with `vfs` VFs of each kind.
+    pub fn new(vfs: usize) -> Self {
+        assert!((1..=function::MAX_VFS as usize).contains(&vfs), "{vfs} VFs a kind");
+        Card {
+            clock: Default::default(),
+            reset: Default::default(),
+            rx_valid: Default::default(),
+            rx_ready: Default::default(),
+            rx_sop: Default::default(),
+            rx_eop: Default::default(),
+            rx_keep: Default::default(),
+            rx_data: Default::default(),
+            tx_valid: Default::default(),
+            tx_ready: Default::default(),
+            tx_sop: Default::default(),
+            tx_eop: Default::default(),
+            tx_keep: Default::default(),
+            tx_data: Default::default(),
+            mreq_valid: Default::default(),
+            mreq_ready: Default::default(),
+            mreq_op: Default::default(),
+            mreq_volume: Default::default(),
+            mreq_lba: Default::default(),
+            mreq_blocks: Default::default(),
+            mrd_valid: Default::default(),
+            mrd_ready: Default::default(),
+            mrd_data: Default::default(),
+            mrd_last: Default::default(),
+            mrd_error: Default::default(),
+            mwr_valid: Default::default(),
+            mwr_ready: Default::default(),
+            mwr_data: Default::default(),
+            mwr_last: Default::default(),
+            mdone_valid: Default::default(),
+            mdone_ready: Default::default(),
+            mdone_error: Default::default(),
+            busy: Default::default(),
+            finder: Default::default(),
+            finding: Default::default(),
+            receive: Default::default(),
+            completer: Default::default(),
+            transmit: Default::default(),
+            space: Space::new(vfs),
+            decode: Default::default(),
+            message: Default::default(),
+            msix: Msix::new(vfs),
+            bindings: Bindings::new(vfs),
+            read: Read::new(COMPLETION_TICKS),
+            control: Default::default(),
+            data: Default::default(),
+            storage: Storage::new(vfs),
+        }
+    }
+}
+
+const KINDS: usize = function::KINDS as usize;
+
+#[kernel]
+impl Logic for Card {
+    fn update(&mut self) {
+        clocked!(self.receive, self.completer, self.transmit, self.space, self.decode, self.message, self.msix);
+        clocked!(self.bindings, self.read, self.storage);
+        memories!(self.control, self.data);
+
+        // The link.
+        self.receive.rx_valid = self.rx_valid;
+        self.receive.rx_sop = self.rx_sop;
+        self.receive.rx_eop = self.rx_eop;
+        self.receive.rx_keep = self.rx_keep;
+        self.receive.rx_data = self.rx_data;
+        self.rx_ready = self.receive.rx_ready;
+        self.tx_valid = self.transmit.tx_valid;
+        self.tx_sop = self.transmit.tx_sop;
+        self.tx_eop = self.transmit.tx_eop;
+        self.tx_keep = self.transmit.tx_keep;
+        self.tx_data = self.transmit.tx_data;
+        self.transmit.tx_ready = self.tx_ready;
+        join!(self.completer.tx, self.transmit.client[0]);
+        join!(self.read.tx, self.transmit.client[1]);
+        join!(self.storage.tx_data, self.transmit.client[2]);
+        join!(self.storage.tx_entry, self.transmit.client[3]);
+        join!(self.msix.tx, self.transmit.client[4]);
+        join!(self.message.tx, self.transmit.client[5]);
+        self.space.ask = self.transmit.ask;
+        self.transmit.may = self.space.may;
+
+        // Requests.
+        self.completer.req_valid = self.receive.req_valid;
+        self.completer.req_data = self.receive.req_data;
+        self.receive.req_ready = self.completer.req_ready;
+        self.space.valid = self.completer.cfg_valid;
+        self.space.write = self.completer.cfg_write;
+        self.space.number = self.completer.cfg_number;
+        self.space.dw = self.completer.cfg_dw;
+        self.space.be = self.completer.cfg_be;
+        self.space.wdata = self.completer.cfg_wdata;
+        self.completer.cfg_ack = self.space.ack;
+        self.completer.cfg_rdata = self.space.rdata;
+        self.completer.cfg_none = self.space.none;
+        self.decode.address = self.completer.address;
+        for k in 0..KINDS {
+            self.decode.bar0[k] = self.space.bar0[k];
+            self.decode.vf_bar0[k] = self.space.vf_bar0[k];
+            self.decode.memory[k] = self.space.memory[k];
+            self.decode.vf_memory[k] = self.space.vf_memory[k];
+            self.decode.num_vfs[k] = self.space.num_vfs[k];
+            self.decode.vf_scale[k] = self.space.vf_scale[k];
+        }
+        self.decode.manage_bar = self.space.manage_bar;
+        self.completer.hit = self.decode.hit;
+        self.completer.hit_owner = self.decode.owner;
+        self.completer.hit_offset = self.decode.offset;
+        self.completer.hit_manage = self.decode.manage;
+        let bus_number = self.completer.bus_number;
+
+        // The register bus: management, the MSI-X pages of all, the storage pages; other pages read as zero.
+        let access = self.completer.bus.valid;
+        let owner = self.completer.bus.owner;
+        let offset = self.completer.bus.offset;
+        let to_manage = access & self.completer.bus_manage;
+        let to_msix = access & (!self.completer.bus_manage) & offset.bit(13);
+        let engine = access & (!self.completer.bus_manage) & !offset.bit(13);
+        let to_storage = engine & (owner.bits(1, 0) == function::STORAGE);
+        let to_nobody = engine & (owner.bits(1, 0) != function::STORAGE);
+        self.bindings.bus.valid = to_manage;
+        self.bindings.bus.write = self.completer.bus.write;
+        self.bindings.bus.owner = owner;
+        self.bindings.bus.offset = offset;
+        self.bindings.bus.be = self.completer.bus.be;
+        self.bindings.bus.wdata = self.completer.bus.wdata;
+        self.msix.bus.valid = to_msix;
+        self.msix.bus.write = self.completer.bus.write;
+        self.msix.bus.owner = owner;
+        self.msix.bus.offset = offset;
+        self.msix.bus.be = self.completer.bus.be;
+        self.msix.bus.wdata = self.completer.bus.wdata;
+        self.storage.bus.valid = to_storage;
+        self.storage.bus.write = self.completer.bus.write;
+        self.storage.bus.owner = owner;
+        self.storage.bus.offset = offset;
+        self.storage.bus.be = self.completer.bus.be;
+        self.storage.bus.wdata = self.completer.bus.wdata;
+        self.completer.bus.ack = self.bindings.bus.ack | self.msix.bus.ack | self.storage.bus.ack | to_nobody;
+        self.completer.bus.rdata = if to_manage {
+            self.bindings.bus.rdata
+        } else if to_msix {
+            self.msix.bus.rdata
+        } else if to_storage {
+            self.storage.bus.rdata
+        } else {
+            0
+        };
+
+        // Errors, one finder after the other.
+        let mut e_valid = sized(0, 1);
+        let mut which = self.finder.q;
+        if !self.finding.q {
+            if self.receive.error.valid {
+                e_valid = 1;
+                which = 0;
+            } else if self.completer.error.valid {
+                e_valid = 1;
+                which = 1;
+            } else if self.read.error.valid {
+                e_valid = 1;
+                which = 2;
+            }
+        }
+        if e_valid {
+            self.finder.d = which;
+            self.finding.d = 1;
+        }
+        if self.finding.q & self.space.error.ready {
+            self.finding.d = 0;
+        }
+        self.space.error.valid = self.finding.q;
+        self.space.error.owner = match self.finder.q {
+            0 => self.receive.error.owner,
+            1 => self.completer.error.owner,
+            _ => self.read.error.owner,
+        };
+        self.space.error.everyone = self.finder.q == 0;
+        self.space.error.code = match self.finder.q {
+            0 => self.receive.error.code,
+            1 => self.completer.error.code,
+            _ => self.read.error.code,
+        };
+        self.space.error.advisory = (self.finder.q == 1) & self.completer.error.advisory;
+        self.space.error.header = match self.finder.q {
+            0 => self.receive.error.header,
+            1 => self.completer.error.header,
+            _ => self.read.error.header,
+        };
+        let heard = self.finding.q & self.space.error.ready;
+        self.receive.error.ready = heard & (self.finder.q == 0);
+        self.completer.error.ready = heard & (self.finder.q == 1);
+        self.read.error.ready = heard & (self.finder.q == 2);
+        self.message.send = self.space.message;
+        self.message.owner = self.space.message_owner;
+        self.message.code = self.space.message_code;
+        self.message.bus_number = bus_number;
+
+        // Interrupts and resets.
+        self.msix.valid = self.storage.irq_valid;
+        self.msix.owner = self.storage.irq_owner;
+        self.msix.vector = self.storage.irq_vector;
+        self.storage.irq_ready = self.msix.ready;
+        self.space.msix_ask = self.msix.ask;
+        self.msix.enable = self.space.msix_enable;
+        self.msix.mask = self.space.msix_mask;
+        self.msix.kick = self.space.kick;
+        self.msix.kick_owner = self.space.kick_owner;
+        self.msix.bus_number = bus_number;
+        let forgotten_is_storage = self.space.reset_owner.bits(1, 0) == function::STORAGE;
+        self.msix.reset_valid = self.space.reset_valid;
+        self.msix.reset_owner = self.space.reset_owner;
+        self.storage.reset_valid = self.space.reset_valid & forgotten_is_storage;
+        self.storage.reset_slot = self.space.reset_owner.bits(7, 2);
+        self.space.reset_done = self.msix.reset_done & (self.storage.reset_done | !forgotten_is_storage);
+
+        // Host memory.
+        self.read.valid = self.storage.rd_valid;
+        self.read.owner = self.storage.rd_owner;
+        self.read.address = self.storage.rd_address;
+        self.read.dws = self.storage.rd_dws;
+        self.read.client = self.storage.rd_client;
+        self.read.dest = self.storage.rd_dest;
+        self.read.forget = self.storage.rd_forget;
+        self.storage.rd_ready = self.read.ready;
+        self.storage.rd_pending = self.read.pending;
+        self.storage.rd_failed = self.read.failed;
+        self.read.mrrs = self.space.mrrs[function::STORAGE as usize];
+        self.read.patient = self.space.patient[function::STORAGE as usize];
+        self.read.bus_number = bus_number;
+        self.read.cpl_valid = self.receive.cpl_valid;
+        self.read.cpl_sop = self.receive.cpl_sop;
+        self.read.cpl_eop = self.receive.cpl_eop;
+        self.read.cpl_bad = self.receive.cpl_bad;
+        self.read.cpl_data = self.receive.cpl_data;
+        self.control.we = self.read.we_control;
+        self.data.we = self.read.we_data;
+        for i in 0..4 {
+            self.control.row[i] = self.read.row[i].trunc(5);
+            self.data.row[i] = self.read.row[i];
+        }
+        self.control.data = self.read.data;
+        self.data.data = self.read.data;
+        self.control.raddr = self.storage.control_row;
+        self.data.raddr = self.storage.data_row;
+        self.storage.control_data = self.control.rdata;
+        self.storage.data_data = self.data.rdata;
+
+        // Storage and its media.
+        self.storage.bus_number = bus_number;
+        self.storage.mps = self.space.mps;
+        self.bindings.slot = self.storage.slot;
+        self.bindings.page_slot = self.storage.page_slot;
+        self.storage.binding = self.bindings.binding;
+        self.storage.page_binding = self.bindings.page_binding;
+        self.mreq_valid = self.storage.mreq_valid;
+        self.mreq_op = self.storage.mreq_op;
+        self.mreq_volume = self.storage.mreq_volume;
+        self.mreq_lba = self.storage.mreq_lba;
+        self.mreq_blocks = self.storage.mreq_blocks;
+        self.storage.mreq_ready = self.mreq_ready;
+        self.storage.mrd_valid = self.mrd_valid;
+        self.storage.mrd_data = self.mrd_data;
+        self.storage.mrd_last = self.mrd_last;
+        self.storage.mrd_error = self.mrd_error;
+        self.mrd_ready = self.storage.mrd_ready;
+        self.mwr_valid = self.storage.mwr_valid;
+        self.mwr_data = self.storage.mwr_data;
+        self.mwr_last = self.storage.mwr_last;
+        self.storage.mwr_ready = self.mwr_ready;
+        self.storage.mdone_valid = self.mdone_valid;
+        self.storage.mdone_error = self.mdone_error;
+        self.mdone_ready = self.storage.mdone_ready;
+
+        self.busy = self.receive.busy | self.completer.busy | self.transmit.busy | self.space.busy | self.msix.busy
+            | self.read.busy | self.storage.busy | self.finding.q | self.bindings.busy;
+    }
+}

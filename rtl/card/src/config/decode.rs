@@ -1,0 +1,82 @@
+//! Which function's BAR an address hits. The answer comes a clock after the address.
+//!
+//! VF BARs are one aperture a PF: VF *i* begins at *i* times the VF's size, which is 16 KiB or the System Page Size if that
+//! is larger (PCIe 9.3.3.13, 9.3.3.14); beyond 16 KiB such a page is empty and hits nothing.
+
+use azote_hdl::prelude::*;
+use azote_regs::{bar, function};
+
+const KINDS: usize = function::KINDS as usize;
+
+#[derive(LogicBlock, Default)]
+pub struct Decode {
+    pub clock: Clk,
+    pub reset: Rst,
+    pub address: I<64>,
+    /// PF BAR0, VF BAR0 without their low 14 bits; management BAR without its low 16.
+    pub bar0: [I<50>; KINDS],
+    pub vf_bar0: [I<50>; KINDS],
+    pub manage_bar: I<48>,
+    /// PF memory space enabled (and D0); VF memory space enabled and VFs enabled.
+    pub memory: [I<1>; KINDS],
+    pub vf_memory: [I<1>; KINDS],
+    pub num_vfs: [I<6>; KINDS],
+    /// log4 of the VF's size over 16 KiB.
+    pub vf_scale: [I<3>; KINDS],
+    pub hit: O<1>,
+    pub owner: O<8>,
+    pub offset: O<16>,
+    pub manage: O<1>,
+    r_hit: Reg<1>,
+    r_owner: Reg<8>,
+    r_offset: Reg<16>,
+    r_manage: Reg<1>,
+}
+
+#[kernel]
+impl Logic for Decode {
+    fn update(&mut self) {
+        let page = self.address.bits(63, 14);
+        let mut hit = sized(0, 1);
+        let mut owner = sized(0, 8);
+        let mut manage = sized(0, 1);
+        let mut offset = self.address.bits(13, 0).zext(16);
+        for k in 0..KINDS {
+            if self.memory[k] & (self.bar0[k] == page) {
+                hit = 1;
+                owner = konst(k);
+            }
+            let away = page - self.vf_bar0[k];
+            let mask = match self.vf_scale[k] {
+                0 => sized(0, 8),
+                1 => 0x03,
+                2 => 0x0f,
+                3 => 0x3f,
+                _ => 0xff,
+            };
+            let index = away >> (self.vf_scale[k].zext(4) << 1);
+            let beyond = (away.bits(7, 0) & mask) != 0;
+            let below = page < self.vf_bar0[k];
+            if self.vf_memory[k] & !below & !beyond & (index < self.num_vfs[k].zext(50)) {
+                hit = 1;
+                owner = cat(index.trunc(6) + 1, sized(k, 2));
+            }
+        }
+        if self.memory[2] & (self.manage_bar == self.address.bits(63, 16)) {
+            hit = 1;
+            manage = 1;
+            owner = konst(function::TRUST);
+            offset = self.address.bits(15, 0);
+        }
+        self.r_hit.d = hit;
+        self.r_owner.d = owner;
+        self.r_manage.d = manage;
+        self.r_offset.d = offset;
+        self.hit = self.r_hit.q;
+        self.owner = self.r_owner.q;
+        self.offset = self.r_offset.q;
+        self.manage = self.r_manage.q;
+    }
+}
+
+const _: () = assert!(bar::BAR0_SIZE == 1 << 14 && bar::BAR2_SIZE == 1 << 16);

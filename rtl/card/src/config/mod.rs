@@ -1,0 +1,10 @@
+//! Configuration space of all functions: one ROM of templates, one RAM of state, one machine that serves them.
+
+pub mod decode;
+pub mod message;
+pub mod space;
+pub mod template;
+
+pub use decode::Decode;
+pub use message::Message;
+pub use space::Space;

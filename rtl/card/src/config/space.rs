@@ -1,0 +1,730 @@
+//! The machine behind configuration space: accesses from the host, errors to record, and resets.
+//!
+//! Promise: a write has taken effect everywhere before its completion leaves (so "Bus Master Enable off" and "VF Enable
+//! off" are final for whoever sees them done); FLR and VF disable clear a function's configuration before anything else
+//! is served, and keep it silent (`may` false) until the engines have let go of it.
+
+use azote_hdl::prelude::*;
+use azote_regs::function;
+use azote_regs::pcie::{aer, capability as cap, express, header, power, sriov, tlp};
+
+use super::template::{self, slot};
+use crate::parts::BlockFifo;
+use crate::transaction::ErrorIn;
+use crate::transaction::header::{in_gap, owner_of};
+
+const KINDS: usize = function::KINDS as usize;
+/// DW number of a register.
+const fn dw(offset: u64) -> u64 {
+    offset / 4
+}
+const DW_DEVICE: u64 = dw(cap::pf::EXPRESS + express::DEVICE_CONTROL);
+const DW_PMCSR: u64 = dw(cap::pf::POWER + power::PMCSR);
+const DW_MSIX: u64 = dw(cap::pf::MSIX);
+const DW_SRIOV: u64 = dw(cap::pf::SRIOV + sriov::CONTROL);
+const DW_NUM_VFS: u64 = dw(cap::pf::SRIOV + sriov::NUM_VFS);
+const DW_PAGE: u64 = dw(cap::pf::SRIOV + sriov::SYSTEM_PAGE_SIZE);
+const DW_VF_BAR: u64 = dw(cap::pf::SRIOV + sriov::VF_BAR0);
+const DW_COMMAND: u64 = dw(header::COMMAND);
+const DW_BAR0: u64 = dw(header::BAR0);
+const DW_BAR1: u64 = DW_BAR0 + 1;
+const DW_VF_BAR1: u64 = DW_VF_BAR + 1;
+const DW_DEVICE_2: u64 = dw(cap::pf::EXPRESS + express::DEVICE_CONTROL_2);
+
+struct St;
+impl St {
+    const IDLE: u64 = 0;
+    const ROM: u64 = 1;
+    const STATE: u64 = 2;
+    const EXECUTE: u64 = 3;
+    const EFFECT: u64 = 4;
+    const ACK: u64 = 5;
+    const SWEEP_NEXT: u64 = 6;
+    const SWEEP_READ: u64 = 7;
+    const SWEEP_KEEP: u64 = 8;
+    const SWEEP: u64 = 9;
+    const ERROR_READ: u64 = 10;
+    const ERROR_TAKE: u64 = 11;
+    const ERROR_DEVICE: u64 = 12;
+    const ERROR_STATUS: u64 = 13;
+    const ERROR_CORRECTABLE: u64 = 14;
+    const ERROR_LOG: u64 = 15;
+    const ERROR_NEXT: u64 = 16;
+    const CLEAR: u64 = 17;
+}
+
+#[derive(LogicBlock)]
+pub struct Space {
+    pub clock: Clk,
+    pub reset: Rst,
+    /// From the completer, held until `ack`.
+    pub valid: I<1>,
+    pub write: I<1>,
+    pub number: I<8>,
+    pub dw: I<10>,
+    pub be: I<4>,
+    pub wdata: I<32>,
+    pub ack: O<1>,
+    pub rdata: O<32>,
+    pub none: O<1>,
+    /// Errors to record.
+    pub error: ErrorIn,
+    /// The gate: may `ask` send requests?
+    pub ask: I<8>,
+    pub may: O<1>,
+    /// MSI-X Enable and Function Mask of `msix_ask`, in the same clock.
+    pub msix_ask: I<8>,
+    pub msix_enable: O<1>,
+    pub msix_mask: O<1>,
+    /// MSI-X Control of `kick_owner` was written: what is pending may go now.
+    pub kick: O<1>,
+    pub kick_owner: O<8>,
+    /// A function to forget: held until `reset_done`.
+    pub reset_valid: O<1>,
+    pub reset_owner: O<8>,
+    pub reset_done: I<1>,
+    /// For address decoding.
+    pub bar0: [O<50>; KINDS],
+    pub vf_bar0: [O<50>; KINDS],
+    pub manage_bar: O<48>,
+    pub memory: [O<1>; KINDS],
+    pub vf_memory: [O<1>; KINDS],
+    pub num_vfs: [O<6>; KINDS],
+    pub vf_scale: [O<3>; KINDS],
+    /// Max_Payload_Size (of PF 0, for all: PCIe 7.5.3.4) and Max_Read_Request_Size of each PF and its VFs.
+    pub mps: O<3>,
+    pub mrrs: [O<3>; KINDS],
+    /// Completion Timeout Disable of each PF and its VFs.
+    pub patient: [O<1>; KINDS],
+    /// An error message to send.
+    pub message: O<1>,
+    pub message_owner: O<8>,
+    pub message_code: O<8>,
+    pub busy: O<1>,
+    vfs: Param,
+    st: Reg<5>,
+    owner: Reg<8>,
+    cur: Reg<32>,
+    new: Reg<32>,
+    out: Reg<32>,
+    absent: Reg<1>,
+    // Live copies of what the rest of the card needs at once.
+    l_bar0: [Reg<50>; KINDS],
+    l_vf_bar0: [Reg<50>; KINDS],
+    l_manage: Reg<48>,
+    l_mse: [Reg<1>; KINDS],
+    l_sleep: [Reg<1>; KINDS],
+    l_vfe: [Reg<1>; KINDS],
+    l_vf_mse: [Reg<1>; KINDS],
+    l_num_vfs: [Reg<6>; KINDS],
+    l_scale: [Reg<3>; KINDS],
+    l_mrrs: [Reg<3>; KINDS],
+    l_patient: [Reg<1>; KINDS],
+    l_mps: Reg<3>,
+    l_ari: Reg<1>,
+    // The sweep: which VFs and whether the PF too.
+    sw_slot: Reg<6>,
+    sw_kind: Reg<2>,
+    sw_self: Reg<1>,
+    sw_vfs: Reg<1>,
+    sw_index: Reg<5>,
+    sw_reply: Reg<1>,
+    // The error in hand.
+    er_kind: Reg<2>,
+    er_step: Reg<3>,
+    er_device: Reg<32>,
+    er_status: Reg<32>,
+    er_mask: Reg<32>,
+    er_severity: Reg<32>,
+    er_cor: Reg<32>,
+    er_cor_mask: Reg<32>,
+    // Whether a reset is being done, and for whom.
+    re_busy: Reg<1>,
+    re_owner: Reg<8>,
+    booting: Reg<1>,
+    boot: Reg<13>,
+    rom: Rom<10, 102>,
+    state: Ram<13, 32>,
+    bme: LutRam<8, 1>,
+    resetting: LutRam<8, 1>,
+    resetting_own: LutRam<8, 1>,
+    msix: LutRam<8, 2>,
+    queue: BlockFifo<8, 8>,
+}
+
+impl Space {
+    /// Configuration space of three PFs with `vfs` VFs each.
+    pub fn new(vfs: usize) -> Self {
+        let functions = (vfs + 1).next_power_of_two() * 4;
+        let words = template::rom(vfs as u64).into_iter().map(|w| num_bigint(w).into()).collect();
+        Space {
+            clock: Default::default(),
+            reset: Default::default(),
+            valid: Default::default(),
+            write: Default::default(),
+            number: Default::default(),
+            dw: Default::default(),
+            be: Default::default(),
+            wdata: Default::default(),
+            ack: Default::default(),
+            rdata: Default::default(),
+            none: Default::default(),
+            error: Default::default(),
+            ask: Default::default(),
+            may: Default::default(),
+            msix_ask: Default::default(),
+            msix_enable: Default::default(),
+            msix_mask: Default::default(),
+            kick: Default::default(),
+            kick_owner: Default::default(),
+            reset_valid: Default::default(),
+            reset_owner: Default::default(),
+            reset_done: Default::default(),
+            bar0: Default::default(),
+            vf_bar0: Default::default(),
+            manage_bar: Default::default(),
+            memory: Default::default(),
+            vf_memory: Default::default(),
+            num_vfs: Default::default(),
+            vf_scale: Default::default(),
+            mps: Default::default(),
+            mrrs: Default::default(),
+            patient: Default::default(),
+            message: Default::default(),
+            message_owner: Default::default(),
+            message_code: Default::default(),
+            busy: Default::default(),
+            vfs: Param::new(vfs),
+            st: Default::default(),
+            owner: Default::default(),
+            cur: Default::default(),
+            new: Default::default(),
+            out: Default::default(),
+            absent: Default::default(),
+            l_bar0: Default::default(),
+            l_vf_bar0: Default::default(),
+            l_manage: Default::default(),
+            l_mse: Default::default(),
+            l_sleep: Default::default(),
+            l_vfe: Default::default(),
+            l_vf_mse: Default::default(),
+            l_num_vfs: Default::default(),
+            l_scale: Default::default(),
+            l_mrrs: [reset_mrrs(), reset_mrrs(), reset_mrrs()],
+            l_patient: Default::default(),
+            l_mps: Default::default(),
+            l_ari: Default::default(),
+            sw_slot: Default::default(),
+            sw_kind: Default::default(),
+            sw_self: Default::default(),
+            sw_vfs: Default::default(),
+            sw_index: Default::default(),
+            sw_reply: Default::default(),
+            er_kind: Default::default(),
+            er_step: Default::default(),
+            er_device: Default::default(),
+            er_status: Default::default(),
+            er_mask: Default::default(),
+            er_severity: Default::default(),
+            er_cor: Default::default(),
+            er_cor_mask: Default::default(),
+            re_busy: Default::default(),
+            re_owner: Default::default(),
+            booting: Reg::new(true),
+            boot: Default::default(),
+            rom: Rom::new(words),
+            state: Ram::new(functions * 32),
+            bme: LutRam::new(functions),
+            resetting: LutRam::new(functions),
+            resetting_own: LutRam::new(functions),
+            msix: LutRam::new(functions),
+            queue: Default::default(),
+        }
+    }
+}
+
+fn num_bigint(w: u128) -> azote_hdl::BigUint {
+    w.into()
+}
+
+fn reset_mrrs() -> Reg<3> {
+    Reg::new(express::DEVICE_CONTROL_MRRS.of(express::DEVICE_CONTROL_RESET))
+}
+
+/// The four byte enables as a mask of bits.
+#[pure]
+fn byte_mask(be: V) -> V {
+    cat(be.bit(3).rep(8), be.bit(2).rep(8), be.bit(1).rep(8), be.bit(0).rep(8))
+}
+
+#[kernel]
+impl Logic for Space {
+    fn update(&mut self) {
+        clocked!(self.queue);
+        memories!(self.rom, self.state, self.bme, self.resetting, self.resetting_own, self.msix);
+        let number = self.number;
+        let asked = owner_of(number);
+        let asked_slot = asked.bits(7, 2);
+        let asked_kind = asked.bits(1, 0);
+        let owner_kind = self.owner.q.bits(1, 0);
+        let owner_slot = self.owner.q.bits(7, 2);
+        let is_vf = owner_slot != 0;
+
+        // Live values of the kind in hand.
+        let mut vfe = sized(0, 1);
+        let mut num = sized(0, 6);
+        let mut scale = sized(0, 3);
+        let mut asked_vfe = sized(0, 1);
+        let mut asked_num = sized(0, 6);
+        for k in 0..KINDS {
+            if owner_kind == k {
+                vfe = self.l_vfe[k].q;
+                num = self.l_num_vfs[k].q;
+                scale = self.l_scale[k].q;
+            }
+            if asked_kind == k {
+                asked_vfe = self.l_vfe[k].q;
+                asked_num = self.l_num_vfs[k].q;
+            }
+        }
+        let exists = (!in_gap(number)) & ((asked_slot == 0) | (asked_vfe & (asked_slot <= asked_num)));
+
+        // Template and state of the DW in hand.
+        let at = self.dw.trunc(7);
+        self.rom.raddr = cat(is_vf, owner_kind, at);
+        let t = self.rom.rdata;
+        let t_reset = t.bits(31, 0);
+        let t_write = t.bits(63, 32);
+        let t_clear = t.bits(95, 64);
+        let t_slot = t.bits(100, 96);
+        let t_stored = t.bit(101);
+        let inside = self.dw.bits(9, 7) == 0;
+
+        let mut st_slot = t_slot;
+        let mut st_owner = self.owner.q;
+        let mut we = sized(0, 1);
+        let mut wslot = t_slot;
+        let mut wdata = sized(0, 32);
+        let mut flag_we = sized(0, 1);
+        let mut flag_owner = self.owner.q;
+        let mut bme_new = sized(0, 1);
+        let mut msix_we = sized(0, 1);
+        let mut msix_new = sized(0, 2);
+        let mut re_we = sized(0, 1);
+        let mut re_new = sized(0, 1);
+        let mut re_at = self.owner.q;
+        self.queue.in_valid = 0;
+        self.queue.in_data = self.owner.q;
+        self.kick = 0;
+        self.kick_owner = self.owner.q;
+        self.message = 0;
+        self.message_owner = self.er_kind.q.zext(8);
+        self.message_code = 0;
+        self.ack = 0;
+        self.error.ready = 0;
+
+        let mask = byte_mask(self.be);
+        let is_command = self.dw == DW_COMMAND;
+        let is_device = self.dw == DW_DEVICE;
+        let is_msix = self.dw == DW_MSIX;
+        let is_sriov = (self.dw == DW_SRIOV) & !is_vf;
+        let code_bit = sized(1, 32) << self.error.code;
+        // Which PF records the error: its own, its VF's, or each in turn.
+        let er_owner = if self.error.everyone { self.er_kind.q.zext(8) } else { self.error.owner };
+        let er_is_pf = er_owner.bits(7, 2) == 0;
+
+        match self.st.q {
+            St::IDLE => {
+                self.owner.d = asked;
+                self.sw_reply.d = 0;
+                if self.booting.q {
+                    // Reset: every word of state back to "as at reset".
+                    we = 1;
+                    flag_we = 1;
+                    msix_we = 1;
+                    re_we = 1;
+                    self.boot.d = self.boot.q + 1;
+                    if self.boot.q.all() {
+                        self.booting.d = 0;
+                    }
+                } else if self.re_busy.q & self.reset_done {
+                    self.owner.d = self.re_owner.q;
+                    self.st.d = St::CLEAR;
+                } else if self.valid {
+                    self.absent.d = !exists;
+                    self.out.d = 0;
+                    self.st.d = if exists & inside { St::ROM } else { St::ACK };
+                } else if self.error.valid {
+                    self.er_kind.d = if self.error.everyone { 0 } else { self.error.owner.bits(1, 0) };
+                    self.er_step.d = 0;
+                    self.st.d = St::ERROR_READ;
+                }
+            }
+            St::ROM => self.st.d = St::STATE,
+            St::STATE => self.st.d = St::EXECUTE,
+            St::EXECUTE => {
+                let cur = if t_stored { self.state.rdata ^ t_reset } else { t_reset };
+                let wm = t_write & mask;
+                let written = (cur & !wm) | (self.wdata & wm);
+                let cleared = written & !(self.wdata & t_clear & mask);
+                self.cur.d = cur;
+                self.out.d = cur;
+                self.new.d = cleared;
+                self.st.d = if self.write { St::EFFECT } else { St::ACK };
+            }
+            St::EFFECT => {
+                // What a few registers insist on before they take the value.
+                let mut value = self.new.q;
+                let mut refuse = sized(0, 1);
+                if is_sriov {
+                    // VFs lie beyond function 7: without ARI above us nobody could reach them.
+                    let ari = if owner_kind == 0 { value.get(sriov::CONTROL_ARI) } else { self.l_ari.q };
+                    if !ari {
+                        value = value & konst(0xffff_ffff & !sriov::CONTROL_VF_ENABLE.mask());
+                    }
+                }
+                if (self.dw == DW_NUM_VFS) & !is_vf {
+                    refuse = vfe | (value.bits(15, 0) > konst(self.vfs.get()));
+                }
+                if (self.dw == DW_PAGE) & !is_vf {
+                    let one = (value & (value - 1)) == 0;
+                    refuse = vfe | !one | (value == 0);
+                }
+                if (self.dw == DW_VF_BAR) & !is_vf {
+                    let keep = match scale {
+                        0 => sized(0xffff_ffff, 32),
+                        1 => 0xffff_000f,
+                        2 => 0xfffc_000f,
+                        3 => 0xfff0_000f,
+                        _ => 0xffc0_000f,
+                    };
+                    value = value & keep;
+                }
+                if self.dw == DW_PMCSR {
+                    let state = value.get(power::PMCSR_STATE);
+                    refuse = (state != power::D0) & (state != power::D3HOT);
+                }
+                we = t_stored & !refuse;
+                wdata = value ^ t_reset;
+                self.st.d = St::ACK;
+
+                if is_command {
+                    flag_we = 1;
+                    bme_new = value.get(header::COMMAND_BME);
+                }
+                if is_msix {
+                    msix_we = 1;
+                    msix_new = value.bits(31, 30);
+                    self.kick = 1;
+                }
+                if is_device & mask.bit(15) & self.wdata.get(express::DEVICE_CONTROL_FLR) {
+                    self.sw_kind.d = owner_kind;
+                    self.sw_self.d = 1;
+                    self.sw_vfs.d = !is_vf;
+                    self.sw_slot.d = konst(self.vfs.get());
+                    self.sw_reply.d = 1;
+                    self.st.d = St::SWEEP_NEXT;
+                }
+                for k in 0..KINDS {
+                    if (owner_kind == k) & !is_vf & !refuse {
+                        match self.dw {
+                            DW_COMMAND => self.l_mse[k].d = value.get(header::COMMAND_MSE),
+                            DW_BAR0 => self.l_bar0[k].d = cat(self.l_bar0[k].q.bits(49, 18), value.bits(31, 14)),
+                            DW_BAR1 => self.l_bar0[k].d = cat(value, self.l_bar0[k].q.bits(17, 0)),
+                            DW_PMCSR => {
+                                self.l_sleep[k].d = value.get(power::PMCSR_STATE) == power::D3HOT;
+                            }
+                            DW_DEVICE => {
+                                self.l_mrrs[k].d = value.get(express::DEVICE_CONTROL_MRRS);
+                                if const { k == 0 } {
+                                    self.l_mps.d = value.get(express::DEVICE_CONTROL_MPS);
+                                }
+                            }
+                            DW_SRIOV => {
+                                self.l_vf_mse[k].d = value.get(sriov::CONTROL_VF_MSE);
+                                self.l_vfe[k].d = value.get(sriov::CONTROL_VF_ENABLE);
+                                if const { k == 0 } {
+                                    self.l_ari.d = value.get(sriov::CONTROL_ARI);
+                                }
+                                if vfe & !value.get(sriov::CONTROL_VF_ENABLE) {
+                                    self.sw_kind.d = konst(k);
+                                    self.sw_self.d = 0;
+                                    self.sw_vfs.d = 1;
+                                    self.sw_slot.d = konst(self.vfs.get());
+                                    self.sw_reply.d = 1;
+                                    self.st.d = St::SWEEP_NEXT;
+                                }
+                            }
+                            DW_DEVICE_2 => {
+                                self.l_patient[k].d = value.get(express::DEVICE_CONTROL_2_CTO_DISABLE);
+                            }
+                            DW_NUM_VFS => self.l_num_vfs[k].d = value.bits(5, 0),
+                            DW_PAGE => {
+                                self.l_scale[k].d = match value.bits(10, 0) {
+                                    0x10 => 1,
+                                    0x40 => 2,
+                                    0x100 => 3,
+                                    0x400 => 4,
+                                    _ => 0,
+                                };
+                            }
+                            DW_VF_BAR => {
+                                self.l_vf_bar0[k].d = cat(self.l_vf_bar0[k].q.bits(49, 18), value.bits(31, 14));
+                            }
+                            DW_VF_BAR1 => {
+                                self.l_vf_bar0[k].d = cat(value, self.l_vf_bar0[k].q.bits(17, 0));
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+                if (self.owner.q == function::TRUST) & (self.dw == konst(DW_BAR0 + 2)) {
+                    self.l_manage.d = cat(self.l_manage.q.bits(47, 16), value.bits(31, 16));
+                }
+                if (self.owner.q == function::TRUST) & (self.dw == konst(DW_BAR0 + 3)) {
+                    self.l_manage.d = cat(value, self.l_manage.q.bits(15, 0));
+                }
+            }
+            St::ACK => {
+                self.ack = 1;
+                self.st.d = St::IDLE;
+            }
+
+            // Forget functions: VFs from the last to the first, then the one that asked.
+            St::SWEEP_NEXT => {
+                if self.sw_vfs.q & (self.sw_slot.q != 0) {
+                    self.owner.d = cat(self.sw_slot.q, self.sw_kind.q);
+                    self.sw_slot.d = self.sw_slot.q - 1;
+                    self.st.d = St::SWEEP_READ;
+                } else if self.sw_self.q {
+                    self.sw_self.d = 0;
+                    self.sw_vfs.d = 0;
+                    if self.sw_vfs.q {
+                        self.owner.d = self.sw_kind.q.zext(8);
+                        for k in 0..KINDS {
+                            if self.sw_kind.q == k {
+                                self.l_bar0[k].d = 0;
+                                self.l_vf_bar0[k].d = 0;
+                                self.l_mse[k].d = 0;
+                                self.l_sleep[k].d = 0;
+                                self.l_vfe[k].d = 0;
+                                self.l_vf_mse[k].d = 0;
+                                self.l_num_vfs[k].d = 0;
+                                self.l_scale[k].d = 0;
+                                self.l_patient[k].d = 0;
+                                self.l_mrrs[k].d =
+                                    konst(express::DEVICE_CONTROL_MRRS.of(express::DEVICE_CONTROL_RESET));
+                                if const { k == 0 } {
+                                    self.l_ari.d = 0;
+                                }
+                                if const { k == 2 } {
+                                    self.l_manage.d = 0;
+                                }
+                            }
+                        }
+                    }
+                    self.st.d = St::SWEEP_READ;
+                } else {
+                    self.st.d = if self.sw_reply.q { St::ACK } else { St::IDLE };
+                }
+            }
+            St::SWEEP_READ => {
+                flag_we = 1;
+                msix_we = 1;
+                self.sw_index.d = 0;
+                st_slot = konst(slot::DEVICE);
+                // One that is being forgotten already is in the queue already.
+                self.queue.in_valid = !self.resetting_own.rdata;
+                re_we = 1;
+                re_new = 1;
+                self.st.d = St::SWEEP_KEEP;
+            }
+            St::SWEEP_KEEP => {
+                // FLR leaves Max_Payload_Size (PCIe 6.6.2).
+                we = 1;
+                wslot = konst(slot::DEVICE);
+                wdata = self.state.rdata & konst(express::DEVICE_CONTROL_MPS.mask());
+                self.st.d = St::SWEEP;
+            }
+            St::SWEEP => {
+                we = self.sw_index.q != slot::DEVICE;
+                wslot = self.sw_index.q;
+                self.sw_index.d = self.sw_index.q + 1;
+                if self.sw_index.q == konst(template::FIRST_STICKY - 1) {
+                    self.st.d = St::SWEEP_NEXT;
+                }
+            }
+            St::CLEAR => {
+                re_we = 1;
+                self.re_busy.d = 0;
+                self.st.d = St::IDLE;
+            }
+
+            // Record an error: gather what decides, then write what changes.
+            St::ERROR_READ => {
+                st_owner = er_owner;
+                st_slot = match self.er_step.q {
+                    0 => sized(slot::DEVICE, 5),
+                    1 => slot::UNCORRECTABLE,
+                    2 => slot::MASK,
+                    3 => slot::SEVERITY,
+                    4 => slot::CORRECTABLE,
+                    _ => slot::CORRECTABLE_MASK,
+                };
+                self.st.d = St::ERROR_TAKE;
+            }
+            St::ERROR_TAKE => {
+                let v = self.state.rdata;
+                match self.er_step.q {
+                    0 => self.er_device.d = v,
+                    1 => self.er_status.d = v,
+                    2 => self.er_mask.d = v,
+                    3 => self.er_severity.d = v ^ konst(aer::UNCORRECTABLE_SEVERITY_RESET),
+                    4 => self.er_cor.d = v,
+                    _ => self.er_cor_mask.d = v ^ konst(aer::CORRECTABLE_MASK_RESET),
+                }
+                self.er_step.d = self.er_step.q + 1;
+                self.st.d = if self.er_step.q == 5 { St::ERROR_DEVICE } else { St::ERROR_READ };
+            }
+            St::ERROR_DEVICE => {
+                let fatal = (self.er_severity.q & code_bit).any() & er_is_pf;
+                let told = self.error.advisory & !fatal;
+                let is_ur = self.error.code == konst(aer::UNSUPPORTED_REQUEST.lo);
+                let found = cat(is_ur, fatal, (!fatal) & !told, told);
+                st_owner = er_owner;
+                we = 1;
+                wslot = konst(slot::DEVICE);
+                wdata = self.er_device.q | (found.zext(32) << 16);
+                self.st.d = if er_is_pf { St::ERROR_STATUS } else { St::ERROR_NEXT };
+            }
+            St::ERROR_STATUS => {
+                let fatal = (self.er_severity.q & code_bit).any();
+                let told = self.error.advisory & !fatal;
+                let quiet = told & (self.er_cor_mask.q.get(aer::ADVISORY_NONFATAL));
+                st_owner = er_owner;
+                we = !quiet;
+                wslot = konst(slot::UNCORRECTABLE);
+                wdata = self.er_status.q | code_bit;
+                self.er_step.d = 0;
+                self.st.d = St::ERROR_CORRECTABLE;
+                // The message, if Device Control lets it out and the mask does not hold it (PCIe figure 6-2).
+                let control = self.er_device.q ^ konst(express::DEVICE_CONTROL_RESET);
+                let masked = (self.er_mask.q & code_bit).any();
+                let is_ur = self.error.code == konst(aer::UNSUPPORTED_REQUEST.lo);
+                let ur_ok = (!is_ur) | control.get(express::DEVICE_CONTROL_UR);
+                if told {
+                    self.message = (!quiet) & ur_ok & control.get(express::DEVICE_CONTROL_CORRECTABLE);
+                    self.message_code = tlp::MSG_ERR_COR;
+                } else if fatal {
+                    self.message = (!masked) & ur_ok & control.get(express::DEVICE_CONTROL_FATAL);
+                    self.message_code = tlp::MSG_ERR_FATAL;
+                } else {
+                    self.message = (!masked) & ur_ok & control.get(express::DEVICE_CONTROL_NONFATAL);
+                    self.message_code = tlp::MSG_ERR_NONFATAL;
+                }
+            }
+            St::ERROR_CORRECTABLE => {
+                let fatal = (self.er_severity.q & code_bit).any();
+                let told = self.error.advisory & !fatal;
+                let quiet = told & (self.er_cor_mask.q.get(aer::ADVISORY_NONFATAL));
+                // The log keeps the first unmasked error until software clears it (PCIe 6.2.4.2).
+                let first = (self.er_status.q & !self.er_mask.q) == 0;
+                let masked = (self.er_mask.q & code_bit).any();
+                st_owner = er_owner;
+                we = told;
+                wslot = konst(slot::CORRECTABLE);
+                wdata = self.er_cor.q | konst(aer::ADVISORY_NONFATAL.mask());
+                self.st.d = if first & !masked & !quiet { St::ERROR_LOG } else { St::ERROR_NEXT };
+            }
+            St::ERROR_LOG => {
+                st_owner = er_owner;
+                we = 1;
+                wslot = sized(slot::HEADER_LOG, 5) + self.er_step.q.zext(5);
+                wdata = match self.er_step.q {
+                    0 => self.error.header.bits(31, 0),
+                    1 => self.error.header.bits(63, 32),
+                    2 => self.error.header.bits(95, 64),
+                    _ => self.error.header.bits(127, 96),
+                };
+                self.er_step.d = self.er_step.q + 1;
+                if self.er_step.q == 4 {
+                    wslot = konst(slot::AER_CONTROL);
+                    wdata = self.error.code.zext(32);
+                    self.st.d = St::ERROR_NEXT;
+                }
+            }
+            St::ERROR_NEXT => {
+                self.er_step.d = 0;
+                self.er_kind.d = self.er_kind.q + 1;
+                if self.error.everyone & (self.er_kind.q != konst(KINDS - 1)) {
+                    self.st.d = St::ERROR_READ;
+                } else {
+                    self.error.ready = 1;
+                    self.st.d = St::IDLE;
+                }
+            }
+            _ => self.st.d = St::IDLE,
+        }
+
+        let boot = self.booting.q;
+        self.state.we = we;
+        self.state.waddr = if boot { self.boot.q } else { cat(st_owner, wslot) };
+        self.state.wdata = if boot { 0 } else { wdata };
+        self.state.raddr = cat(st_owner, st_slot);
+        let flag_at = if boot { self.boot.q.bits(7, 0) } else { flag_owner };
+        let reset_at = if boot { self.boot.q.bits(7, 0) } else { re_at };
+        self.bme.we = flag_we;
+        self.bme.waddr = flag_at;
+        self.bme.wdata = bme_new;
+        self.bme.raddr = self.ask;
+        self.msix.we = msix_we;
+        self.msix.waddr = flag_at;
+        self.msix.wdata = msix_new;
+        self.msix.raddr = self.msix_ask;
+        self.resetting.we = re_we;
+        self.resetting.waddr = reset_at;
+        self.resetting.wdata = re_new;
+        self.resetting.raddr = self.ask;
+        self.resetting_own.we = re_we;
+        self.resetting_own.waddr = reset_at;
+        self.resetting_own.wdata = re_new;
+        self.resetting_own.raddr = self.owner.q;
+
+        // A sleeping PF (D3hot) sends nothing, and neither do its VFs.
+        let mut asleep = sized(0, 1);
+        for k in 0..KINDS {
+            if self.ask.bits(1, 0) == k {
+                asleep = self.l_sleep[k].q;
+            }
+        }
+        self.may = self.bme.rdata & !self.resetting.rdata & !asleep & !boot;
+        self.msix_enable = self.msix.rdata.bit(1);
+        self.msix_mask = self.msix.rdata.bit(0);
+
+        // One function at a time is forgotten by the engines.
+        self.queue.out_ready = !self.re_busy.q;
+        if self.queue.out_valid & !self.re_busy.q {
+            self.re_busy.d = 1;
+            self.re_owner.d = self.queue.out_data;
+        }
+        self.reset_valid = self.re_busy.q;
+        self.reset_owner = self.re_owner.q;
+
+        self.rdata = self.out.q;
+        self.none = self.absent.q;
+        for k in 0..KINDS {
+            let awake = !self.l_sleep[k].q;
+            self.bar0[k] = self.l_bar0[k].q;
+            self.vf_bar0[k] = self.l_vf_bar0[k].q;
+            self.memory[k] = self.l_mse[k].q & awake;
+            self.vf_memory[k] = self.l_vf_mse[k].q & self.l_vfe[k].q & awake;
+            self.num_vfs[k] = self.l_num_vfs[k].q;
+            self.vf_scale[k] = self.l_scale[k].q;
+            self.mrrs[k] = self.l_mrrs[k].q;
+            self.patient[k] = self.l_patient[k].q;
+        }
+        self.manage_bar = self.l_manage.q;
+        self.mps = self.l_mps.q;
+        self.busy = (self.st.q != St::IDLE) | boot | self.re_busy.q | self.queue.out_valid | self.valid | self.error.valid;
+    }
+}

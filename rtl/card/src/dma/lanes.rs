@@ -1,0 +1,45 @@
+//! A memory that is written at any DW and read by whole rows of four: four RAMs side by side, each with its own row.
+
+use azote_hdl::prelude::*;
+
+/// `2^A` rows of 128 bits.
+#[derive(LogicBlock)]
+pub struct Lanes<const A: usize> {
+    pub clock: Clk,
+    /// For each lane: write `data`'s DW of this lane to `row`.
+    pub we: I<4>,
+    pub row: [I<A>; 4],
+    pub data: I<128>,
+    pub raddr: I<A>,
+    /// The row at the `raddr` of the clock before.
+    pub rdata: O<128>,
+    lane: [Ram<A, 32>; 4],
+}
+
+impl<const A: usize> Default for Lanes<A> {
+    fn default() -> Self {
+        Lanes {
+            clock: Default::default(),
+            we: Default::default(),
+            row: Default::default(),
+            data: Default::default(),
+            raddr: Default::default(),
+            rdata: Default::default(),
+            lane: std::array::from_fn(|_| Ram::new(1 << A)),
+        }
+    }
+}
+
+#[kernel]
+impl<const A: usize> Logic for Lanes<A> {
+    fn update(&mut self) {
+        for i in 0..4 {
+            memories!(self.lane[i]);
+            self.lane[i].we = self.we.bit(i);
+            self.lane[i].waddr = self.row[i];
+            self.lane[i].wdata = self.data.bits(32 * i + 31, 32 * i);
+            self.lane[i].raddr = self.raddr;
+        }
+        self.rdata = cat(self.lane[3].rdata, self.lane[2].rdata, self.lane[1].rdata, self.lane[0].rdata);
+    }
+}

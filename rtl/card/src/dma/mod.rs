@@ -1,0 +1,10 @@
+//! Host memory: reads with tags and out-of-order completions, and the memory that they land in.
+//!
+//! Writes need no engine of their own: each maker of data makes its own packets (see `storage::mover`), and the gate and
+//! the order of [`Transmit`](crate::transaction::Transmit) are shared.
+
+pub mod lanes;
+pub mod read;
+
+pub use lanes::Lanes;
+pub use read::Read;

@@ -1,0 +1,449 @@
+//! Reads of host memory.
+//!
+//! A request is cut at Max_Read_Request_Size (512 bytes at most) and at 4 KiB; each piece has a tag. Completions come back
+//! in any order between tags, in pieces of any legal size, and every beat is written where it belongs in the clock it
+//! comes: there is no buffer to overflow and nothing to wait for.
+//!
+//! Promise: a request's `client` sees `pending` fall only when every byte has landed or is known never to; what cannot
+//! land (Unsupported Request, Completer Abort, poison, time-out, a gate that closed) sets `failed`; a completion that
+//! nobody waits for changes nothing but the error record; a tag that timed out is not used again for as long as the
+//! time-out, so that a late completion cannot land in somebody else's data.
+
+use azote_hdl::prelude::*;
+use azote_regs::pcie::{aer, tlp};
+
+use crate::transaction::header::{dw, id, memory};
+use crate::transaction::{ErrorOut, TxOut};
+
+/// Tags in flight.
+const TAGS: usize = 32;
+/// 0 to 7 are the chunks of the data buffer, 8 is control (queue entries and PRP lists).
+pub const CLIENTS: usize = 9;
+pub const CONTROL: u64 = 8;
+/// Clocks in a tick of the completion timer.
+const TICK: usize = 1024;
+
+#[derive(LogicBlock)]
+pub struct Read {
+    pub clock: Clk,
+    pub reset: Rst,
+    /// A read: held until `ready`, which says that all of it was sent (or failed).
+    pub valid: I<1>,
+    pub owner: I<8>,
+    pub address: I<64>,
+    /// 1 to 1024; never beyond the page.
+    pub dws: I<11>,
+    pub client: I<4>,
+    /// DW in the client's memory where the first DW goes.
+    pub dest: I<13>,
+    pub ready: O<1>,
+    /// For each client: something is under way; something failed since `forget`.
+    pub pending: O<9>,
+    pub failed: O<9>,
+    pub forget: I<9>,
+    pub mrrs: I<3>,
+    pub patient: I<1>,
+    pub bus_number: I<8>,
+    pub tx: TxOut,
+    pub cpl_valid: I<1>,
+    pub cpl_sop: I<1>,
+    pub cpl_eop: I<1>,
+    pub cpl_bad: I<1>,
+    pub cpl_data: I<128>,
+    /// Where the data goes: to the data buffer or to the control buffer.
+    pub we_data: O<4>,
+    pub we_control: O<4>,
+    pub row: [O<11>; 4],
+    pub data: O<128>,
+    pub error: ErrorOut,
+    pub busy: O<1>,
+    timeout: Param,
+    // Sending.
+    sending: Reg<1>,
+    active: Reg<1>,
+    at: Reg<64>,
+    left: Reg<11>,
+    to: Reg<13>,
+    piece: Reg<8>,
+    tag: Reg<5>,
+    // Tags: in use, and resting after a time-out.
+    used: Reg<32>,
+    resting: Reg<32>,
+    count: [Reg<6>; CLIENTS],
+    fail: Reg<9>,
+    // The completion in hand.
+    live: Reg<1>,
+    c_tag: Reg<5>,
+    c_owner: Reg<8>,
+    c_client: Reg<4>,
+    c_left: Reg<8>,
+    c_piece: Reg<8>,
+    c_to: Reg<13>,
+    c_poison: Reg<1>,
+    // The write to memory, a clock later.
+    w_data: Reg<4>,
+    w_control: Reg<4>,
+    w_row: [Reg<11>; 4],
+    w_word: Reg<128>,
+    // Time.
+    tick: Reg<10>,
+    now: Reg<8>,
+    look: Reg<5>,
+    e_valid: Reg<1>,
+    e_code: Reg<5>,
+    e_owner: Reg<8>,
+    e_header: Reg<128>,
+    ctx: LutRam<5, 33>,
+    old: LutRam<5, 20>,
+}
+
+impl Read {
+    /// `timeout` in ticks of 1024 clocks, below 128.
+    pub fn new(timeout: usize) -> Self {
+        assert!((2..128).contains(&timeout), "a completion time-out of {timeout} ticks");
+        Read {
+            clock: Default::default(),
+            reset: Default::default(),
+            valid: Default::default(),
+            owner: Default::default(),
+            address: Default::default(),
+            dws: Default::default(),
+            client: Default::default(),
+            dest: Default::default(),
+            ready: Default::default(),
+            pending: Default::default(),
+            failed: Default::default(),
+            forget: Default::default(),
+            mrrs: Default::default(),
+            patient: Default::default(),
+            bus_number: Default::default(),
+            tx: Default::default(),
+            cpl_valid: Default::default(),
+            cpl_sop: Default::default(),
+            cpl_eop: Default::default(),
+            cpl_bad: Default::default(),
+            cpl_data: Default::default(),
+            we_data: Default::default(),
+            we_control: Default::default(),
+            row: Default::default(),
+            data: Default::default(),
+            error: Default::default(),
+            busy: Default::default(),
+            timeout: Param::new(timeout),
+            sending: Default::default(),
+            active: Default::default(),
+            at: Default::default(),
+            left: Default::default(),
+            to: Default::default(),
+            piece: Default::default(),
+            tag: Default::default(),
+            used: Default::default(),
+            resting: Default::default(),
+            count: Default::default(),
+            fail: Default::default(),
+            live: Default::default(),
+            c_tag: Default::default(),
+            c_owner: Default::default(),
+            c_client: Default::default(),
+            c_left: Default::default(),
+            c_piece: Default::default(),
+            c_to: Default::default(),
+            c_poison: Default::default(),
+            w_data: Default::default(),
+            w_control: Default::default(),
+            w_row: Default::default(),
+            w_word: Default::default(),
+            tick: Default::default(),
+            now: Default::default(),
+            look: Default::default(),
+            e_valid: Default::default(),
+            e_code: Default::default(),
+            e_owner: Default::default(),
+            e_header: Default::default(),
+            ctx: LutRam::new(TAGS),
+            old: LutRam::new(TAGS),
+        }
+    }
+}
+
+/// One bit of 32, by number.
+#[pure]
+fn one_hot(i: V) -> V {
+    sized(1, 32) << i
+}
+
+/// `min` of two values of one width.
+#[pure]
+fn least(a: V, b: V) -> V {
+    if a < b { a } else { b }
+}
+
+#[kernel]
+impl Logic for Read {
+    fn update(&mut self) {
+        memories!(self.ctx, self.old);
+        // --- what came back
+        let h = self.cpl_data;
+        let dw0 = dw(h, { 0 });
+        let dw1 = dw(h, { 1 });
+        let dw2 = dw(h, { 2 });
+        let tag8 = dw2.get(tlp::TAG);
+        let tag = tag8.trunc(5);
+        let starts = self.cpl_valid & self.cpl_sop;
+        let ctx_tag = tag;
+        self.ctx.raddr = ctx_tag;
+        let ctx = self.ctx.rdata;
+        let ctx_owner = ctx.bits(7, 0);
+        let ctx_client = ctx.bits(11, 8);
+        let ctx_left = ctx.bits(19, 12);
+        let ctx_to = ctx.bits(32, 20);
+        let in_use = self.used.q.sel(tag) & (tag8.bits(7, 5) == 0);
+        let for_us = dw2.get(tlp::REQUESTER_ID) == id(self.bus_number, ctx_owner);
+        let expected = in_use & for_us;
+        let good_status = (dw1.get(tlp::STATUS) == tlp::SC) & dw0.get(tlp::FMT_BIT_DATA);
+        let length = dw0.get(tlp::LENGTH);
+        let bytes = dw1.get(tlp::BYTE_COUNT);
+        let fits = (length != 0) & (length <= ctx_left.zext(10)) & (bytes == cat(sized(0, 2), ctx_left, sized(0, 2)));
+        let takes = expected & good_status & fits;
+
+        // One tag may end in a clock, for one reason.
+        let mut ends = sized(0, 1);
+        let mut ends_badly = sized(0, 1);
+        let mut end_tag = self.c_tag.q;
+        let mut end_client = self.c_client.q;
+        let mut rest = sized(0, 1);
+        let mut record = sized(0, 1);
+        let mut code = sized(aer::UNEXPECTED_COMPLETION.lo, 5);
+        let mut whose = self.c_owner.q;
+
+        let mut ctx_we = sized(0, 1);
+        let mut ctx_at = self.tag.q;
+        let mut ctx_new = sized(0, 33);
+
+        let off = self.c_to.q.bits(1, 0);
+        let many = if self.c_piece.q > 4 { sized(4, 8) } else { self.c_piece.q };
+        let word = self.cpl_data;
+        let turned = match off {
+            0 => word,
+            1 => cat(word.bits(95, 0), word.bits(127, 96)),
+            2 => cat(word.bits(63, 0), word.bits(127, 64)),
+            _ => cat(word.bits(31, 0), word.bits(127, 32)),
+        };
+        let mut lanes = sized(0, 4);
+        let row = self.c_to.q.bits(12, 2);
+        for i in 0..4 {
+            // Lane i gets the DW (i - off) of the beat, in the next row if it wrapped.
+            let nth = sized(i, 2) - off;
+            if nth.zext(8) < many {
+                lanes = lanes | konst(1 << i);
+            }
+            // Lane 3 never wraps.
+            self.w_row[i].d = if const { i == 3 } { row } else { if off > i { row + 1 } else { row } };
+            self.row[i] = self.w_row[i].q;
+        }
+        self.w_word.d = turned;
+        self.w_data.d = 0;
+        self.w_control.d = 0;
+
+        if starts {
+            self.live.d = takes & !self.cpl_eop;
+            self.c_tag.d = tag;
+            self.c_owner.d = ctx_owner;
+            self.c_client.d = ctx_client;
+            self.c_left.d = ctx_left;
+            self.c_piece.d = length.trunc(8);
+            self.c_to.d = ctx_to;
+            self.c_poison.d = dw0.get(tlp::EP);
+            whose = ctx_owner;
+            if !expected {
+                whose = konst(azote_regs::function::STORAGE);
+                record = !(self.cpl_eop & self.cpl_bad);
+            } else if !takes & !(self.cpl_eop & self.cpl_bad) {
+                // Refused or not what was asked: this tag will not be served any more.
+                ends = 1;
+                ends_badly = 1;
+                end_tag = tag;
+                end_client = ctx_client;
+                record = good_status;
+            }
+        } else if self.cpl_valid & self.live.q {
+            self.c_to.d = self.c_to.q + many.zext(13);
+            self.c_piece.d = self.c_piece.q - many;
+            self.c_left.d = self.c_left.q - many;
+            if self.c_client.q == CONTROL {
+                self.w_control.d = lanes;
+            } else {
+                self.w_data.d = lanes;
+            }
+            if self.cpl_eop {
+                self.live.d = 0;
+                let left = self.c_left.q - many;
+                if !self.cpl_bad {
+                    if left == 0 {
+                        ends = 1;
+                        ends_badly = self.c_poison.q;
+                    }
+                    ctx_we = 1;
+                    ctx_at = self.c_tag.q;
+                    ctx_new = cat(self.c_to.q + many.zext(13), left, self.c_client.q, self.c_owner.q);
+                    if self.c_poison.q {
+                        record = 1;
+                        code = konst(aer::POISONED.lo);
+                    }
+                }
+            }
+        }
+        let poisoned_part = self.cpl_valid & (!self.cpl_sop) & self.live.q & self.cpl_eop & (!self.cpl_bad) & self.c_poison.q;
+
+        // --- time-outs, one tag a clock, when no completion is being looked at
+        self.tick.d = self.tick.q + 1;
+        if self.tick.q == konst(TICK - 1) {
+            self.now.d = self.now.q + 1;
+        }
+        self.old.raddr = self.look.q;
+        let stamp = self.old.rdata.bits(7, 0);
+        let age = self.now.q - stamp;
+        let late = age >= konst(self.timeout.get());
+        let very_late = age >= konst(2 * self.timeout.get());
+        let quiet = (!self.cpl_valid) & !self.live.q;
+        if quiet {
+            self.look.d = self.look.q + 1;
+            if self.used.q.sel(self.look.q) & late & !self.patient {
+                ends = 1;
+                ends_badly = 1;
+                rest = 1;
+                end_tag = self.look.q;
+                end_client = self.old.rdata.bits(11, 8);
+                record = 1;
+                code = konst(aer::COMPLETION_TIMEOUT.lo);
+                whose = self.old.rdata.bits(19, 12);
+            }
+        }
+
+        // --- what is asked for
+        let limit = match self.mrrs {
+            0 => sized(32, 8),
+            1 => 64,
+            _ => 128,
+        };
+        let to_page = sized(1024, 11) - self.at.q.bits(11, 2).zext(11);
+        let piece = least(least(self.left.q, limit.zext(11)), to_page);
+        let free = !(self.used.q | self.resting.q);
+        let mut found = sized(0, 1);
+        let mut pick = sized(0, 5);
+        for i in 0..TAGS {
+            if free.bit(TAGS - 1 - i) {
+                found = 1;
+                pick = konst(TAGS - 1 - i);
+            }
+        }
+        self.ready = 0;
+        let mut starts_tag = sized(0, 1);
+        let mut gated = sized(0, 1);
+        if !self.active.q {
+            if self.valid {
+                self.active.d = 1;
+                self.at.d = self.address;
+                self.left.d = self.dws;
+                self.to.d = self.dest;
+            }
+        } else if !self.sending.q {
+            // The completion side has the memory of contexts first.
+            if found & !ctx_we {
+                self.sending.d = 1;
+                self.tag.d = pick;
+                self.piece.d = piece.trunc(8);
+                ctx_we = 1;
+                ctx_at = pick;
+                ctx_new = cat(self.to.q, piece.trunc(8), self.client, self.owner);
+            }
+        } else if self.tx.ready {
+            self.sending.d = 0;
+            starts_tag = !self.tx.killed;
+            gated = self.tx.killed;
+            self.at.d = self.at.q + cat(self.piece.q, sized(0, 2)).zext(64);
+            self.left.d = self.left.q - self.piece.q.zext(11);
+            self.to.d = self.to.q + self.piece.q.zext(13);
+            if self.left.q == self.piece.q.zext(11) {
+                self.active.d = 0;
+                self.ready = 1;
+            }
+        }
+        self.ctx.we = ctx_we;
+        self.ctx.waddr = ctx_at;
+        self.ctx.wdata = ctx_new;
+        self.old.we = starts_tag | rest;
+        self.old.waddr = if rest { end_tag } else { self.tag.q };
+        self.old.wdata = if rest {
+            cat(self.old.rdata.bits(19, 8), stamp)
+        } else {
+            cat(self.owner, self.client, self.now.q)
+        };
+        let only = self.piece.q == 1;
+        self.tx.valid = self.sending.q & !rest;
+        self.tx.sop = 1;
+        self.tx.eop = 1;
+        self.tx.keep = 15;
+        self.tx.owner = self.owner;
+        self.tx.data = memory(
+            sized(0, 1),
+            self.at.q,
+            self.piece.q.zext(11),
+            id(self.bus_number, self.owner),
+            self.tag.q.zext(8),
+            if only { sized(0, 4) } else { 15 },
+            sized(15, 4),
+        );
+
+        // --- books
+        let begun = if starts_tag { one_hot(self.tag.q) } else { 0 };
+        let over = if ends { one_hot(end_tag) } else { 0 };
+        self.used.d = (self.used.q | begun) & !over;
+        let revived = if quiet & self.resting.q.sel(self.look.q) & very_late { one_hot(self.look.q) } else { 0 };
+        let put_down = if rest { one_hot(end_tag) } else { 0 };
+        self.resting.d = (self.resting.q | put_down) & !revived;
+        let mut pending = sized(0, 9);
+        let mut fail = self.fail.q & !self.forget;
+        for c in 0..CLIENTS {
+            let up = starts_tag & (self.client == c);
+            let down = ends & (end_client == c);
+            if up & !down {
+                self.count[c].d = self.count[c].q + 1;
+            }
+            if down & !up {
+                self.count[c].d = self.count[c].q - 1;
+            }
+            if self.count[c].q != 0 {
+                pending = pending | konst(1 << c);
+            }
+            let hurt = poisoned_part & (self.c_client.q == c);
+            if (down & ends_badly) | (gated & (self.client == c)) | hurt {
+                fail = fail | konst(1 << c);
+            }
+        }
+        self.fail.d = fail;
+        self.pending = pending;
+        self.failed = self.fail.q;
+
+        if self.e_valid.q & self.error.ready {
+            self.e_valid.d = 0;
+        }
+        if record & !self.e_valid.q {
+            self.e_valid.d = 1;
+            self.e_code.d = code;
+            self.e_owner.d = whose;
+            self.e_header.d = if starts { self.cpl_data } else { 0 };
+        }
+        self.error.valid = self.e_valid.q;
+        self.error.owner = self.e_owner.q;
+        self.error.everyone = 0;
+        self.error.code = self.e_code.q;
+        self.error.advisory = 0;
+        self.error.header = self.e_header.q;
+        self.we_data = self.w_data.q;
+        self.we_control = self.w_control.q;
+        self.data = self.w_word.q;
+        self.busy = self.active.q | self.valid | (self.used.q != 0) | (self.resting.q != 0) | self.live.q
+            | self.cpl_valid | self.e_valid.q;
+    }
+}

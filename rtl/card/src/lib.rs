@@ -1,0 +1,34 @@
+//! The Azote card: every block of its hardware, in rust-hdl, and the Verilog that comes of it.
+//!
+//! One folder an engine. `card` wires them; `transaction` speaks TLPs; everything above it sees a register bus, reads of
+//! host memory, packets to send and interrupts.
+#![allow(missing_docs)] // ports and registers are described where a name does not say it all
+
+pub mod card;
+pub mod config;
+pub mod dma;
+pub mod interrupt;
+pub mod manage;
+pub mod parts;
+pub mod storage;
+pub mod transaction;
+
+pub use azote_hdl::{Design, PrintError};
+
+/// The Verilog of a card with `vfs` VFs a kind; the top module is `azote_card`.
+///
+/// # Errors
+/// If a block cannot be printed, which is a mistake in this crate.
+pub fn card(vfs: usize) -> Result<Design, PrintError> {
+    on_big_stack(move || azote_hdl::print(&card::Card::new(vfs), "azote_card"))
+}
+
+/// A whole card is a deep value; built where there is room for it.
+fn on_big_stack<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    let handle = std::thread::Builder::new().stack_size(256 << 20).spawn(f);
+    match handle.map(std::thread::JoinHandle::join) {
+        Ok(Ok(t)) => t,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        Err(e) => panic!("no thread with a stack of 256 MiB: {e}"),
+    }
+}

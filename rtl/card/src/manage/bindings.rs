@@ -1,0 +1,185 @@
+//! The binding table: which volume each storage slot has.
+//!
+//! The host writes a binding's fields one by one; only the write of CTRL makes all of them count at once, so that no
+//! command ever sees half of a new binding.
+
+use azote_hdl::prelude::*;
+use azote_regs::manage;
+
+use crate::transaction::BusSlave;
+
+
+struct St;
+impl St {
+    const IDLE: u64 = 0;
+    const READ: u64 = 1;
+    const ACK: u64 = 2;
+    const GATHER: u64 = 3;
+    const COMMIT: u64 = 4;
+    const BOOT: u64 = 5;
+}
+
+/// DW of a binding, `{slot, word}`.
+const WORD_CTRL: u64 = manage::BINDING_CTRL / 4;
+const WORD_VOLUME: u64 = manage::BINDING_VOLUME / 4;
+const WORD_BASE_LO: u64 = manage::BINDING_BASE_LO / 4;
+const WORD_BASE_HI: u64 = manage::BINDING_BASE_HI / 4;
+const WORD_LENGTH_LO: u64 = manage::BINDING_LENGTH_LO / 4;
+const WORD_LENGTH_HI: u64 = manage::BINDING_LENGTH_HI / 4;
+
+#[derive(LogicBlock)]
+pub struct Bindings {
+    pub clock: Clk,
+    pub reset: Rst,
+    pub bus: BusSlave,
+    /// Look-up, for the front and for the page maker: the binding of the clock before's slot,
+    /// `{length 48, base 48, volume 8, read only, valid}`.
+    pub slot: I<6>,
+    pub binding: O<106>,
+    pub page_slot: I<6>,
+    pub page_binding: O<106>,
+    pub busy: O<1>,
+    vfs: Param,
+    st: Reg<3>,
+    step: Reg<3>,
+    boot: Reg<9>,
+    value: Reg<32>,
+    ctrl: Reg<2>,
+    vol: Reg<8>,
+    from: Reg<48>,
+    count: Reg<48>,
+    words: Ram<9, 32>,
+    volumes: Ram<6, 106>,
+    page_table: Ram<6, 106>,
+}
+
+impl Bindings {
+    /// A table for the PF and `vfs` VFs.
+    pub fn new(vfs: usize) -> Self {
+        let slots = (vfs + 1).next_power_of_two();
+        Bindings {
+            clock: Default::default(),
+            reset: Default::default(),
+            bus: Default::default(),
+            slot: Default::default(),
+            binding: Default::default(),
+            page_slot: Default::default(),
+            page_binding: Default::default(),
+            busy: Default::default(),
+            vfs: Param::new(vfs),
+            st: Reg::new(St::BOOT),
+            step: Default::default(),
+            boot: Default::default(),
+            value: Default::default(),
+            ctrl: Default::default(),
+            vol: Default::default(),
+            from: Default::default(),
+            count: Default::default(),
+            words: Ram::new(slots * 8),
+            volumes: Ram::new(slots),
+            page_table: Ram::new(slots),
+        }
+    }
+}
+
+#[kernel]
+impl Logic for Bindings {
+    fn update(&mut self) {
+        memories!(self.words, self.volumes, self.page_table);
+        let offset = self.bus.offset;
+        let in_table = offset.bits(15, 12) == konst(manage::BINDINGS >> 12);
+        let slot = offset.bits(10, 5);
+        let word = offset.bits(4, 2);
+        let exists = in_table & !offset.bit(11) & (slot.zext(8) <= konst(self.vfs.get()));
+        let be = self.bus.be;
+        let mask = cat(be.bit(3).rep(8), be.bit(2).rep(8), be.bit(1).rep(8), be.bit(0).rep(8));
+        let merged = (self.words.rdata & !mask) | (self.bus.wdata & mask);
+
+        let mut we = sized(0, 1);
+        let mut waddr = cat(slot, word);
+        let mut wdata = merged;
+        let mut raddr = cat(slot, word);
+        let mut t_we = sized(0, 1);
+        let mut t_at = slot;
+        let mut t_new = cat(self.count.q, self.from.q, self.vol.q, self.ctrl.q);
+        self.bus.ack = self.st.q == St::ACK;
+        self.bus.rdata = self.value.q;
+
+        match self.st.q {
+            St::BOOT => {
+                we = 1;
+                waddr = self.boot.q;
+                wdata = 0;
+                t_we = 1;
+                t_at = self.boot.q.bits(8, 3);
+                t_new = 0;
+                self.boot.d = self.boot.q + 1;
+                if self.boot.q.all() {
+                    self.st.d = St::IDLE;
+                }
+            }
+            St::IDLE => {
+                if self.bus.valid {
+                    self.st.d = St::READ;
+                }
+            }
+            St::READ => {
+                self.st.d = St::ACK;
+                self.step.d = 0;
+                let global = match offset {
+                    manage::MAGIC => sized(manage::MAGIC_VALUE, 32),
+                    manage::VERSION => manage::VERSION_VALUE,
+                    manage::VFS => konst(self.vfs.get()),
+                    _ => 0,
+                };
+                self.value.d = if exists { self.words.rdata } else { global };
+                if self.bus.write & exists {
+                    we = 1;
+                    if word == WORD_CTRL {
+                        self.ctrl.d = merged.bits(1, 0);
+                        wdata = merged & 3;
+                        self.st.d = St::GATHER;
+                    }
+                }
+            }
+            St::GATHER => {
+                // Word `step` was addressed a clock ago (step 0 addresses the first).
+                raddr = cat(slot, self.step.q + 1);
+                let v = self.words.rdata;
+                match self.step.q {
+                    WORD_VOLUME => self.vol.d = v.get(manage::VOLUME_ID),
+                    WORD_BASE_LO => self.from.d = cat(self.from.q.bits(47, 32), v),
+                    WORD_BASE_HI => self.from.d = cat(v.bits(15, 0), self.from.q.bits(31, 0)),
+                    WORD_LENGTH_LO => self.count.d = cat(self.count.q.bits(47, 32), v),
+                    WORD_LENGTH_HI => self.count.d = cat(v.bits(15, 0), self.count.q.bits(31, 0)),
+                    _ => {}
+                }
+                self.step.d = self.step.q + 1;
+                if self.step.q == WORD_LENGTH_HI {
+                    self.st.d = St::COMMIT;
+                }
+            }
+            St::COMMIT => {
+                t_we = 1;
+                self.st.d = St::ACK;
+            }
+            St::ACK => self.st.d = St::IDLE,
+            _ => self.st.d = St::IDLE,
+        }
+        self.words.we = we;
+        self.words.waddr = waddr;
+        self.words.wdata = wdata;
+        self.words.raddr = raddr;
+        self.volumes.we = t_we;
+        self.volumes.waddr = t_at;
+        self.volumes.wdata = t_new;
+        self.volumes.raddr = self.slot;
+        self.page_table.we = t_we;
+        self.page_table.waddr = t_at;
+        self.page_table.wdata = t_new;
+        self.page_table.raddr = self.page_slot;
+        self.binding = self.volumes.rdata;
+        self.page_binding = self.page_table.rdata;
+        self.busy = (self.st.q != St::IDLE) | self.bus.valid;
+    }
+}

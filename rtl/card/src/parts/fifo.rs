@@ -1,0 +1,139 @@
+//! FIFOs, first word falls through: `out_data` is the oldest word while `out_valid`.
+
+use azote_hdl::prelude::*;
+
+/// Pointers count without end in 16 bits; the low ones address the memory.
+fn check(depth: usize) {
+    assert!(depth.is_power_of_two() && (2..=32768).contains(&depth), "a FIFO of {depth} words");
+}
+
+/// A FIFO in distributed RAM, at most 64 words. A word is readable in the clock after it was written.
+#[derive(LogicBlock)]
+pub struct Fifo<const D: usize> {
+    pub clock: Clk,
+    pub reset: Rst,
+    pub in_valid: I<1>,
+    pub in_ready: O<1>,
+    pub in_data: I<D>,
+    pub out_valid: O<1>,
+    pub out_ready: I<1>,
+    pub out_data: O<D>,
+    /// Words inside.
+    pub level: O<16>,
+    depth: Param,
+    head: Reg<16>,
+    tail: Reg<16>,
+    mem: LutRam<6, D>,
+}
+
+impl<const D: usize> Fifo<D> {
+    pub fn new(depth: usize) -> Self {
+        check(depth);
+        Fifo {
+            clock: Default::default(),
+            reset: Default::default(),
+            in_valid: Default::default(),
+            in_ready: Default::default(),
+            in_data: Default::default(),
+            out_valid: Default::default(),
+            out_ready: Default::default(),
+            out_data: Default::default(),
+            level: Default::default(),
+            depth: Param::new(depth),
+            head: Default::default(),
+            tail: Default::default(),
+            mem: LutRam::new(depth),
+        }
+    }
+}
+
+#[kernel]
+impl<const D: usize> Logic for Fifo<D> {
+    fn update(&mut self) {
+        memories!(self.mem);
+        let level = self.tail.q - self.head.q;
+        let some = level != 0;
+        let room = level != konst(self.depth.get());
+        let index_bits: usize = self.depth.get().trailing_zeros() as usize;
+        self.level = level;
+        self.in_ready = room;
+        self.out_valid = some;
+        self.mem.we = self.in_valid & room;
+        self.mem.waddr = self.tail.q.trunc(index_bits).zext(6);
+        self.mem.wdata = self.in_data;
+        self.mem.raddr = self.head.q.trunc(index_bits).zext(6);
+        self.out_data = self.mem.rdata;
+        if self.in_valid & room {
+            self.tail.d = self.tail.q + 1;
+        }
+        if self.out_ready & some {
+            self.head.d = self.head.q + 1;
+        }
+    }
+}
+
+/// A FIFO in block RAM. A word is readable two clocks after it was written; one word a clock in and out.
+#[derive(LogicBlock)]
+pub struct BlockFifo<const A: usize, const D: usize> {
+    pub clock: Clk,
+    pub reset: Rst,
+    pub in_valid: I<1>,
+    pub in_ready: O<1>,
+    pub in_data: I<D>,
+    pub out_valid: O<1>,
+    pub out_ready: I<1>,
+    pub out_data: O<D>,
+    /// Words inside.
+    pub level: O<16>,
+    head: Reg<16>,
+    tail: Reg<16>,
+    /// Whether the RAM's output register holds the word at `head`.
+    loaded: Reg<1>,
+    mem: Ram<A, D>,
+}
+
+impl<const A: usize, const D: usize> Default for BlockFifo<A, D> {
+    fn default() -> Self {
+        check(1 << A);
+        BlockFifo {
+            clock: Default::default(),
+            reset: Default::default(),
+            in_valid: Default::default(),
+            in_ready: Default::default(),
+            in_data: Default::default(),
+            out_valid: Default::default(),
+            out_ready: Default::default(),
+            out_data: Default::default(),
+            level: Default::default(),
+            head: Default::default(),
+            tail: Default::default(),
+            loaded: Default::default(),
+            mem: Ram::new(1 << A),
+        }
+    }
+}
+
+#[kernel]
+impl<const A: usize, const D: usize> Logic for BlockFifo<A, D> {
+    fn update(&mut self) {
+        memories!(self.mem);
+        let level = self.tail.q - self.head.q;
+        let room = level != konst(1usize << A);
+        let pop = self.loaded.q & self.out_ready;
+        let next = if pop { self.head.q + 1 } else { self.head.q };
+        self.level = level;
+        self.in_ready = room;
+        self.out_valid = self.loaded.q;
+        self.out_data = self.mem.rdata;
+        self.mem.we = self.in_valid & room;
+        self.mem.waddr = self.tail.q.trunc(A);
+        self.mem.wdata = self.in_data;
+        self.mem.raddr = next.trunc(A);
+        // The tail before this clock's write: the RAM would return the old word for a new one.
+        self.loaded.d = next != self.tail.q;
+        self.head.d = next;
+        if self.in_valid & room {
+            self.tail.d = self.tail.q + 1;
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Small blocks that every engine is put together from.
+
+mod fifo;
+
+pub use fifo::{BlockFifo, Fifo};

@@ -1,0 +1,420 @@
+//! Admin commands (NVMe 5): each is decided here; data goes the way of a read, from a page instead of the media.
+
+use azote_hdl::prelude::*;
+use azote_regs::nvme::{command as cmd, entry, limits, opcode, status};
+
+use super::pages::What;
+use super::queues::{Answer, Op};
+
+/// What the front does next.
+pub struct Next;
+impl Next {
+    /// Post the status.
+    pub const COMPLETE: u64 = 0;
+    /// Send a page.
+    pub const PAGE: u64 = 1;
+    /// Nothing: the command stays outstanding (Asynchronous Event Request).
+    pub const HOLD: u64 = 2;
+}
+
+struct St;
+impl St {
+    const BOOT: u64 = 0;
+    const IDLE: u64 = 1;
+    const DECIDE: u64 = 2;
+    const QUEUE: u64 = 3;
+    const DRAIN: u64 = 4;
+    const DONE: u64 = 5;
+    const FORGET: u64 = 6;
+    const FORGOTTEN: u64 = 7;
+    const PAUSE: u64 = 8;
+}
+
+/// Features are kept as their difference to the default.
+const WRITE_CACHE_DEFAULT: u64 = 1;
+/// Largest vector and queue id.
+const LAST_VECTOR: u64 = azote_regs::bar::MSIX_VECTORS - 1;
+const LAST_QUEUE: u64 = limits::QUEUES - 1;
+
+#[derive(LogicBlock)]
+pub struct Admin {
+    pub clock: Clk,
+    pub reset: Rst,
+    /// A command: held until `done`.
+    pub start: I<1>,
+    pub slot: I<6>,
+    pub cdw0: I<32>,
+    pub nsid: I<32>,
+    pub prp1: I<64>,
+    pub cdw10: I<32>,
+    pub cdw11: I<32>,
+    pub cdw12: I<32>,
+    pub cdw13: I<32>,
+    /// Whether the slot has a volume.
+    pub bound: I<1>,
+    pub done: O<1>,
+    pub next: O<2>,
+    pub status: O<11>,
+    pub dw0: O<32>,
+    pub what: O<3>,
+    pub dws: O<16>,
+    /// To the queues.
+    pub q_valid: O<1>,
+    pub q_op: O<4>,
+    pub q_qid: O<3>,
+    pub q_base: O<52>,
+    pub q_size: O<12>,
+    pub q_cqid: O<3>,
+    pub q_vector: O<3>,
+    pub q_interrupts: O<1>,
+    pub q_ack: I<1>,
+    pub q_answer: I<2>,
+    /// A controller was closed: held until `forget_done`.
+    pub forget: I<1>,
+    pub forget_slot: I<6>,
+    pub forget_done: O<1>,
+    pub busy: O<1>,
+    st: Reg<4>,
+    op: Reg<4>,
+    then: Reg<2>,
+    code: Reg<11>,
+    result: Reg<32>,
+    page: Reg<3>,
+    length: Reg<16>,
+    count: Reg<10>,
+    features: Ram<10, 32>,
+    events: LutRam<6, 3>,
+}
+
+impl Admin {
+    /// Admin state of the PF and `vfs` VFs.
+    pub fn new(vfs: usize) -> Self {
+        let slots = (vfs + 1).next_power_of_two();
+        Admin {
+            clock: Default::default(),
+            reset: Default::default(),
+            start: Default::default(),
+            slot: Default::default(),
+            cdw0: Default::default(),
+            nsid: Default::default(),
+            prp1: Default::default(),
+            cdw10: Default::default(),
+            cdw11: Default::default(),
+            cdw12: Default::default(),
+            cdw13: Default::default(),
+            bound: Default::default(),
+            done: Default::default(),
+            next: Default::default(),
+            status: Default::default(),
+            dw0: Default::default(),
+            what: Default::default(),
+            dws: Default::default(),
+            q_valid: Default::default(),
+            q_op: Default::default(),
+            q_qid: Default::default(),
+            q_base: Default::default(),
+            q_size: Default::default(),
+            q_cqid: Default::default(),
+            q_vector: Default::default(),
+            q_interrupts: Default::default(),
+            q_ack: Default::default(),
+            q_answer: Default::default(),
+            forget: Default::default(),
+            forget_slot: Default::default(),
+            forget_done: Default::default(),
+            busy: Default::default(),
+            st: Default::default(),
+            op: Default::default(),
+            then: Default::default(),
+            code: Default::default(),
+            result: Default::default(),
+            page: Default::default(),
+            length: Default::default(),
+            count: Default::default(),
+            features: Ram::new(slots * 16),
+            events: LutRam::new(slots),
+        }
+    }
+}
+
+#[kernel]
+impl Logic for Admin {
+    fn update(&mut self) {
+        memories!(self.features, self.events);
+        let opc = self.cdw0.get(entry::CDW0_OPC);
+        let plain = (self.cdw0.get(entry::CDW0_FUSE) == 0) & (self.cdw0.get(entry::CDW0_PSDT) == 0);
+        let qid = self.cdw10.get(cmd::QUEUE_QID);
+        let size = self.cdw10.get(cmd::QUEUE_SIZE);
+        let io_qid = (qid != 0) & (qid <= LAST_QUEUE);
+        let cqid = self.cdw11.get(cmd::SQ_CQID);
+        let vector = self.cdw11.get(cmd::CQ_IV);
+        let base_ok = self.prp1.bits(11, 0) == 0;
+        let size_ok = (size != 0) & (size <= limits::MQES);
+        let contiguous = self.cdw11.get(cmd::QUEUE_PC);
+        let fid = self.cdw10.get(cmd::FEATURE_FID);
+        let cns = self.cdw10.get(cmd::IDENTIFY_CNS);
+        let lid = self.cdw10.get(cmd::LOG_LID);
+        let log_dws = self.cdw10.get(cmd::LOG_NUMDL).zext(17) + 1;
+        let log_fits = (self.cdw11.get(cmd::LOG_NUMDU) == 0) & (log_dws <= konst(limits::MAX_TRANSFER / 4));
+        let log_start = (self.cdw12 == 0) & (self.cdw13 == 0);
+        let default = if fid == opcode::FEATURE_WRITE_CACHE { sized(WRITE_CACHE_DEFAULT, 32) } else { 0 };
+        let known = match fid {
+            opcode::FEATURE_ARBITRATION
+            | opcode::FEATURE_POWER
+            | opcode::FEATURE_TEMPERATURE
+            | opcode::FEATURE_ERROR_RECOVERY
+            | opcode::FEATURE_WRITE_CACHE
+            | opcode::FEATURE_COALESCING
+            | opcode::FEATURE_VECTOR
+            | opcode::FEATURE_ATOMICITY
+            | opcode::FEATURE_ASYNC_EVENT => sized(1, 1),
+            _ => 0,
+        };
+        let held = self.events.rdata;
+        let queues = sized(cmd::QUEUES_NSQ.put(limits::IO_QUEUES - 1) | cmd::QUEUES_NCQ.put(limits::IO_QUEUES - 1), 32);
+
+        let mut f_we = sized(0, 1);
+        let mut f_at = cat(self.slot, fid.bits(3, 0));
+        let mut f_new = self.cdw11 ^ default;
+        let mut e_we = sized(0, 1);
+        let mut e_at = self.slot;
+        let mut e_new = sized(0, 3);
+        self.done = self.st.q == St::DONE;
+        self.q_valid = 0;
+        self.q_op = self.op.q;
+        self.forget_done = self.st.q == St::FORGOTTEN;
+
+        match self.st.q {
+            St::BOOT => {
+                f_we = 1;
+                f_at = self.count.q;
+                f_new = 0;
+                e_we = 1;
+                e_at = self.count.q.bits(9, 4);
+                self.count.d = self.count.q + 1;
+                if self.count.q.all() {
+                    self.st.d = St::IDLE;
+                }
+            }
+            St::IDLE => {
+                self.count.d = 0;
+                if self.start {
+                    self.st.d = St::PAUSE;
+                } else if self.forget {
+                    self.st.d = St::FORGET;
+                }
+            }
+            St::PAUSE => self.st.d = St::DECIDE,
+            St::DECIDE => {
+                self.st.d = St::DONE;
+                self.then.d = Next::COMPLETE;
+                self.code.d = status::SUCCESS;
+                self.result.d = 0;
+                self.length.d = konst(azote_regs::nvme::identify::SIZE / 4);
+                if !plain {
+                    self.code.d = status::INVALID_FIELD;
+                } else {
+                    match opc {
+                        opcode::DELETE_SQ | opcode::DELETE_CQ => {
+                            self.op.d = if opc == opcode::DELETE_SQ { Op::DELETE_SQ } else { Op::DELETE_CQ };
+                            if io_qid {
+                                self.st.d = St::QUEUE;
+                            } else {
+                                self.code.d = status::INVALID_QID;
+                            }
+                        }
+                        opcode::CREATE_CQ => {
+                            self.op.d = Op::CREATE_CQ;
+                            if !io_qid {
+                                self.code.d = status::INVALID_QID;
+                            } else if !size_ok {
+                                self.code.d = status::INVALID_QUEUE_SIZE;
+                            } else if !contiguous {
+                                self.code.d = status::INVALID_FIELD;
+                            } else if !base_ok {
+                                self.code.d = status::PRP_OFFSET;
+                            } else if vector > LAST_VECTOR {
+                                self.code.d = status::INVALID_VECTOR;
+                            } else {
+                                self.st.d = St::QUEUE;
+                            }
+                        }
+                        opcode::CREATE_SQ => {
+                            self.op.d = Op::CREATE_SQ;
+                            if (!io_qid) | (cqid == 0) | (cqid > LAST_QUEUE) {
+                                self.code.d = status::INVALID_QID;
+                            } else if !size_ok {
+                                self.code.d = status::INVALID_QUEUE_SIZE;
+                            } else if !contiguous {
+                                self.code.d = status::INVALID_FIELD;
+                            } else if !base_ok {
+                                self.code.d = status::PRP_OFFSET;
+                            } else {
+                                self.st.d = St::QUEUE;
+                            }
+                        }
+                        opcode::IDENTIFY => {
+                            self.then.d = Next::PAGE;
+                            match cns {
+                                opcode::CNS_NAMESPACE => {
+                                    self.page.d = if self.bound { What::NAMESPACE } else { What::ZERO };
+                                    if self.nsid != limits::NSID {
+                                        self.then.d = Next::COMPLETE;
+                                        self.code.d = status::INVALID_NAMESPACE;
+                                    }
+                                }
+                                opcode::CNS_CONTROLLER => self.page.d = What::CONTROLLER,
+                                opcode::CNS_ACTIVE_LIST => {
+                                    let lists = self.bound & (self.nsid == 0);
+                                    self.page.d = if lists { What::LIST } else { What::ZERO };
+                                    if self.nsid >= konst(limits::NSID_ALL - 1) {
+                                        self.then.d = Next::COMPLETE;
+                                        self.code.d = status::INVALID_NAMESPACE;
+                                    }
+                                }
+                                opcode::CNS_DESCRIPTORS => {
+                                    self.page.d = What::DESCRIPTORS;
+                                    if (self.nsid != limits::NSID) | !self.bound {
+                                        self.then.d = Next::COMPLETE;
+                                        self.code.d = status::INVALID_NAMESPACE;
+                                    }
+                                }
+                                _ => {
+                                    self.then.d = Next::COMPLETE;
+                                    self.code.d = status::INVALID_FIELD;
+                                }
+                            }
+                        }
+                        opcode::GET_LOG_PAGE => {
+                            self.length.d = log_dws.trunc(16);
+                            match lid {
+                                opcode::LOG_ERROR => self.page.d = What::ERROR,
+                                opcode::LOG_SMART => self.page.d = What::SMART,
+                                opcode::LOG_FIRMWARE => self.page.d = What::FIRMWARE,
+                                _ => {}
+                            }
+                            if (lid == 0) | (lid > opcode::LOG_FIRMWARE) {
+                                self.code.d = status::INVALID_LOG;
+                            } else if !(log_fits & log_start) {
+                                self.code.d = status::INVALID_FIELD;
+                            } else {
+                                self.then.d = Next::PAGE;
+                            }
+                        }
+                        opcode::SET_FEATURES => {
+                            if self.cdw10.get(cmd::FEATURE_SV) {
+                                self.code.d = status::FEATURE_NOT_SAVEABLE;
+                            } else if fid == opcode::FEATURE_QUEUES {
+                                self.result.d = queues;
+                                let all = (self.cdw11.get(cmd::QUEUES_NSQ) == 0xffff) | (self.cdw11.get(cmd::QUEUES_NCQ) == 0xffff);
+                                if all {
+                                    self.code.d = status::INVALID_FIELD;
+                                }
+                            } else if !known {
+                                self.code.d = status::INVALID_FIELD;
+                            } else if (fid == opcode::FEATURE_VECTOR) & (self.cdw11.bits(15, 0) > LAST_VECTOR) {
+                                self.code.d = status::INVALID_FIELD;
+                            } else if (fid == opcode::FEATURE_POWER) & (self.cdw11.bits(4, 0) != 0) {
+                                self.code.d = status::INVALID_FIELD;
+                            } else {
+                                f_we = 1;
+                            }
+                        }
+                        opcode::GET_FEATURES => {
+                            if self.cdw10.get(cmd::FEATURE_SEL) != 0 {
+                                self.code.d = status::INVALID_FIELD;
+                            } else if fid == opcode::FEATURE_QUEUES {
+                                self.result.d = queues;
+                            } else if !known {
+                                self.code.d = status::INVALID_FIELD;
+                            } else if fid == opcode::FEATURE_VECTOR {
+                                self.result.d = self.cdw11.bits(15, 0).zext(32);
+                                if self.cdw11.bits(15, 0) > LAST_VECTOR {
+                                    self.code.d = status::INVALID_FIELD;
+                                }
+                            } else {
+                                self.result.d = self.features.rdata ^ default;
+                            }
+                        }
+                        opcode::ABORT => {
+                            // Commands run in the order in which they were fetched: there is never one to take back.
+                            self.result.d = konst(cmd::ABORT_NOT_DONE.mask());
+                        }
+                        opcode::ASYNC_EVENT => {
+                            if held > limits::AERL {
+                                self.code.d = status::EVENT_LIMIT;
+                            } else {
+                                e_we = 1;
+                                e_new = held + 1;
+                                self.then.d = Next::HOLD;
+                            }
+                        }
+                        _ => self.code.d = status::INVALID_OPCODE,
+                    }
+                }
+            }
+            St::QUEUE => {
+                self.q_valid = 1;
+                if self.q_ack {
+                    self.st.d = St::DONE;
+                    match self.q_answer {
+                        Answer::QID => self.code.d = status::INVALID_QID,
+                        Answer::CQ => self.code.d = status::CQ_INVALID,
+                        Answer::USED => self.code.d = status::INVALID_QUEUE_DELETION,
+                        _ => {
+                            if self.op.q == Op::DELETE_SQ {
+                                self.st.d = St::DRAIN;
+                            }
+                        }
+                    }
+                }
+            }
+            St::DRAIN => {
+                // What was fetched from the queue completes before the queue is gone (NVMe 5.6).
+                self.q_valid = 1;
+                self.q_op = Op::DRAINED;
+                if self.q_ack & (self.q_answer == Answer::YES) {
+                    self.st.d = St::DONE;
+                }
+            }
+            St::DONE => self.st.d = St::IDLE,
+            St::FORGET => {
+                f_we = 1;
+                f_at = cat(self.forget_slot, self.count.q.bits(3, 0));
+                f_new = 0;
+                e_we = 1;
+                e_at = self.forget_slot;
+                self.count.d = self.count.q + 1;
+                if self.count.q == 15 {
+                    self.st.d = St::FORGOTTEN;
+                }
+            }
+            St::FORGOTTEN => {
+                if !self.forget {
+                    self.st.d = St::IDLE;
+                }
+            }
+            _ => self.st.d = St::IDLE,
+        }
+        self.next = self.then.q;
+        self.status = self.code.q;
+        self.dw0 = self.result.q;
+        self.what = self.page.q;
+        self.dws = self.length.q;
+        self.q_qid = qid.trunc(3);
+        self.q_base = self.prp1.bits(63, 12);
+        self.q_size = size.trunc(12);
+        self.q_cqid = cqid.trunc(3);
+        self.q_vector = vector.trunc(3);
+        self.q_interrupts = self.cdw11.get(cmd::CQ_IEN);
+        self.features.we = f_we;
+        self.features.waddr = f_at;
+        self.features.wdata = f_new;
+        self.features.raddr = cat(self.slot, fid.bits(3, 0));
+        self.events.we = e_we;
+        self.events.waddr = e_at;
+        self.events.wdata = e_new;
+        self.events.raddr = self.slot;
+        self.busy = self.st.q != St::IDLE;
+    }
+}

@@ -1,0 +1,379 @@
+//! The front of the storage engine: takes the next queue from the ring, fetches the entry, decides what it asks for, and
+//! starts it. One command is in the front at a time; what it starts goes on behind it, many at once.
+//!
+//! Order of checks, and so of statuses: opcode, fused and SGL bits, namespace, transfer size, range, write protection,
+//! PRPs. A command that fails one has changed nothing.
+
+use azote_hdl::prelude::*;
+use azote_regs::nvme::{command as cmd, entry, limits, opcode, status};
+
+use super::admin::Next;
+use super::walker::Walker;
+
+/// Media port operations.
+pub struct Media;
+impl Media {
+    pub const READ: u64 = 0;
+    pub const WRITE: u64 = 1;
+    pub const FLUSH: u64 = 2;
+    pub const ZEROES: u64 = 3;
+}
+
+struct St;
+impl St {
+    const IDLE: u64 = 0;
+    const FETCH: u64 = 1;
+    const READ: u64 = 2;
+    const WAIT: u64 = 3;
+    const ROWS: u64 = 4;
+    const DECODE: u64 = 5;
+    const ADMIN: u64 = 6;
+    const CHECK: u64 = 7;
+    const SOURCE: u64 = 8;
+    const MEDIA: u64 = 9;
+    const COMMAND: u64 = 10;
+    const GO: u64 = 11;
+    const WALK: u64 = 12;
+    const COMPLETE: u64 = 13;
+    const FATAL: u64 = 14;
+    const LIMITS: u64 = 15;
+}
+
+#[derive(LogicBlock, Default)]
+pub struct Front {
+    pub clock: Clk,
+    pub reset: Rst,
+    // The queues.
+    pub work: I<1>,
+    pub q_valid: O<1>,
+    pub q_ack: I<1>,
+    pub q_found: I<1>,
+    pub q_slot: I<6>,
+    pub q_qid: I<3>,
+    pub q_address: I<64>,
+    // Reads of host memory into the control buffer.
+    pub rd_valid: O<1>,
+    pub rd_owner: O<8>,
+    pub rd_address: O<64>,
+    pub rd_dws: O<11>,
+    pub rd_dest: O<13>,
+    pub rd_ready: I<1>,
+    pub rd_pending: I<1>,
+    pub rd_failed: I<1>,
+    pub rd_forget: O<1>,
+    pub row: O<5>,
+    pub row_data: I<128>,
+    // The binding of `slot`.
+    pub slot: O<6>,
+    pub bound: I<1>,
+    pub read_only: I<1>,
+    pub volume: I<8>,
+    pub base: I<48>,
+    pub length: I<48>,
+    // Admin.
+    pub a_start: O<1>,
+    pub a_done: I<1>,
+    pub a_next: I<2>,
+    pub a_status: I<11>,
+    pub a_dw0: I<32>,
+    pub a_what: I<3>,
+    pub a_dws: I<16>,
+    pub cdw0: O<32>,
+    pub nsid: O<32>,
+    pub prp1: O<64>,
+    pub cdw10: O<32>,
+    pub cdw11: O<32>,
+    pub cdw12: O<32>,
+    pub cdw13: O<32>,
+    // Where the next read's data comes from: the media, or a page of so many beats.
+    pub src_valid: O<1>,
+    pub src_ready: I<1>,
+    pub src_page: O<1>,
+    pub src_what: O<3>,
+    pub src_beats: O<13>,
+    // Reads of the media.
+    pub media_valid: O<1>,
+    pub media_ready: I<1>,
+    pub media_volume: O<8>,
+    pub media_lba: O<48>,
+    pub media_blocks: O<16>,
+    // Commands for the writer, and segments for mover or writer.
+    pub wr_valid: O<1>,
+    pub wr_ready: I<1>,
+    pub wr_op: O<2>,
+    pub seg_read_valid: O<1>,
+    pub seg_read_ready: I<1>,
+    pub seg_write_valid: O<1>,
+    pub seg_write_ready: I<1>,
+    pub seg_address: O<64>,
+    pub seg_dws: O<11>,
+    pub seg_last: O<1>,
+    /// Which command the segments belong to.
+    pub qid: O<3>,
+    pub cid: O<16>,
+    // What is complete already.
+    pub done_valid: O<1>,
+    pub done_ready: I<1>,
+    pub done_release: O<1>,
+    pub done_status: O<11>,
+    pub done_dw0: O<32>,
+    // Statistics: one clock for each data command that starts.
+    pub count: O<1>,
+    pub count_write: O<1>,
+    pub count_blocks: O<9>,
+    // The entry could not be fetched: the controller is stuck.
+    pub fatal: O<1>,
+    pub fatal_ready: I<1>,
+    pub busy: O<1>,
+    st: Reg<4>,
+    s: Reg<6>,
+    q: Reg<3>,
+    from: Reg<64>,
+    asked: Reg<1>,
+    step: Reg<3>,
+    r_cdw0: Reg<32>,
+    r_nsid: Reg<32>,
+    r_prp1: Reg<64>,
+    r_prp2: Reg<64>,
+    r_cdw10: Reg<32>,
+    r_cdw11: Reg<32>,
+    r_cdw12: Reg<32>,
+    r_cdw13: Reg<32>,
+    dws: Reg<16>,
+    page: Reg<1>,
+    writes: Reg<1>,
+    op: Reg<2>,
+    release: Reg<1>,
+    code: Reg<11>,
+    dw0: Reg<32>,
+    first_lba: Reg<48>,
+    blocks: Reg<17>,
+    fits: Reg<1>,
+    walker: Walker,
+}
+
+#[kernel]
+impl Logic for Front {
+    fn update(&mut self) {
+        clocked!(self.walker);
+        let opc = self.r_cdw0.q.get(entry::CDW0_OPC);
+        let plain = (self.r_cdw0.q.get(entry::CDW0_FUSE) == 0) & (self.r_cdw0.q.get(entry::CDW0_PSDT) == 0);
+        let is_flush = opc == opcode::FLUSH;
+        let is_write = opc == opcode::WRITE;
+        let is_read = opc == opcode::READ;
+        let is_zeroes = opc == opcode::WRITE_ZEROES;
+        let known = is_flush | is_write | is_read | is_zeroes;
+        let our_space = (self.r_nsid.q == limits::NSID) | (is_flush & (self.r_nsid.q == limits::NSID_ALL));
+        let slba = cat(self.r_cdw11.q, self.r_cdw10.q);
+        let nlb = self.r_cdw12.q.get(cmd::RW_NLB).zext(17) + 1;
+        let whole = nlb <= konst(limits::MAX_BLOCKS);
+        let owner = cat(self.s.q, sized(azote_regs::function::STORAGE, 2));
+
+        // The front's own reads and the walker's never overlap.
+        let own = self.st.q == St::READ;
+        self.rd_valid = if own { !self.asked.q } else { self.walker.rd_valid };
+        self.rd_owner = owner;
+        self.rd_address = if own { self.from.q } else { self.walker.rd_address };
+        self.rd_dws = if own { sized(entry::SQE_SIZE / 4, 11) } else { self.walker.rd_dws };
+        self.rd_dest = if own { sized(0, 13) } else { self.walker.rd_dest };
+        self.rd_forget = self.walker.rd_forget | (self.st.q == St::FETCH);
+        self.walker.rd_ready = self.rd_ready & !own;
+        self.walker.rd_pending = self.rd_pending;
+        self.walker.rd_failed = self.rd_failed;
+        self.row = if self.st.q == St::ROWS { self.step.q.zext(5) } else { self.walker.row };
+        self.walker.row_data = self.row_data;
+        self.walker.start = self.st.q == St::CHECK;
+        self.walker.owner = owner;
+        self.walker.prp1 = self.r_prp1.q;
+        self.walker.prp2 = self.r_prp2.q;
+        self.walker.dws = self.dws.q;
+        self.walker.go = self.st.q == St::GO;
+
+        self.q_valid = self.st.q == St::FETCH;
+        self.slot = self.s.q;
+        self.a_start = self.st.q == St::ADMIN;
+        self.cdw0 = self.r_cdw0.q;
+        self.nsid = self.r_nsid.q;
+        self.prp1 = self.r_prp1.q;
+        self.cdw10 = self.r_cdw10.q;
+        self.cdw11 = self.r_cdw11.q;
+        self.cdw12 = self.r_cdw12.q;
+        self.cdw13 = self.r_cdw13.q;
+        self.src_valid = self.st.q == St::SOURCE;
+        self.src_page = self.page.q;
+        self.src_what = self.a_what;
+        self.src_beats = (self.dws.q.zext(17) + 3).bits(14, 2);
+        self.media_valid = self.st.q == St::MEDIA;
+        self.media_volume = self.volume;
+        self.media_lba = self.base + self.first_lba.q;
+        self.media_blocks = self.blocks.q.trunc(16);
+        self.wr_valid = self.st.q == St::COMMAND;
+        self.wr_op = self.op.q;
+        let walking = (self.st.q == St::GO) | (self.st.q == St::WALK);
+        self.seg_read_valid = self.walker.seg_valid & walking & !self.writes.q;
+        self.seg_write_valid = self.walker.seg_valid & walking & self.writes.q;
+        self.walker.seg_ready = walking & (if self.writes.q { self.seg_write_ready } else { self.seg_read_ready });
+        self.seg_address = self.walker.seg_address;
+        self.seg_dws = self.walker.seg_dws;
+        self.seg_last = self.walker.seg_last;
+        self.qid = self.q.q;
+        self.cid = self.r_cdw0.q.get(entry::CDW0_CID);
+        self.done_valid = self.st.q == St::COMPLETE;
+        self.done_release = self.release.q;
+        self.done_status = self.code.q;
+        self.done_dw0 = self.dw0.q;
+        self.count = (self.st.q == St::GO) & !self.page.q;
+        self.count_write = self.writes.q;
+        self.count_blocks = self.blocks.q.trunc(9);
+        self.fatal = self.st.q == St::FATAL;
+
+        match self.st.q {
+            St::IDLE => {
+                self.asked.d = 0;
+                self.release.d = 0;
+                self.code.d = status::SUCCESS;
+                self.dw0.d = 0;
+                self.page.d = 0;
+                self.writes.d = 0;
+                self.step.d = 0;
+                if self.work {
+                    self.st.d = St::FETCH;
+                }
+            }
+            St::FETCH => {
+                if self.q_ack {
+                    self.s.d = self.q_slot;
+                    self.q.d = self.q_qid;
+                    self.from.d = self.q_address;
+                    self.st.d = if self.q_found { St::READ } else { St::IDLE };
+                }
+            }
+            St::READ => {
+                if self.rd_ready {
+                    self.asked.d = 1;
+                    self.st.d = St::WAIT;
+                }
+            }
+            St::WAIT => {
+                if !self.rd_pending {
+                    self.st.d = if self.rd_failed { St::FATAL } else { St::ROWS };
+                }
+            }
+            St::ROWS => {
+                // Row `step` is addressed, row `step - 1` is here.
+                let d = self.row_data;
+                match self.step.q {
+                    1 => {
+                        self.r_cdw0.d = d.bits(31, 0);
+                        self.r_nsid.d = d.bits(63, 32);
+                    }
+                    2 => self.r_prp1.d = d.bits(127, 64),
+                    3 => {
+                        self.r_prp2.d = d.bits(63, 0);
+                        self.r_cdw10.d = d.bits(95, 64);
+                        self.r_cdw11.d = d.bits(127, 96);
+                    }
+                    4 => {
+                        self.r_cdw12.d = d.bits(31, 0);
+                        self.r_cdw13.d = d.bits(63, 32);
+                        self.st.d = if self.q.q == 0 { St::ADMIN } else { St::LIMITS };
+                    }
+                    _ => {}
+                }
+                self.step.d = self.step.q + 1;
+            }
+            St::LIMITS => {
+                // One clock for the long sums.
+                let end = slba.zext(65) + nlb.zext(65);
+                self.fits.d = end <= self.length.zext(65);
+                self.first_lba.d = slba.trunc(48);
+                self.blocks.d = nlb;
+                self.st.d = St::DECODE;
+            }
+            St::DECODE => {
+                self.dws.d = cat(self.blocks.q.bits(8, 0), sized(0, 7));
+                self.writes.d = is_write;
+                self.op.d = if is_flush { Media::FLUSH } else if is_zeroes { Media::ZEROES } else { Media::WRITE };
+                self.st.d = St::COMPLETE;
+                if !known {
+                    self.code.d = status::INVALID_OPCODE;
+                } else if !plain {
+                    self.code.d = status::INVALID_FIELD;
+                } else if !(our_space & self.bound) {
+                    self.code.d = status::INVALID_NAMESPACE;
+                } else if (is_read | is_write) & !whole {
+                    self.code.d = status::INVALID_FIELD;
+                } else if (!is_flush) & !self.fits.q {
+                    self.code.d = status::LBA_OUT_OF_RANGE;
+                } else if (is_write | is_zeroes) & self.read_only {
+                    self.code.d = status::WRITE_PROTECTED;
+                } else if is_flush | is_zeroes {
+                    self.writes.d = 1;
+                    self.st.d = St::COMMAND;
+                } else {
+                    self.st.d = St::CHECK;
+                }
+            }
+            St::ADMIN => {
+                if self.a_done {
+                    self.code.d = self.a_status;
+                    self.dw0.d = self.a_dw0;
+                    self.dws.d = self.a_dws;
+                    self.page.d = 1;
+                    self.st.d = St::COMPLETE;
+                    match self.a_next {
+                        Next::PAGE => self.st.d = St::CHECK,
+                        Next::HOLD => self.release.d = 1,
+                        _ => {}
+                    }
+                }
+            }
+            St::CHECK => {
+                if self.walker.checked {
+                    self.code.d = self.walker.fault;
+                    self.st.d = if self.walker.fault != 0 {
+                        St::COMPLETE
+                    } else if self.writes.q {
+                        St::COMMAND
+                    } else {
+                        St::SOURCE
+                    };
+                }
+            }
+            St::SOURCE => {
+                if self.src_ready {
+                    self.st.d = if self.page.q { St::GO } else { St::MEDIA };
+                }
+            }
+            St::MEDIA => {
+                if self.media_ready {
+                    self.st.d = St::GO;
+                }
+            }
+            St::COMMAND => {
+                if self.wr_ready {
+                    self.st.d = if self.op.q == Media::WRITE { St::GO } else { St::IDLE };
+                }
+            }
+            St::GO => self.st.d = St::WALK,
+            St::WALK => {
+                if self.walker.finished {
+                    self.st.d = St::IDLE;
+                }
+            }
+            St::COMPLETE => {
+                if self.done_ready {
+                    self.st.d = St::IDLE;
+                }
+            }
+            St::FATAL => {
+                if self.fatal_ready {
+                    self.release.d = 1;
+                    self.st.d = St::COMPLETE;
+                }
+            }
+            _ => self.st.d = St::IDLE,
+        }
+        self.busy = (self.st.q != St::IDLE) | self.work;
+    }
+}

@@ -1,0 +1,411 @@
+//! The storage engine: NVMe controllers for the PF and all VFs, without a processor.
+//!
+//! A command goes `registers` (doorbell) → `queues` (ring) → `front` (fetch, check) → `walker` (PRPs), then for a read
+//! `pages` (data) → `mover` (host memory), for a write `writer` (host memory, media), and at last `poster` (completion,
+//! interrupt). `docs/path-of-a-read.md` follows one beat by beat.
+
+pub mod admin;
+pub mod counters;
+pub mod front;
+pub mod mover;
+pub mod pages;
+pub mod poster;
+pub mod queues;
+pub mod registers;
+pub mod walker;
+pub mod writer;
+
+use azote_hdl::prelude::*;
+
+use crate::dma::read::CONTROL;
+use crate::parts::Fifo;
+use crate::transaction::{BusSlave, TxOut};
+
+#[derive(LogicBlock)]
+pub struct Storage {
+    pub clock: Clk,
+    pub reset: Rst,
+    pub bus: BusSlave,
+    pub bus_number: I<8>,
+    pub mps: I<3>,
+    /// The binding of `slot` and of `page_slot`, a clock later: `{length 48, base 48, volume 8, read only, valid}`.
+    pub slot: O<6>,
+    pub binding: I<106>,
+    pub page_slot: O<6>,
+    pub page_binding: I<106>,
+    /// A read of host memory; see `dma::Read`.
+    pub rd_valid: O<1>,
+    pub rd_owner: O<8>,
+    pub rd_address: O<64>,
+    pub rd_dws: O<11>,
+    pub rd_client: O<4>,
+    pub rd_dest: O<13>,
+    pub rd_ready: I<1>,
+    pub rd_pending: I<9>,
+    pub rd_failed: I<9>,
+    pub rd_forget: O<9>,
+    pub control_row: O<5>,
+    pub control_data: I<128>,
+    pub data_row: O<11>,
+    pub data_data: I<128>,
+    /// Packets: data of reads; completion entries.
+    pub tx_data: TxOut,
+    pub tx_entry: TxOut,
+    pub irq_valid: O<1>,
+    pub irq_owner: O<8>,
+    pub irq_vector: O<3>,
+    pub irq_ready: I<1>,
+    pub reset_valid: I<1>,
+    pub reset_slot: I<6>,
+    pub reset_done: O<1>,
+    pub mreq_valid: O<1>,
+    pub mreq_ready: I<1>,
+    pub mreq_op: O<2>,
+    pub mreq_volume: O<8>,
+    pub mreq_lba: O<64>,
+    pub mreq_blocks: O<16>,
+    pub mrd_valid: I<1>,
+    pub mrd_ready: O<1>,
+    pub mrd_data: I<128>,
+    pub mrd_last: I<1>,
+    pub mrd_error: I<1>,
+    pub mwr_valid: O<1>,
+    pub mwr_ready: I<1>,
+    pub mwr_data: O<128>,
+    pub mwr_last: O<1>,
+    pub mdone_valid: I<1>,
+    pub mdone_ready: O<1>,
+    pub mdone_error: I<1>,
+    pub busy: O<1>,
+    // Who reads host memory, and whose media request stands.
+    rd_busy: Reg<1>,
+    rd_writer: Reg<1>,
+    m_busy: Reg<1>,
+    m_writer: Reg<1>,
+    registers: registers::Registers,
+    queues: queues::Queues,
+    front: front::Front,
+    admin: admin::Admin,
+    pages: pages::Pages,
+    counters: counters::Counters,
+    mover: mover::Mover,
+    writer: writer::Writer,
+    poster: poster::Poster,
+    read_segments: Fifo<101>,
+    write_segments: Fifo<76>,
+}
+
+impl Storage {
+    /// The engine of a card with `vfs` storage VFs.
+    pub fn new(vfs: usize) -> Self {
+        Storage {
+            clock: Default::default(),
+            reset: Default::default(),
+            bus: Default::default(),
+            bus_number: Default::default(),
+            mps: Default::default(),
+            slot: Default::default(),
+            binding: Default::default(),
+            page_slot: Default::default(),
+            page_binding: Default::default(),
+            rd_valid: Default::default(),
+            rd_owner: Default::default(),
+            rd_address: Default::default(),
+            rd_dws: Default::default(),
+            rd_client: Default::default(),
+            rd_dest: Default::default(),
+            rd_ready: Default::default(),
+            rd_pending: Default::default(),
+            rd_failed: Default::default(),
+            rd_forget: Default::default(),
+            control_row: Default::default(),
+            control_data: Default::default(),
+            data_row: Default::default(),
+            data_data: Default::default(),
+            tx_data: Default::default(),
+            tx_entry: Default::default(),
+            irq_valid: Default::default(),
+            irq_owner: Default::default(),
+            irq_vector: Default::default(),
+            irq_ready: Default::default(),
+            reset_valid: Default::default(),
+            reset_slot: Default::default(),
+            reset_done: Default::default(),
+            mreq_valid: Default::default(),
+            mreq_ready: Default::default(),
+            mreq_op: Default::default(),
+            mreq_volume: Default::default(),
+            mreq_lba: Default::default(),
+            mreq_blocks: Default::default(),
+            mrd_valid: Default::default(),
+            mrd_ready: Default::default(),
+            mrd_data: Default::default(),
+            mrd_last: Default::default(),
+            mrd_error: Default::default(),
+            mwr_valid: Default::default(),
+            mwr_ready: Default::default(),
+            mwr_data: Default::default(),
+            mwr_last: Default::default(),
+            mdone_valid: Default::default(),
+            mdone_ready: Default::default(),
+            mdone_error: Default::default(),
+            busy: Default::default(),
+            rd_busy: Default::default(),
+            rd_writer: Default::default(),
+            m_busy: Default::default(),
+            m_writer: Default::default(),
+            registers: registers::Registers::new(vfs),
+            queues: queues::Queues::new(vfs),
+            front: Default::default(),
+            admin: admin::Admin::new(vfs),
+            pages: Default::default(),
+            counters: counters::Counters::new(vfs),
+            mover: Default::default(),
+            writer: Default::default(),
+            poster: Default::default(),
+            read_segments: Fifo::new(64),
+            write_segments: Fifo::new(16),
+        }
+    }
+}
+
+#[kernel]
+impl Logic for Storage {
+    fn update(&mut self) {
+        clocked!(self.registers, self.queues, self.front, self.admin, self.pages, self.counters);
+        clocked!(self.mover, self.writer, self.poster, self.read_segments, self.write_segments);
+
+        // Registers and queues.
+        link!(self.bus, self.registers.bus);
+        self.queues.valid[queues::REGISTERS] = self.registers.q_valid;
+        self.queues.op[queues::REGISTERS] = self.registers.q_op;
+        self.queues.slot[queues::REGISTERS] = self.registers.q_slot;
+        self.queues.qid[queues::REGISTERS] = self.registers.q_qid;
+        self.queues.value = self.registers.q_value;
+        self.queues.asq = self.registers.asq;
+        self.queues.acq = self.registers.acq;
+        self.queues.asqs = self.registers.asqs;
+        self.queues.acqs = self.registers.acqs;
+        self.registers.q_ack = self.queues.ack[queues::REGISTERS];
+        self.registers.q_answer = self.queues.answer;
+        self.registers.fatal = self.front.fatal;
+        self.registers.fatal_slot = self.front.slot;
+        self.front.fatal_ready = self.registers.fatal_ready;
+        self.registers.reset_valid = self.reset_valid;
+        self.registers.reset_slot = self.reset_slot;
+        self.reset_done = self.registers.reset_done;
+        self.registers.posting = self.poster.posting;
+        self.registers.posting_slot = self.poster.q_slot;
+        self.registers.forget_done = self.admin.forget_done;
+        self.admin.forget = self.registers.forget;
+        self.admin.forget_slot = self.registers.forget_slot;
+
+        // Admin.
+        self.queues.valid[queues::ADMIN] = self.admin.q_valid;
+        self.queues.op[queues::ADMIN] = self.admin.q_op;
+        self.queues.slot[queues::ADMIN] = self.front.slot;
+        self.queues.qid[queues::ADMIN] = self.admin.q_qid;
+        self.queues.base = self.admin.q_base;
+        self.queues.size = self.admin.q_size;
+        self.queues.cqid = self.admin.q_cqid;
+        self.queues.vector = self.admin.q_vector;
+        self.queues.interrupts = self.admin.q_interrupts;
+        self.admin.q_ack = self.queues.ack[queues::ADMIN];
+        self.admin.q_answer = self.queues.answer;
+        self.admin.start = self.front.a_start;
+        self.admin.slot = self.front.slot;
+        self.admin.cdw0 = self.front.cdw0;
+        self.admin.nsid = self.front.nsid;
+        self.admin.prp1 = self.front.prp1;
+        self.admin.cdw10 = self.front.cdw10;
+        self.admin.cdw11 = self.front.cdw11;
+        self.admin.cdw12 = self.front.cdw12;
+        self.admin.cdw13 = self.front.cdw13;
+        self.admin.bound = self.binding.bit(0);
+        self.front.a_done = self.admin.done;
+        self.front.a_next = self.admin.next;
+        self.front.a_status = self.admin.status;
+        self.front.a_dw0 = self.admin.dw0;
+        self.front.a_what = self.admin.what;
+        self.front.a_dws = self.admin.dws;
+
+        // The front.
+        self.front.work = self.queues.work;
+        self.queues.valid[queues::FRONT] = self.front.q_valid;
+        self.queues.op[queues::FRONT] = queues::Op::FETCH;
+        self.queues.slot[queues::FRONT] = 0;
+        self.queues.qid[queues::FRONT] = 0;
+        self.front.q_ack = self.queues.ack[queues::FRONT];
+        self.front.q_found = self.queues.found;
+        self.front.q_slot = self.queues.f_slot;
+        self.front.q_qid = self.queues.f_qid;
+        self.front.q_address = self.queues.address;
+        self.slot = self.front.slot;
+        self.front.bound = self.binding.bit(0);
+        self.front.read_only = self.binding.bit(1);
+        self.front.volume = self.binding.bits(9, 2);
+        self.front.base = self.binding.bits(57, 10);
+        self.front.length = self.binding.bits(105, 58);
+        self.front.row_data = self.control_data;
+        self.control_row = self.front.row;
+
+        // Host memory reads: front and writer take turns, a request at a time.
+        let front_asks = self.front.rd_valid;
+        let writer_asks = self.writer.rd_valid;
+        let writers = self.rd_writer.q;
+        if self.rd_busy.q {
+            if self.rd_ready {
+                self.rd_busy.d = 0;
+            }
+        } else if front_asks | writer_asks {
+            self.rd_busy.d = 1;
+            self.rd_writer.d = writer_asks & ((!front_asks) | !writers);
+        }
+        self.rd_valid = self.rd_busy.q;
+        self.rd_owner = if writers { self.writer.rd_owner } else { self.front.rd_owner };
+        self.rd_address = if writers { self.writer.rd_address } else { self.front.rd_address };
+        self.rd_dws = if writers { self.writer.rd_dws } else { self.front.rd_dws };
+        self.rd_client = if writers { self.writer.rd_client } else { konst(CONTROL) };
+        self.rd_dest = if writers { self.writer.rd_dest } else { self.front.rd_dest };
+        self.front.rd_ready = self.rd_ready & self.rd_busy.q & !writers;
+        self.writer.rd_ready = self.rd_ready & self.rd_busy.q & writers;
+        self.front.rd_pending = self.rd_pending.bit(8);
+        self.front.rd_failed = self.rd_failed.bit(8);
+        self.writer.rd_pending = self.rd_pending.bits(7, 0);
+        self.writer.rd_failed = self.rd_failed.bits(7, 0);
+        self.rd_forget = cat(self.front.rd_forget, self.writer.rd_forget);
+
+        // Reads.
+        self.pages.src_valid = self.front.src_valid;
+        self.front.src_ready = self.pages.src_ready;
+        self.pages.src_page = self.front.src_page;
+        self.pages.src_what = self.front.src_what;
+        self.pages.src_slot = self.front.slot;
+        self.pages.src_beats = self.front.src_beats;
+        self.pages.rd_valid = self.mrd_valid;
+        self.mrd_ready = self.pages.rd_ready;
+        self.pages.rd_data = self.mrd_data;
+        self.pages.rd_last = self.mrd_last;
+        self.pages.rd_error = self.mrd_error;
+        self.page_slot = self.pages.slot;
+        self.pages.bound = self.page_binding.bit(0);
+        self.pages.read_only = self.page_binding.bit(1);
+        self.pages.length = self.page_binding.bits(105, 58);
+        self.counters.slot = self.pages.slot;
+        self.pages.reads = self.counters.reads;
+        self.pages.writes = self.counters.writes;
+        self.pages.units_read = self.counters.units_read;
+        self.pages.units_written = self.counters.units_written;
+        self.pages.media_errors = self.counters.media_errors;
+        self.pages.errors = self.counters.errors;
+        self.pages.error_entry = self.counters.error_entry;
+        self.counters.data = self.front.count;
+        self.counters.data_slot = self.front.slot;
+        self.counters.data_write = self.front.count_write;
+        self.counters.data_blocks = self.front.count_blocks;
+        self.counters.error = self.poster.error;
+        self.counters.error_slot = self.poster.error_slot;
+        self.counters.error_qid = self.poster.error_qid;
+        self.counters.error_cid = self.poster.error_cid;
+        self.counters.error_status = self.poster.error_status;
+        self.read_segments.in_valid = self.front.seg_read_valid;
+        self.front.seg_read_ready = self.read_segments.in_ready;
+        let who = cat(self.front.slot, self.front.qid, self.front.cid);
+        let segment = cat(self.front.seg_last, self.front.seg_dws, self.front.seg_address);
+        self.read_segments.in_data = cat(who, segment);
+        self.mover.seg_valid = self.read_segments.out_valid;
+        self.read_segments.out_ready = self.mover.seg_ready;
+        self.mover.seg_data = self.read_segments.out_data;
+        self.mover.in_valid = self.pages.out_valid;
+        self.pages.out_ready = self.mover.in_ready;
+        self.mover.in_data = self.pages.out_data;
+        self.mover.mps = self.mps;
+        self.mover.bus_number = self.bus_number;
+        link!(self.tx_data, self.mover.tx);
+
+        // Writes.
+        self.writer.cmd_valid = self.front.wr_valid;
+        self.front.wr_ready = self.writer.cmd_ready;
+        self.writer.cmd_data =
+            cat(who, self.front.wr_op, self.front.media_volume, self.front.media_blocks, self.front.media_lba);
+        self.write_segments.in_valid = self.front.seg_write_valid;
+        self.front.seg_write_ready = self.write_segments.in_ready;
+        self.write_segments.in_data = segment;
+        self.writer.seg_valid = self.write_segments.out_valid;
+        self.write_segments.out_ready = self.writer.seg_ready;
+        self.writer.seg_data = self.write_segments.out_data;
+        self.data_row = self.writer.row;
+        self.writer.row_data = self.data_data;
+        self.mwr_valid = self.writer.wr_valid;
+        self.mwr_data = self.writer.wr_data;
+        self.mwr_last = self.writer.wr_last;
+        self.writer.wr_ready = self.mwr_ready;
+        self.writer.media_done = self.mdone_valid;
+        self.mdone_ready = self.writer.media_done_ready;
+        self.writer.media_error = self.mdone_error;
+
+        // Media requests: a request stands until it is taken.
+        let m_writers = self.m_writer.q;
+        if self.m_busy.q {
+            if self.mreq_ready {
+                self.m_busy.d = 0;
+            }
+        } else if self.front.media_valid | self.writer.media_valid {
+            self.m_busy.d = 1;
+            self.m_writer.d = self.writer.media_valid & ((!self.front.media_valid) | !m_writers);
+        }
+        self.mreq_valid = self.m_busy.q;
+        self.mreq_op = if m_writers { self.writer.media_op } else { konst(front::Media::READ) };
+        self.mreq_volume = if m_writers { self.writer.media_volume } else { self.front.media_volume };
+        let lba = if m_writers { self.writer.media_lba } else { self.front.media_lba };
+        self.mreq_lba = lba.zext(64);
+        self.mreq_blocks = if m_writers { self.writer.media_blocks } else { self.front.media_blocks };
+        self.front.media_ready = self.m_busy.q & self.mreq_ready & !m_writers;
+        self.writer.media_ready = self.m_busy.q & self.mreq_ready & m_writers;
+
+        // Completions: `{release, slot, qid, cid, status, dw0}`.
+        self.poster.in_valid[0] = self.front.done_valid;
+        self.poster.in_data[0] = cat(self.front.done_release, who, self.front.done_status, self.front.done_dw0);
+        self.front.done_ready = self.poster.in_ready[0];
+        self.poster.in_valid[1] = self.mover.done_valid;
+        self.poster.in_data[1] = cat(
+            sized(0, 1),
+            self.mover.done_slot,
+            self.mover.done_qid,
+            self.mover.done_cid,
+            self.mover.done_status,
+            sized(0, 32),
+        );
+        self.mover.done_ready = self.poster.in_ready[1];
+        self.poster.in_valid[2] = self.writer.done_valid;
+        self.poster.in_data[2] = cat(
+            sized(0, 1),
+            self.writer.done_slot,
+            self.writer.done_qid,
+            self.writer.done_cid,
+            self.writer.done_status,
+            sized(0, 32),
+        );
+        self.writer.done_ready = self.poster.in_ready[2];
+        self.queues.valid[queues::POSTER] = self.poster.q_valid;
+        self.queues.op[queues::POSTER] = self.poster.q_op;
+        self.queues.slot[queues::POSTER] = self.poster.q_slot;
+        self.queues.qid[queues::POSTER] = self.poster.q_qid;
+        self.poster.q_ack = self.queues.ack[queues::POSTER];
+        self.poster.q_found = self.queues.found;
+        self.poster.q_address = self.queues.address;
+        self.poster.q_phase = self.queues.phase;
+        self.poster.q_head = self.queues.head;
+        self.poster.q_vector = self.queues.p_vector;
+        self.poster.q_interrupt = self.queues.p_interrupt;
+        self.poster.bus_number = self.bus_number;
+        link!(self.tx_entry, self.poster.tx);
+        self.irq_valid = self.poster.irq_valid;
+        self.irq_owner = self.poster.irq_owner;
+        self.irq_vector = self.poster.irq_vector;
+        self.poster.irq_ready = self.irq_ready;
+
+        self.busy = self.registers.busy | self.queues.busy | self.front.busy | self.admin.busy | self.pages.busy
+            | self.mover.busy | self.writer.busy | self.poster.busy;
+    }
+}

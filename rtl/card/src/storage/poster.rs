@@ -1,0 +1,221 @@
+//! Posts completions: finds the place in the completion queue, writes the entry, and then asks for the interrupt.
+//!
+//! Three makers take turns: the front (what is done at once), the mover (reads), the writer. A command of a controller that
+//! was closed meanwhile is taken from the books and not posted.
+
+use azote_hdl::prelude::*;
+use azote_regs::nvme::status;
+
+use super::queues::Op;
+use crate::parts::Fifo;
+use crate::transaction::TxOut;
+use crate::transaction::header::{id, memory};
+
+struct St;
+impl St {
+    const IDLE: u64 = 0;
+    const ASK: u64 = 1;
+    const HEADER: u64 = 2;
+    const ENTRY: u64 = 3;
+    const INTERRUPT: u64 = 4;
+}
+
+/// Bits of a completion on its way: `{release 1, slot 6, qid 3, cid 16, status 11, dw0 32}`.
+pub const DONE: usize = 69;
+
+#[derive(LogicBlock)]
+pub struct Poster {
+    pub clock: Clk,
+    pub reset: Rst,
+    pub in_valid: [I<1>; 3],
+    pub in_ready: [O<1>; 3],
+    pub in_data: [I<69>; 3],
+    // The queues.
+    pub q_valid: O<1>,
+    pub q_op: O<4>,
+    pub q_slot: O<6>,
+    pub q_qid: O<3>,
+    pub q_ack: I<1>,
+    pub q_found: I<1>,
+    pub q_address: I<64>,
+    pub q_phase: I<1>,
+    pub q_head: I<12>,
+    pub q_vector: I<3>,
+    pub q_interrupt: I<1>,
+    pub bus_number: I<8>,
+    pub tx: TxOut,
+    pub irq_valid: O<1>,
+    pub irq_owner: O<8>,
+    pub irq_vector: O<3>,
+    pub irq_ready: I<1>,
+    /// One clock: a command failed.
+    pub error: O<1>,
+    pub error_slot: O<6>,
+    pub error_qid: O<3>,
+    pub error_cid: O<16>,
+    /// As the error log has it: the status field above a zero phase bit.
+    pub error_status: O<16>,
+    /// Working on a completion of `q_slot`.
+    pub posting: O<1>,
+    pub busy: O<1>,
+    st: Reg<3>,
+    turn: Reg<2>,
+    d: Reg<69>,
+    address: Reg<64>,
+    phase: Reg<1>,
+    head: Reg<12>,
+    vector: Reg<3>,
+    interrupt: Reg<1>,
+    queue: [Fifo<69>; 3],
+}
+
+impl Default for Poster {
+    fn default() -> Self {
+        Poster {
+            clock: Default::default(),
+            reset: Default::default(),
+            in_valid: Default::default(),
+            in_ready: Default::default(),
+            in_data: Default::default(),
+            q_valid: Default::default(),
+            q_op: Default::default(),
+            q_slot: Default::default(),
+            q_qid: Default::default(),
+            q_ack: Default::default(),
+            q_found: Default::default(),
+            q_address: Default::default(),
+            q_phase: Default::default(),
+            q_head: Default::default(),
+            q_vector: Default::default(),
+            q_interrupt: Default::default(),
+            bus_number: Default::default(),
+            tx: Default::default(),
+            irq_valid: Default::default(),
+            irq_owner: Default::default(),
+            irq_vector: Default::default(),
+            irq_ready: Default::default(),
+            error: Default::default(),
+            error_slot: Default::default(),
+            error_qid: Default::default(),
+            error_cid: Default::default(),
+            error_status: Default::default(),
+            posting: Default::default(),
+            busy: Default::default(),
+            st: Default::default(),
+            turn: Default::default(),
+            d: Default::default(),
+            address: Default::default(),
+            phase: Default::default(),
+            head: Default::default(),
+            vector: Default::default(),
+            interrupt: Default::default(),
+            queue: std::array::from_fn(|_| Fifo::new(4)),
+        }
+    }
+}
+
+/// The status field: Do Not Retry for everything that would fail again just so.
+#[pure]
+fn field(code: V) -> V {
+    let again = (code.get(status::SCT) == status::SCT_MEDIA) | (code == status::DATA_TRANSFER) | (code == status::SUCCESS);
+    cat(!again, sized(0, 3), code)
+}
+
+#[kernel]
+impl Logic for Poster {
+    fn update(&mut self) {
+        let mut some = sized(0, 1);
+        let mut pick = self.turn.q;
+        for i in 0..3 {
+            clocked!(self.queue[i]);
+            self.queue[i].in_valid = self.in_valid[i];
+            self.queue[i].in_data = self.in_data[i];
+            self.in_ready[i] = self.queue[i].in_ready;
+        }
+        // The one after the last comes first: later assignments win.
+        for step in 0..3 {
+            for from in 0..3 {
+                let who: usize = (from + 3 - step) % 3;
+                if (self.turn.q == from) & self.queue[who].out_valid {
+                    some = 1;
+                    pick = konst(who);
+                }
+            }
+        }
+        let idle = self.st.q == St::IDLE;
+        for i in 0..3 {
+            self.queue[i].out_ready = idle & some & (pick == i);
+        }
+        let dw0 = self.d.q.bits(31, 0);
+        let code = self.d.q.bits(42, 32);
+        let cid = self.d.q.bits(58, 43);
+        let qid = self.d.q.bits(61, 59);
+        let slot = self.d.q.bits(67, 62);
+        let release = self.d.q.bit(68);
+        let owner = cat(slot, sized(azote_regs::function::STORAGE, 2));
+        let status = field(code);
+        let entry = cat(status, self.phase.q, cid, qid.zext(16), self.head.q.zext(16), sized(0, 32), dw0);
+        let header = memory(sized(1, 1), self.address.q, sized(4, 11), id(self.bus_number, owner), sized(0, 8), sized(15, 4), sized(15, 4));
+        self.q_valid = self.st.q == St::ASK;
+        self.q_op = if release { sized(Op::RELEASE, 4) } else { Op::POST };
+        self.q_slot = slot;
+        self.q_qid = qid;
+        self.tx.valid = (self.st.q == St::HEADER) | (self.st.q == St::ENTRY);
+        self.tx.sop = self.st.q == St::HEADER;
+        self.tx.eop = self.st.q == St::ENTRY;
+        self.tx.keep = 15;
+        self.tx.data = if self.st.q == St::HEADER { header } else { entry };
+        self.tx.owner = owner;
+        self.irq_valid = self.st.q == St::INTERRUPT;
+        self.irq_owner = owner;
+        self.irq_vector = self.vector.q;
+        self.error = 0;
+        self.error_slot = slot;
+        self.error_qid = qid;
+        self.error_cid = cid;
+        self.error_status = cat(status, sized(0, 1));
+
+        match self.st.q {
+            St::IDLE => {
+                if some {
+                    self.turn.d = pick;
+                    for i in 0..3 {
+                        if pick == i {
+                            self.d.d = self.queue[i].out_data;
+                        }
+                    }
+                    self.st.d = St::ASK;
+                }
+            }
+            St::ASK => {
+                if self.q_ack {
+                    self.address.d = self.q_address;
+                    self.phase.d = self.q_phase;
+                    self.head.d = self.q_head;
+                    self.vector.d = self.q_vector;
+                    self.interrupt.d = self.q_interrupt;
+                    self.error = (code != 0) & self.q_found;
+                    self.st.d = if self.q_found { St::HEADER } else { St::IDLE };
+                }
+            }
+            St::HEADER => {
+                if self.tx.ready {
+                    self.st.d = St::ENTRY;
+                }
+            }
+            St::ENTRY => {
+                if self.tx.ready {
+                    self.st.d = if self.interrupt.q { St::INTERRUPT } else { St::IDLE };
+                }
+            }
+            St::INTERRUPT => {
+                if self.irq_ready {
+                    self.st.d = St::IDLE;
+                }
+            }
+            _ => self.st.d = St::IDLE,
+        }
+        self.posting = !idle;
+        self.busy = (!idle) | some;
+    }
+}

@@ -1,0 +1,543 @@
+//! The queues of all storage functions: one memory of submission queues, one of completion queues, one machine.
+//!
+//! Work is found by a ring: a queue with entries to fetch stands in it once, and goes to its end after each command, so
+//! that all queues of all functions take turns and finding the next costs the same with one queue or five hundred.
+//!
+//! A command is only fetched when its completion queue has room for the completion, which is then reserved: the poster
+//! never waits for a host that does not read its completions (NVMe 4.1, 4.6).
+//!
+//! Promise: a queue that is deleted or whose controller is reset is not fetched from any more; `DRAINED` and `CLEAR` say
+//! when nothing that was fetched is left; a doorbell of a queue that is not there, or with a value beyond its end, changes
+//! nothing and is reported.
+
+use azote_hdl::prelude::*;
+
+use crate::parts::BlockFifo;
+
+/// Operations, in the order of their clients.
+pub struct Op;
+impl Op {
+    // From the registers.
+    pub const SQ_DOORBELL: u64 = 0;
+    pub const CQ_DOORBELL: u64 = 1;
+    pub const ENABLE: u64 = 2;
+    pub const QUIESCE: u64 = 3;
+    /// Clears all queues if none of their commands is left; says so.
+    pub const CLEAR: u64 = 4;
+    // From admin.
+    pub const CREATE_CQ: u64 = 5;
+    pub const CREATE_SQ: u64 = 6;
+    pub const DELETE_CQ: u64 = 7;
+    pub const DELETE_SQ: u64 = 8;
+    pub const DRAINED: u64 = 9;
+    // From the front.
+    pub const FETCH: u64 = 10;
+    // From the poster: with or without an entry to post.
+    pub const POST: u64 = 11;
+    pub const RELEASE: u64 = 12;
+}
+
+/// Answers to admin.
+pub struct Answer;
+impl Answer {
+    pub const YES: u64 = 0;
+    /// The queue exists already, or does not.
+    pub const QID: u64 = 1;
+    /// The completion queue does not exist.
+    pub const CQ: u64 = 2;
+    /// Something still uses it.
+    pub const USED: u64 = 3;
+}
+
+struct St;
+impl St {
+    const IDLE: u64 = 0;
+    const READ: u64 = 1;
+    const FIRST: u64 = 2;
+    const SECOND_READ: u64 = 3;
+    const SECOND: u64 = 4;
+    const DONE: u64 = 5;
+    const WALK_READ: u64 = 6;
+    const WALK: u64 = 7;
+    const WIPE: u64 = 8;
+    const BOOT: u64 = 9;
+}
+
+/// Clients in order of precedence: poster, registers, admin, front.
+const CLIENTS: usize = 4;
+pub const POSTER: usize = 0;
+pub const REGISTERS: usize = 1;
+pub const ADMIN: usize = 2;
+pub const FRONT: usize = 3;
+
+#[derive(LogicBlock)]
+pub struct Queues {
+    pub clock: Clk,
+    pub reset: Rst,
+    /// Held until `ack`.
+    pub valid: [I<1>; CLIENTS],
+    pub op: [I<4>; CLIENTS],
+    pub slot: [I<6>; CLIENTS],
+    pub qid: [I<3>; CLIENTS],
+    pub ack: [O<1>; CLIENTS],
+    /// Doorbell value; the size of a queue (0's based).
+    pub value: I<16>,
+    /// Page numbers: ASQ and ACQ for ENABLE.
+    pub asq: I<52>,
+    pub acq: I<52>,
+    pub asqs: I<12>,
+    pub acqs: I<12>,
+    /// For CREATE.
+    pub base: I<52>,
+    pub size: I<12>,
+    pub cqid: I<3>,
+    pub vector: I<3>,
+    pub interrupts: I<1>,
+    /// Answers, with `ack`.
+    pub answer: O<2>,
+    pub found: O<1>,
+    pub f_slot: O<6>,
+    pub f_qid: O<3>,
+    pub address: O<64>,
+    pub phase: O<1>,
+    pub head: O<12>,
+    pub p_vector: O<3>,
+    pub p_interrupt: O<1>,
+    /// One clock: a doorbell was wrong (0: no such queue, 1: value).
+    pub wrong: O<1>,
+    pub wrong_slot: O<6>,
+    pub wrong_value: O<1>,
+    /// Something stands in the ring.
+    pub work: O<1>,
+    pub busy: O<1>,
+    st: Reg<4>,
+    who: Reg<2>,
+    what: Reg<4>,
+    s: Reg<6>,
+    q: Reg<3>,
+    /// The queue found by FETCH or named by the client.
+    cq: Reg<3>,
+    walk: Reg<4>,
+    any: Reg<1>,
+    said: Reg<2>,
+    r_found: Reg<1>,
+    r_address: Reg<64>,
+    r_phase: Reg<1>,
+    r_head: Reg<12>,
+    r_vector: Reg<3>,
+    r_interrupt: Reg<1>,
+    r_wrong: Reg<1>,
+    r_wrong_value: Reg<1>,
+    boot: Reg<9>,
+    sq_word: Reg<105>,
+    sqs: Ram<9, 105>,
+    cqs: Ram<9, 108>,
+    open: LutRam<6, 1>,
+    ring: BlockFifo<9, 9>,
+}
+
+impl Queues {
+    /// Queues of the PF and `vfs` VFs.
+    pub fn new(vfs: usize) -> Self {
+        let slots = (vfs + 1).next_power_of_two();
+        Queues {
+            clock: Default::default(),
+            reset: Default::default(),
+            valid: Default::default(),
+            op: Default::default(),
+            slot: Default::default(),
+            qid: Default::default(),
+            ack: Default::default(),
+            value: Default::default(),
+            asq: Default::default(),
+            acq: Default::default(),
+            asqs: Default::default(),
+            acqs: Default::default(),
+            base: Default::default(),
+            size: Default::default(),
+            cqid: Default::default(),
+            vector: Default::default(),
+            interrupts: Default::default(),
+            answer: Default::default(),
+            found: Default::default(),
+            f_slot: Default::default(),
+            f_qid: Default::default(),
+            address: Default::default(),
+            phase: Default::default(),
+            head: Default::default(),
+            p_vector: Default::default(),
+            p_interrupt: Default::default(),
+            wrong: Default::default(),
+            wrong_slot: Default::default(),
+            wrong_value: Default::default(),
+            work: Default::default(),
+            busy: Default::default(),
+            st: Reg::new(St::BOOT),
+            who: Default::default(),
+            what: Default::default(),
+            s: Default::default(),
+            q: Default::default(),
+            cq: Default::default(),
+            walk: Default::default(),
+            any: Default::default(),
+            said: Default::default(),
+            r_found: Default::default(),
+            r_address: Default::default(),
+            r_phase: Default::default(),
+            r_head: Default::default(),
+            r_vector: Default::default(),
+            r_interrupt: Default::default(),
+            r_wrong: Default::default(),
+            r_wrong_value: Default::default(),
+            boot: Default::default(),
+            sq_word: Default::default(),
+            sqs: Ram::new(slots * 8),
+            cqs: Ram::new(slots * 8),
+            open: LutRam::new(slots),
+            ring: Default::default(),
+        }
+    }
+}
+
+/// A submission queue as the memory has it: `{inflight 12, valid, ring, cqid 3, tail 12, head 12, size 12, base 52}`.
+#[pure]
+fn sq(inflight: V, valid: V, ring: V, cqid: V, tail: V, head: V, size: V, base: V) -> V {
+    cat(inflight, valid, ring, cqid, tail, head, size, base)
+}
+
+/// A completion queue: `{reserved 12, blocked, valid, ien, iv 3, phase, tail 12, head 12, size 12, base 52}` and a spare.
+#[pure]
+fn cq(reserved: V, blocked: V, valid: V, ien: V, iv: V, phase: V, tail: V, head: V, size: V, base: V) -> V {
+    cat(sized(0, 1), reserved, blocked, valid, ien, iv, phase, tail, head, size, base)
+}
+
+#[kernel]
+impl Logic for Queues {
+    fn update(&mut self) {
+        clocked!(self.ring);
+        memories!(self.sqs, self.cqs, self.open);
+        // The words in hand, taken apart.
+        let w = self.sqs.rdata;
+        let s_base = w.bits(51, 0);
+        let s_size = w.bits(63, 52);
+        let s_head = w.bits(75, 64);
+        let s_tail = w.bits(87, 76);
+        let s_cqid = w.bits(90, 88);
+        let s_ring = w.bit(91);
+        let s_valid = w.bit(92);
+        let s_inflight = w.bits(104, 93);
+        let c = self.cqs.rdata;
+        let c_base = c.bits(51, 0);
+        let c_size = c.bits(63, 52);
+        let c_head = c.bits(75, 64);
+        let c_tail = c.bits(87, 76);
+        let c_phase = c.bit(88);
+        let c_iv = c.bits(91, 89);
+        let c_ien = c.bit(92);
+        let c_valid = c.bit(93);
+        let c_blocked = c.bit(94);
+        let c_reserved = c.bits(106, 95);
+        // The submission queue kept while its completion queue is looked at.
+        let k = self.sq_word.q;
+        let k_base = k.bits(51, 0);
+        let k_size = k.bits(63, 52);
+        let k_head = k.bits(75, 64);
+        let k_tail = k.bits(87, 76);
+        let k_cqid = k.bits(90, 88);
+        let k_inflight = k.bits(104, 93);
+
+        self.open.raddr = self.s.q;
+        let open = self.open.rdata;
+        let s_next = if s_head == s_size { 0 } else { s_head + 1 };
+        let k_next = if k_head == k_size { 0 } else { k_head + 1 };
+        let c_next = if c_tail == c_size { 0 } else { c_tail + 1 };
+        // Entries posted and not read, and those promised.
+        let posted = if c_tail >= c_head { c_tail - c_head } else { (c_tail - c_head) + c_size + 1 };
+        let filled = posted.zext(13) + c_reserved.zext(13);
+        let full = filled >= c_size.zext(13);
+
+        let mut sq_we = sized(0, 1);
+        let mut sq_at = cat(self.s.q, self.q.q);
+        let mut sq_new = w;
+        let mut cq_we = sized(0, 1);
+        let mut cq_at = cat(self.s.q, self.cq.q);
+        let mut cq_new = c;
+        let mut open_we = sized(0, 1);
+        let mut open_new = sized(0, 1);
+        let mut push = sized(0, 1);
+        let mut push_q = self.q.q;
+        let mut sq_read = cat(self.s.q, self.q.q);
+        let mut cq_read = cat(self.s.q, self.cq.q);
+        self.ring.out_ready = 0;
+        self.work = self.ring.out_valid;
+
+        for i in 0..4 {
+            self.ack[i] = (self.st.q == St::DONE) & (self.who.q == i);
+        }
+
+        let op = self.what.q;
+        match self.st.q {
+            St::BOOT => {
+                sq_we = 1;
+                sq_at = self.boot.q;
+                sq_new = 0;
+                cq_we = 1;
+                cq_at = self.boot.q;
+                cq_new = 0;
+                open_we = 1;
+                self.s.d = self.boot.q.bits(8, 3);
+                self.boot.d = self.boot.q + 1;
+                if self.boot.q.all() {
+                    self.st.d = St::IDLE;
+                }
+            }
+            St::IDLE => {
+                self.r_found.d = 0;
+                self.r_wrong.d = 0;
+                self.said.d = Answer::YES;
+                self.any.d = 0;
+                self.walk.d = 0;
+                for back in 0..4 {
+                    let i: usize = 3 - back;
+                    if self.valid[i] {
+                        self.who.d = konst(i);
+                        self.what.d = self.op[i];
+                        self.s.d = self.slot[i];
+                        self.q.d = self.qid[i];
+                        self.cq.d = if self.op[i] == Op::CREATE_SQ { self.cqid } else { self.qid[i] };
+                        self.st.d = St::READ;
+                    }
+                }
+                // FETCH names no queue: it takes the first of the ring.
+                if self.valid[FRONT] & !self.valid[0] & !self.valid[1] & !self.valid[2] {
+                    self.s.d = self.ring.out_data.bits(8, 3);
+                    self.q.d = self.ring.out_data.bits(2, 0);
+                    self.ring.out_ready = 1;
+                    if !self.ring.out_valid {
+                        self.st.d = St::DONE;
+                    }
+                }
+            }
+            St::READ => {
+                self.st.d = St::FIRST;
+                if (op == Op::CLEAR) | (op == Op::DELETE_CQ) {
+                    self.st.d = St::WALK_READ;
+                }
+            }
+            St::FIRST => {
+                self.sq_word.d = w;
+                self.st.d = St::DONE;
+                match op {
+                    Op::SQ_DOORBELL => {
+                        let bad = self.value > s_size.zext(16);
+                        if (!s_valid) | bad | !open {
+                            self.r_wrong.d = open;
+                            self.r_wrong_value.d = s_valid;
+                        } else {
+                            let tail = self.value.trunc(12);
+                            let go = (tail != s_head) & !s_ring;
+                            push = go;
+                            sq_we = 1;
+                            sq_new = sq(s_inflight, s_valid, s_ring | go, s_cqid, tail, s_head, s_size, s_base);
+                        }
+                    }
+                    Op::CQ_DOORBELL => {
+                        let bad = self.value > c_size.zext(16);
+                        if (!c_valid) | bad | !open {
+                            self.r_wrong.d = open;
+                            self.r_wrong_value.d = c_valid;
+                        } else {
+                            cq_we = 1;
+                            cq_new = cq(c_reserved, sized(0, 1), c_valid, c_ien, c_iv, c_phase, c_tail, self.value.trunc(12), c_size, c_base);
+                            if c_blocked {
+                                self.st.d = St::WALK_READ;
+                            }
+                        }
+                    }
+                    Op::ENABLE => {
+                        sq_we = 1;
+                        sq_new = sq(sized(0, 12), sized(1, 1), s_ring, sized(0, 3), sized(0, 12), sized(0, 12), self.asqs, self.asq);
+                        cq_we = 1;
+                        cq_new = cq(sized(0, 12), sized(0, 1), sized(1, 1), sized(1, 1), sized(0, 3), sized(1, 1), sized(0, 12), sized(0, 12), self.acqs, self.acq);
+                        open_we = 1;
+                        open_new = 1;
+                    }
+                    Op::QUIESCE => open_we = 1,
+                    Op::CREATE_CQ => {
+                        if c_valid {
+                            self.said.d = Answer::QID;
+                        } else {
+                            cq_we = 1;
+                            cq_new = cq(sized(0, 12), sized(0, 1), sized(1, 1), self.interrupts, self.vector, sized(1, 1), sized(0, 12), sized(0, 12), self.size, self.base);
+                        }
+                    }
+                    Op::CREATE_SQ => {
+                        if s_valid | (s_inflight != 0) {
+                            self.said.d = Answer::QID;
+                        } else if !c_valid {
+                            self.said.d = Answer::CQ;
+                        } else {
+                            sq_we = 1;
+                            sq_new = sq(sized(0, 12), sized(1, 1), s_ring, self.cqid, sized(0, 12), sized(0, 12), self.size, self.base);
+                        }
+                    }
+                    Op::DELETE_SQ => {
+                        if !s_valid {
+                            self.said.d = Answer::QID;
+                        } else {
+                            sq_we = 1;
+                            sq_new = sq(s_inflight, sized(0, 1), s_ring, s_cqid, s_tail, s_head, s_size, s_base);
+                        }
+                    }
+                    Op::DRAINED => {
+                        if s_inflight != 0 {
+                            self.said.d = Answer::USED;
+                        }
+                    }
+                    Op::FETCH => {
+                        if (!open) | (!s_valid) | (s_head == s_tail) {
+                            sq_we = 1;
+                            sq_new = sq(s_inflight, s_valid, sized(0, 1), s_cqid, s_tail, s_head, s_size, s_base);
+                        } else {
+                            self.cq.d = s_cqid;
+                            self.st.d = St::SECOND_READ;
+                        }
+                    }
+                    _ => {
+                        // POST and RELEASE.
+                        self.cq.d = s_cqid;
+                        self.r_head.d = s_head;
+                        sq_we = 1;
+                        sq_new = sq(s_inflight - 1, s_valid, s_ring, s_cqid, s_tail, s_head, s_size, s_base);
+                        self.st.d = if open { St::SECOND_READ } else { St::DONE };
+                    }
+                }
+            }
+            St::SECOND_READ => self.st.d = St::SECOND,
+            St::SECOND => {
+                self.st.d = St::DONE;
+                cq_we = 1;
+                match op {
+                    Op::FETCH => {
+                        sq_we = 1;
+                        if full {
+                            cq_new = cq(c_reserved, sized(1, 1), c_valid, c_ien, c_iv, c_phase, c_tail, c_head, c_size, c_base);
+                            sq_new = sq(k_inflight, sized(1, 1), sized(0, 1), k_cqid, k_tail, k_head, k_size, k_base);
+                        } else {
+                            let more = k_next != k_tail;
+                            push = more;
+                            cq_new = cq(c_reserved + 1, c_blocked, c_valid, c_ien, c_iv, c_phase, c_tail, c_head, c_size, c_base);
+                            sq_new = sq(k_inflight + 1, sized(1, 1), more, k_cqid, k_tail, k_next, k_size, k_base);
+                            self.r_found.d = 1;
+                            self.r_address.d = cat(k_base, sized(0, 12)) + cat(k_head, sized(0, 6)).zext(64);
+                        }
+                    }
+                    Op::POST => {
+                        self.r_found.d = 1;
+                        self.r_address.d = cat(c_base, sized(0, 12)) + cat(c_tail, sized(0, 4)).zext(64);
+                        self.r_phase.d = c_phase;
+                        self.r_vector.d = c_iv;
+                        self.r_interrupt.d = c_ien;
+                        let turn = c_tail == c_size;
+                        cq_new = cq(c_reserved - 1, c_blocked, c_valid, c_ien, c_iv, c_phase ^ turn, c_next, c_head, c_size, c_base);
+                    }
+                    _ => cq_new = cq(c_reserved - 1, c_blocked, c_valid, c_ien, c_iv, c_phase, c_tail, c_head, c_size, c_base),
+                }
+            }
+            // All submission queues of the function, one after the other.
+            St::WALK_READ => {
+                sq_read = cat(self.s.q, self.walk.q.trunc(3));
+                self.st.d = St::WALK;
+            }
+            St::WALK => {
+                sq_read = cat(self.s.q, self.walk.q.trunc(3));
+                sq_at = cat(self.s.q, self.walk.q.trunc(3));
+                push_q = self.walk.q.trunc(3);
+                self.walk.d = self.walk.q + 1;
+                self.st.d = St::WALK_READ;
+                let last = self.walk.q == 7;
+                let mut used = self.any.q;
+                match op {
+                    Op::CLEAR => used = self.any.q | (s_inflight != 0),
+                    Op::DELETE_CQ => used = self.any.q | ((s_valid | (s_inflight != 0)) & (s_cqid == self.q.q)),
+                    _ => {
+                        let wake = s_valid & (s_cqid == self.q.q) & (s_head != s_tail) & !s_ring;
+                        push = wake;
+                        sq_we = wake;
+                        sq_new = sq(s_inflight, s_valid, sized(1, 1), s_cqid, s_tail, s_head, s_size, s_base);
+                    }
+                }
+                self.any.d = used;
+                if last {
+                    self.walk.d = 0;
+                    self.st.d = St::DONE;
+                    if (op == Op::CLEAR) | (op == Op::DELETE_CQ) {
+                        if used {
+                            self.said.d = Answer::USED;
+                        } else if op == Op::CLEAR {
+                            self.st.d = St::WIPE;
+                        } else if !c_valid {
+                            self.said.d = Answer::QID;
+                        } else {
+                            cq_we = 1;
+                            cq_new = 0;
+                        }
+                    }
+                    if (op == Op::DELETE_CQ) & !c_valid {
+                        self.said.d = Answer::QID;
+                    }
+                }
+            }
+            St::WIPE => {
+                // A queue that stands in the ring stays in it until FETCH meets it.
+                let q = self.walk.q.trunc(3);
+                sq_read = cat(self.s.q, q);
+                cq_at = cat(self.s.q, q);
+                sq_at = cat(self.s.q, q);
+                cq_we = self.walk.q.bit(3);
+                sq_we = self.walk.q.bit(3);
+                sq_new = sq(sized(0, 12), sized(0, 1), s_ring, sized(0, 3), sized(0, 12), sized(0, 12), sized(0, 12), sized(0, 52));
+                cq_new = 0;
+                // Even: read; odd: write. The low bits name the queue.
+                if self.walk.q.bit(3) {
+                    self.walk.d = cat(sized(0, 1), q + 1);
+                    if q == 7 {
+                        self.st.d = St::DONE;
+                    }
+                } else {
+                    self.walk.d = cat(sized(1, 1), q);
+                }
+            }
+            St::DONE => self.st.d = St::IDLE,
+            _ => self.st.d = St::IDLE,
+        }
+
+        self.ring.in_valid = push;
+        self.ring.in_data = cat(self.s.q, push_q);
+        self.sqs.we = sq_we;
+        self.sqs.waddr = sq_at;
+        self.sqs.wdata = sq_new;
+        self.sqs.raddr = sq_read;
+        self.cqs.we = cq_we;
+        self.cqs.waddr = cq_at;
+        self.cqs.wdata = cq_new;
+        self.cqs.raddr = cq_read;
+        self.open.we = open_we;
+        self.open.waddr = if self.st.q == St::BOOT { self.boot.q.bits(8, 3) } else { self.s.q };
+        self.open.wdata = open_new;
+
+        self.answer = self.said.q;
+        self.found = self.r_found.q;
+        self.f_slot = self.s.q;
+        self.f_qid = self.q.q;
+        self.address = self.r_address.q;
+        self.phase = self.r_phase.q;
+        self.head = self.r_head.q;
+        self.p_vector = self.r_vector.q;
+        self.p_interrupt = self.r_interrupt.q;
+        self.wrong = (self.st.q == St::DONE) & self.r_wrong.q;
+        self.wrong_slot = self.s.q;
+        self.wrong_value = self.r_wrong_value.q;
+        self.busy = (self.st.q != St::IDLE) | self.ring.out_valid;
+    }
+}

@@ -1,0 +1,435 @@
+//! The controller registers and doorbells of all storage functions (NVMe 3.1).
+//!
+//! Promise: CSTS.RDY follows CC.EN; a controller that is disabled, or whose function is reset, is quiet first: its queues
+//! are closed, its commands are let run out without a completion, and only then RDY falls or the reset is done. Meanwhile
+//! every other function is served.
+
+use azote_hdl::prelude::*;
+use azote_regs::nvme::controller as nvme;
+
+use super::queues::Op;
+use crate::parts::Fifo;
+use crate::transaction::BusSlave;
+
+/// Words of a controller's state.
+struct Word;
+impl Word {
+    const CC: u64 = 0;
+    const CSTS: u64 = 1;
+    const AQA: u64 = 2;
+    const ASQ_LO: u64 = 3;
+    const ASQ_HI: u64 = 4;
+    const ACQ_LO: u64 = 5;
+    const ACQ_HI: u64 = 6;
+    const NONE: u64 = 7;
+}
+
+/// Bit of the CSTS word that the host does not see: CC.EN fell, RDY has yet to follow.
+const CLOSING: usize = 31;
+const CAP_HI: u64 = nvme::CAP + 4;
+const ASQ_HI: u64 = nvme::ASQ + 4;
+const ACQ_HI: u64 = nvme::ACQ + 4;
+
+struct St;
+impl St {
+    const BOOT: u64 = 0;
+    const IDLE: u64 = 1;
+    const BUS_READ: u64 = 2;
+    const BUS_DO: u64 = 3;
+    const BUS_ACK: u64 = 4;
+    const LOAD: u64 = 5;
+    const LOADED: u64 = 6;
+    const ENABLE: u64 = 7;
+    const STATUS: u64 = 8;
+    const DOORBELL: u64 = 9;
+    const FATAL_READ: u64 = 10;
+    const FATAL: u64 = 11;
+    const CLOSE_READ: u64 = 12;
+    const CLOSE_TEST: u64 = 13;
+    const QUIESCE: u64 = 14;
+    const CLEAR: u64 = 15;
+    const FORGET: u64 = 16;
+    const WIPE: u64 = 17;
+}
+
+#[derive(LogicBlock)]
+pub struct Registers {
+    pub clock: Clk,
+    pub reset: Rst,
+    /// Pages 0 and 1 of storage functions.
+    pub bus: BusSlave,
+    /// To the queues, held until `q_ack`.
+    pub q_valid: O<1>,
+    pub q_op: O<4>,
+    pub q_slot: O<6>,
+    pub q_qid: O<3>,
+    pub q_value: O<16>,
+    pub asq: O<52>,
+    pub acq: O<52>,
+    pub asqs: O<12>,
+    pub acqs: O<12>,
+    pub q_ack: I<1>,
+    pub q_answer: I<2>,
+    /// A controller that cannot go on: held until `fatal_ready`.
+    pub fatal: I<1>,
+    pub fatal_slot: I<6>,
+    pub fatal_ready: O<1>,
+    /// What others keep of a slot is to be cleared: held until `forget_done`.
+    pub forget: O<1>,
+    pub forget_slot: O<6>,
+    pub forget_done: I<1>,
+    /// A completion of this slot is on its way to the link.
+    pub posting: I<1>,
+    pub posting_slot: I<6>,
+    /// FLR or VF disable: held until `reset_done`, which stays until `reset_valid` falls.
+    pub reset_valid: I<1>,
+    pub reset_slot: I<6>,
+    pub reset_done: O<1>,
+    pub busy: O<1>,
+    st: Reg<5>,
+    slot: Reg<6>,
+    index: Reg<3>,
+    boot: Reg<9>,
+    old: Reg<32>,
+    cc: Reg<32>,
+    csts: Reg<32>,
+    aqa: Reg<32>,
+    sq: Reg<64>,
+    cq: Reg<64>,
+    out: Reg<32>,
+    /// The worker that closes one controller at a time.
+    closing: Reg<1>,
+    whole: Reg<1>,
+    quiet: Reg<1>,
+    c_slot: Reg<6>,
+    poll: Reg<4>,
+    done: Reg<1>,
+    replies: Reg<1>,
+    closers: Fifo<6>,
+    words: Ram<9, 32>,
+}
+
+impl Registers {
+    /// Registers of the PF and `vfs` VFs.
+    pub fn new(vfs: usize) -> Self {
+        let slots = (vfs + 1).next_power_of_two();
+        Registers {
+            clock: Default::default(),
+            reset: Default::default(),
+            bus: Default::default(),
+            q_valid: Default::default(),
+            q_op: Default::default(),
+            q_slot: Default::default(),
+            q_qid: Default::default(),
+            q_value: Default::default(),
+            asq: Default::default(),
+            acq: Default::default(),
+            asqs: Default::default(),
+            acqs: Default::default(),
+            q_ack: Default::default(),
+            q_answer: Default::default(),
+            fatal: Default::default(),
+            fatal_slot: Default::default(),
+            fatal_ready: Default::default(),
+            forget: Default::default(),
+            forget_slot: Default::default(),
+            forget_done: Default::default(),
+            posting: Default::default(),
+            posting_slot: Default::default(),
+            reset_valid: Default::default(),
+            reset_slot: Default::default(),
+            reset_done: Default::default(),
+            busy: Default::default(),
+            st: Default::default(),
+            slot: Default::default(),
+            index: Default::default(),
+            boot: Default::default(),
+            old: Default::default(),
+            cc: Default::default(),
+            csts: Default::default(),
+            aqa: Default::default(),
+            sq: Default::default(),
+            cq: Default::default(),
+            out: Default::default(),
+            closing: Default::default(),
+            whole: Default::default(),
+            quiet: Default::default(),
+            c_slot: Default::default(),
+            poll: Default::default(),
+            done: Default::default(),
+            replies: Default::default(),
+            closers: Fifo::new(64),
+            words: Ram::new(slots * 8),
+        }
+    }
+}
+
+#[kernel]
+impl Logic for Registers {
+    fn update(&mut self) {
+        clocked!(self.closers);
+        memories!(self.words);
+        let offset = self.bus.offset;
+        let owner_slot = self.bus.owner.bits(7, 2);
+        let is_doorbell = offset.bit(12);
+        let bell = offset.bits(11, 2);
+        let be = self.bus.be;
+        let mask = cat(be.bit(3).rep(8), be.bit(2).rep(8), be.bit(1).rep(8), be.bit(0).rep(8));
+        let word = match offset.bits(11, 0) {
+            nvme::CC => sized(Word::CC, 3),
+            nvme::CSTS => Word::CSTS,
+            nvme::AQA => Word::AQA,
+            nvme::ASQ => Word::ASQ_LO,
+            ASQ_HI => Word::ASQ_HI,
+            nvme::ACQ => Word::ACQ_LO,
+            ACQ_HI => Word::ACQ_HI,
+            _ => Word::NONE,
+        };
+        let merged = (self.words.rdata & !mask) | (self.bus.wdata & mask);
+        let rd = self.words.rdata;
+
+        let mut we = sized(0, 1);
+        let mut waddr = cat(self.slot.q, self.index.q);
+        let mut wdata = sized(0, 32);
+        let mut raddr = cat(self.slot.q, self.index.q);
+        self.q_valid = 0;
+        self.q_op = 0;
+        self.q_slot = self.slot.q;
+        self.q_qid = bell.bits(3, 1);
+        self.q_value = self.bus.wdata.bits(15, 0);
+        self.asq = self.sq.q.bits(63, 12);
+        self.acq = self.cq.q.bits(63, 12);
+        self.asqs = self.aqa.q.get(nvme::AQA_ASQS);
+        self.acqs = self.aqa.q.get(nvme::AQA_ACQS);
+        self.fatal_ready = 0;
+        self.forget = 0;
+        self.forget_slot = self.c_slot.q;
+        self.closers.in_valid = 0;
+        self.closers.in_data = self.slot.q;
+        self.closers.out_ready = 0;
+        self.bus.ack = self.st.q == St::BUS_ACK;
+        self.bus.rdata = self.out.q;
+        self.poll.d = if self.poll.q == 0 { 0 } else { self.poll.q - 1 };
+
+        match self.st.q {
+            St::BOOT => {
+                we = 1;
+                waddr = self.boot.q;
+                self.boot.d = self.boot.q + 1;
+                if self.boot.q.all() {
+                    self.st.d = St::IDLE;
+                }
+            }
+            St::IDLE => {
+                self.replies.d = 0;
+                self.index.d = Word::CSTS;
+                if self.bus.valid {
+                    self.slot.d = owner_slot;
+                    self.index.d = word;
+                    self.replies.d = 1;
+                    self.st.d = St::BUS_READ;
+                } else if self.fatal {
+                    self.slot.d = self.fatal_slot;
+                    self.st.d = St::FATAL_READ;
+                } else if self.closing.q {
+                    self.slot.d = self.c_slot.q;
+                    if !self.quiet.q {
+                        self.st.d = St::QUIESCE;
+                    } else if self.poll.q == 0 {
+                        self.st.d = St::CLEAR;
+                    }
+                } else if self.reset_valid & !self.done.q {
+                    self.closing.d = 1;
+                    self.quiet.d = 0;
+                    self.whole.d = 1;
+                    self.c_slot.d = self.reset_slot;
+                } else if self.closers.out_valid {
+                    self.closers.out_ready = 1;
+                    self.slot.d = self.closers.out_data;
+                    self.st.d = St::CLOSE_READ;
+                }
+            }
+            St::BUS_READ => self.st.d = if is_doorbell { St::DOORBELL } else { St::BUS_DO },
+            St::BUS_DO => {
+                self.st.d = St::BUS_ACK;
+                self.out.d = match offset.bits(11, 0) {
+                    nvme::CAP => sized(nvme::CAP_VALUE & 0xffff_ffff, 32),
+                    CAP_HI => nvme::CAP_VALUE >> 32,
+                    nvme::VS => nvme::VS_VALUE,
+                    nvme::CSTS => rd & 0x7fff_ffff,
+                    _ => {
+                        if word == Word::NONE { 0 } else { rd }
+                    }
+                };
+                if self.bus.write {
+                    match word {
+                        Word::CC => {
+                            self.old.d = rd;
+                            self.cc.d = merged & konst(nvme::CC_WRITABLE);
+                            we = 1;
+                            wdata = merged & konst(nvme::CC_WRITABLE);
+                            self.index.d = 0;
+                            self.st.d = St::LOAD;
+                        }
+                        Word::AQA => {
+                            we = 1;
+                            wdata = merged & konst(nvme::AQA_ASQS.mask() | nvme::AQA_ACQS.mask());
+                        }
+                        Word::ASQ_LO | Word::ACQ_LO => {
+                            we = 1;
+                            wdata = merged & 0xffff_f000;
+                        }
+                        Word::ASQ_HI | Word::ACQ_HI => {
+                            we = 1;
+                            wdata = merged;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            St::BUS_ACK => self.st.d = St::IDLE,
+
+            // Everything that an enable needs; word `index - 1` is on the RAM's output.
+            St::LOAD => {
+                match self.index.q {
+                    2 => self.csts.d = rd,
+                    3 => self.aqa.d = rd,
+                    4 => self.sq.d = cat(self.sq.q.bits(63, 32), rd),
+                    5 => self.sq.d = cat(rd, self.sq.q.bits(31, 0)),
+                    6 => self.cq.d = cat(self.cq.q.bits(63, 32), rd),
+                    _ => {}
+                }
+                self.index.d = self.index.q + 1;
+                if self.index.q == 7 {
+                    self.cq.d = cat(rd, self.cq.q.bits(31, 0));
+                    self.st.d = St::LOADED;
+                }
+            }
+            St::LOADED => {
+                let rises = self.cc.q.get(nvme::CC_EN) & !self.old.q.get(nvme::CC_EN);
+                let falls = (!self.cc.q.get(nvme::CC_EN)) & self.old.q.get(nvme::CC_EN);
+                let shuts = self.cc.q.get(nvme::CC_SHN) != nvme::SHN_NONE;
+                let closing = self.csts.q.bit(CLOSING);
+                // What we do not support must not look supported (NVMe 3.1.5).
+                let odd = (self.cc.q.get(nvme::CC_CSS) != 0) | (self.cc.q.get(nvme::CC_MPS) != 0) | (self.cc.q.get(nvme::CC_AMS) != 0);
+                let shut = sized(nvme::CSTS_SHST.put(nvme::SHST_COMPLETE), 32);
+                let kept = if shuts { self.csts.q | shut } else { self.csts.q };
+                self.st.d = St::STATUS;
+                self.csts.d = kept;
+                if falls & !closing {
+                    self.closers.in_valid = 1;
+                    self.csts.d = kept | konst(1u64 << CLOSING);
+                } else if rises & !closing {
+                    if odd {
+                        self.csts.d = kept | konst(nvme::CSTS_CFS.mask());
+                    } else {
+                        self.csts.d = konst(nvme::CSTS_RDY.mask());
+                        self.st.d = St::ENABLE;
+                    }
+                }
+            }
+            St::ENABLE => {
+                self.q_valid = 1;
+                self.q_op = Op::ENABLE;
+                self.q_qid = 0;
+                if self.q_ack {
+                    self.st.d = St::STATUS;
+                }
+            }
+            St::STATUS => {
+                we = 1;
+                waddr = cat(self.slot.q, sized(Word::CSTS, 3));
+                wdata = self.csts.q;
+                self.st.d = if self.replies.q { St::BUS_ACK } else { St::IDLE };
+            }
+            St::DOORBELL => {
+                let real = self.bus.write & (bell.bits(9, 4) == 0) & be.bits(1, 0).all();
+                self.out.d = 0;
+                self.q_valid = real;
+                self.q_op = if bell.bit(0) { Op::CQ_DOORBELL } else { Op::SQ_DOORBELL };
+                if self.q_ack | !real {
+                    self.st.d = St::BUS_ACK;
+                }
+            }
+            St::FATAL_READ => self.st.d = St::FATAL,
+            St::FATAL => {
+                we = 1;
+                waddr = cat(self.slot.q, sized(Word::CSTS, 3));
+                wdata = rd | konst(nvme::CSTS_CFS.mask());
+                self.fatal_ready = 1;
+                self.st.d = St::IDLE;
+            }
+
+            St::CLOSE_READ => {
+                raddr = cat(self.slot.q, sized(Word::CSTS, 3));
+                self.st.d = St::CLOSE_TEST;
+            }
+            St::CLOSE_TEST => {
+                // A function reset may have closed it in the meantime.
+                self.st.d = St::IDLE;
+                if rd.bit(CLOSING) {
+                    self.closing.d = 1;
+                    self.quiet.d = 0;
+                    self.whole.d = 0;
+                    self.c_slot.d = self.slot.q;
+                }
+            }
+            St::QUIESCE => {
+                self.q_valid = 1;
+                self.q_op = Op::QUIESCE;
+                if self.q_ack {
+                    self.quiet.d = 1;
+                    self.st.d = St::IDLE;
+                }
+            }
+            St::CLEAR => {
+                self.q_valid = 1;
+                self.q_op = Op::CLEAR;
+                self.q_qid = 0;
+                if self.q_ack {
+                    self.poll.d = 15;
+                    self.st.d = if self.q_answer == 0 { St::FORGET } else { St::IDLE };
+                }
+            }
+            St::FORGET => {
+                self.forget = 1;
+                self.index.d = 0;
+                // The last completion was counted as posted before it left: let it leave.
+                let leaving = self.posting & (self.posting_slot == self.c_slot.q);
+                if self.forget_done & !leaving {
+                    self.closing.d = 0;
+                    self.old.d = 0;
+                    self.st.d = if self.whole.q { St::WIPE } else { St::LOAD };
+                    // Closed by CC.EN: RDY falls, unless the host has set EN again meanwhile.
+                    if !self.whole.q {
+                        we = 1;
+                        waddr = cat(self.slot.q, sized(Word::CSTS, 3));
+                    }
+                }
+            }
+            St::WIPE => {
+                we = 1;
+                self.index.d = self.index.q + 1;
+                if self.index.q == 7 {
+                    self.done.d = 1;
+                    self.st.d = St::IDLE;
+                }
+            }
+            _ => self.st.d = St::IDLE,
+        }
+        // After a close the CC that counts is the one in memory.
+        if (self.st.q == St::LOAD) & (self.index.q == 1) {
+            self.cc.d = rd;
+        }
+        if !self.reset_valid {
+            self.done.d = 0;
+        }
+        self.reset_done = self.done.q;
+        self.words.we = we;
+        self.words.waddr = waddr;
+        self.words.wdata = wdata;
+        self.words.raddr = raddr;
+        self.busy = (self.st.q != St::IDLE) | self.bus.valid | self.closing.q | self.closers.out_valid | self.fatal
+            | (self.reset_valid & !self.done.q);
+    }
+}

@@ -1,0 +1,367 @@
+//! Serves the requests that the host sends, one after the other: configuration accesses, register accesses, and
+//! everything that is not supported, each with the completion that it is owed (PCIe 2.2.9, 2.3.1).
+//!
+//! Promise: every non-posted request gets exactly its completions, split at 128 bytes (the Read Completion Boundary of an
+//! endpoint, PCIe 2.3.1.1); a posted one that hits nothing is dropped and recorded; a DW without enabled bytes never
+//! reaches a register; requests take effect in the order in which they came.
+
+use azote_hdl::prelude::*;
+use azote_regs::pcie::{aer, tlp};
+
+use super::header::{byte_count, completion, dw, first_offset, function_number, last_keep};
+use super::stream::{BusMaster, ErrorOut, TxOut};
+
+struct St;
+impl St {
+    const IDLE: u64 = 0;
+    const DECODE: u64 = 1;
+    const CONFIG: u64 = 2;
+    const TARGET: u64 = 3;
+    const READ: u64 = 4;
+    const WRITE: u64 = 5;
+    const SEND_HEADER: u64 = 6;
+    const SEND_DATA: u64 = 7;
+    const DROP: u64 = 8;
+    const REFUSE: u64 = 9;
+    const FETCH: u64 = 10;
+    const CONFIG_DATA: u64 = 11;
+}
+
+#[derive(LogicBlock, Default)]
+pub struct Completer {
+    pub clock: Clk,
+    pub reset: Rst,
+    pub req_valid: I<1>,
+    pub req_data: I<128>,
+    pub req_ready: O<1>,
+    /// Configuration access; held until `cfg_ack`.
+    pub cfg_valid: O<1>,
+    pub cfg_write: O<1>,
+    pub cfg_number: O<8>,
+    pub cfg_dw: O<10>,
+    pub cfg_be: O<4>,
+    pub cfg_wdata: O<32>,
+    pub cfg_ack: I<1>,
+    pub cfg_rdata: I<32>,
+    /// With `cfg_ack`: there is no such function.
+    pub cfg_none: I<1>,
+    /// Address to find a BAR for, and what it hit, in the same clock.
+    pub address: O<64>,
+    pub hit: I<1>,
+    pub hit_owner: I<8>,
+    pub hit_offset: I<16>,
+    /// The access is to the management BAR.
+    pub hit_manage: I<1>,
+    pub bus: BusMaster,
+    /// With `bus.valid`: the management BAR and not BAR0.
+    pub bus_manage: O<1>,
+    pub tx: TxOut,
+    pub error: ErrorOut,
+    /// Our bus number, learnt from configuration writes (PCIe 2.2.6.2).
+    pub bus_number: O<8>,
+    pub busy: O<1>,
+    st: Reg<4>,
+    h: Reg<128>,
+    bus_no: Reg<8>,
+    data: Reg<128>,
+    owner: Reg<8>,
+    number: Reg<8>,
+    manage: Reg<1>,
+    offset: Reg<16>,
+    /// DWs of the request that are not done yet.
+    left: Reg<11>,
+    first: Reg<1>,
+    bytes: Reg<13>,
+    lower: Reg<7>,
+    status: Reg<3>,
+    with_data: Reg<1>,
+    /// DWs gathered for the completion in hand.
+    have: Reg<6>,
+    sent: Reg<4>,
+    lane: Reg<2>,
+    e_valid: Reg<1>,
+    e_code: Reg<5>,
+    e_owner: Reg<8>,
+    e_advisory: Reg<1>,
+    payload: [Reg<128>; 8],
+}
+
+#[kernel]
+impl Logic for Completer {
+    fn update(&mut self) {
+        let h = self.h.q;
+        let dw0 = dw(h, { 0 });
+        let dw1 = dw(h, { 1 });
+        let fmt_type = dw0.get(tlp::FMT_TYPE);
+        let has_data = dw0.get(tlp::FMT_BIT_DATA);
+        let long = dw0.get(tlp::FMT_BIT_4DW);
+        let poisoned = dw0.get(tlp::EP);
+        let length = dw0.get(tlp::LENGTH);
+        let dws = cat(length == 0, length);
+        let first_be = dw1.get(tlp::FIRST_BE);
+        let last_be = dw1.get(tlp::LAST_BE);
+        let is_config = (fmt_type == tlp::CFGRD0) | (fmt_type == tlp::CFGWR0);
+        let is_read = (fmt_type == tlp::MRD32) | (fmt_type == tlp::MRD64);
+        let is_write = (fmt_type == tlp::MWR32) | (fmt_type == tlp::MWR64);
+        let is_message = fmt_type.bits(4, 3) == 2;
+        let low = if long { dw(h, { 3 }) } else { dw(h, { 2 }) };
+        let high = if long { dw(h, { 2 }) } else { 0 };
+        self.address = cat(high, low.bits(31, 2), sized(0, 2));
+        let target = dw(h, { 2 });
+
+        // The enables of the DW in hand.
+        let only = dws == 1;
+        let be = if self.first.q {
+            first_be
+        } else if (self.left.q == 1) & !only {
+            last_be
+        } else {
+            15
+        };
+        let word = self.data.q.bits(31, 0);
+        // Nothing of what another access left on the bus shows in a DW that was not read.
+        let word_in = if be == 0 { 0 } else { self.bus.rdata };
+
+        self.req_ready = 0;
+        self.cfg_valid = 0;
+        self.cfg_write = has_data;
+        self.cfg_number = target.get(tlp::CFG_FUNCTION);
+        self.cfg_dw = target.bits(11, 2);
+        self.cfg_be = first_be;
+        self.cfg_wdata = word;
+        self.bus.valid = 0;
+        self.bus.write = has_data;
+        self.bus.owner = self.owner.q;
+        self.bus.offset = self.offset.q;
+        self.bus.be = be;
+        self.bus.wdata = word;
+        self.bus_manage = self.manage.q;
+
+        let chunk_ends = (self.left.q == 1) | (self.offset.q.bits(6, 2) == 31);
+        // A DW is done: by its register, or because none of its bytes is enabled.
+        let dw_done = self.bus.ack | (be == 0);
+        let header = completion(
+            self.with_data.q,
+            self.have.q.zext(11),
+            cat(self.bus_no.q, self.number.q),
+            self.status.q,
+            self.bytes.q,
+            dw1.get(tlp::REQUESTER_ID),
+            dw1.get(tlp::TAG),
+            self.lower.q,
+            dw0,
+        );
+        let mut beat = self.payload[0].q;
+        for i in 1..8 {
+            if self.sent.q == i {
+                beat = self.payload[i].q;
+            }
+        }
+        let last_beat = (self.sent.q.zext(6) << 2) + 4 >= self.have.q;
+        self.tx.valid = (self.st.q == St::SEND_HEADER) | (self.st.q == St::SEND_DATA);
+        self.tx.sop = self.st.q == St::SEND_HEADER;
+        self.tx.eop = if self.st.q == St::SEND_HEADER { !self.with_data.q } else { last_beat };
+        self.tx.keep = if (self.st.q == St::SEND_HEADER) | !last_beat { 15 } else { last_keep(self.have.q.zext(11)) };
+        self.tx.data = if self.st.q == St::SEND_HEADER { header } else { beat };
+        self.tx.owner = self.owner.q;
+
+        let mut record = sized(0, 1);
+        let mut code = sized(aer::UNSUPPORTED_REQUEST.lo, 5);
+        let mut advisory = sized(0, 1);
+        let mut whose = self.owner.q;
+
+        match self.st.q {
+            St::IDLE => {
+                self.req_ready = 1;
+                if self.req_valid {
+                    self.h.d = self.req_data;
+                    self.st.d = St::DECODE;
+                }
+            }
+            St::DECODE => {
+                self.first.d = 1;
+                self.left.d = dws;
+                self.have.d = 0;
+                self.sent.d = 0;
+                self.lane.d = 0;
+                self.status.d = tlp::SC;
+                self.bytes.d = 4;
+                self.lower.d = 0;
+                self.with_data.d = 0;
+                self.owner.d = 0;
+                self.number.d = 0;
+                if is_config {
+                    self.number.d = target.get(tlp::CFG_FUNCTION);
+                    self.st.d = if has_data { St::CONFIG_DATA } else { St::CONFIG };
+                } else if is_read | is_write {
+                    if is_read {
+                        self.bytes.d = byte_count(dws, first_be, last_be);
+                    }
+                    self.st.d = St::TARGET;
+                } else if is_message {
+                    self.st.d = if has_data { St::DROP } else { St::IDLE };
+                } else {
+                    self.st.d = St::REFUSE;
+                }
+            }
+            St::CONFIG_DATA => {
+                self.req_ready = 1;
+                if self.req_valid {
+                    self.data.d = self.req_data;
+                    if poisoned {
+                        // A poisoned write changes nothing and is an Unsupported Request (PCIe 2.7.2.2).
+                        record = 1;
+                        code = konst(aer::POISONED.lo);
+                        advisory = 1;
+                        whose = 0;
+                        self.status.d = tlp::UR;
+                        self.st.d = St::SEND_HEADER;
+                    } else {
+                        self.bus_no.d = target.get(tlp::CFG_BUS);
+                        self.st.d = St::CONFIG;
+                    }
+                }
+            }
+            St::CONFIG => {
+                self.cfg_valid = 1;
+                if self.cfg_ack {
+                    self.payload[0].d = self.cfg_rdata.zext(128);
+                    self.have.d = 1;
+                    self.with_data.d = (!has_data) & !self.cfg_none;
+                    if self.cfg_none {
+                        record = 1;
+                        advisory = 1;
+                        whose = 0;
+                        self.status.d = tlp::UR;
+                    }
+                    self.st.d = St::SEND_HEADER;
+                }
+            }
+            St::TARGET => {
+                self.owner.d = self.hit_owner;
+                self.number.d = function_number(self.hit_owner);
+                self.offset.d = self.hit_offset;
+                self.manage.d = self.hit_manage;
+                let start = if is_read { first_offset(first_be) } else { 0 };
+                self.lower.d = cat(self.hit_offset.bits(6, 2), start);
+                if !self.hit {
+                    self.number.d = 0;
+                    self.owner.d = 0;
+                    self.st.d = St::REFUSE;
+                    self.lower.d = cat(low.bits(6, 2), start);
+                } else if is_read {
+                    self.st.d = St::READ;
+                } else if poisoned {
+                    record = 1;
+                    code = konst(aer::POISONED.lo);
+                    whose = self.hit_owner;
+                    self.st.d = St::DROP;
+                } else {
+                    self.st.d = St::FETCH;
+                }
+            }
+            St::READ => {
+                self.bus.valid = be != 0;
+                if dw_done {
+                    self.first.d = 0;
+                    self.left.d = self.left.q - 1;
+                    self.offset.d = self.offset.q + 4;
+                    self.have.d = self.have.q + 1;
+                    for i in 0..32 {
+                        if self.have.q == i {
+                            let old = self.payload[i / 4].q;
+                            self.payload[i / 4].d = if const { i % 4 == 0 } {
+                                word_in.zext(128)
+                            } else {
+                                old | (word_in.zext(128) << konst(32 * (i % 4)))
+                            };
+                        }
+                    }
+                    if chunk_ends {
+                        self.with_data.d = 1;
+                        self.st.d = St::SEND_HEADER;
+                    }
+                }
+            }
+            St::FETCH => {
+                self.req_ready = 1;
+                if self.req_valid {
+                    self.data.d = self.req_data;
+                    self.lane.d = 0;
+                    self.st.d = St::WRITE;
+                }
+            }
+            St::WRITE => {
+                self.bus.valid = be != 0;
+                if dw_done {
+                    self.first.d = 0;
+                    self.left.d = self.left.q - 1;
+                    self.offset.d = self.offset.q + 4;
+                    self.lane.d = self.lane.q + 1;
+                    self.data.d = self.data.q >> 32;
+                    if self.left.q == 1 {
+                        self.st.d = St::IDLE;
+                    } else if self.lane.q == 3 {
+                        self.st.d = St::FETCH;
+                    }
+                }
+            }
+            St::SEND_HEADER => {
+                if self.tx.ready {
+                    self.sent.d = 0;
+                    self.st.d = if self.with_data.q { St::SEND_DATA } else { St::IDLE };
+                }
+            }
+            St::SEND_DATA => {
+                if self.tx.ready {
+                    self.sent.d = self.sent.q + 1;
+                    if last_beat {
+                        // The bytes that this completion carried; its first DW may have begun late.
+                        let carried = cat(self.have.q, sized(0, 2)) - self.lower.q.bits(1, 0).zext(8);
+                        self.bytes.d = self.bytes.q - carried.zext(13);
+                        self.lower.d = cat(self.offset.q.bits(6, 2), sized(0, 2));
+                        self.have.d = 0;
+                        self.st.d = if is_read & (self.left.q != 0) { St::READ } else { St::IDLE };
+                    }
+                }
+            }
+            St::REFUSE => {
+                // Nobody to serve it. A posted request is dropped, a non-posted one is told (PCIe 2.3.1).
+                record = 1;
+                whose = 0;
+                advisory = !is_write;
+                self.status.d = tlp::UR;
+                self.st.d = if has_data { St::DROP } else { St::SEND_HEADER };
+            }
+            St::DROP => {
+                self.req_ready = 1;
+                if self.req_valid {
+                    self.left.d = if self.left.q > 4 { self.left.q - 4 } else { 0 };
+                    if self.left.q <= 4 {
+                        let posted = is_write | is_message;
+                        self.st.d = if posted { St::IDLE } else { St::SEND_HEADER };
+                    }
+                }
+            }
+            _ => self.st.d = St::IDLE,
+        }
+
+        if self.e_valid.q & self.error.ready {
+            self.e_valid.d = 0;
+        }
+        if record & !self.e_valid.q {
+            self.e_valid.d = 1;
+            self.e_code.d = code;
+            self.e_owner.d = whose;
+            self.e_advisory.d = advisory;
+        }
+        self.error.valid = self.e_valid.q;
+        self.error.owner = self.e_owner.q;
+        self.error.everyone = 0;
+        self.error.code = self.e_code.q;
+        self.error.advisory = self.e_advisory.q;
+        self.error.header = self.h.q;
+        self.bus_number = self.bus_no.q;
+        self.busy = (self.st.q != St::IDLE) | self.e_valid.q;
+    }
+}

@@ -1,0 +1,102 @@
+//! TLP headers as hardware values: how they are taken apart and put together (PCIe 2.2).
+
+use azote_hdl::prelude::*;
+use azote_regs::function;
+use azote_regs::pcie::tlp;
+
+/// DW `n` of a header beat.
+#[pure]
+pub fn dw(header: V, n: usize) -> V {
+    header.bits(32 * n + 31, 32 * n)
+}
+
+/// The ARI function number of `{slot, kind}`: slot 0 is the PF (index 0), slot 1 + i is VF i (index 4 + i).
+#[pure]
+pub fn function_number(owner: V) -> V {
+    let slot = owner.bits(7, 2);
+    let gap = sized(function::FIRST_VF_INDEX - 1, 6);
+    let index = if slot == 0 { slot } else { slot + gap };
+    cat(index, owner.bits(1, 0))
+}
+
+/// `{slot, kind}` of an ARI function number; meaningless in the gap (see [`in_gap`]).
+#[pure]
+pub fn owner_of(number: V) -> V {
+    let index = number.get(function::INDEX);
+    let gap = sized(function::FIRST_VF_INDEX - 1, 6);
+    let slot = if index == 0 { index } else { index - gap };
+    cat(slot, number.get(function::KIND))
+}
+
+/// The numbers between the PFs and their VFs, and the reserved kind, are nobody's.
+#[pure]
+pub fn in_gap(number: V) -> V {
+    let index = number.get(function::INDEX);
+    let kind = number.get(function::KIND);
+    (kind == function::KINDS) | ((index != 0) & (index < function::FIRST_VF_INDEX))
+}
+
+/// Requester or completer ID.
+#[pure]
+pub fn id(bus: V, owner: V) -> V {
+    cat(bus, function_number(owner))
+}
+
+/// The header of a memory request: three DWs below 4 GiB, four above (PCIe 2.2.4.1).
+#[pure]
+pub fn memory(write: V, address: V, dws: V, requester: V, tag: V, last_be: V, first_be: V) -> V {
+    let high = address.bits(63, 32);
+    let long = high != 0;
+    let fmt_type = cat(sized(0, 1), write, long, sized(tlp::TYPE_MEM, 5));
+    let dw0 = cat(fmt_type, sized(0, 14), dws.trunc(10));
+    let dw1 = cat(requester, tag, last_be, first_be);
+    let low = cat(address.bits(31, 2), sized(0, 2));
+    let dw2 = if long { high } else { low };
+    let dw3 = if long { low } else { 0 };
+    cat(dw3, dw2, dw1, dw0)
+}
+
+/// The header of a completion (PCIe 2.2.9), three DWs.
+#[pure]
+pub fn completion(with_data: V, dws: V, completer: V, status: V, bytes: V, requester: V, tag: V, lower: V, attr_tc: V) -> V {
+    let fmt_type = cat(sized(0, 1), with_data, sized(0, 1), sized(tlp::TYPE_CPL, 5));
+    // attr_tc is DW 0 of the request: TC, IDO and attributes come back as they went.
+    let tc = attr_tc.get(tlp::TC);
+    let ido = attr_tc.get(tlp::ATTR_IDO);
+    let attr = attr_tc.get(tlp::ATTR);
+    let dw0 = cat(fmt_type, sized(0, 1), tc, sized(0, 1), ido, sized(0, 4), attr, sized(0, 2), dws.trunc(10));
+    let dw1 = cat(completer, status, sized(0, 1), bytes.trunc(12));
+    let dw2 = cat(requester, tag, sized(0, 1), lower);
+    cat(sized(0, 32), dw2, dw1, dw0)
+}
+
+/// Bytes from the first enabled to the last, both included, of `dws` DWs (PCIe table 2-33). 0 DWs do not occur;
+/// a read without any byte counts one.
+#[pure]
+pub fn byte_count(dws: V, first_be: V, last_be: V) -> V {
+    let first = first_offset(first_be);
+    let tail_be = if dws == 1 { first_be } else { last_be };
+    // Bytes missing behind the last enabled one.
+    let missing = if tail_be.bit(3) { sized(0, 2) } else if tail_be.bit(2) { 1 } else if tail_be.bit(1) { 2 } else { 3 };
+    let whole = cat(dws, sized(0, 2));
+    let exact = whole - first.zext(13) - missing.zext(13);
+    let nothing = (dws == 1) & (first_be == 0);
+    if nothing { sized(1, 13) } else { exact }
+}
+
+/// Place of the first enabled byte in its DW; 0 if there is none.
+#[pure]
+pub fn first_offset(be: V) -> V {
+    if be.bit(0) { sized(0, 2) } else if be.bit(1) { 1 } else if be.bit(2) { 2 } else if be.bit(3) { 3 } else { 0 }
+}
+
+/// `keep` for the last beat of `dws` DWs of payload.
+#[pure]
+pub fn last_keep(dws: V) -> V {
+    match dws.trunc(2) {
+        1 => sized(1, 4),
+        2 => 3,
+        3 => 7,
+        _ => 15,
+    }
+}

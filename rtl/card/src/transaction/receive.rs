@@ -1,0 +1,243 @@
+//! Takes TLPs from the link, checks their form, and sends each on its way: completions straight to the DMA engine, which
+//! always has room for them, requests into a packet memory, from which only whole and well-formed packets come out.
+//!
+//! Promise: a malformed TLP (PCIe 2.3, 6.2.3.4) leaves here as one error record and nothing else; `rx_ready` never falls
+//! for a completion; a request is visible to the completer only after its last beat was good.
+
+use azote_hdl::prelude::*;
+use azote_regs::pcie::{aer, express, tlp};
+
+use super::header::{dw, last_keep};
+use super::stream::ErrorOut;
+
+/// The largest payload a request may bring, in DWs: the Max_Payload_Size that we advertise.
+pub const MAX_DWS: u64 = express::payload_bytes(express::MPS_256) / 4;
+/// Beats of the packet memory: three of the largest packets.
+const BEATS: usize = 64;
+
+#[derive(LogicBlock)]
+pub struct Receive {
+    pub clock: Clk,
+    pub reset: Rst,
+    pub rx_valid: I<1>,
+    pub rx_sop: I<1>,
+    pub rx_eop: I<1>,
+    pub rx_keep: I<4>,
+    pub rx_data: I<128>,
+    pub rx_ready: O<1>,
+    /// Request beats, header first, whole packets only.
+    pub req_valid: O<1>,
+    pub req_data: O<128>,
+    pub req_ready: I<1>,
+    /// Completion beats, a clock after they came. There is no ready: the room was made before the read was sent.
+    pub cpl_valid: O<1>,
+    pub cpl_sop: O<1>,
+    pub cpl_eop: O<1>,
+    /// With `cpl_eop`: the packet is malformed and must leave no trace.
+    pub cpl_bad: O<1>,
+    pub cpl_data: O<128>,
+    pub error: ErrorOut,
+    /// A packet is inside or on its way in.
+    pub busy: O<1>,
+    /// Inside a packet: of which sort.
+    to_cpl: Reg<1>,
+    to_req: Reg<1>,
+    midway: Reg<1>,
+    bad: Reg<1>,
+    left: Reg<11>,
+    header: Reg<128>,
+    write: Reg<16>,
+    commit: Reg<16>,
+    read: Reg<16>,
+    c_valid: Reg<1>,
+    c_sop: Reg<1>,
+    c_eop: Reg<1>,
+    c_bad: Reg<1>,
+    c_data: Reg<128>,
+    e_valid: Reg<1>,
+    e_header: Reg<128>,
+    mem: LutRam<6, 128>,
+}
+
+impl Default for Receive {
+    fn default() -> Self {
+        Receive {
+            clock: Default::default(),
+            reset: Default::default(),
+            rx_valid: Default::default(),
+            rx_sop: Default::default(),
+            rx_eop: Default::default(),
+            rx_keep: Default::default(),
+            rx_data: Default::default(),
+            rx_ready: Default::default(),
+            req_valid: Default::default(),
+            req_data: Default::default(),
+            req_ready: Default::default(),
+            cpl_valid: Default::default(),
+            cpl_sop: Default::default(),
+            cpl_eop: Default::default(),
+            cpl_bad: Default::default(),
+            cpl_data: Default::default(),
+            error: Default::default(),
+            busy: Default::default(),
+            to_cpl: Default::default(),
+            to_req: Default::default(),
+            midway: Default::default(),
+            bad: Default::default(),
+            left: Default::default(),
+            header: Default::default(),
+            write: Default::default(),
+            commit: Default::default(),
+            read: Default::default(),
+            c_valid: Default::default(),
+            c_sop: Default::default(),
+            c_eop: Default::default(),
+            c_bad: Default::default(),
+            c_data: Default::default(),
+            e_valid: Default::default(),
+            e_header: Default::default(),
+            mem: LutRam::new(BEATS),
+        }
+    }
+}
+
+/// Whether Fmt and Type are a packet that PCIe defines (PCIe table 2-3); anything else is malformed.
+#[pure]
+fn defined(fmt: V, kind: V) -> V {
+    let data = fmt.bit(1);
+    let long = fmt.bit(0);
+    let memory = kind == tlp::TYPE_MEM;
+    let locked = (kind == tlp::TYPE_MEM_LOCKED) & !data;
+    let short = (kind == tlp::TYPE_IO) | (kind == tlp::TYPE_CFG0) | (kind == tlp::TYPE_CFG1);
+    let completion = (kind == tlp::TYPE_CPL) | (kind == tlp::TYPE_CPL_LOCKED);
+    let atomic = ((kind == tlp::TYPE_FETCH_ADD) | (kind == tlp::TYPE_SWAP) | (kind == tlp::TYPE_CAS)) & data;
+    let message = (kind.bits(4, 3) == 2) & long;
+    !fmt.bit(2) & (memory | locked | ((short | completion) & !long) | atomic | message)
+}
+
+/// Form of a request's header beyond its type: length, byte enables, 4 KiB (PCIe 2.2.5, 2.2.7).
+#[pure]
+fn request_form(h: V) -> V {
+    let dw0 = dw(h, { 0 });
+    let dw1 = dw(h, { 1 });
+    let kind = dw0.get(tlp::TYPE);
+    let data = dw0.get(tlp::FMT_BIT_DATA);
+    let long = dw0.get(tlp::FMT_BIT_4DW);
+    let length = dw0.get(tlp::LENGTH);
+    let one = length == 1;
+    let first = dw1.get(tlp::FIRST_BE);
+    let last = dw1.get(tlp::LAST_BE);
+    let memory = kind.bits(4, 1) == 0;
+    let enables = if one { last == 0 } else { (first != 0) & (last != 0) };
+    let address = if long { dw(h, { 3 }) } else { dw(h, { 2 }) };
+    let dws = cat(length == 0, length);
+    let end = address.bits(11, 2).zext(12) + dws.zext(12);
+    let within = end <= 1024;
+    let single = (kind == tlp::TYPE_IO) | (kind == tlp::TYPE_CFG0) | (kind == tlp::TYPE_CFG1);
+    let small = (!data) | (dws <= MAX_DWS);
+    let memory_ok = (!memory) | (enables & within);
+    let single_ok = (!single) | (one & (last == 0));
+    small & memory_ok & single_ok
+}
+
+#[kernel]
+impl Logic for Receive {
+    fn update(&mut self) {
+        memories!(self.mem);
+        let h = self.rx_data;
+        let dw0 = dw(h, { 0 });
+        let kind = dw0.get(tlp::TYPE);
+        let has_data = dw0.get(tlp::FMT_BIT_DATA);
+        let is_cpl = (kind == tlp::TYPE_CPL) | (kind == tlp::TYPE_CPL_LOCKED);
+        let length = dw0.get(tlp::LENGTH);
+        let payload = if has_data { cat(length == 0, length) } else { 0 };
+        let form = defined(dw0.get(tlp::FMT), kind) & (is_cpl | request_form(h));
+
+        let level = self.write.q - self.read.q;
+        let room = level < (BEATS as u64);
+        let starts = self.rx_valid & self.rx_sop;
+        // A completion always has room; so has a beat of a packet that is being dropped.
+        let wants_memory = if self.rx_sop { !is_cpl } else { self.to_req.q };
+        let ready = room | !wants_memory;
+        self.rx_ready = ready;
+        let taken = self.rx_valid & ready;
+
+        // What is left of the payload after this beat, and whether this beat is as the header said.
+        let full = self.left.q > 4;
+        let beat_ok = if full {
+            (!self.rx_eop) & (self.rx_keep == 15)
+        } else {
+            self.rx_eop & (self.rx_keep == last_keep(self.left.q)) & (self.left.q != 0)
+        };
+        let header_ok = form & (self.rx_eop == !has_data) & (self.rx_keep == 15);
+        let good = if self.rx_sop { header_ok } else { beat_ok & !self.bad.q };
+
+        self.mem.we = 0;
+        self.mem.waddr = self.write.q.trunc(6);
+        self.mem.wdata = self.rx_data;
+        self.mem.raddr = self.read.q.trunc(6);
+        self.req_data = self.mem.rdata;
+        self.req_valid = self.read.q != self.commit.q;
+        if self.req_ready & (self.read.q != self.commit.q) {
+            self.read.d = self.read.q + 1;
+        }
+
+        self.c_valid.d = 0;
+        self.c_sop.d = self.rx_sop;
+        self.c_eop.d = self.rx_eop;
+        self.c_bad.d = !good;
+        self.c_data.d = self.rx_data;
+        if self.e_valid.q & self.error.ready {
+            self.e_valid.d = 0;
+        }
+
+        if taken {
+            let req = if self.rx_sop { !is_cpl } else { self.to_req.q };
+            let cpl = if self.rx_sop { is_cpl } else { self.to_cpl.q };
+            // A packet that begins inside another ends that one badly: its tail never came.
+            let cut = self.rx_sop & self.midway.q;
+            let base = if cut { self.commit.q } else { self.write.q };
+            self.c_valid.d = cpl;
+            if self.rx_sop {
+                self.header.d = self.rx_data;
+                self.left.d = payload;
+            } else {
+                self.left.d = if full { self.left.q - 4 } else { 0 };
+            }
+            self.midway.d = !self.rx_eop;
+            self.bad.d = !good;
+            self.to_cpl.d = cpl & !self.rx_eop;
+            self.to_req.d = req & good & !self.rx_eop;
+            if req & good {
+                self.mem.we = 1;
+                self.mem.waddr = base.trunc(6);
+                self.write.d = base + 1;
+                if self.rx_eop {
+                    self.commit.d = base + 1;
+                }
+            }
+            if req & !good {
+                self.write.d = self.commit.q;
+            }
+            // Once a packet, where it first goes wrong.
+            let newly = if self.rx_sop { !good } else { (!good) & !self.bad.q };
+            if (newly | cut) & !self.e_valid.q {
+                self.e_valid.d = 1;
+                self.e_header.d = if self.rx_sop & !cut { self.rx_data } else { self.header.q };
+            }
+        }
+
+        self.cpl_valid = self.c_valid.q;
+        self.cpl_sop = self.c_sop.q;
+        self.cpl_eop = self.c_eop.q;
+        self.cpl_bad = self.c_bad.q;
+        self.cpl_data = self.c_data.q;
+        self.error.valid = self.e_valid.q;
+        self.error.owner = 0;
+        self.error.everyone = 1;
+        self.error.code = konst(aer::MALFORMED.lo);
+        self.error.advisory = 0;
+        self.error.header = self.e_header.q;
+        self.busy = starts | self.midway.q | self.c_valid.q | self.e_valid.q | (self.read.q != self.commit.q);
+    }
+}

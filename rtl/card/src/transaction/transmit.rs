@@ -1,0 +1,108 @@
+//! The one door to the link. Packets of five makers take turns, whole packet by whole packet, and every request passes
+//! the gate here: a function without Bus Master Enable, in FLR, or a VF that is not enabled, sends nothing.
+//!
+//! Promise: no bubble between packets while one waits; a packet that entered is finished; a request whose owner may not
+//! send is swallowed whole and its maker told so (`killed`); what passed the gate before a completion leaves before it,
+//! so that whoever saw "Bus Master Enable is off" completed sees no request after it.
+
+use azote_hdl::prelude::*;
+
+use super::stream::TxIn;
+
+/// Makers: completions first (never gated), then requests.
+pub const CLIENTS: usize = 6;
+
+#[derive(LogicBlock, Default)]
+pub struct Transmit {
+    pub clock: Clk,
+    pub reset: Rst,
+    /// 0 is the completer.
+    pub client: [TxIn; CLIENTS],
+    /// Whose packet wants to pass, and whether it may: answered in the same clock.
+    pub ask: O<8>,
+    pub may: I<1>,
+    pub tx_valid: O<1>,
+    pub tx_sop: O<1>,
+    pub tx_eop: O<1>,
+    pub tx_keep: O<4>,
+    pub tx_data: O<128>,
+    pub tx_ready: I<1>,
+    pub busy: O<1>,
+    /// The maker whose packet is passing or was the last to pass.
+    turn: Reg<3>,
+    midway: Reg<1>,
+    kill: Reg<1>,
+    v: Reg<1>,
+    sop: Reg<1>,
+    eop: Reg<1>,
+    keep: Reg<4>,
+    data: Reg<128>,
+}
+
+#[kernel]
+impl Logic for Transmit {
+    fn update(&mut self) {
+        // Who is next: inside a packet the one who has the turn, else the first after it who has something to say.
+        let mut pick = self.turn.q;
+        let mut any = self.midway.q;
+        if !self.midway.q {
+            // Later assignments win, so the order of preference is read from the bottom up.
+            for step in 0..CLIENTS {
+                for from in 0..CLIENTS {
+                    let who: usize = (from + CLIENTS - step) % CLIENTS;
+                    if (self.turn.q == from) & self.client[who].valid {
+                        pick = konst(who);
+                        any = 1;
+                    }
+                }
+            }
+        }
+        let mut valid = sized(0, 1);
+        let mut sop = sized(0, 1);
+        let mut eop = sized(0, 1);
+        let mut keep = sized(0, 4);
+        let mut data = sized(0, 128);
+        let mut owner = sized(0, 8);
+        for i in 0..CLIENTS {
+            if pick == i {
+                valid = self.client[i].valid & any;
+                sop = self.client[i].sop;
+                eop = self.client[i].eop;
+                keep = self.client[i].keep;
+                data = self.client[i].data;
+                owner = self.client[i].owner;
+            }
+        }
+        self.ask = owner;
+        // Completions and error messages are not requests: Bus Master Enable does not stop them (PCIe 7.5.1.1.3).
+        let allowed = self.may | (pick == 0) | (pick == konst(CLIENTS - 1));
+        let kill = if self.midway.q { self.kill.q } else { !allowed };
+        let room = self.tx_ready | !self.v.q;
+        let go = valid & (room | kill);
+        for i in 0..CLIENTS {
+            self.client[i].ready = go & (pick == i);
+            self.client[i].killed = kill;
+        }
+        if self.tx_ready {
+            self.v.d = 0;
+        }
+        if go {
+            self.turn.d = pick;
+            self.midway.d = !eop;
+            self.kill.d = kill;
+            if !kill {
+                self.v.d = 1;
+                self.sop.d = sop;
+                self.eop.d = eop;
+                self.keep.d = keep;
+                self.data.d = data;
+            }
+        }
+        self.tx_valid = self.v.q;
+        self.tx_sop = self.sop.q;
+        self.tx_eop = self.eop.q;
+        self.tx_keep = self.keep.q;
+        self.tx_data = self.data.q;
+        self.busy = self.v.q | self.midway.q | any;
+    }
+}
