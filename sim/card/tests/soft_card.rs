@@ -16,8 +16,8 @@ use azote_tlp::Status;
 const SRC: u64 = 0x1_2345_6000;
 const DST: u64 = 0x8000_0000;
 
-fn storage_vf(i: u8) -> u8 {
-    FunctionId::vf(Kind::Storage, i).unwrap().number()
+fn vf(i: u8) -> u8 {
+    FunctionId::vf(Kind::Net, i).unwrap().number()
 }
 
 fn pf(kind: Kind) -> u8 {
@@ -34,8 +34,8 @@ struct Bench {
 impl Bench {
     fn new(device: SoftCard, options: Options) -> Bench {
         let card = Card::over(Box::new(device), options).unwrap();
-        card.set_vfs(pf(Kind::Storage), 2).unwrap();
-        let number = storage_vf(1);
+        card.set_vfs(pf(Kind::Net), 2).unwrap();
+        let number = vf(1);
         let source = Arc::new(Mapping::new(0x4000).unwrap());
         let destination = Arc::new(Mapping::new(0x4000).unwrap());
         let bytes: Vec<u8> = (0..0x4000u32).map(|i| (i * 7 + i / 251) as u8).collect();
@@ -86,10 +86,10 @@ fn enumeration_finds_pfs_bars_and_vfs() {
             assert_eq!(sriov.bars[0].size, bar::BAR0_SIZE);
         }
         assert_eq!(topology.bar(2, 2).unwrap().size, bar::BAR2_SIZE);
-        let vf3 = storage_vf(3);
+        let vf3 = vf(3);
         assert_eq!(topology.owner(vf3).unwrap().1, Some(3));
-        assert_eq!(topology.owner(storage_vf(4)), None);
-        let first = topology.bar(storage_vf(0), 0).unwrap().address;
+        assert_eq!(topology.owner(vf(4)), None);
+        let first = topology.bar(vf(0), 0).unwrap().address;
         assert_eq!(topology.bar(vf3, 0).unwrap().address, first + 3 * bar::BAR0_SIZE);
         // No two BARs share an address.
         let mut all: Vec<(u64, u64)> =
@@ -104,17 +104,17 @@ fn enumeration_finds_pfs_bars_and_vfs() {
 #[test]
 fn functions_come_and_go_with_their_enable() {
     let card = Card::over(Box::new(SoftCard::new(4)), Options::default()).unwrap();
-    let vf = card.function(storage_vf(0)).unwrap();
-    assert_eq!(vf.name(), "0000:01:02.1");
-    assert_eq!(vf.config_read32(0).unwrap(), u32::MAX);
-    let regs = vf.bar(0).unwrap();
+    let function = card.function(vf(0)).unwrap();
+    assert_eq!(function.name(), "0000:01:02.0");
+    assert_eq!(function.config_read32(0).unwrap(), u32::MAX);
+    let regs = function.bar(0).unwrap();
     assert_eq!(regs.read32(0).unwrap(), u32::MAX, "nobody answers");
-    card.set_vfs(pf(Kind::Storage), 1).unwrap();
+    card.set_vfs(pf(Kind::Net), 1).unwrap();
     regs.write32(0x20, 0x1234_5678).unwrap();
     assert_eq!(regs.read32(0x20).unwrap(), 0x1234_5678);
     assert_eq!(regs.read64(0x20).unwrap(), 0x1234_5678);
-    assert!(card.function(storage_vf(1)).unwrap().bar(0).unwrap().read32(0).unwrap() == u32::MAX);
-    assert!(card.set_vfs(pf(Kind::Storage), 5).unwrap_err().to_string().contains("5 VFs asked for, it can have 4"));
+    assert!(card.function(vf(1)).unwrap().bar(0).unwrap().read32(0).unwrap() == u32::MAX);
+    assert!(card.set_vfs(pf(Kind::Net), 5).unwrap_err().to_string().contains("5 VFs asked for, it can have 4"));
     assert!(regs.read32(0x4000).is_err() && regs.read32(2).is_err());
     assert!(card.function(3).is_none());
     card.assert_clean();
@@ -273,10 +273,10 @@ fn a_function_without_bus_mastering_that_asks_is_seen() {
 #[test]
 fn several_threads_share_the_card() {
     let card = Card::over(Box::new(SoftCard::new(4)), Options::default()).unwrap();
-    card.set_vfs(pf(Kind::Storage), 4).unwrap();
+    card.set_vfs(pf(Kind::Net), 4).unwrap();
     std::thread::scope(|scope| {
         for i in 0..4 {
-            let function = card.function(storage_vf(i)).unwrap();
+            let function = card.function(vf(i)).unwrap();
             scope.spawn(move || {
                 let regs = function.bar(0).unwrap();
                 for turn in 0..500u32 {
@@ -300,5 +300,5 @@ fn the_log_can_be_read() {
     drop(bench);
     let text = std::fs::read_to_string(path).unwrap();
     assert!(text.contains("-> CfgRd0 00:00.0 #00 01:00.0 000 be 1111"), "{text}");
-    assert!(text.contains("<- MRd    01:02.5"), "{text}");
+    assert!(text.contains("<- MRd    01:02.4"), "{text}");
 }

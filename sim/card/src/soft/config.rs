@@ -39,6 +39,8 @@ impl Space {
 pub(super) struct Config {
     reset: Vec<Option<Space>>,
     now: Vec<Option<Space>>,
+    /// Functions that were reset, and whose engine has not heard of it.
+    resets: Vec<u8>,
 }
 
 impl Config {
@@ -50,7 +52,7 @@ impl Config {
                 reset[usize::from(vf.number())] = Some(vf_space());
             }
         }
-        Config { now: reset.clone(), reset }
+        Config { now: reset.clone(), reset, resets: Vec::new() }
     }
 
     pub fn reset(&mut self) {
@@ -123,11 +125,20 @@ impl Config {
         true
     }
 
+    /// Has the function been reset since it was last asked?
+    pub fn take_reset(&mut self, function: u8) -> bool {
+        let before = self.resets.len();
+        self.resets.retain(|f| *f != function);
+        self.resets.len() < before
+    }
+
     fn flr(&mut self, function: u8) {
+        self.resets.push(function);
         self.now[usize::from(function)] = self.reset[usize::from(function)].clone();
         if let Some(FunctionId { kind, role: Role::Pf }) = FunctionId::from_number(function) {
             for vf in (0..=255u8).filter_map(FunctionId::from_number).filter(|f| f.kind == kind && f.role != Role::Pf) {
                 self.now[usize::from(vf.number())] = self.reset[usize::from(vf.number())].clone();
+                self.resets.push(vf.number());
             }
         }
     }

@@ -1,22 +1,29 @@
-//! A card in software: configuration spaces, BARs made of memory, and a copying engine on every function.
+//! A card in software: configuration spaces, card management, NVMe controllers on the storage functions, and a copying
+//! engine on the others.
 //!
-//! It is there to try the root complex, and drivers' plumbing, without Verilator. It says nothing about the RTL.
+//! It is there to try the root complex, drivers and tools without Verilator. It says nothing about the RTL.
 //!
-//! The copying engine, in BAR0 of each function: write source, destination and length (64 bits each) at [`SOURCE`],
+//! The copying engine, in BAR0 of a net or trust function: write source, destination and length (64 bits each) at [`SOURCE`],
 //! [`DESTINATION`] and [`LENGTH`], then anything to the first doorbell. When the copy has ended, [`RESULT`] is 1, or 2 if
 //! a read failed, and vector 0 is sent if MSI-X is enabled.
 
 mod config;
 mod engine;
+mod fetch;
+mod identify;
+mod nvme;
 
 use std::collections::VecDeque;
 
-use azote_regs::bar;
+use azote_regs::function::{FunctionId, Kind};
+use azote_regs::pcie::msix;
+use azote_regs::{bar, manage};
 use azote_tlp::{Assembler, Body, Completion, Memory, Packet, Rid, Status, Tlp};
 
 use crate::device::{Inputs, Outputs, TlpDevice};
 use config::Config;
 use engine::Engine;
+use nvme::{Binding, Context, Nvme};
 
 /// BAR0 offset: where the engine copies from.
 pub const SOURCE: u64 = 0x00;
@@ -53,6 +60,8 @@ pub struct SoftCard {
     /// BAR0 of every function, and BAR2 of one.
     bars: Vec<Vec<u8>>,
     engine: Engine,
+    nvme: Nvme,
+    vfs: u8,
     rx: Assembler,
     tx: VecDeque<Packet>,
     beat: usize,
@@ -63,16 +72,80 @@ pub struct SoftCard {
 impl SoftCard {
     /// A card with `vfs` VFs of each kind.
     pub fn new(vfs: u8) -> Self {
-        SoftCard {
+        let mut card = SoftCard {
             bus: 0,
             config: Config::new(vfs),
             bars: vec![vec![0; bar::BAR2_SIZE as usize]; 257],
             engine: Engine::default(),
+            nvme: Nvme::default(),
+            vfs,
             rx: Assembler::default(),
             tx: VecDeque::new(),
             beat: 0,
             misbehave: None,
             withdrawn: false,
+        };
+        card.initialise();
+        card
+    }
+
+    /// Registers with a value after reset.
+    fn initialise(&mut self) {
+        for (function, memory) in self.bars.iter_mut().enumerate() {
+            memory.fill(0);
+            if u8::try_from(function).is_ok_and(is_storage) {
+                Nvme::registers(memory);
+            }
+        }
+        for (at, value) in [
+            (manage::MAGIC, manage::MAGIC_VALUE),
+            (manage::VERSION, manage::VERSION_VALUE),
+            (manage::VFS, self.vfs.into()),
+        ] {
+            self.bars[MANAGEMENT][at as usize..][..4].copy_from_slice(&(value as u32).to_le_bytes());
+        }
+    }
+
+    fn binding(&self, function: u8) -> Option<Binding> {
+        let slot = FunctionId::from_number(function)?.slot();
+        let word = |at: u64| {
+            let bytes = self.bars[MANAGEMENT].get((manage::binding(slot) + at) as usize..)?.first_chunk()?;
+            Some(u64::from(u32::from_le_bytes(*bytes)))
+        };
+        let control = word(manage::BINDING_CTRL)?;
+        let wide = |low: u64, high: u64| Some(word(low)? | word(high)? << 32);
+        manage::CTRL_VALID.is_set(control).then_some(Binding {
+            volume: manage::VOLUME_ID.of(word(manage::BINDING_VOLUME)?) as u8,
+            base: wide(manage::BINDING_BASE_LO, manage::BINDING_BASE_HI)?,
+            blocks: wide(manage::BINDING_LENGTH_LO, manage::BINDING_LENGTH_HI)?,
+            read_only: manage::CTRL_READ_ONLY.is_set(control),
+        })
+    }
+
+    /// The message of each vector of a function that may be sent.
+    fn vectors(&self, function: u8) -> Vec<Option<(u64, u32)>> {
+        let memory = &self.bars[usize::from(function)];
+        let word = |at: u64| memory[at as usize..].first_chunk().map_or(0, |b| u32::from_le_bytes(*b));
+        (0..bar::MSIX_VECTORS)
+            .map(|vector| {
+                let at = msix::entry(vector);
+                let masked = msix::ENTRY_CONTROL_MASK.is_set(word(at + msix::ENTRY_CONTROL).into());
+                let high = u64::from(word(at + msix::ENTRY_ADDRESS_HI)) << 32;
+                let message = (high | u64::from(word(at + msix::ENTRY_ADDRESS_LO)), word(at + msix::ENTRY_DATA));
+                (self.config.msix_enabled(function) && !masked).then_some(message)
+            })
+            .collect()
+    }
+
+    fn context(&self, function: u8) -> Context {
+        let (max_payload, max_read) = self.config.sizes(function);
+        Context {
+            rid: self.rid(function),
+            allowed: self.config.may_request(function),
+            max_payload,
+            max_read,
+            binding: self.binding(function),
+            vectors: self.vectors(function),
         }
     }
 
@@ -109,12 +182,22 @@ impl SoftCard {
             Body::CfgWrite { requester, tag, target, register, first_be, data, .. } => {
                 self.bus = target.bus();
                 let done = self.config.write(target.function(), register, first_be, data);
+                for function in 0..=255 {
+                    if is_storage(function) && self.config.take_reset(function) {
+                        Nvme::registers(&mut self.bars[usize::from(function)]);
+                        self.nvme.clear(function);
+                    }
+                }
                 let status = if done { Status::Success } else { Status::Unsupported };
                 let completion = self.answer(target.function(), requester, tag, status);
                 self.complete(completion, None);
             }
             Body::MemRead(m) => self.mem_read(&m),
             Body::MemWrite(m, data) => self.mem_write(&m, &data),
+            Body::CplD(c, data) if is_storage(c.requester.function()) => {
+                self.nvme.complete(&c, &data, tlp.attributes.poisoned);
+            }
+            Body::Cpl(c) if is_storage(c.requester.function()) => self.nvme.complete(&c, &[], false),
             Body::CplD(c, data) => self.engine.data(&c, &data, tlp.attributes.poisoned),
             Body::Cpl(c) => self.engine.refused(&c),
             _ => {}
@@ -129,7 +212,7 @@ impl SoftCard {
 
     /// Which of `bars` holds a function's BAR.
     fn bar(function: u8, index: u64) -> usize {
-        if index == bar::BAR2 { 256 } else { function.into() }
+        if index == bar::BAR2 { MANAGEMENT } else { function.into() }
     }
 
     fn mem_read(&mut self, m: &Memory) {
@@ -168,7 +251,9 @@ impl SoftCard {
                 *slot = *byte;
             }
         }
-        if index == bar::BAR0 && offset == bar::DOORBELLS {
+        if is_storage(function) {
+            self.nvme.written(function, offset, memory);
+        } else if index == bar::BAR0 && offset == bar::DOORBELLS {
             self.engine.start(function, memory);
         }
     }
@@ -187,15 +272,23 @@ impl SoftCard {
         if let Some(failed) = self.engine.finished() {
             let memory = &mut self.bars[usize::from(function)];
             memory[RESULT as usize] = if failed { 2 } else { 1 };
-            if self.config.msix_enabled(function) && allowed {
-                let entry = bar::MSIX_TABLE as usize;
-                let word = |at: usize| u32::from_le_bytes([memory[at], memory[at + 1], memory[at + 2], memory[at + 3]]);
-                let address = u64::from(word(entry)) | u64::from(word(entry + 4)) << 32;
-                let data = word(entry + 8).to_le_bytes().to_vec();
-                self.tx.push_back(Tlp::from(Body::MemWrite(Memory::span(rid, 0, address, 4), data)).packet());
+            if let (Some(Some((address, data))), true) = (self.vectors(function).first(), allowed) {
+                let memory = Memory::span(rid, 0, *address, 4);
+                self.tx.push_back(Tlp::from(Body::MemWrite(memory, data.to_le_bytes().to_vec())).packet());
             }
         }
+        if let Some(function) = self.nvme.function() {
+            let context = self.context(function);
+            self.nvme.work(&context, &mut self.tx);
+        }
     }
+}
+
+/// Which of `bars` is card management.
+const MANAGEMENT: usize = 256;
+
+fn is_storage(function: u8) -> bool {
+    FunctionId::from_number(function).is_some_and(|f| f.kind == Kind::Storage)
 }
 
 impl TlpDevice for SoftCard {
@@ -205,13 +298,16 @@ impl TlpDevice for SoftCard {
             let misbehave = self.misbehave;
             self.config.reset();
             self.engine = Engine::default();
+            self.nvme = Nvme::default();
+            self.initialise();
             self.rx = Assembler::default();
             self.tx.clear();
             (self.beat, self.bus, self.misbehave) = (0, 0, misbehave);
             return;
         }
         outputs.rx_ready = true;
-        outputs.busy = self.engine.busy() || !self.tx.is_empty();
+        outputs.busy = self.engine.busy() || self.nvme.busy() || !self.tx.is_empty();
+        self.nvme.show(outputs);
         if let Some(packet) = self.tx.front()
             && !std::mem::take(&mut self.withdrawn)
         {
@@ -228,6 +324,10 @@ impl TlpDevice for SoftCard {
         }
         if let Some(Ok(Some(packet))) = inputs.rx.map(|beat| self.rx.push(beat)) {
             self.receive(&packet);
+        }
+        if let Some(function) = self.nvme.function() {
+            let context = self.context(function);
+            self.nvme.media(inputs, &context, &mut self.tx);
         }
         self.work();
     }
