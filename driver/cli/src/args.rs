@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{image::VolumeSpec, nbd::Listen, target::Target};
+use crate::{Error, Result, image::VolumeSpec, nbd::Listen, target::Target};
 
 /// Drives Azote cards: real ones behind VFIO, or one simulated from its RTL in this process.
 #[derive(Debug, Parser)]
@@ -28,19 +28,50 @@ pub struct CardArgs {
     #[arg(long, global = true)]
     pub sim: bool,
     /// Simulated card: back VF 0, then VF 1, … by this image: FILE[:ro][:size=SIZE].
-    #[arg(long, value_name = "FILE", global = true, requires = "sim")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub volume: Vec<VolumeSpec>,
-    /// Simulated card: VFs of each kind that it is built with.
-    #[arg(long, value_name = "N", global = true, requires = "sim", default_value_t = 4,
-          value_parser = clap::value_parser!(u8).range(1..=60))]
-    pub vfs: u8,
+    /// Simulated card: VFs of each kind that it is built with (4 unless given).
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u8).range(1..=60))]
+    pub vfs: Option<u8>,
+    /// Simulated card: its Verilog text, in place of the one that this program prints.
+    #[arg(long, value_name = "FILE.v", global = true)]
+    pub verilog: Option<PathBuf>,
     /// Simulated card: write waves to this file.
-    #[arg(long, value_name = "FILE.fst", global = true, requires = "sim")]
+    #[arg(long, value_name = "FILE.fst", global = true)]
     pub trace: Option<PathBuf>,
     /// Simulated card: write every TLP to this file, a line each.
-    #[arg(long, value_name = "FILE", global = true, requires = "sim")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub tlp_log: Option<PathBuf>,
 }
+
+impl CardArgs {
+    /// That the options of a simulated card come with `--sim`. (clap cannot say so of options that may stand before or
+    /// after the command.)
+    pub fn check(&self) -> Result<()> {
+        let given = [
+            ("--volume", !self.volume.is_empty()),
+            ("--vfs", self.vfs.is_some()),
+            ("--verilog", self.verilog.is_some()),
+            ("--trace", self.trace.is_some()),
+            ("--tlp-log", self.tlp_log.is_some()),
+        ];
+        match given.iter().find(|g| g.1) {
+            Some((name, _)) if !self.sim => {
+                Err(Error::Usage(format!("{name} is for a simulated card; give --sim, too")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// VFs of each kind that a simulated card is built with.
+    #[must_use]
+    pub fn vfs(&self) -> u8 {
+        self.vfs.unwrap_or(DEFAULT_VFS)
+    }
+}
+
+/// VFs of each kind that a simulated card has unless told otherwise.
+const DEFAULT_VFS: u8 = 4;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -119,7 +150,9 @@ mod tests {
     fn options_of_the_card_go_before_or_after_the_command() {
         let cli = Cli::try_parse_from(["azote", "--sim", "nbd", "vf0", "--volume", "a:ro", "--volume", "b"]).unwrap();
         assert_eq!(cli.card.volume.len(), 2);
-        assert!(Cli::try_parse_from(["azote", "list", "--volume", "a"]).is_err(), "without --sim");
+        cli.card.check().unwrap();
+        let e = Cli::try_parse_from(["azote", "list", "--volume", "a"]).unwrap().card.check().unwrap_err();
+        assert_eq!(e.to_string(), "--volume is for a simulated card; give --sim, too");
         assert!(Cli::try_parse_from(["azote", "id", "vf99"]).is_err());
     }
 }

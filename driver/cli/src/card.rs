@@ -18,8 +18,10 @@ pub struct Listed {
     pub id: Option<FunctionId>,
     /// Whether it is enabled, and who has it.
     pub state: String,
-    /// Its volume.
+    /// Its volume, for people.
     pub volume: String,
+    /// It is known to have one.
+    pub has_volume: bool,
 }
 
 /// A card, or a machine with some.
@@ -98,6 +100,7 @@ mod tests {
             id,
             state: "enabled".into(),
             volume: volume.into(),
+            has_volume: volume != "-",
         };
         let text = table(&[
             listed("0000:01:00.1", Some(FunctionId::pf(Kind::Storage)), "-"),

@@ -7,7 +7,9 @@ pub mod card;
 pub mod commands;
 mod error;
 pub mod image;
+pub mod machine;
 pub mod nbd;
+pub mod sim;
 pub mod target;
 pub mod transfer;
 

@@ -1,3 +1,48 @@
-//! The command line `azote`.
+//! The command line `azote`: see `azote --help`.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+use std::{io, process::ExitCode};
+
+use azote_cli::{
+    Error, Result,
+    args::{Cli, Command},
+    card::Card,
+    commands,
+    machine::Machine,
+    nbd::Stop,
+    sim::SimCard,
+};
+use clap::Parser;
+use tracing::level_filters::LevelFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let level = match cli.verbose {
+        0 => LevelFilter::ERROR,
+        1 => LevelFilter::WARN,
+        _ => LevelFilter::DEBUG,
+    };
+    tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).without_time().with_target(false).init();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("azote: {e}");
+            e.exit_code()
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    cli.card.check()?;
+    let stop = Stop::default();
+    if matches!(cli.command, Command::Nbd { .. }) {
+        let handle = stop.clone();
+        ctrlc::set_handler(move || handle.stop())
+            .map_err(|e| Error::Io { what: "setting up the signal handler".into(), source: io::Error::other(e) })?;
+    }
+    let card: Box<dyn Card> =
+        if cli.card.sim { Box::new(SimCard::start(&cli.card)?) } else { Box::new(Machine::default()) };
+    // Not locked: threads of a server may write, too.
+    commands::run(&*card, &cli.command, &mut io::stdout(), &stop)
+}

@@ -52,7 +52,7 @@ fn chosen(card: &dyn Card, targets: &[Target]) -> Result<Vec<Target>> {
     let mut chosen = targets.to_vec();
     if chosen.is_empty() {
         let listed = card.list()?;
-        let bound = listed.iter().filter(|f| f.volume != "-").filter_map(|f| f.id);
+        let bound = listed.iter().filter(|f| f.has_volume).filter_map(|f| f.id);
         chosen = bound.map(|id| Target::Storage(id.role)).collect();
     }
     chosen.sort();

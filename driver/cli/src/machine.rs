@@ -1,0 +1,122 @@
+//! The cards of this machine, behind VFIO.
+
+use std::{collections::HashMap, sync::Arc};
+
+use azote_manage::Manager;
+use azote_regs::function::{FunctionId, Kind, Role};
+use azote_seam::Function;
+use azote_vfio::{Backend, PciFunction, Sysfs, open};
+
+use crate::{
+    Error, Result,
+    card::{Card, Listed},
+    target::Target,
+};
+
+/// The cards of this machine.
+#[derive(Debug, Default)]
+pub struct Machine {
+    sysfs: Sysfs,
+    backend: Backend,
+}
+
+impl Machine {
+    /// The machine that another sysfs describes, for tests.
+    #[must_use]
+    pub fn at(sysfs: Sysfs) -> Self {
+        Self { sysfs, backend: Backend::Auto }
+    }
+
+    /// The address of a function that was named by its place on the card.
+    fn address(&self, role: Role) -> Result<String> {
+        let wanted = FunctionId { kind: Kind::Storage, role };
+        let ours = self.sysfs.ours()?;
+        let mut found = ours.iter().filter(|f| f.id() == Some(wanted));
+        let target = Target::Storage(role);
+        match (found.next(), found.next()) {
+            (Some(f), None) => Ok(f.address.clone()),
+            (Some(a), Some(b)) => {
+                let what = format!("{target} is on several cards ({}, {}, …); give its address", a.address, b.address);
+                Err(Error::Usage(what))
+            }
+            (None, _) => {
+                let known: Vec<_> = ours.iter().map(|f| f.address.as_str()).collect();
+                let known = if known.is_empty() {
+                    "this machine has no Azote card (--sim simulates one)".to_owned()
+                } else {
+                    format!("this machine has {}", known.join(", "))
+                };
+                Err(Error::NoFunction { target: target.to_string(), known })
+            }
+        }
+    }
+
+    /// The bindings of each card whose trust PF we may open, by the part of its address that its functions share.
+    fn volumes(&self, ours: &[PciFunction]) -> HashMap<String, HashMap<Role, String>> {
+        let trust = FunctionId::pf(Kind::Trust);
+        let reachable = |f: &&PciFunction| f.id() == Some(trust) && f.driver.as_deref() == Some("vfio-pci");
+        ours.iter()
+            .filter(reachable)
+            .filter_map(|f| {
+                let function = open(&self.sysfs, &f.address, self.backend).ok()?;
+                let bindings = Manager::open(&*function).ok()?.bindings().ok()?;
+                let text = |v: azote_manage::Volume| format!("{}: {} blocks from {}", v.id, v.blocks, v.base);
+                Some((bus(f).to_owned(), bindings.into_iter().map(|(role, v)| (role, text(v))).collect()))
+            })
+            .collect()
+    }
+}
+
+/// Domain and bus of a function's PF: what the functions of a card have in common.
+fn bus(f: &PciFunction) -> &str {
+    let pf = f.vf_of.as_ref().map_or(f.address.as_str(), |(pf, _)| pf);
+    pf.rsplit_once(':').map_or(pf, |(bus, _)| bus)
+}
+
+impl Card for Machine {
+    fn list(&self) -> Result<Vec<Listed>> {
+        let ours = self.sysfs.ours()?;
+        let volumes = self.volumes(&ours);
+        Ok(ours
+            .iter()
+            .map(|f| {
+                let id = f.id();
+                let known = volumes.get(bus(f));
+                let role = id.filter(|id| id.kind == Kind::Storage).map(|id| id.role);
+                let volume = role.and_then(|role| known?.get(&role)).cloned();
+                let unknown = if role.is_some() && known.is_none() { "?" } else { "-" };
+                Listed {
+                    address: f.address.clone(),
+                    id,
+                    state: f.driver.clone().unwrap_or_else(|| "no driver".into()),
+                    has_volume: volume.is_some(),
+                    volume: volume.unwrap_or_else(|| unknown.into()),
+                }
+            })
+            .collect())
+    }
+
+    fn open(&self, target: &Target) -> Result<Arc<dyn Function>> {
+        let address = match target {
+            Target::Address(address) => address.clone(),
+            Target::Storage(role) => self.address(*role)?,
+        };
+        Ok(open(&self.sysfs, &address, self.backend)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn a_machine_without_a_card_says_so() {
+        let machine = Machine::at(Sysfs::at(Path::new("/no/such/folder")));
+        assert_eq!(machine.list().unwrap(), []);
+        let e = machine.open(&"vf0".parse().unwrap()).err().unwrap();
+        assert!(matches!(e, Error::NoFunction { .. }) && e.to_string().contains("--sim"), "{e}");
+        let e = machine.open(&"01:00.1".parse().unwrap()).err().unwrap().to_string();
+        assert!(e.contains("0000:01:00.1") && !e.contains('\n'), "{e}");
+    }
+}

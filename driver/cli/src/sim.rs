@@ -1,0 +1,165 @@
+//! A card simulated in this process from its RTL.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use azote_manage::Manager;
+use azote_nvme::{Completions, Options};
+use azote_regs::function::{FunctionId, Kind, Role};
+use azote_seam::{Function, sriov::Sriov};
+use azote_sim::Hardware;
+
+use crate::{
+    Error, Result,
+    args::CardArgs,
+    card::{Card, Listed, provision},
+    commands::human,
+    image::Image,
+    target::Target,
+};
+
+/// A driver's time-out on the simulated clock, where a clock counts as a microsecond: two million clocks, some seconds
+/// of a person's time. The longest command takes thousands.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A simulated card with its volumes.
+pub struct SimCard {
+    card: azote_sim::Card,
+    manager: Manager,
+    images: Vec<Image>,
+    start: Instant,
+}
+
+impl SimCard {
+    /// Checks the images, builds the card, starts it and binds image *k* to VF *k*.
+    pub fn start(args: &CardArgs) -> Result<Self> {
+        // Cheapest first: a missing file should not wait for Verilator.
+        let images = args.volume.iter().map(Image::check).collect::<Result<Vec<_>>>()?;
+        if images.len() > usize::from(args.vfs()) {
+            let what = format!("{} volumes for {} VFs; give --vfs {}", images.len(), args.vfs(), images.len());
+            return Err(Error::Usage(what));
+        }
+        let text = verilog(args)?;
+        let options = azote_verilate::Options::fast().with_trace(args.trace.is_some());
+        let device = Box::new(Hardware::build(text, &options).map_err(simulation)?);
+        let options = azote_sim::Options { log: args.tlp_log.clone(), ..Default::default() };
+        let card = match &args.trace {
+            Some(waves) => azote_sim::Card::traced(device, options, waves),
+            None => azote_sim::Card::over(device, options),
+        };
+        Self::over(card.map_err(simulation)?, images)
+    }
+
+    /// Gives a card that has been enumerated its volumes and VFs.
+    pub fn over(card: azote_sim::Card, images: Vec<Image>) -> Result<Self> {
+        for (i, image) in (0..).zip(&images) {
+            card.root().media().attach(i, &image.path, image.read_only).map_err(simulation)?;
+        }
+        let start = Instant::now();
+        let function = |kind| function(&card, FunctionId::pf(kind));
+        let manager = provision(&*function(Kind::Trust)?, &*function(Kind::Storage)?, &images)?;
+        Ok(Self { card, manager, images, start })
+    }
+
+    /// The card itself.
+    #[must_use]
+    pub fn card(&self) -> &azote_sim::Card {
+        &self.card
+    }
+
+    fn listed(&self, id: FunctionId, state: String) -> Result<Listed> {
+        let bound = if id.kind == Kind::Storage { self.manager.binding(id.role)? } else { None };
+        let volume = bound.map(|v| {
+            let path = self.images.get(usize::from(v.id)).map_or("?".into(), |i| i.path.display().to_string());
+            let access = if v.read_only { ", read-only" } else { "" };
+            format!("{}: {path} ({}{access})", v.id, human(v.blocks * 512))
+        });
+        Ok(Listed {
+            address: function(&self.card, id)?.name().to_owned(),
+            id: Some(id),
+            state,
+            has_volume: volume.is_some(),
+            volume: volume.unwrap_or_else(|| "-".into()),
+        })
+    }
+}
+
+fn function(card: &azote_sim::Card, id: FunctionId) -> Result<Arc<dyn Function>> {
+    match card.function(id.number()) {
+        Some(f) => Ok(f),
+        None => Err(Error::Simulation(format!("the card has no function {:#04x}", id.number()))),
+    }
+}
+
+impl Card for SimCard {
+    fn list(&self) -> Result<Vec<Listed>> {
+        let mut list = Vec::new();
+        for kind in Kind::ALL {
+            let id = FunctionId::pf(kind);
+            let pf = function(&self.card, id)?;
+            let sriov = Sriov::find(&*pf)?;
+            let (enabled, total) = (sriov.enabled(&*pf)?, sriov.total(&*pf)?);
+            list.push(self.listed(id, format!("{enabled} of {total} VFs"))?);
+            for i in 0..enabled.min(u8::MAX.into()) as u8 {
+                if let Some(id) = FunctionId::vf(kind, i) {
+                    list.push(self.listed(id, "enabled".into())?);
+                }
+            }
+        }
+        Ok(list)
+    }
+
+    fn open(&self, target: &Target) -> Result<Arc<dyn Function>> {
+        let known = || format!("pf and vf0 to vf{}", self.manager.vfs().saturating_sub(1));
+        let missing = || Error::NoFunction { target: target.to_string(), known: known() };
+        match target {
+            Target::Storage(Role::Vf(i)) if *i >= self.manager.vfs() => Err(missing()),
+            Target::Storage(role) => function(&self.card, FunctionId { kind: Kind::Storage, role: *role }),
+            Target::Address(address) => {
+                let listed = self.list()?.into_iter().find(|f| f.address == *address);
+                let id = listed.and_then(|f| f.id).ok_or_else(missing)?;
+                function(&self.card, id)
+            }
+        }
+    }
+
+    fn options(&self) -> Options {
+        Options { completions: Completions::Interrupts, timeout: TIMEOUT, ..Options::default() }
+    }
+
+    fn report(&self) -> Option<String> {
+        let clocks = self.card.clocks();
+        let stats = self.card.root().stats();
+        let seconds = self.start.elapsed().as_secs_f64().max(1e-6);
+        Some(format!(
+            "simulated: {clocks} clocks in {seconds:.1} s ({:.0} kHz), {} TLPs to the card, {} from it, {} of beats taken by its \
+             link\n",
+            clocks as f64 / seconds / 1e3,
+            stats.rx_packets,
+            stats.tx_packets,
+            human(16 * stats.tx_beats),
+        ))
+    }
+}
+
+/// The card's Verilog text.
+fn verilog(args: &CardArgs) -> Result<String> {
+    let read =
+        |path: &Path| std::fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source });
+    match &args.verilog {
+        Some(path) => read(path),
+        None => Err(Error::Simulation("this build holds no RTL; give the card's Verilog with --verilog FILE.v".into())),
+    }
+}
+
+/// One line of what the simulation says: a compiler's own words go on for pages.
+fn simulation(error: azote_sim::Error) -> Error {
+    let text = error.to_string();
+    let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
+    let first = lines.next().unwrap_or("failed").to_owned();
+    tracing::debug!("{text}");
+    Error::Simulation(if lines.next().is_some() { format!("{first} (-vv shows all of it)") } else { first })
+}
