@@ -33,6 +33,9 @@ pub struct CardArgs {
     /// Simulated card: VFs of each kind that it is built with (4 unless given).
     #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u8).range(1..=60))]
     pub vfs: Option<u8>,
+    /// Simulated card: a model in software in place of the RTL, to try this program quickly.
+    #[arg(long, global = true, conflicts_with_all = ["verilog", "trace"])]
+    pub soft: bool,
     /// Simulated card: its Verilog text, in place of the one that this program prints.
     #[arg(long, value_name = "FILE.v", global = true)]
     pub verilog: Option<PathBuf>,
@@ -51,6 +54,7 @@ impl CardArgs {
         let given = [
             ("--volume", !self.volume.is_empty()),
             ("--vfs", self.vfs.is_some()),
+            ("--soft", self.soft),
             ("--verilog", self.verilog.is_some()),
             ("--trace", self.trace.is_some()),
             ("--tlp-log", self.tlp_log.is_some()),

@@ -27,7 +27,7 @@ pub enum Error {
         reason: String,
     },
     /// The card has no such function.
-    #[error("no function {target} on this card; it has {known}")]
+    #[error("no function {target}: {known}")]
     NoFunction {
         /// What was asked for.
         target: String,

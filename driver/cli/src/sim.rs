@@ -10,7 +10,7 @@ use azote_manage::Manager;
 use azote_nvme::{Completions, Options};
 use azote_regs::function::{FunctionId, Kind, Role};
 use azote_seam::{Function, sriov::Sriov};
-use azote_sim::Hardware;
+use azote_sim::{Hardware, TlpDevice, soft::SoftCard};
 
 use crate::{
     Error, Result,
@@ -42,9 +42,12 @@ impl SimCard {
             let what = format!("{} volumes for {} VFs; give --vfs {}", images.len(), args.vfs(), images.len());
             return Err(Error::Usage(what));
         }
-        let text = verilog(args)?;
-        let options = azote_verilate::Options::fast().with_trace(args.trace.is_some());
-        let device = Box::new(Hardware::build(text, &options).map_err(simulation)?);
+        let device: Box<dyn TlpDevice> = if args.soft {
+            Box::new(SoftCard::new(args.vfs()))
+        } else {
+            let options = azote_verilate::Options::fast().with_trace(args.trace.is_some());
+            Box::new(Hardware::build(verilog(args)?, &options).map_err(simulation)?)
+        };
         let options = azote_sim::Options { log: args.tlp_log.clone(), ..Default::default() };
         let card = match &args.trace {
             Some(waves) => azote_sim::Card::traced(device, options, waves),
@@ -113,7 +116,7 @@ impl Card for SimCard {
     }
 
     fn open(&self, target: &Target) -> Result<Arc<dyn Function>> {
-        let known = || format!("pf and vf0 to vf{}", self.manager.vfs().saturating_sub(1));
+        let known = || format!("this card has pf and vf0 to vf{}", self.manager.vfs().saturating_sub(1));
         let missing = || Error::NoFunction { target: target.to_string(), known: known() };
         match target {
             Target::Storage(Role::Vf(i)) if *i >= self.manager.vfs() => Err(missing()),

@@ -39,7 +39,7 @@ impl Card for Soft {
     fn open(&self, target: &Target) -> Result<Arc<dyn Function>> {
         match target {
             Target::Storage(Role::Vf(i)) if usize::from(*i) < self.0.len() => Ok(self.0[usize::from(*i)].clone()),
-            _ => Err(Error::NoFunction { target: target.to_string(), known: "vf0".into() }),
+            _ => Err(Error::NoFunction { target: target.to_string(), known: "there is vf0".into() }),
         }
     }
     fn options(&self) -> Options {
