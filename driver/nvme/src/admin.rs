@@ -58,6 +58,7 @@ impl Controller {
 
     /// Sends an admin command; if the controller does not answer it is reset.
     pub(crate) fn admin(&mut self, command: &'static str, sqe: Sqe, data: Option<Slice>) -> Result<u32> {
+        self.require_up()?;
         let result = self.admin_once(command, sqe, data);
         self.recover_from(result)
     }
@@ -135,6 +136,13 @@ impl Controller {
         Ok(self.events.pop_front())
     }
 
+    /// [`Self::fetch`] for callers outside of bring-up: if the controller does not answer it is reset.
+    fn fetch_log(&mut self, command: &'static str, lid: u64, len: u64) -> Result<Vec<u8>> {
+        self.require_up()?;
+        let data = self.fetch(command, command::get_log(lid, len), len);
+        self.recover_from(data)
+    }
+
     /// Runs a command that returns `len` bytes, at most a page, and copies them out.
     fn fetch(&mut self, command: &'static str, sqe: Sqe, len: u64) -> Result<Vec<u8>> {
         self.page.fill(0);
@@ -184,24 +192,22 @@ impl Controller {
 
     /// Reads SMART / Health Information.
     pub fn smart_log(&mut self) -> Result<SmartLog> {
-        let sqe = command::get_log(opcode::LOG_SMART, log_regs::SMART_SIZE);
-        let data = self.fetch("Get Log Page (SMART)", sqe, log_regs::SMART_SIZE);
-        Ok(SmartLog::parse(&self.recover_from(data)?))
+        let data = self.fetch_log("Get Log Page (SMART)", opcode::LOG_SMART, log_regs::SMART_SIZE)?;
+        Ok(SmartLog::parse(&data))
     }
 
     /// Reads the Error Information log.
     pub fn error_log(&mut self) -> Result<Vec<LoggedError>> {
         let entries = u64::from(self.identity().error_entries) + 1;
         let len = (entries * log_regs::ERROR_SIZE).min(limits::PAGE_SIZE);
-        let data = self.fetch("Get Log Page (Error Information)", command::get_log(opcode::LOG_ERROR, len), len);
-        Ok(LoggedError::parse_all(&self.recover_from(data)?))
+        let data = self.fetch_log("Get Log Page (Error Information)", opcode::LOG_ERROR, len)?;
+        Ok(LoggedError::parse_all(&data))
     }
 
     /// Reads Firmware Slot Information.
     pub fn firmware_log(&mut self) -> Result<FirmwareLog> {
-        let sqe = command::get_log(opcode::LOG_FIRMWARE, log_regs::FIRMWARE_SIZE);
-        let data = self.fetch("Get Log Page (Firmware Slot)", sqe, log_regs::FIRMWARE_SIZE);
-        Ok(FirmwareLog::parse(&self.recover_from(data)?))
+        let data = self.fetch_log("Get Log Page (Firmware Slot)", opcode::LOG_FIRMWARE, log_regs::FIRMWARE_SIZE)?;
+        Ok(FirmwareLog::parse(&data))
     }
 }
 

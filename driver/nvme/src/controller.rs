@@ -31,6 +31,8 @@ pub struct Controller {
     /// Asynchronous Event Requests that the controller has.
     pub(crate) armed: u8,
     pub(crate) resets: u64,
+    /// It is enabled and has its queues. Not so after a reset that failed: its doorbells must be left alone then.
+    pub(crate) up: bool,
     pub(crate) page: Buffer,
     pub(crate) max_transfer: u64,
     identity: Identity,
@@ -72,6 +74,7 @@ impl Controller {
             events: VecDeque::with_capacity(16),
             armed: 0,
             resets: 0,
+            up: false,
             page,
             max_transfer: MAX_TRANSFER,
             identity: Identity::default(),
@@ -85,6 +88,7 @@ impl Controller {
         this.make_queues()?;
         this.create_queues()?;
         this.arm_events()?;
+        this.up = true;
         Ok(this)
     }
 
@@ -103,6 +107,11 @@ impl Controller {
     /// The namespace, or the error that there is none.
     pub fn require_namespace(&self) -> Result<&Namespace> {
         self.namespace.as_ref().ok_or_else(|| Error::NoNamespace { function: self.name.to_string() })
+    }
+
+    /// That the controller takes commands.
+    pub(crate) fn require_up(&self) -> Result<()> {
+        if self.up { Ok(()) } else { Err(Error::Down { function: self.name.to_string() }) }
     }
 
     /// The number of I/O queues.
@@ -143,12 +152,15 @@ impl Controller {
 
     /// Asks again for the namespace: after a volume was bound to the function, or unbound.
     pub fn rescan(&mut self) -> Result<Option<&Namespace>> {
-        self.namespace = self.identify_namespace()?;
+        self.require_up()?;
+        let found = self.identify_namespace();
+        self.namespace = self.recover_from(found)?;
         Ok(self.namespace.as_ref())
     }
 
     /// Shuts the controller down in order (NVMe 7.6.2) and lets go of the function.
     pub fn shutdown(mut self) -> Result<()> {
+        self.require_up()?;
         for id in self.queues.iter().map(|q| q.queue.id).collect::<Vec<_>>() {
             self.admin_once("Delete I/O Submission Queue", command::delete_sq(id), None)?;
             self.admin_once("Delete I/O Completion Queue", command::delete_cq(id), None)?;

@@ -23,6 +23,12 @@ pub enum Error {
         /// The function's name.
         function: String,
     },
+    /// The last reset did not bring the controller back.
+    #[error("{function}: the controller is down: its last reset failed; try another reset, or power cycle it")]
+    Down {
+        /// The function's name.
+        function: String,
+    },
     /// The controller is of a kind that this driver can not drive.
     #[error("{function}: {what}")]
     Unsupported {

@@ -174,6 +174,7 @@ impl Controller {
 
     /// Tells the controller of what was pushed.
     pub fn ring(&mut self, queue: usize) -> Result<()> {
+        self.require_up()?;
         self.io_queue(queue)?.queue.ring()
     }
 
@@ -185,6 +186,7 @@ impl Controller {
     }
 
     fn push_sqe(&mut self, queue: usize, sqe: Sqe, data: Option<Slice>, slot: Slot) -> Result<u16> {
+        self.require_up()?;
         let deadline = self.function.now() + self.options.timeout;
         self.io_queue(queue)?.queue.push(sqe, data, Slot { deadline, ..slot })
     }

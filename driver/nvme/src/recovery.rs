@@ -54,6 +54,7 @@ impl Controller {
     /// anew. A controller that can not even be disabled gets a Function Level Reset.
     pub fn reset(&mut self) -> Result<()> {
         self.resets += 1;
+        self.up = false;
         if let Err(e) = self.disable() {
             tracing::warn!("{}: {e}; trying a function level reset", self.name);
             if let Err(e) = self.function_reset() {
@@ -72,7 +73,9 @@ impl Controller {
             return Err(Error::Unsupported { function: self.name.to_string(), what });
         }
         self.create_queues()?;
-        self.arm_events()
+        self.arm_events()?;
+        self.up = true;
+        Ok(())
     }
 
     fn fail_all(&mut self) {

@@ -214,3 +214,27 @@ fn a_read_only_namespace_refuses_writes_and_stays_readable() {
     assert!(e.contains("Read Only"), "{e}");
     works(&mut c);
 }
+
+#[test]
+fn completions_of_random_words_end_in_errors_and_never_in_a_hang() {
+    for seed in 1..200 {
+        let f = function();
+        let mut c = open(&f, Options { timeout: Duration::from_millis(1), ..options() }).unwrap();
+        f.with(|m, _| m.faults.garbage = Some(seed));
+        let b = c.dma().alloc(4096, 4096).unwrap();
+        for i in 0..8 {
+            // It may be refused: the queue can be full of what was never completed.
+            let _ = c.submit(0, Io::Read { lba: i, data: b.slice(512 * i, 512).unwrap() }, i);
+            let _ = c.poll(0);
+            let _ = c.smart_log();
+        }
+        for _ in 0..8 {
+            let _ = c.wait(0);
+        }
+        // A controller that comes to its senses is brought back.
+        f.with(|m, _| m.faults.garbage = None);
+        c.reset().unwrap();
+        while c.poll(0).unwrap().is_some() {}
+        works(&mut c);
+    }
+}

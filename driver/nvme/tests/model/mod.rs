@@ -48,6 +48,8 @@ pub struct Faults {
     pub gone: bool,
     /// Every event request is answered at once.
     pub event_storm: bool,
+    /// Completions, of admin commands too, are random words with the right phase; the seed.
+    pub garbage: Option<u64>,
 }
 
 /// A submission or completion queue.
@@ -218,6 +220,13 @@ impl Model {
         let dw2 = entry::DW2_SQHD.put(head.into()) | entry::DW2_SQID.put(id.into());
         let dw3 =
             entry::DW3_CID.put(cid.into()) | entry::DW3_PHASE.put(cq.phase.into()) | entry::DW3_STATUS.put(status);
+        let (mut dw0, mut dw2, mut dw3) = (dw0, dw2, dw3);
+        if let Some(seed) = &mut self.faults.garbage {
+            // Small numbers mostly, so that some of it is nearly right.
+            dw0 = random(seed) as u32;
+            dw2 = random(seed) & random(seed) & random(seed);
+            dw3 = entry::DW3_PHASE.set(random(seed) & random(seed) & random(seed), cq.phase.into());
+        }
         let mut raw = [0; entry::CQE_SIZE as usize];
         raw[..4].copy_from_slice(&dw0.to_le_bytes());
         raw[8..12].copy_from_slice(&(dw2 as u32).to_le_bytes());
@@ -231,6 +240,14 @@ impl Model {
             host.interrupt(vector);
         }
     }
+}
+
+/// xorshift64*, good enough to be wrong in many ways.
+fn random(seed: &mut u64) -> u64 {
+    *seed ^= *seed >> 12;
+    *seed ^= *seed << 25;
+    *seed ^= *seed >> 27;
+    seed.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32
 }
 
 impl Device for Model {
