@@ -217,7 +217,6 @@ impl Logic for Completer {
                         self.status.d = tlp::UR;
                         self.st.d = St::SEND_HEADER;
                     } else {
-                        self.bus_no.d = target.get(tlp::CFG_BUS);
                         self.st.d = St::CONFIG;
                     }
                 }
@@ -233,6 +232,9 @@ impl Logic for Completer {
                         advisory = 1;
                         whose = 0;
                         self.status.d = tlp::UR;
+                    } else if has_data {
+                        // Only a write that a function completed tells the bus number (PCIe 2.2.6.2).
+                        self.bus_no.d = target.get(tlp::CFG_BUS);
                     }
                     self.st.d = St::SEND_HEADER;
                 }
