@@ -1,1 +1,10 @@
 //! What crosses the crates: end-to-end tests, benches and the demonstration.
+
+#![forbid(unsafe_code)]
+
+mod error;
+pub mod figures;
+pub mod load;
+pub mod rig;
+
+pub use error::{Error, Result};

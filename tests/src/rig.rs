@@ -1,0 +1,93 @@
+//! A card with volumes on its storage VFs, ready for drivers.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use azote_dma::Dma;
+use azote_manage::{Manager, Volume};
+use azote_nvme::{Controller, Options as NvmeOptions};
+use azote_regs::function::{FunctionId, Kind, Role};
+use azote_regs::nvme::limits::LBA_SIZE;
+use azote_sim::{Card, Hardware, Options, SimFunction, TlpDevice, soft::SoftCard};
+
+use crate::{Error, Result};
+
+/// What stands behind the root complex.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Model {
+    /// The RTL.
+    Rtl,
+    /// The card in software: to try a bench or a test itself.
+    Soft,
+}
+
+/// How a rig is made.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// What the card is.
+    pub model: Model,
+    /// VFs of each kind.
+    pub vfs: u8,
+    /// The world around it.
+    pub options: Options,
+    /// Waves go here.
+    pub waves: Option<PathBuf>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup { model: Model::Rtl, vfs: 4, options: Options::default(), waves: None }
+    }
+}
+
+impl Setup {
+    /// Builds the card, resets and enumerates it.
+    pub fn card(&self) -> Result<Card> {
+        let device: Box<dyn TlpDevice> = match self.model {
+            Model::Soft => Box::new(SoftCard::new(self.vfs)),
+            Model::Rtl => {
+                let design = azote_rtl::card(self.vfs.into())?;
+                let options = azote_verilate::Options::fast().with_trace(self.waves.is_some());
+                Box::new(Hardware::build(design.text, &options)?)
+            }
+        };
+        Ok(match &self.waves {
+            Some(path) => Card::traced(device, self.options.clone(), path)?,
+            None => Card::over(device, self.options.clone())?,
+        })
+    }
+}
+
+/// A function of the card.
+pub fn function(card: &Card, id: FunctionId) -> Result<Arc<SimFunction>> {
+    card.function(id.number()).ok_or_else(|| Error::Wrong(format!("the card has no function {id:?}")))
+}
+
+/// Storage VF `i`.
+pub fn storage_vf(i: u8) -> Result<FunctionId> {
+    FunctionId::vf(Kind::Storage, i).ok_or_else(|| Error::Wrong(format!("there is no storage VF {i}")))
+}
+
+/// Binds image *i* to VF *i* as volume *i*, whole, and enables all VFs of the storage PF.
+pub fn provision(card: &Card, images: &[(&Path, bool)]) -> Result<()> {
+    let manager = Manager::open(&*function(card, FunctionId::pf(Kind::Trust))?)?;
+    for (i, (path, read_only)) in (0u8..).zip(images) {
+        let blocks = card.root().media().attach(i, path, *read_only)?;
+        manager.bind(Role::Vf(i), Volume { id: i, base: 0, blocks, read_only: *read_only })?;
+    }
+    card.set_vfs(FunctionId::pf(Kind::Storage).number(), manager.vfs().into())?;
+    Ok(())
+}
+
+/// A driver on storage VF `vf`, with `dma` bytes of memory for queues and buffers.
+pub fn controller(card: &Card, vf: u8, dma: u64, options: NvmeOptions) -> Result<Controller> {
+    Ok(Controller::open(function(card, storage_vf(vf)?)?, Dma::new(dma)?, options)?)
+}
+
+/// Makes an image of `blocks` blocks whose contents say where they are.
+pub fn pattern(path: &Path, blocks: u64) -> Result<()> {
+    let bytes: Vec<u8> = (0..blocks * LBA_SIZE / 8)
+        .flat_map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (i >> 6)).to_le_bytes())
+        .collect();
+    std::fs::write(path, bytes).map_err(|source| Error::Io { what: "write", path: path.to_owned(), source })
+}
