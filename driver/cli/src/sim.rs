@@ -136,11 +136,10 @@ impl Card for SimCard {
     fn report(&self) -> Option<String> {
         let clocks = self.card.clocks();
         let stats = self.card.root().stats();
-        let seconds = self.start.elapsed().as_secs_f64().max(1e-6);
+        let seconds = self.start.elapsed().as_secs_f64();
         Some(format!(
-            "simulated: {clocks} clocks in {seconds:.1} s ({:.0} kHz), {} TLPs to the card, {} from it, {} of beats taken by its \
-             link\n",
-            clocks as f64 / seconds / 1e3,
+            "simulated: {clocks} clocks ({seconds:.1} s since the start, waiting included), {} TLPs to the card, {} from it, {} on its \
+             link to the host\n",
             stats.rx_packets,
             stats.tx_packets,
             human(16 * stats.tx_beats),
@@ -154,7 +153,10 @@ fn verilog(args: &CardArgs) -> Result<String> {
         |path: &Path| std::fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source });
     match &args.verilog {
         Some(path) => read(path),
-        None => Err(Error::Simulation("this build holds no RTL; give the card's Verilog with --verilog FILE.v".into())),
+        None => match azote_rtl::card(args.vfs().into()) {
+            Ok(design) => Ok(design.text),
+            Err(e) => Err(Error::Simulation(format!("the RTL can not be printed: {e}"))),
+        },
     }
 }
 

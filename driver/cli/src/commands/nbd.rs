@@ -67,7 +67,8 @@ fn summary(name: &str, s: &Stats) -> String {
     let (read, written) = (human(s.bytes_read), human(s.bytes_written));
     let mut text = format!("{name}: {} commands, {read} read, {written} written, {} errors\n", s.commands, s.errors);
     if s.commands > 0 {
-        let _ = write!(text, "  latency\n{}", s.latency);
+        let _ =
+            write!(text, "  latency on the device's clock (simulated: a clock counts as a microsecond)\n{}", s.latency);
     }
     text
 }
