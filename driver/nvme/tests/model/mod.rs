@@ -182,7 +182,7 @@ impl Model {
         let qid = (at / 8) as u16;
         let rings = if at.is_multiple_of(8) { &mut self.sqs } else { &mut self.cqs };
         let Some(ring) = rings.get_mut(&qid) else { panic!("doorbell of queue {qid}, which does not exist") };
-        assert!(value < ring.entries.into(), "doorbell value {value} of {} entries", ring.entries);
+        assert!(value < u64::from(ring.entries), "doorbell value {value} of {} entries", ring.entries);
         if at.is_multiple_of(8) { ring.tail = value as u16 } else { ring.head = value as u16 }
     }
 
