@@ -1,0 +1,139 @@
+//! What the benches share: a block becomes a Verilated model, and streams are offered and taken with random stalls.
+//!
+//! A clock of a bench is always the same: drive the inputs, [`Dut::eval`], look at the outputs and at who was ready, then
+//! [`Dut::clock`].
+
+use std::collections::VecDeque;
+
+use azote_hdl::BigUint;
+use azote_hdl::rust_hdl::core::prelude::Block;
+use azote_verilate::{Dut, Options, Port, Source};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+/// Random numbers that are the same in every run.
+pub fn rng(seed: u64) -> SmallRng {
+    SmallRng::seed_from_u64(seed)
+}
+
+/// The model of a block, out of reset. A block is a deep value: it is made where there is room for it.
+pub fn build<B: Block>(name: &str, make: impl FnOnce() -> B + Send + 'static) -> Dut {
+    let top = name.to_owned();
+    let print = move || azote_hdl::print(&make(), &top).unwrap();
+    let design = std::thread::Builder::new().stack_size(256 << 20).spawn(print).unwrap().join().unwrap();
+    let port = |p: &azote_hdl::Port| if p.input { Port::input(&p.name, p.width) } else { Port::output(&p.name, p.width) };
+    let ports = design.ports.iter().map(port).collect();
+    let mut dut = Dut::build(&Source { text: design.text, top: design.top, ports }, &Options::block()).unwrap();
+    if dut.port("reset").is_some() {
+        dut.reset();
+    }
+    dut
+}
+
+/// Clocks until `busy` falls: a block sweeps its memories after reset.
+pub fn settle(dut: &mut Dut, busy: &str) {
+    for _ in 0..20_000 {
+        dut.eval();
+        if dut.get(busy) == 0 {
+            return;
+        }
+        dut.clock();
+    }
+    panic!("{busy} never fell");
+}
+
+/// Fields side by side, the highest first: `(value, bits)`.
+pub fn cat(parts: &[(u128, usize)]) -> BigUint {
+    parts.iter().fold(BigUint::ZERO, |v, &(x, bits)| {
+        assert!(bits == 128 || x >> bits == 0, "{x:#x} in {bits} bits");
+        v << bits | BigUint::from(x)
+    })
+}
+
+/// Bits `[lo + bits - 1 : lo]`.
+pub fn part(v: &BigUint, lo: usize, bits: usize) -> u128 {
+    let low = (v >> lo) & ((BigUint::from(1u8) << bits) - 1u8);
+    u128::try_from(low).unwrap()
+}
+
+/// Drives a port of any width.
+pub fn set(dut: &mut Dut, name: &str, v: &BigUint) {
+    let width = dut.ports().iter().find(|p| p.name == name).unwrap_or_else(|| panic!("no port {name}")).width;
+    let mut words = v.to_u32_digits();
+    words.resize(width.div_ceil(32), 0);
+    dut.set_words(name, &words);
+}
+
+/// Reads a port of any width.
+pub fn get(dut: &Dut, name: &str) -> BigUint {
+    BigUint::new(dut.get_words(name))
+}
+
+/// Offers items at a `valid`/`ready` stream, each a list of `(port, value)` under the stream's prefix.
+pub struct Feed {
+    prefix: String,
+    pub items: VecDeque<Vec<(&'static str, BigUint)>>,
+    /// In how many of a hundred clocks the next item is offered.
+    pub percent: u32,
+    offered: bool,
+}
+
+impl Feed {
+    pub fn new(prefix: &str, percent: u32) -> Feed {
+        Feed { prefix: prefix.to_owned(), items: VecDeque::new(), percent, offered: false }
+    }
+
+    /// One more item of a single field.
+    pub fn push(&mut self, field: &'static str, v: BigUint) {
+        self.items.push_back(vec![(field, v)]);
+    }
+
+    /// Before `eval`. What was offered stays until it is taken.
+    pub fn drive(&mut self, dut: &mut Dut, rng: &mut SmallRng) {
+        self.offered = !self.items.is_empty() && (self.offered || rng.random_ratio(self.percent, 100));
+        dut.set(&format!("{}valid", self.prefix), self.offered.into());
+        if self.offered {
+            for (field, v) in &self.items[0] {
+                set(dut, &format!("{}{field}", self.prefix), v);
+            }
+        }
+    }
+
+    /// After `eval`: the item that is taken in this clock.
+    pub fn taken(&mut self, dut: &Dut) -> Option<Vec<(&'static str, BigUint)>> {
+        if self.offered && dut.get(&format!("{}ready", self.prefix)) == 1 {
+            self.offered = false;
+            return self.items.pop_front();
+        }
+        None
+    }
+}
+
+/// Takes from a `valid`/`ready` stream, in `percent` of a hundred clocks.
+pub struct Sink {
+    prefix: String,
+    pub percent: u32,
+    ready: bool,
+}
+
+impl Sink {
+    pub fn new(prefix: &str, percent: u32) -> Sink {
+        Sink { prefix: prefix.to_owned(), percent, ready: false }
+    }
+
+    /// Before `eval`.
+    pub fn drive(&mut self, dut: &mut Dut, rng: &mut SmallRng) {
+        self.ready = rng.random_ratio(self.percent, 100);
+        dut.set(&format!("{}ready", self.prefix), self.ready.into());
+    }
+
+    /// After `eval`: whether something is taken in this clock.
+    pub fn takes(&self, dut: &Dut) -> bool {
+        self.ready && dut.get(&format!("{}valid", self.prefix)) == 1
+    }
+
+    /// After `eval`: the value of `field`, if something is taken.
+    pub fn taken(&self, dut: &Dut, field: &str) -> Option<BigUint> {
+        self.takes(dut).then(|| get(dut, &format!("{}{field}", self.prefix)))
+    }
+}

@@ -1,0 +1,5 @@
+//! The benches: one file a block, each trying what the block's page promises against a plain model in Rust, with random
+//! stimulus and bad input. One program, so that it is linked once and uses every core.
+
+mod bench;
+mod fifo;
