@@ -1,10 +1,14 @@
 //! Admin commands (NVMe 5): each is decided here; data goes the way of a read, from a page instead of the media.
+//!
+//! An Asynchronous Event Request is kept here by its id until there is something to tell: a doorbell that was rung wrongly
+//! (NVMe 5.2.1). One event is told, then the type is masked until the host has read the error log.
 
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{command as cmd, entry, limits, opcode, status};
 
 use super::pages::What;
 use super::queues::{Answer, Op};
+use crate::parts::Fifo;
 
 /// What the front does next.
 pub struct Next;
@@ -28,7 +32,13 @@ impl St {
     const FORGET: u64 = 6;
     const FORGOTTEN: u64 = 7;
     const PAUSE: u64 = 8;
+    const EVENT: u64 = 10;
+    const RESERVE: u64 = 11;
+    const TELL: u64 = 12;
 }
+
+/// DW 0 of an event's completion, but for which of the two wrong doorbells it was.
+const EVENT_DW0: u64 = cmd::EVENT_TYPE.put(cmd::EVENT_TYPE_ERROR) | cmd::EVENT_LOG.put(opcode::LOG_ERROR);
 
 /// Features are kept as their difference to the default.
 const WRITE_CACHE_DEFAULT: u64 = 1;
@@ -69,6 +79,18 @@ pub struct Admin {
     pub q_interrupts: O<1>,
     pub q_ack: I<1>,
     pub q_answer: I<2>,
+    pub q_found: I<1>,
+    pub q_slot: O<6>,
+    /// One clock: a doorbell was rung wrongly (0: no such queue, 1: a value that cannot be).
+    pub wrong: I<1>,
+    pub wrong_slot: I<6>,
+    pub wrong_value: I<1>,
+    /// An event to tell.
+    pub tell_valid: O<1>,
+    pub tell_ready: I<1>,
+    pub tell_slot: O<6>,
+    pub tell_cid: O<16>,
+    pub tell_dw0: O<32>,
     /// A controller was closed: held until `forget_done`.
     pub forget: I<1>,
     pub forget_slot: I<6>,
@@ -82,8 +104,14 @@ pub struct Admin {
     page: Reg<3>,
     length: Reg<16>,
     count: Reg<10>,
+    e_slot: Reg<6>,
+    e_value: Reg<1>,
+    cid: Reg<16>,
     features: Ram<10, 32>,
-    events: LutRam<6, 3>,
+    /// `{masked, pending, which, held 3}`, and the ids of the requests that are held.
+    events: LutRam<6, 6>,
+    ids: LutRam<8, 16>,
+    wrongs: Fifo<7>,
 }
 
 impl Admin {
@@ -119,6 +147,16 @@ impl Admin {
             q_interrupts: Default::default(),
             q_ack: Default::default(),
             q_answer: Default::default(),
+            q_found: Default::default(),
+            q_slot: Default::default(),
+            wrong: Default::default(),
+            wrong_slot: Default::default(),
+            wrong_value: Default::default(),
+            tell_valid: Default::default(),
+            tell_ready: Default::default(),
+            tell_slot: Default::default(),
+            tell_cid: Default::default(),
+            tell_dw0: Default::default(),
             forget: Default::default(),
             forget_slot: Default::default(),
             forget_done: Default::default(),
@@ -132,7 +170,12 @@ impl Admin {
             length: Default::default(),
             count: Default::default(),
             features: Ram::new(slots * 16),
+            e_slot: Default::default(),
+            e_value: Default::default(),
+            cid: Default::default(),
             events: LutRam::new(slots),
+            ids: LutRam::new(slots * 4),
+            wrongs: Fifo::new(8),
         }
     }
 }
@@ -140,7 +183,8 @@ impl Admin {
 #[kernel]
 impl Logic for Admin {
     fn update(&mut self) {
-        memories!(self.features, self.events);
+        clocked!(self.wrongs);
+        memories!(self.features, self.events, self.ids);
         let opc = self.cdw0.get(entry::CDW0_OPC);
         let plain = (self.cdw0.get(entry::CDW0_FUSE) == 0) & (self.cdw0.get(entry::CDW0_PSDT) == 0);
         let qid = self.cdw10.get(cmd::QUEUE_QID);
@@ -170,7 +214,11 @@ impl Logic for Admin {
             | opcode::FEATURE_ASYNC_EVENT => sized(1, 1),
             _ => 0,
         };
-        let held = self.events.rdata;
+        let events = self.events.rdata;
+        let held = events.bits(2, 0);
+        let which = events.bit(3);
+        let pending = events.bit(4);
+        let masked = events.bit(5);
         let queues = sized(cmd::QUEUES_NSQ.put(limits::IO_QUEUES - 1) | cmd::QUEUES_NCQ.put(limits::IO_QUEUES - 1), 32);
 
         let mut f_we = sized(0, 1);
@@ -178,7 +226,13 @@ impl Logic for Admin {
         let mut f_new = self.cdw11 ^ default;
         let mut e_we = sized(0, 1);
         let mut e_at = self.slot;
-        let mut e_new = sized(0, 3);
+        let mut e_new = sized(0, 6);
+        let mut id_we = sized(0, 1);
+        self.wrongs.in_valid = self.wrong;
+        self.wrongs.in_data = cat(self.wrong_value, self.wrong_slot);
+        self.wrongs.out_ready = 0;
+        let about_event = (self.st.q == St::EVENT) | (self.st.q == St::RESERVE);
+        let event_slot = if about_event { self.e_slot.q } else { self.slot };
         self.done = self.st.q == St::DONE;
         self.q_valid = 0;
         self.q_op = self.op.q;
@@ -202,6 +256,11 @@ impl Logic for Admin {
                     self.st.d = St::PAUSE;
                 } else if self.forget {
                     self.st.d = St::FORGET;
+                } else if self.wrongs.out_valid {
+                    self.wrongs.out_ready = 1;
+                    self.e_slot.d = self.wrongs.out_data.bits(5, 0);
+                    self.e_value.d = self.wrongs.out_data.bit(6);
+                    self.st.d = St::EVENT;
                 }
             }
             St::PAUSE => self.st.d = St::DECIDE,
@@ -299,6 +358,11 @@ impl Logic for Admin {
                                 self.code.d = status::INVALID_FIELD;
                             } else {
                                 self.then.d = Next::PAGE;
+                                // Reading the error log lets the next error event through.
+                                if (lid == opcode::LOG_ERROR) & !self.cdw10.get(cmd::LOG_RAE) {
+                                    e_we = 1;
+                                    e_new = events & 0x1f;
+                                }
                             }
                         }
                         opcode::SET_FEATURES => {
@@ -341,11 +405,17 @@ impl Logic for Admin {
                             self.result.d = konst(cmd::ABORT_NOT_DONE.mask());
                         }
                         opcode::ASYNC_EVENT => {
-                            if held > limits::AERL {
+                            if pending & !masked {
+                                // Something happened while nobody had asked.
+                                e_we = 1;
+                                e_new = cat(sized(0b100, 3), held);
+                                self.result.d = cat(sized(EVENT_DW0 >> 9, 23), which, sized(EVENT_DW0 & 0xff, 8));
+                            } else if held > limits::AERL {
                                 self.code.d = status::EVENT_LIMIT;
                             } else {
                                 e_we = 1;
-                                e_new = held + 1;
+                                e_new = cat(events.bits(5, 3), held + 1);
+                                id_we = 1;
                                 self.then.d = Next::HOLD;
                             }
                         }
@@ -378,6 +448,31 @@ impl Logic for Admin {
                 }
             }
             St::DONE => self.st.d = St::IDLE,
+            St::EVENT => {
+                self.cid.d = self.ids.rdata;
+                self.st.d = if masked { St::IDLE } else if held == 0 { St::IDLE } else { St::RESERVE };
+                if (held == 0) & !masked {
+                    e_we = 1;
+                    e_at = self.e_slot.q;
+                    e_new = cat(sized(0b01, 2), self.e_value.q, held);
+                }
+            }
+            St::RESERVE => {
+                // The completion queue may be full of what the host has not read: then the event waits.
+                self.q_valid = 1;
+                self.q_op = Op::RESERVE;
+                if self.q_ack {
+                    e_we = 1;
+                    e_at = self.e_slot.q;
+                    e_new = if self.q_found { cat(sized(0b100, 3), held - 1) } else { cat(sized(0b01, 2), self.e_value.q, held) };
+                    self.st.d = if self.q_found { St::TELL } else { St::IDLE };
+                }
+            }
+            St::TELL => {
+                if self.tell_ready {
+                    self.st.d = St::IDLE;
+                }
+            }
             St::FORGET => {
                 f_we = 1;
                 f_at = cat(self.forget_slot, self.count.q.bits(3, 0));
@@ -401,7 +496,12 @@ impl Logic for Admin {
         self.dw0 = self.result.q;
         self.what = self.page.q;
         self.dws = self.length.q;
-        self.q_qid = qid.trunc(3);
+        self.q_qid = if about_event { 0 } else { qid.trunc(3) };
+        self.q_slot = event_slot;
+        self.tell_valid = self.st.q == St::TELL;
+        self.tell_slot = self.e_slot.q;
+        self.tell_cid = self.cid.q;
+        self.tell_dw0 = cat(sized(EVENT_DW0 >> 9, 23), self.e_value.q, sized(EVENT_DW0 & 0xff, 8));
         self.q_base = self.prp1.bits(63, 12);
         self.q_size = size.trunc(12);
         self.q_cqid = cqid.trunc(3);
@@ -414,7 +514,12 @@ impl Logic for Admin {
         self.events.we = e_we;
         self.events.waddr = e_at;
         self.events.wdata = e_new;
-        self.events.raddr = self.slot;
-        self.busy = self.st.q != St::IDLE;
+        self.events.raddr = event_slot;
+        // The ids are a stack: the last that came is told first.
+        self.ids.we = id_we;
+        self.ids.waddr = cat(self.slot, held.trunc(2));
+        self.ids.wdata = self.cdw0.get(entry::CDW0_CID);
+        self.ids.raddr = cat(event_slot, held.trunc(2) - 1);
+        self.busy = (self.st.q != St::IDLE) | self.wrongs.out_valid;
     }
 }

@@ -203,7 +203,7 @@ impl Logic for Storage {
         // Admin.
         self.queues.valid[queues::ADMIN] = self.admin.q_valid;
         self.queues.op[queues::ADMIN] = self.admin.q_op;
-        self.queues.slot[queues::ADMIN] = self.front.slot;
+        self.queues.slot[queues::ADMIN] = self.admin.q_slot;
         self.queues.qid[queues::ADMIN] = self.admin.q_qid;
         self.queues.base = self.admin.q_base;
         self.queues.size = self.admin.q_size;
@@ -212,6 +212,10 @@ impl Logic for Storage {
         self.queues.interrupts = self.admin.q_interrupts;
         self.admin.q_ack = self.queues.ack[queues::ADMIN];
         self.admin.q_answer = self.queues.answer;
+        self.admin.q_found = self.queues.found;
+        self.admin.wrong = self.queues.wrong;
+        self.admin.wrong_slot = self.queues.wrong_slot;
+        self.admin.wrong_value = self.queues.wrong_value;
         self.admin.start = self.front.a_start;
         self.admin.slot = self.front.slot;
         self.admin.cdw0 = self.front.cdw0;
@@ -364,9 +368,13 @@ impl Logic for Storage {
         self.writer.media_ready = self.m_busy.q & self.mreq_ready & m_writers;
 
         // Completions: `{release, slot, qid, cid, status, dw0}`.
-        self.poster.in_valid[0] = self.front.done_valid;
-        self.poster.in_data[0] = cat(self.front.done_release, who, self.front.done_status, self.front.done_dw0);
-        self.front.done_ready = self.poster.in_ready[0];
+        let tells = self.admin.tell_valid;
+        let told = cat(sized(0, 1), self.admin.tell_slot, sized(0, 3), self.admin.tell_cid, sized(0, 11), self.admin.tell_dw0);
+        let done = cat(self.front.done_release, who, self.front.done_status, self.front.done_dw0);
+        self.poster.in_valid[0] = self.front.done_valid | tells;
+        self.poster.in_data[0] = if tells { told } else { done };
+        self.front.done_ready = self.poster.in_ready[0] & !tells;
+        self.admin.tell_ready = self.poster.in_ready[0];
         self.poster.in_valid[1] = self.mover.done_valid;
         self.poster.in_data[1] = cat(
             sized(0, 1),

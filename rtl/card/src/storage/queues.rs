@@ -35,6 +35,8 @@ impl Op {
     // From the poster: with or without an entry to post.
     pub const POST: u64 = 11;
     pub const RELEASE: u64 = 12;
+    /// From admin: room for the completion of a command that was released before.
+    pub const RESERVE: u64 = 13;
 }
 
 /// Answers to admin.
@@ -244,6 +246,7 @@ impl Logic for Queues {
         let k_head = k.bits(75, 64);
         let k_tail = k.bits(87, 76);
         let k_cqid = k.bits(90, 88);
+        let k_ring = k.bit(91);
         let k_inflight = k.bits(104, 93);
 
         self.open.raddr = self.s.q;
@@ -394,6 +397,12 @@ impl Logic for Queues {
                             self.said.d = Answer::USED;
                         }
                     }
+                    Op::RESERVE => {
+                        if open & s_valid {
+                            self.cq.d = s_cqid;
+                            self.st.d = St::SECOND_READ;
+                        }
+                    }
                     Op::FETCH => {
                         if (!open) | (!s_valid) | (s_head == s_tail) {
                             sq_we = 1;
@@ -431,6 +440,13 @@ impl Logic for Queues {
                             self.r_found.d = 1;
                             self.r_address.d = cat(k_base, sized(0, 12)) + cat(k_head, sized(0, 6)).zext(64);
                         }
+                    }
+                    Op::RESERVE => {
+                        let more = (!full).zext(12);
+                        sq_we = 1;
+                        sq_new = sq(k_inflight + more, sized(1, 1), k_ring, k_cqid, k_tail, k_head, k_size, k_base);
+                        cq_new = cq(c_reserved + more, c_blocked, c_valid, c_ien, c_iv, c_phase, c_tail, c_head, c_size, c_base);
+                        self.r_found.d = !full;
                     }
                     Op::POST => {
                         self.r_found.d = 1;

@@ -323,7 +323,8 @@ impl Logic for Registers {
                     if odd {
                         self.csts.d = kept | konst(nvme::CSTS_CFS.mask());
                     } else {
-                        self.csts.d = konst(nvme::CSTS_RDY.mask());
+                        let ready = sized(nvme::CSTS_RDY.mask(), 32);
+                        self.csts.d = if shuts { ready | shut } else { ready };
                         self.st.d = St::ENABLE;
                     }
                 }
