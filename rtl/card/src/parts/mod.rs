@@ -1,5 +1,9 @@
 //! Small blocks that every engine is put together from.
 
+mod arbiter;
 mod fifo;
+mod skid;
 
+pub use arbiter::Arbiter;
 pub use fifo::{BlockFifo, Fifo};
+pub use skid::Skid;

@@ -7,7 +7,7 @@ use azote_hdl::prelude::*;
 use azote_regs::nvme::status;
 
 use super::queues::Op;
-use crate::parts::Fifo;
+use crate::parts::{Arbiter, Fifo};
 use crate::transaction::TxOut;
 use crate::transaction::header::{id, memory};
 
@@ -59,7 +59,7 @@ pub struct Poster {
     pub posting: O<1>,
     pub busy: O<1>,
     st: Reg<3>,
-    turn: Reg<2>,
+    turns: Arbiter<3, 2>,
     d: Reg<69>,
     address: Reg<64>,
     phase: Reg<1>,
@@ -102,7 +102,7 @@ impl Default for Poster {
             posting: Default::default(),
             busy: Default::default(),
             st: Default::default(),
-            turn: Default::default(),
+            turns: Default::default(),
             d: Default::default(),
             address: Default::default(),
             phase: Default::default(),
@@ -124,28 +124,26 @@ fn field(code: V) -> V {
 #[kernel]
 impl Logic for Poster {
     fn update(&mut self) {
-        let mut some = sized(0, 1);
-        let mut pick = self.turn.q;
+        clocked!(self.turns);
+        let idle = self.st.q == St::IDLE;
+        let mut wants = sized(0, 3);
         for i in 0..3 {
             clocked!(self.queue[i]);
             self.queue[i].in_valid = self.in_valid[i];
             self.queue[i].in_data = self.in_data[i];
             self.in_ready[i] = self.queue[i].in_ready;
-        }
-        // The one after the last comes first: later assignments win.
-        for step in 0..3 {
-            for from in 0..3 {
-                let who: usize = (from + 3 - step) % 3;
-                if (self.turn.q == from) & self.queue[who].out_valid {
-                    some = 1;
-                    pick = konst(who);
-                }
+            if self.queue[i].out_valid {
+                wants = wants | konst(1 << i);
             }
         }
-        let idle = self.st.q == St::IDLE;
+        self.turns.wants = wants;
+        let some = self.turns.any;
+        let pick = self.turns.grant;
         for i in 0..3 {
             self.queue[i].out_ready = idle & some & (pick == i);
         }
+        self.turns.take = idle & some;
+        self.turns.last = 1;
         let dw0 = self.d.q.bits(31, 0);
         let code = self.d.q.bits(42, 32);
         let cid = self.d.q.bits(58, 43);
@@ -178,7 +176,6 @@ impl Logic for Poster {
         match self.st.q {
             St::IDLE => {
                 if some {
-                    self.turn.d = pick;
                     for i in 0..3 {
                         if pick == i {
                             self.d.d = self.queue[i].out_data;

@@ -1,4 +1,4 @@
-//! The one door to the link. Packets of five makers take turns, whole packet by whole packet, and every request passes
+//! The one door to the link. Packets of six makers take turns, whole packet by whole packet, and every request passes
 //! the gate here: a function without Bus Master Enable, in FLR, or a VF that is not enabled, sends nothing.
 //!
 //! Promise: no bubble between packets while one waits; a packet that entered is finished; a request whose owner may not
@@ -8,6 +8,7 @@
 use azote_hdl::prelude::*;
 
 use super::stream::TxIn;
+use crate::parts::Arbiter;
 
 /// Makers: completions first (never gated), then requests.
 pub const CLIENTS: usize = 6;
@@ -28,8 +29,6 @@ pub struct Transmit {
     pub tx_data: O<128>,
     pub tx_ready: I<1>,
     pub busy: O<1>,
-    /// The maker whose packet is passing or was the last to pass.
-    turn: Reg<3>,
     midway: Reg<1>,
     kill: Reg<1>,
     v: Reg<1>,
@@ -37,26 +36,22 @@ pub struct Transmit {
     eop: Reg<1>,
     keep: Reg<4>,
     data: Reg<128>,
+    turns: Arbiter<CLIENTS, 3>,
 }
 
 #[kernel]
 impl Logic for Transmit {
     fn update(&mut self) {
-        // Who is next: inside a packet the one who has the turn, else the first after it who has something to say.
-        let mut pick = self.turn.q;
-        let mut any = self.midway.q;
-        if !self.midway.q {
-            // Later assignments win, so the order of preference is read from the bottom up.
-            for step in 0..CLIENTS {
-                for from in 0..CLIENTS {
-                    let who: usize = (from + CLIENTS - step) % CLIENTS;
-                    if (self.turn.q == from) & self.client[who].valid {
-                        pick = konst(who);
-                        any = 1;
-                    }
-                }
+        clocked!(self.turns);
+        let mut wants = sized(0, CLIENTS);
+        for i in 0..CLIENTS {
+            if self.client[i].valid {
+                wants = wants | konst(1 << i);
             }
         }
+        self.turns.wants = wants;
+        let any = self.turns.any;
+        let pick = self.turns.grant;
         let mut valid = sized(0, 1);
         let mut sop = sized(0, 1);
         let mut eop = sized(0, 1);
@@ -83,11 +78,12 @@ impl Logic for Transmit {
             self.client[i].ready = go & (pick == i);
             self.client[i].killed = kill;
         }
+        self.turns.take = go;
+        self.turns.last = eop;
         if self.tx_ready {
             self.v.d = 0;
         }
         if go {
-            self.turn.d = pick;
             self.midway.d = !eop;
             self.kill.d = kill;
             if !kill {

@@ -137,3 +137,78 @@ impl Sink {
         self.takes(dut).then(|| get(dut, &format!("{}{field}", self.prefix)))
     }
 }
+
+/// A packet as it passed a stream of TLP beats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    pub header: u128,
+    pub payload: Vec<u32>,
+    pub owner: u8,
+}
+
+impl Packet {
+    /// DW `n` of the header.
+    pub fn dw(&self, n: usize) -> u64 {
+        u64::from((self.header >> (32 * n)) as u32)
+    }
+
+    /// Its beats: `{sop, eop, keep, data}`.
+    pub fn beats(&self) -> Vec<(bool, bool, u8, u128)> {
+        let mut beats = vec![(true, self.payload.is_empty(), 15, self.header)];
+        for (i, dws) in self.payload.chunks(4).enumerate() {
+            let data = dws.iter().rev().fold(0, |v, dw| v << 32 | u128::from(*dw));
+            beats.push((false, (i + 1) * 4 >= self.payload.len(), (1u8 << dws.len()) - 1, data));
+        }
+        beats
+    }
+}
+
+/// Collects the packets of a stream of TLP beats, and checks their form.
+pub struct Packets {
+    sink: Sink,
+    prefix: String,
+    open: Option<Packet>,
+}
+
+impl Packets {
+    pub fn new(prefix: &str, percent: u32) -> Packets {
+        Packets { sink: Sink::new(prefix, percent), prefix: prefix.to_owned(), open: None }
+    }
+
+    /// Before `eval`.
+    pub fn drive(&mut self, dut: &mut Dut, rng: &mut SmallRng) {
+        self.sink.drive(dut, rng);
+    }
+
+    /// In how many of a hundred clocks a beat is taken.
+    pub fn percent(&mut self, percent: u32) {
+        self.sink.percent = percent;
+    }
+
+    /// After `eval`: the packet that ends in this clock.
+    pub fn taken(&mut self, dut: &Dut) -> Option<Packet> {
+        if !self.sink.takes(dut) {
+            return None;
+        }
+        let port = |field: &str| dut.get(&format!("{}{field}", self.prefix));
+        let has_owner = dut.port(&format!("{}owner", self.prefix)).is_some();
+        let (sop, eop, keep, data) = (port("sop") == 1, port("eop") == 1, port("keep"), port("data"));
+        assert_eq!(sop, self.open.is_none(), "a packet begins where none is open");
+        if sop {
+            assert_eq!(keep, 15, "a header is four DWs");
+            let owner = if has_owner { port("owner") as u8 } else { 0 };
+            self.open = Some(Packet { header: data, payload: Vec::new(), owner });
+        } else {
+            let packet = self.open.as_mut().unwrap();
+            assert!(!has_owner || port("owner") == u128::from(packet.owner), "the owner is steady");
+            assert!(keep == 15 || (eop && [1, 3, 7].contains(&keep)), "keep {keep:x}, eop {eop}");
+            packet.payload.extend((0..keep.count_ones()).map(|i| (data >> (32 * i)) as u32));
+        }
+        if eop { self.open.take() } else { None }
+    }
+}
+
+/// A header of four DWs.
+pub fn header(dws: [u64; 4]) -> u128 {
+    dws.iter().rev().fold(0, |v, dw| v << 32 | u128::from(*dw))
+}

@@ -1,5 +1,11 @@
 //! The benches: one file a block, each trying what the block's page promises against a plain model in Rust, with random
 //! stimulus and bad input. One program, so that it is linked once and uses every core.
 
+mod arbiter;
 mod bench;
 mod fifo;
+mod lanes;
+mod receive;
+mod skid;
+mod transmit;
+mod walker;

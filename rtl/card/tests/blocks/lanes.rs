@@ -1,0 +1,34 @@
+//! The memory of rows that is written by DW: each lane goes to its own row.
+
+use azote_rtl::dma::Lanes;
+use rand::Rng;
+
+use crate::bench;
+
+#[test]
+fn every_lane_keeps_its_dw_at_its_own_row() {
+    let mut dut = bench::build("lanes", Lanes::<5>::default);
+    let mut rng = bench::rng(1);
+    let mut rows = vec![[0u32; 4]; 32];
+    for _ in 0..5000 {
+        let we: u128 = rng.random_range(0..16);
+        let data: u128 = rng.random();
+        let at: [usize; 4] = std::array::from_fn(|_| rng.random_range(0..32));
+        let read = rng.random_range(0..32usize);
+        dut.set("we", we);
+        dut.set("data", data);
+        dut.set("raddr", read as u128);
+        for (i, row) in at.iter().enumerate() {
+            dut.set(&format!("row_{i}"), *row as u128);
+        }
+        // A read in the clock of a write returns the old word.
+        let expected = rows[read].iter().rev().fold(0, |v, dw| v << 32 | u128::from(*dw));
+        dut.clock();
+        assert_eq!(dut.get("rdata"), expected);
+        for i in 0..4 {
+            if we >> i & 1 == 1 {
+                rows[at[i]][i] = (data >> (32 * i)) as u32;
+            }
+        }
+    }
+}

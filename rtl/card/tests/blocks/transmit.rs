@@ -1,0 +1,137 @@
+//! The door to the link: whole packets, in the order in which they passed the gate, without a bubble.
+
+use std::collections::VecDeque;
+
+use azote_rtl::transaction::Transmit;
+use azote_rtl::transaction::transmit::CLIENTS;
+use azote_verilate::Dut;
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+use crate::bench::{self, Feed, Packet, Packets};
+
+/// The completer and the maker of error messages: what they send is no request.
+const NEVER_GATED: [usize; 2] = [0, CLIENTS - 1];
+
+fn dut() -> Dut {
+    bench::build("transmit", Transmit::default)
+}
+
+struct Client {
+    feed: Feed,
+    /// Packets not begun, and the one that is passing: whether it may, and its beats left.
+    waiting: VecDeque<Packet>,
+    passing: Option<(bool, usize)>,
+}
+
+impl Client {
+    fn new(i: usize, percent: u32) -> Client {
+        Client { feed: Feed::new(&format!("client_{i}_"), percent), waiting: VecDeque::new(), passing: None }
+    }
+
+    fn offer(&mut self, rng: &mut SmallRng, longest: usize) {
+        let payload = (0..rng.random_range(0..=longest)).map(|_| rng.random()).collect();
+        let packet = Packet { header: rng.random(), payload, owner: rng.random_range(0..8) };
+        for (sop, eop, keep, data) in packet.beats() {
+            let beat: [(&str, u128); 5] = [
+                ("sop", sop.into()),
+                ("eop", eop.into()),
+                ("keep", keep.into()),
+                ("data", data),
+                ("owner", packet.owner.into()),
+            ];
+            self.feed.items.push_back(beat.into_iter().map(|(f, v)| (f, v.into())).collect());
+        }
+        self.waiting.push_back(packet);
+    }
+}
+
+#[test]
+fn packets_leave_whole_and_in_order_and_gated_ones_are_swallowed_and_told() {
+    let mut dut = dut();
+    let mut rng = bench::rng(1);
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|i| Client::new(i, 70)).collect();
+    let mut link = Packets::new("tx_", 70);
+    let mut expected: VecDeque<Packet> = VecDeque::new();
+    let mut may = [true; 8];
+    let (mut sent, mut killed) = (0, 0);
+    for _ in 0..30_000 {
+        if rng.random_ratio(1, 8) {
+            may[rng.random_range(0..8)] = rng.random();
+        }
+        for c in &mut clients {
+            if c.feed.items.len() < 4 {
+                c.offer(&mut rng, 20);
+            }
+            c.feed.drive(&mut dut, &mut rng);
+        }
+        link.drive(&mut dut, &mut rng);
+        dut.eval();
+        // The gate is asked and answers in the same clock.
+        dut.set("may", may[dut.get("ask") as usize & 7].into());
+        dut.eval();
+        if let Some(mut packet) = link.taken(&dut) {
+            let want = expected.pop_front().unwrap();
+            packet.owner = want.owner;
+            assert_eq!(packet, want);
+            sent += 1;
+        }
+        let mut takers = 0;
+        for (i, c) in clients.iter_mut().enumerate() {
+            if c.feed.taken(&dut).is_none() {
+                continue;
+            }
+            takers += 1;
+            let (allowed, left) = c.passing.take().unwrap_or_else(|| {
+                let packet = &c.waiting[0];
+                let allowed = may[usize::from(packet.owner)] || NEVER_GATED.contains(&i);
+                if allowed {
+                    // From here on it is finished, whatever the gate says, and it leaves in this order.
+                    expected.push_back(packet.clone());
+                }
+                (allowed, packet.beats().len())
+            });
+            if left == 1 {
+                c.waiting.pop_front();
+                killed += usize::from(!allowed);
+                assert_eq!(dut.get(&format!("client_{i}_killed")) == 1, !allowed);
+            } else {
+                c.passing = Some((allowed, left - 1));
+            }
+        }
+        assert!(takers <= 1);
+        assert!(clients.iter().filter(|c| c.passing.is_some()).count() <= 1, "one packet at a time");
+        dut.clock();
+    }
+    assert!(sent > 1000 && killed > 300, "{sent} sent, {killed} killed");
+}
+
+#[test]
+fn no_bubble_stands_between_packets_and_every_maker_has_its_turn() {
+    let mut dut = dut();
+    let mut rng = bench::rng(2);
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|i| Client::new(i, 100)).collect();
+    dut.set("may", 1);
+    dut.set("tx_ready", 1);
+    let mut turns = vec![0usize; CLIENTS];
+    for clock in 0..2000 {
+        for c in &mut clients {
+            while c.feed.items.len() < 4 {
+                c.offer(&mut rng, 6);
+            }
+            c.feed.drive(&mut dut, &mut rng);
+        }
+        dut.eval();
+        assert!(clock == 0 || dut.get("tx_valid") == 1, "a bubble at clock {clock}");
+        for (i, c) in clients.iter_mut().enumerate() {
+            if let Some(beat) = c.feed.taken(&dut)
+                && beat[1].1 == 1u8.into()
+            {
+                turns[i] += 1;
+            }
+        }
+        let (least, most) = (turns.iter().min().unwrap(), turns.iter().max().unwrap());
+        assert!(most - least <= 1, "{turns:?}");
+        dut.clock();
+    }
+}
