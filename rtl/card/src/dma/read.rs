@@ -17,9 +17,10 @@ use crate::transaction::{ErrorOut, TxOut};
 
 /// Tags in flight.
 const TAGS: usize = 32;
-/// 0 to 7 are the chunks of the data buffer, 8 is control (queue entries and PRP lists).
-pub const CLIENTS: usize = 9;
-pub const CONTROL: u64 = 8;
+/// 0 to 7 are the chunks of the data buffer, 8 to 10 use the control buffer: PRP lists, and two queue entries.
+pub const CLIENTS: usize = 11;
+pub const LISTS: u64 = 8;
+pub const ENTRIES: u64 = 9;
 /// Clocks in a tick of the completion timer.
 const TICK: usize = 1024;
 
@@ -38,9 +39,9 @@ pub struct Read {
     pub dest: I<13>,
     pub ready: O<1>,
     /// For each client: something is under way; something failed since `forget`.
-    pub pending: O<9>,
-    pub failed: O<9>,
-    pub forget: I<9>,
+    pub pending: O<11>,
+    pub failed: O<11>,
+    pub forget: I<11>,
     pub mrrs: I<3>,
     pub patient: I<1>,
     pub bus_number: I<8>,
@@ -70,7 +71,7 @@ pub struct Read {
     used: Reg<32>,
     resting: Reg<32>,
     count: [Reg<6>; CLIENTS],
-    fail: Reg<9>,
+    fail: Reg<11>,
     // The completion in hand.
     live: Reg<1>,
     c_tag: Reg<5>,
@@ -270,7 +271,7 @@ impl Logic for Read {
             self.c_to.d = self.c_to.q + many.zext(13);
             self.c_piece.d = self.c_piece.q - many;
             self.c_left.d = self.c_left.q - many;
-            if self.c_client.q == CONTROL {
+            if self.c_client.q.bit(3) {
                 self.w_control.d = lanes;
             } else {
                 self.w_data.d = lanes;
@@ -402,7 +403,7 @@ impl Logic for Read {
         let revived = if quiet & self.resting.q.sel(self.look.q) & very_late { one_hot(self.look.q) } else { 0 };
         let put_down = if rest { one_hot(end_tag) } else { 0 };
         self.resting.d = (self.resting.q | put_down) & !revived;
-        let mut pending = sized(0, 9);
+        let mut pending = sized(0, 11);
         let mut fail = self.fail.q & !self.forget;
         for c in 0..CLIENTS {
             let up = starts_tag & (self.client == c);

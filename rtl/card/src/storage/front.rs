@@ -1,5 +1,5 @@
-//! The front of the storage engine: takes the next queue from the ring, fetches the entry, decides what it asks for, and
-//! starts it. One command is in the front at a time; what it starts goes on behind it, many at once.
+//! The front of the storage engine: takes the next entry that was fetched, decides what it asks for, and starts it. One
+//! command is in the front at a time; what it starts goes on behind it, many at once.
 //!
 //! Order of checks, and so of statuses: opcode, fused and SGL bits, namespace, transfer size, range, write protection,
 //! PRPs. A command that fails one has changed nothing.
@@ -22,9 +22,6 @@ impl Media {
 struct St;
 impl St {
     const IDLE: u64 = 0;
-    const FETCH: u64 = 1;
-    const READ: u64 = 2;
-    const WAIT: u64 = 3;
     const ROWS: u64 = 4;
     const DECODE: u64 = 5;
     const ADMIN: u64 = 6;
@@ -43,15 +40,15 @@ impl St {
 pub struct Front {
     pub clock: Clk,
     pub reset: Rst,
-    // The queues.
-    pub work: I<1>,
-    pub q_valid: O<1>,
-    pub q_ack: I<1>,
-    pub q_found: I<1>,
-    pub q_slot: I<6>,
-    pub q_qid: I<3>,
-    pub q_address: I<64>,
-    // Reads of host memory into the control buffer.
+    // Entries that were fetched.
+    pub sqe_valid: I<1>,
+    pub sqe_failed: I<1>,
+    pub sqe_place: I<1>,
+    pub sqe_slot: I<6>,
+    pub sqe_qid: I<3>,
+    pub sqe_take: O<1>,
+    pub idle: O<1>,
+    // Reads of PRP lists into the control buffer.
     pub rd_valid: O<1>,
     pub rd_owner: O<8>,
     pub rd_address: O<64>,
@@ -121,15 +118,14 @@ pub struct Front {
     pub count: O<1>,
     pub count_write: O<1>,
     pub count_blocks: O<9>,
-    // The entry could not be fetched: the controller is stuck.
+    // An entry could not be fetched: the controller is stuck.
     pub fatal: O<1>,
     pub fatal_ready: I<1>,
     pub busy: O<1>,
     st: Reg<4>,
     s: Reg<6>,
     q: Reg<3>,
-    from: Reg<64>,
-    asked: Reg<1>,
+    place: Reg<1>,
     step: Reg<3>,
     r_cdw0: Reg<32>,
     r_nsid: Reg<32>,
@@ -169,18 +165,19 @@ impl Logic for Front {
         let whole = nlb <= konst(limits::MAX_BLOCKS);
         let owner = cat(self.s.q, sized(azote_regs::function::STORAGE, 2));
 
-        // The front's own reads and the walker's never overlap.
-        let own = self.st.q == St::READ;
-        self.rd_valid = if own { !self.asked.q } else { self.walker.rd_valid };
+        self.rd_valid = self.walker.rd_valid;
         self.rd_owner = owner;
-        self.rd_address = if own { self.from.q } else { self.walker.rd_address };
-        self.rd_dws = if own { sized(entry::SQE_SIZE / 4, 11) } else { self.walker.rd_dws };
-        self.rd_dest = if own { sized(0, 13) } else { self.walker.rd_dest };
-        self.rd_forget = self.walker.rd_forget | (self.st.q == St::FETCH);
-        self.walker.rd_ready = self.rd_ready & !own;
+        self.rd_address = self.walker.rd_address;
+        self.rd_dws = self.walker.rd_dws;
+        self.rd_dest = self.walker.rd_dest;
+        self.rd_forget = self.walker.rd_forget;
+        self.walker.rd_ready = self.rd_ready;
         self.walker.rd_pending = self.rd_pending;
         self.walker.rd_failed = self.rd_failed;
-        self.row = if self.st.q == St::ROWS { self.step.q.zext(5) } else { self.walker.row };
+        let sqe_row = cat(sized(0, 2), self.place.q, sized(0, 2)) + self.step.q.zext(5);
+        self.row = if self.st.q == St::ROWS { sqe_row } else { self.walker.row };
+        self.sqe_take = 0;
+        self.idle = self.st.q == St::IDLE;
         self.walker.row_data = self.row_data;
         self.walker.start = self.st.q == St::CHECK;
         self.walker.owner = owner;
@@ -189,7 +186,6 @@ impl Logic for Front {
         self.walker.dws = self.dws.q;
         self.walker.go = self.st.q == St::GO;
 
-        self.q_valid = self.st.q == St::FETCH;
         self.slot = self.s.q;
         self.a_start = self.st.q == St::ADMIN;
         self.cdw0 = self.r_cdw0.q;
@@ -229,34 +225,18 @@ impl Logic for Front {
 
         match self.st.q {
             St::IDLE => {
-                self.asked.d = 0;
                 self.release.d = 0;
                 self.code.d = status::SUCCESS;
                 self.dw0.d = 0;
                 self.page.d = 0;
                 self.writes.d = 0;
                 self.step.d = 0;
-                if self.work {
-                    self.st.d = St::FETCH;
-                }
-            }
-            St::FETCH => {
-                if self.q_ack {
-                    self.s.d = self.q_slot;
-                    self.q.d = self.q_qid;
-                    self.from.d = self.q_address;
-                    self.st.d = if self.q_found { St::READ } else { St::IDLE };
-                }
-            }
-            St::READ => {
-                if self.rd_ready {
-                    self.asked.d = 1;
-                    self.st.d = St::WAIT;
-                }
-            }
-            St::WAIT => {
-                if !self.rd_pending {
-                    self.st.d = if self.rd_failed { St::FATAL } else { St::ROWS };
+                self.s.d = self.sqe_slot;
+                self.q.d = self.sqe_qid;
+                self.place.d = self.sqe_place;
+                if self.sqe_valid {
+                    self.sqe_take = self.sqe_failed;
+                    self.st.d = if self.sqe_failed { St::FATAL } else { St::ROWS };
                 }
             }
             St::ROWS => {
@@ -274,6 +254,7 @@ impl Logic for Front {
                         self.r_cdw11.d = d.bits(127, 96);
                     }
                     4 => {
+                        self.sqe_take = 1;
                         self.r_cdw12.d = d.bits(31, 0);
                         self.r_cdw13.d = d.bits(63, 32);
                         self.st.d = if self.q.q == 0 { St::ADMIN } else { St::LIMITS };
@@ -374,6 +355,6 @@ impl Logic for Front {
             }
             _ => self.st.d = St::IDLE,
         }
-        self.busy = (self.st.q != St::IDLE) | self.work;
+        self.busy = (self.st.q != St::IDLE) | self.sqe_valid;
     }
 }

@@ -1,11 +1,12 @@
 //! The storage engine: NVMe controllers for the PF and all VFs, without a processor.
 //!
-//! A command goes `registers` (doorbell) → `queues` (ring) → `front` (fetch, check) → `walker` (PRPs), then for a read
+//! A command goes `registers` (doorbell) → `queues` (ring) → `fetch` (entry) → `front` (check) → `walker` (PRPs), then for a read
 //! `pages` (data) → `mover` (host memory), for a write `writer` (host memory, media), and at last `poster` (completion,
 //! interrupt). `docs/path-of-a-read.md` follows one beat by beat.
 
 pub mod admin;
 pub mod counters;
+pub mod fetch;
 pub mod front;
 pub mod mover;
 pub mod pages;
@@ -17,7 +18,7 @@ pub mod writer;
 
 use azote_hdl::prelude::*;
 
-use crate::dma::read::CONTROL;
+use crate::dma::read::{ENTRIES, LISTS};
 use crate::parts::Fifo;
 use crate::transaction::{BusSlave, TxOut};
 
@@ -41,9 +42,9 @@ pub struct Storage {
     pub rd_client: O<4>,
     pub rd_dest: O<13>,
     pub rd_ready: I<1>,
-    pub rd_pending: I<9>,
-    pub rd_failed: I<9>,
-    pub rd_forget: O<9>,
+    pub rd_pending: I<11>,
+    pub rd_failed: I<11>,
+    pub rd_forget: O<11>,
     pub control_row: O<5>,
     pub control_data: I<128>,
     pub data_row: O<11>,
@@ -79,11 +80,12 @@ pub struct Storage {
     pub busy: O<1>,
     // Who reads host memory, and whose media request stands.
     rd_busy: Reg<1>,
-    rd_writer: Reg<1>,
+    rd_who: Reg<2>,
     m_busy: Reg<1>,
     m_writer: Reg<1>,
     registers: registers::Registers,
     queues: queues::Queues,
+    fetch: fetch::Fetch,
     front: front::Front,
     admin: admin::Admin,
     pages: pages::Pages,
@@ -151,11 +153,12 @@ impl Storage {
             mdone_error: Default::default(),
             busy: Default::default(),
             rd_busy: Default::default(),
-            rd_writer: Default::default(),
+            rd_who: Default::default(),
             m_busy: Default::default(),
             m_writer: Default::default(),
             registers: registers::Registers::new(vfs),
             queues: queues::Queues::new(vfs),
+            fetch: Default::default(),
             front: Default::default(),
             admin: admin::Admin::new(vfs),
             pages: Default::default(),
@@ -172,7 +175,7 @@ impl Storage {
 #[kernel]
 impl Logic for Storage {
     fn update(&mut self) {
-        clocked!(self.registers, self.queues, self.front, self.admin, self.pages, self.counters);
+        clocked!(self.registers, self.queues, self.fetch, self.front, self.admin, self.pages, self.counters);
         clocked!(self.mover, self.writer, self.poster, self.read_segments, self.write_segments);
 
         // Registers and queues.
@@ -233,17 +236,24 @@ impl Logic for Storage {
         self.front.a_what = self.admin.what;
         self.front.a_dws = self.admin.dws;
 
-        // The front.
-        self.front.work = self.queues.work;
-        self.queues.valid[queues::FRONT] = self.front.q_valid;
+        // Entries, and the front.
+        self.fetch.work = self.queues.work;
+        self.queues.valid[queues::FRONT] = self.fetch.q_valid;
         self.queues.op[queues::FRONT] = queues::Op::FETCH;
         self.queues.slot[queues::FRONT] = 0;
         self.queues.qid[queues::FRONT] = 0;
-        self.front.q_ack = self.queues.ack[queues::FRONT];
-        self.front.q_found = self.queues.found;
-        self.front.q_slot = self.queues.f_slot;
-        self.front.q_qid = self.queues.f_qid;
-        self.front.q_address = self.queues.address;
+        self.fetch.q_ack = self.queues.ack[queues::FRONT];
+        self.fetch.q_found = self.queues.found;
+        self.fetch.q_slot = self.queues.f_slot;
+        self.fetch.q_qid = self.queues.f_qid;
+        self.fetch.q_address = self.queues.address;
+        self.fetch.take = self.front.sqe_take;
+        self.fetch.idle = self.front.idle;
+        self.front.sqe_valid = self.fetch.valid;
+        self.front.sqe_failed = self.fetch.failed;
+        self.front.sqe_place = self.fetch.place;
+        self.front.sqe_slot = self.fetch.slot;
+        self.front.sqe_qid = self.fetch.qid;
         self.slot = self.front.slot;
         self.front.bound = self.binding.bit(0);
         self.front.read_only = self.binding.bit(1);
@@ -253,31 +263,54 @@ impl Logic for Storage {
         self.front.row_data = self.control_data;
         self.control_row = self.front.row;
 
-        // Host memory reads: front and writer take turns, a request at a time.
-        let front_asks = self.front.rd_valid;
-        let writer_asks = self.writer.rd_valid;
-        let writers = self.rd_writer.q;
+        // Host memory reads, a request at a time: entries before lists before data, so that what is short never queues
+        // behind what is long. Entries and lists are asked for a few at a time; data cannot starve.
+        let who = self.rd_who.q;
         if self.rd_busy.q {
             if self.rd_ready {
                 self.rd_busy.d = 0;
             }
-        } else if front_asks | writer_asks {
-            self.rd_busy.d = 1;
-            self.rd_writer.d = writer_asks & ((!front_asks) | !writers);
+        } else {
+            self.rd_busy.d = self.fetch.rd_valid | self.front.rd_valid | self.writer.rd_valid;
+            self.rd_who.d = if self.fetch.rd_valid { 0 } else if self.front.rd_valid { sized(1, 2) } else { 2 };
         }
         self.rd_valid = self.rd_busy.q;
-        self.rd_owner = if writers { self.writer.rd_owner } else { self.front.rd_owner };
-        self.rd_address = if writers { self.writer.rd_address } else { self.front.rd_address };
-        self.rd_dws = if writers { self.writer.rd_dws } else { self.front.rd_dws };
-        self.rd_client = if writers { self.writer.rd_client } else { konst(CONTROL) };
-        self.rd_dest = if writers { self.writer.rd_dest } else { self.front.rd_dest };
-        self.front.rd_ready = self.rd_ready & self.rd_busy.q & !writers;
-        self.writer.rd_ready = self.rd_ready & self.rd_busy.q & writers;
+        self.rd_owner = match who {
+            0 => self.fetch.rd_owner,
+            1 => self.front.rd_owner,
+            _ => self.writer.rd_owner,
+        };
+        self.rd_address = match who {
+            0 => self.fetch.rd_address,
+            1 => self.front.rd_address,
+            _ => self.writer.rd_address,
+        };
+        self.rd_dws = match who {
+            0 => self.fetch.rd_dws,
+            1 => self.front.rd_dws,
+            _ => self.writer.rd_dws,
+        };
+        self.rd_client = match who {
+            0 => sized(ENTRIES, 4) + self.fetch.rd_place.zext(4),
+            1 => LISTS,
+            _ => self.writer.rd_client,
+        };
+        self.rd_dest = match who {
+            0 => self.fetch.rd_dest,
+            1 => self.front.rd_dest,
+            _ => self.writer.rd_dest,
+        };
+        let read_done = self.rd_ready & self.rd_busy.q;
+        self.fetch.rd_ready = read_done & (who == 0);
+        self.front.rd_ready = read_done & (who == 1);
+        self.writer.rd_ready = read_done & (who == 2);
+        self.fetch.rd_pending = self.rd_pending.bits(10, 9);
+        self.fetch.rd_failed = self.rd_failed.bits(10, 9);
         self.front.rd_pending = self.rd_pending.bit(8);
         self.front.rd_failed = self.rd_failed.bit(8);
         self.writer.rd_pending = self.rd_pending.bits(7, 0);
         self.writer.rd_failed = self.rd_failed.bits(7, 0);
-        self.rd_forget = cat(self.front.rd_forget, self.writer.rd_forget);
+        self.rd_forget = cat(self.fetch.rd_forget, self.front.rd_forget, self.writer.rd_forget);
 
         // Reads.
         self.pages.src_valid = self.front.src_valid;
@@ -314,9 +347,9 @@ impl Logic for Storage {
         self.counters.error_status = self.poster.error_status;
         self.read_segments.in_valid = self.front.seg_read_valid;
         self.front.seg_read_ready = self.read_segments.in_ready;
-        let who = cat(self.front.slot, self.front.qid, self.front.cid);
+        let command = cat(self.front.slot, self.front.qid, self.front.cid);
         let segment = cat(self.front.seg_last, self.front.seg_dws, self.front.seg_address);
-        self.read_segments.in_data = cat(who, segment);
+        self.read_segments.in_data = cat(command, segment);
         self.mover.seg_valid = self.read_segments.out_valid;
         self.read_segments.out_ready = self.mover.seg_ready;
         self.mover.seg_data = self.read_segments.out_data;
@@ -331,7 +364,7 @@ impl Logic for Storage {
         self.writer.cmd_valid = self.front.wr_valid;
         self.front.wr_ready = self.writer.cmd_ready;
         self.writer.cmd_data =
-            cat(who, self.front.wr_op, self.front.media_volume, self.front.media_blocks, self.front.media_lba);
+            cat(command, self.front.wr_op, self.front.media_volume, self.front.media_blocks, self.front.media_lba);
         self.write_segments.in_valid = self.front.seg_write_valid;
         self.front.seg_write_ready = self.write_segments.in_ready;
         self.write_segments.in_data = segment;
@@ -370,7 +403,7 @@ impl Logic for Storage {
         // Completions: `{release, slot, qid, cid, status, dw0}`.
         let tells = self.admin.tell_valid;
         let told = cat(sized(0, 1), self.admin.tell_slot, sized(0, 3), self.admin.tell_cid, sized(0, 11), self.admin.tell_dw0);
-        let done = cat(self.front.done_release, who, self.front.done_status, self.front.done_dw0);
+        let done = cat(self.front.done_release, command, self.front.done_status, self.front.done_dw0);
         self.poster.in_valid[0] = self.front.done_valid | tells;
         self.poster.in_data[0] = if tells { told } else { done };
         self.front.done_ready = self.poster.in_ready[0] & !tells;
@@ -413,7 +446,7 @@ impl Logic for Storage {
         self.irq_vector = self.poster.irq_vector;
         self.poster.irq_ready = self.irq_ready;
 
-        self.busy = self.registers.busy | self.queues.busy | self.front.busy | self.admin.busy | self.pages.busy
+        self.busy = self.registers.busy | self.queues.busy | self.fetch.busy | self.front.busy | self.admin.busy | self.pages.busy
             | self.mover.busy | self.writer.busy | self.poster.busy;
     }
 }

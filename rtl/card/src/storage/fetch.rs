@@ -1,0 +1,139 @@
+//! Fetches submission queue entries ahead of the front: two at a time, so that the next entry is on its way while the
+//! front looks at one, and does not queue on the link behind the data that this one will ask for.
+//!
+//! Promise: entries reach the front in the order in which the ring gave them; after an entry of an admin queue nothing is
+//! fetched until the front has dealt with it (a Delete I/O Submission Queue waits for what was fetched from that queue,
+//! and must not wait for what stands behind it here).
+
+use azote_hdl::prelude::*;
+use azote_regs::nvme::entry;
+
+struct St;
+impl St {
+    const IDLE: u64 = 0;
+    const TAKE: u64 = 1;
+    const READ: u64 = 2;
+}
+
+/// DWs of an entry; entry `i` lies at `i` times as many in the control buffer.
+const SQE_DWS: u64 = entry::SQE_SIZE / 4;
+/// Rows of an entry.
+pub const SQE_ROWS: u64 = SQE_DWS / 4;
+
+#[derive(LogicBlock, Default)]
+pub struct Fetch {
+    pub clock: Clk,
+    pub reset: Rst,
+    // The queues.
+    pub work: I<1>,
+    pub q_valid: O<1>,
+    pub q_ack: I<1>,
+    pub q_found: I<1>,
+    pub q_slot: I<6>,
+    pub q_qid: I<3>,
+    pub q_address: I<64>,
+    // Reads of host memory: into place 0 or 1.
+    pub rd_valid: O<1>,
+    pub rd_owner: O<8>,
+    pub rd_address: O<64>,
+    pub rd_dws: O<11>,
+    pub rd_place: O<1>,
+    pub rd_dest: O<13>,
+    pub rd_ready: I<1>,
+    pub rd_pending: I<2>,
+    pub rd_failed: I<2>,
+    pub rd_forget: O<2>,
+    /// The oldest entry is here; `failed` says that it could not be read.
+    pub valid: O<1>,
+    pub failed: O<1>,
+    pub place: O<1>,
+    pub slot: O<6>,
+    pub qid: O<3>,
+    /// The front has read it from the control buffer.
+    pub take: I<1>,
+    /// The front has nothing in hand.
+    pub idle: I<1>,
+    pub busy: O<1>,
+    st: Reg<2>,
+    /// The next place to fill, the next to hand out, and which are in use.
+    tail: Reg<1>,
+    head: Reg<1>,
+    used: Reg<2>,
+    asked: Reg<2>,
+    hold: Reg<1>,
+    s: Reg<6>,
+    q: Reg<3>,
+    from: Reg<64>,
+    who: [Reg<9>; 2],
+}
+
+#[kernel]
+impl Logic for Fetch {
+    fn update(&mut self) {
+        let tail = self.tail.q;
+        let head = self.head.q;
+        let here = self.asked.q.sel(head) & !self.rd_pending.sel(head);
+        self.q_valid = self.st.q == St::TAKE;
+        self.rd_valid = self.st.q == St::READ;
+        self.rd_owner = cat(self.s.q, sized(azote_regs::function::STORAGE, 2));
+        self.rd_address = self.from.q;
+        self.rd_dws = konst(SQE_DWS);
+        self.rd_place = tail;
+        self.rd_dest = cat(tail, sized(0, 4)).zext(13);
+        self.rd_forget = 0;
+        let whose = if head { self.who[1].q } else { self.who[0].q };
+        self.valid = here;
+        self.failed = self.rd_failed.sel(head);
+        self.place = head;
+        self.slot = whose.bits(8, 3);
+        self.qid = whose.bits(2, 0);
+
+        let mut used = self.used.q;
+        let mut asked = self.asked.q;
+        match self.st.q {
+            St::IDLE => {
+                if self.work & !self.hold.q & !self.used.q.sel(tail) {
+                    self.rd_forget = sized(1, 2) << tail;
+                    self.st.d = St::TAKE;
+                }
+            }
+            St::TAKE => {
+                if self.q_ack {
+                    self.s.d = self.q_slot;
+                    self.q.d = self.q_qid;
+                    self.from.d = self.q_address;
+                    self.st.d = if self.q_found { St::READ } else { St::IDLE };
+                    if self.q_found {
+                        used = used | (sized(1, 2) << tail);
+                    }
+                }
+            }
+            St::READ => {
+                if self.rd_ready {
+                    asked = asked | (sized(1, 2) << tail);
+                    for i in 0..2 {
+                        if tail == i {
+                            self.who[i].d = cat(self.s.q, self.q.q);
+                        }
+                    }
+                    self.tail.d = tail + 1;
+                    self.hold.d = self.q.q == 0;
+                    self.st.d = St::IDLE;
+                }
+            }
+            _ => self.st.d = St::IDLE,
+        }
+        if self.take {
+            used = used & !(sized(1, 2) << head);
+            asked = asked & !(sized(1, 2) << head);
+            self.head.d = head + 1;
+        }
+        self.used.d = used;
+        self.asked.d = asked;
+        // The admin entry is the youngest: when nothing is in use and the front is idle, it has been dealt with.
+        if (self.used.q == 0) & self.idle & !self.take {
+            self.hold.d = 0;
+        }
+        self.busy = (self.st.q != St::IDLE) | (self.used.q != 0) | self.work;
+    }
+}
