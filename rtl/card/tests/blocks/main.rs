@@ -3,6 +3,7 @@
 
 mod arbiter;
 mod bench;
+mod dma_read;
 mod fifo;
 mod lanes;
 mod receive;

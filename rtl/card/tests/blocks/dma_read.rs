@@ -1,0 +1,408 @@
+//! Reads of host memory against a host that answers in any order and in any pieces, refuses, poisons, lies or is silent.
+
+use std::collections::{HashMap, VecDeque};
+
+use azote_regs::function::{FunctionId, Kind};
+use azote_regs::pcie::{aer, tlp};
+use azote_rtl::dma::Read;
+use azote_rtl::dma::read::CLIENTS;
+use azote_verilate::Dut;
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+use crate::bench::{self, header};
+
+const BUS: u64 = 0x5a;
+/// Time-out of the model under test, in ticks of `TICK` clocks.
+const TIMEOUT: u64 = 3;
+const TICK: u64 = 1024;
+/// Clients below have a chunk of the data buffer each, the others share the control buffer.
+const CHUNKS: usize = 8;
+
+/// What a host has at an address.
+fn content(address: u64) -> u32 {
+    ((address >> 2).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+}
+
+/// The owner of slot `slot` inside the card, and its requester ID on the link.
+fn owner(slot: u8) -> (u8, u64) {
+    let f = if slot == 0 { FunctionId::pf(Kind::Storage) } else { FunctionId::vf(Kind::Storage, slot - 1).unwrap() };
+    (slot << 2 | Kind::Storage.code() as u8, tlp::ID_BUS.put(BUS) | u64::from(f.number()))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Good,
+    Refused,
+    Poisoned,
+    WrongCount,
+    Silent,
+}
+
+/// A request that the host has seen.
+#[derive(Clone, Debug)]
+struct Tag {
+    number: u64,
+    requester: u64,
+    address: u64,
+    left: u64,
+    fate: Fate,
+}
+
+struct Request {
+    client: usize,
+    slot: u8,
+    address: u64,
+    dws: u64,
+    dest: usize,
+}
+
+struct World {
+    dut: Dut,
+    rng: SmallRng,
+    mrrs: u64,
+    may: [bool; 4],
+    tags: Vec<Tag>,
+    beats: VecDeque<(bool, bool, bool, u128)>,
+    /// What may land: the DW that belongs at `(control, index)`.
+    allowed: HashMap<(bool, usize), u32>,
+    landed: HashMap<(bool, usize), u32>,
+    /// In how many of a hundred a tag has another fate than Good.
+    trouble: u32,
+    fates: Vec<Fate>,
+    errors: Vec<(u64, u8)>,
+    /// What failed, by client, as the model has it.
+    failed: [bool; CLIENTS],
+    standing: Option<Request>,
+    sent: u64,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut dut = bench::build("dma_read", || Read::new(TIMEOUT as usize));
+        dut.set("bus_number", BUS.into());
+        dut.set("error_ready", 1);
+        World {
+            dut,
+            rng: bench::rng(seed),
+            mrrs: 0,
+            may: [true; 4],
+            tags: vec![],
+            beats: VecDeque::new(),
+            allowed: HashMap::new(),
+            landed: HashMap::new(),
+            trouble: 0,
+            fates: vec![Fate::Refused, Fate::Poisoned, Fate::WrongCount],
+            errors: vec![],
+            failed: [false; CLIENTS],
+            standing: None,
+            sent: 0,
+        }
+    }
+
+    fn ask(&mut self, client: usize) -> &Request {
+        let dws = if client < CHUNKS { self.rng.random_range(1..=1024) } else { self.rng.random_range(1..=32) };
+        let offset = self.rng.random_range(0..=1024 - dws);
+        let high = if self.rng.random() { self.rng.random::<u32>() & 0xffff } else { 0 };
+        let address = u64::from(high) << 32 | u64::from(self.rng.random::<u32>() & 0xffff_f000) | offset * 4;
+        let base = if client < CHUNKS { client * 1024 } else { 0 };
+        let room = if client < CHUNKS { 1024 } else { 128 };
+        let dest = base + self.rng.random_range(0..=room - dws as usize);
+        let slot = self.rng.random_range(0..4);
+        for i in 0..dws {
+            self.allowed.insert((client >= CHUNKS, dest + i as usize), content(address + 4 * i));
+        }
+        self.failed[client] = false;
+        self.dut.set("forget", 1 << client);
+        self.clock();
+        self.dut.set("forget", 0);
+        for (port, v) in [("owner", owner(slot).0.into()), ("client", client as u64), ("dws", dws)] {
+            self.dut.set(port, v.into());
+        }
+        self.dut.set("address", address.into());
+        self.dut.set("dest", dest as u128);
+        self.dut.set("valid", 1);
+        self.standing.insert(Request { client, slot, address, dws, dest })
+    }
+
+    /// The next piece of a completion of some tag, cut at a multiple of the read completion boundary.
+    fn answer(&mut self) {
+        let live: Vec<usize> = (0..self.tags.len()).filter(|i| self.tags[*i].fate != Fate::Silent).collect();
+        if live.is_empty() || !self.beats.is_empty() || self.rng.random_ratio(1, 3) {
+            return;
+        }
+        let n = live[self.rng.random_range(0..live.len())];
+        let tag = &mut self.tags[n];
+        let to_boundary = (tlp::RCB - tag.address % tlp::RCB) / 4;
+        let dws = tag.left.min(to_boundary + tlp::RCB / 4 * self.rng.random_range(0..8));
+        let (mut count, mut status, mut poison, mut bad) = (4 * tag.left, tlp::SC, 0, false);
+        let ends = match tag.fate {
+            Fate::Refused => {
+                status = if self.rng.random() { tlp::UR } else { tlp::CA };
+                true
+            }
+            Fate::WrongCount => {
+                count ^= 4 << self.rng.random_range(0..4);
+                true
+            }
+            _ => {
+                // Now and then a piece arrives malformed, and the link brings it again.
+                bad = self.rng.random_ratio(1, 10);
+                poison = u64::from(tag.fate == Fate::Poisoned);
+                dws == tag.left && !bad
+            }
+        };
+        let has_data = status == tlp::SC;
+        let fmt_type = if has_data { tlp::CPLD } else { tlp::CPL };
+        let dw0 = tlp::FMT_TYPE.put(fmt_type) | tlp::LENGTH.put(if has_data { dws } else { 0 }) | tlp::EP.put(poison);
+        let dw1 = tlp::STATUS.put(status) | tlp::BYTE_COUNT.put(count);
+        let dw2 = tlp::REQUESTER_ID.put(tag.requester) | tlp::TAG.put(tag.number) | (tag.address & 0x7f);
+        let data: Vec<u32> = (0..if has_data { dws } else { 0 }).map(|i| content(tag.address + 4 * i)).collect();
+        let packet = bench::Packet { header: header([dw0, dw1, dw2, 0]), payload: data, owner: 0 };
+        self.beats.extend(packet.beats().iter().map(|b| (b.0, b.1, b.1 && bad, b.3)));
+        if !bad {
+            tag.address += 4 * dws;
+            tag.left -= dws;
+        }
+        if ends {
+            self.tags.remove(n);
+        }
+    }
+
+    fn clock(&mut self) {
+        self.answer();
+        let dut = &mut self.dut;
+        let beat = if self.rng.random_ratio(3, 4) { self.beats.pop_front() } else { None };
+        dut.set("cpl_valid", beat.is_some().into());
+        if let Some((sop, eop, bad, data)) = beat {
+            for (port, v) in [("cpl_sop", sop), ("cpl_eop", eop), ("cpl_bad", bad)] {
+                dut.set(port, v.into());
+            }
+            dut.set("cpl_data", data);
+        }
+        dut.set("mrrs", self.mrrs.into());
+        let ready = self.rng.random_bool(0.5);
+        dut.set("tx_ready", 0);
+        dut.eval();
+        if dut.get("tx_valid") == 1 && ready {
+            let r = self.standing.as_ref().unwrap();
+            let allowed = self.may[usize::from(r.slot)];
+            dut.set("tx_ready", 1);
+            dut.set("tx_killed", (!allowed).into());
+            dut.eval();
+            let h = dut.get("tx_data");
+            let dw = |n: usize| u64::from((h >> (32 * n)) as u32);
+            let long = tlp::FMT_BIT_4DW.is_set(dw(0));
+            let at = if long { dw(2) << 32 | dw(3) } else { dw(2) };
+            let dws = tlp::LENGTH.of(dw(0));
+            assert_eq!(tlp::FMT_TYPE.of(dw(0)), if long { tlp::MRD64 } else { tlp::MRD32 });
+            assert_eq!((at >> 32 != 0, at), (long, r.address + 4 * self.sent));
+            assert!(dws >= 1 && dws <= (32 << self.mrrs.min(2)) && at % 4096 + 4 * dws <= 4096, "{dws} from {at:x}");
+            assert_eq!((dut.get("tx_owner"), tlp::REQUESTER_ID.of(dw(1))), (owner(r.slot).0.into(), owner(r.slot).1));
+            assert_eq!(tlp::FIRST_BE.of(dw(1)), 15);
+            assert_eq!(tlp::LAST_BE.of(dw(1)), if dws == 1 { 0 } else { 15 });
+            let number = tlp::TAG.of(dw(1));
+            assert!(self.tags.iter().all(|t| t.number != number), "tag {number} is in use");
+            self.sent += dws;
+            let trouble = self.rng.random_ratio(self.trouble, 100);
+            let fate = if trouble { self.fates[self.rng.random_range(0..self.fates.len())] } else { Fate::Good };
+            if allowed {
+                self.tags.push(Tag { number, requester: owner(r.slot).1, address: at, left: dws, fate });
+            }
+            self.failed[r.client] |= !allowed || fate != Fate::Good;
+        }
+        if dut.get("ready") == 1 {
+            let r = self.standing.take().unwrap();
+            assert_eq!(self.sent, r.dws, "all of it was sent");
+            self.sent = 0;
+        }
+        if dut.get("error_valid") == 1 {
+            self.errors.push((dut.get("error_code") as u64, dut.get("error_owner") as u8));
+        }
+        for (control, port) in [(false, "we_data"), (true, "we_control")] {
+            let we = dut.get(port);
+            for lane in (0..4).filter(|l| we >> l & 1 == 1) {
+                let at = (control, dut.get(&format!("row_{lane}")) as usize * 4 + lane);
+                let word = (dut.get("data") >> (32 * lane)) as u32;
+                assert_eq!(self.allowed.get(&at), Some(&word), "a DW that does not belong at {at:?}");
+                self.landed.insert(at, word);
+            }
+        }
+        dut.clock();
+        if self.standing.is_none() {
+            self.dut.set("valid", 0);
+        }
+    }
+
+    fn pending(&mut self, client: usize) -> bool {
+        self.dut.eval();
+        self.dut.get("pending") >> client & 1 == 1
+    }
+
+    fn clocks(&mut self, n: u64) {
+        for _ in 0..n {
+            self.clock();
+        }
+    }
+
+    /// Until the standing request is sent and nothing is under way.
+    fn drain(&mut self, client: usize) {
+        for _ in 0..40_000 {
+            if self.standing.is_none() && !self.pending(client) {
+                self.clocks(3);
+                return;
+            }
+            self.clock();
+        }
+        panic!("client {client} hangs");
+    }
+}
+
+#[test]
+fn every_byte_lands_or_its_client_hears_that_it_failed() {
+    let mut w = World::new(1);
+    w.trouble = 3;
+    // What each client asked for last.
+    let mut last: Vec<Option<(usize, u64, u64)>> = vec![None; CLIENTS];
+    let (mut good, mut failed) = (0, 0);
+    for _ in 0..600 {
+        w.mrrs = w.rng.random_range(0..6);
+        if w.rng.random_ratio(1, 10) {
+            let slot = w.rng.random_range(0..4);
+            w.may[slot] = w.rng.random_bool(0.7);
+        }
+        // One client after the other; those before may still be under way. The control buffer is shared: one at a time.
+        let client = w.rng.random_range(0..CHUNKS + 1);
+        w.drain(client);
+        if let Some((dest, dws, address)) = last[client] {
+            let bit = w.dut.get("failed") >> client & 1 == 1;
+            assert_eq!(bit, w.failed[client], "client {client}");
+            failed += usize::from(bit);
+            for i in (0..dws).filter(|_| !bit) {
+                good += 1;
+                let at = (client >= CHUNKS, dest + i as usize);
+                assert_eq!(w.landed.get(&at), Some(&content(address + 4 * i)), "client {client}, DW {i} of {dws}");
+            }
+            for i in 0..dws {
+                w.allowed.remove(&(client >= CHUNKS, dest + i as usize));
+                w.landed.remove(&(client >= CHUNKS, dest + i as usize));
+            }
+        }
+        let r = w.ask(client);
+        last[client] = Some((r.dest, r.dws, r.address));
+        while w.standing.is_some() {
+            w.clock();
+        }
+    }
+    assert!(good > 50_000 && failed > 30, "{good} DWs, {failed} failures");
+}
+
+#[test]
+fn a_completion_that_nobody_waits_for_changes_nothing_but_the_error_record() {
+    let mut w = World::new(2);
+    w.mrrs = 5;
+    for round in 0..200 {
+        w.fates = vec![Fate::Silent];
+        w.trouble = 100;
+        w.ask(0);
+        w.drain_sent();
+        // Tags that are not in use, and tags in use with another function's or another bus's requester ID.
+        let victim = w.tags[w.rng.random_range(0..w.tags.len())].clone();
+        let (number, requester) = match round % 4 {
+            0 => (victim.number ^ 0x80, victim.requester),
+            1 => (31 - w.tags.len() as u64 % 8, victim.requester),
+            2 => (victim.number, victim.requester ^ 4),
+            _ => (victim.number, victim.requester ^ 0x100),
+        };
+        assert!(round % 4 != 1 || w.tags.iter().all(|t| t.number != number));
+        let dw0 = tlp::FMT_TYPE.put(tlp::CPLD) | tlp::LENGTH.put(victim.left);
+        let dw2 = tlp::REQUESTER_ID.put(requester) | tlp::TAG.put(number);
+        let payload = (0..victim.left).map(|_| w.rng.random()).collect();
+        let packet = bench::Packet { header: header([dw0, tlp::BYTE_COUNT.put(4 * victim.left), dw2, 0]), payload, owner: 0 };
+        w.errors.clear();
+        w.beats.extend(packet.beats().iter().map(|b| (b.0, b.1, false, b.3)));
+        w.clocks(60);
+        assert_eq!(w.errors.len(), 1);
+        assert_eq!(w.errors[0].0, u64::from(aer::UNEXPECTED_COMPLETION.lo));
+        assert!(w.landed.is_empty() && w.pending(0) && w.dut.get("failed") == 0);
+        // And the real ones still land.
+        for tag in &mut w.tags {
+            tag.fate = Fate::Good;
+        }
+        w.failed[0] = false;
+        w.drain(0);
+        assert_eq!(w.dut.get("failed"), 0);
+        assert_eq!(w.landed, w.allowed);
+        w.allowed.clear();
+        w.landed.clear();
+    }
+}
+
+impl World {
+    fn drain_sent(&mut self) {
+        while self.standing.is_some() {
+            self.clock();
+        }
+    }
+}
+
+#[test]
+fn a_silent_host_is_a_time_out_and_its_tag_rests_before_it_is_used_again() {
+    let mut w = World::new(3);
+    w.mrrs = 5;
+    w.fates = vec![Fate::Silent];
+    w.trouble = 100;
+    w.ask(3);
+    w.drain_sent();
+    let silent: Vec<Tag> = std::mem::take(&mut w.tags);
+    let asked = w.dut.clocks();
+    w.clocks((TIMEOUT - 1) * TICK - 50);
+    assert!(w.pending(3), "not before its time");
+    w.drain(3);
+    let late = w.dut.clocks();
+    assert!(late - asked <= (TIMEOUT + 1) * TICK + 50);
+    assert_eq!(w.dut.get("failed"), 1 << 3);
+    assert_eq!(w.errors.len(), silent.len());
+    assert!(w.errors.iter().all(|e| e.0 == u64::from(aer::COMPLETION_TIMEOUT.lo)));
+    // What comes late lands nowhere.
+    w.allowed.clear();
+    w.errors.clear();
+    for tag in &silent {
+        w.tags.push(Tag { fate: Fate::Good, ..tag.clone() });
+    }
+    w.clocks(1000);
+    assert!(w.tags.is_empty() && w.errors.iter().all(|e| e.0 == u64::from(aer::UNEXPECTED_COMPLETION.lo)));
+    assert!(!w.errors.is_empty());
+    // For as long as the time-out, no request has one of the tags that rest; then they come back.
+    w.trouble = 0;
+    let mut back = None;
+    while back.is_none() {
+        w.ask(4);
+        while w.standing.is_some() {
+            w.clock();
+            if w.tags.iter().any(|t| silent.iter().any(|s| s.number == t.number)) {
+                back = back.or(Some(w.dut.clocks()));
+            }
+        }
+        w.drain(4);
+        assert!(w.dut.clocks() < late + 3 * TIMEOUT * TICK, "they never come back");
+    }
+    assert!(back.unwrap() - late >= (TIMEOUT - 2) * TICK, "used again after {} clocks", back.unwrap() - late);
+}
+
+#[test]
+fn a_patient_function_waits_for_ever() {
+    let mut w = World::new(4);
+    w.dut.set("patient", 1);
+    w.fates = vec![Fate::Silent];
+    w.trouble = 100;
+    w.ask(5);
+    w.drain_sent();
+    w.clocks(4 * TIMEOUT * TICK);
+    assert!(w.pending(5) && w.errors.is_empty());
+    for tag in &mut w.tags {
+        tag.fate = Fate::Good;
+    }
+    w.drain(5);
+    assert_eq!((w.dut.get("failed"), &w.landed), (0, &w.allowed));
+}
