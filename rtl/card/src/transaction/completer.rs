@@ -142,7 +142,8 @@ impl Logic for Completer {
         let dw_done = self.bus.ack | (be == 0);
         let header = completion(
             self.with_data.q,
-            self.have.q.zext(11),
+            // Without data the length is reserved (PCIe 2.2.2).
+            if self.with_data.q { self.have.q.zext(11) } else { 0 },
             cat(self.bus_no.q, self.number.q),
             self.status.q,
             self.bytes.q,

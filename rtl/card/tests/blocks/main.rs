@@ -3,9 +3,11 @@
 
 mod arbiter;
 mod bench;
+mod completer;
 mod dma_read;
 mod fifo;
 mod lanes;
+mod mover;
 mod receive;
 mod skid;
 mod transmit;

@@ -1,0 +1,322 @@
+//! The completer: every request that a host can send, against what PCIe says it is owed.
+
+use std::collections::{HashMap, VecDeque};
+
+use azote_regs::bar;
+use azote_regs::function::{FunctionId, Kind};
+use azote_regs::pcie::{aer, tlp};
+use azote_rtl::transaction::Completer;
+use azote_verilate::Dut;
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+use crate::bench::{self, Feed, Packet, Packets, header};
+
+/// Addresses from here hit BAR0 of the storage PF, from the second on the management BAR; the rest hits nothing.
+const BAR: u64 = 0x7_4000_0000;
+const MANAGE: u64 = 0x9000_0000;
+const STORAGE_PF: u8 = Kind::Storage.code() as u8;
+const TRUST_PF: u8 = Kind::Trust.code() as u8;
+/// Configuration accesses to functions from here find nobody.
+const NOBODY: u8 = 0x80;
+/// The read completion boundary of the card.
+const CHUNK: u64 = 128;
+
+type Access = (bool, bool, u8, u64, u8, u32);
+type Config = (bool, u8, u64, u8, u32);
+type Error = (u64, bool, u8);
+
+struct World {
+    dut: Dut,
+    rng: SmallRng,
+    requests: Feed,
+    link: Packets,
+    /// Registers by `(manage, offset)`, and configuration space by `(function, DW)`.
+    registers: HashMap<(bool, u64), u32>,
+    config: HashMap<(u8, u64), u32>,
+    address: u64,
+    // What is owed, in order.
+    completions: VecDeque<Packet>,
+    accesses: VecDeque<Access>,
+    configs: VecDeque<Config>,
+    errors: VecDeque<Error>,
+    bus: u64,
+}
+
+fn write(old: u32, new: u32, be: u8) -> u32 {
+    (0..4).fold(old, |v, i| if be >> i & 1 == 1 { v & !(0xff << (8 * i)) | new & (0xff << (8 * i)) } else { v })
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut dut = bench::build("completer", Completer::default);
+        dut.set("error_ready", 1);
+        World {
+            dut,
+            rng: bench::rng(seed),
+            requests: Feed::new("req_", 70),
+            link: Packets::new("tx_", 60),
+            registers: HashMap::new(),
+            config: HashMap::new(),
+            address: 0,
+            completions: VecDeque::new(),
+            accesses: VecDeque::new(),
+            configs: VecDeque::new(),
+            errors: VecDeque::new(),
+            bus: 0,
+        }
+    }
+
+    fn clock(&mut self) {
+        let dut = &mut self.dut;
+        self.requests.drive(dut, &mut self.rng);
+        self.link.drive(dut, &mut self.rng);
+        dut.set("bus_ack", 0);
+        dut.set("cfg_ack", 0);
+        // What is on the bus without an ack means nothing.
+        dut.set("bus_rdata", self.rng.random::<u32>().into());
+        dut.set("cfg_rdata", self.rng.random::<u32>().into());
+        // The decoder answers a clock after the address.
+        let a = self.address;
+        let bar0 = a >= BAR && a < BAR + bar::BAR0_SIZE;
+        let manage = a >= MANAGE && a < MANAGE + bar::BAR2_SIZE;
+        dut.set("hit", (bar0 || manage).into());
+        dut.set("hit_manage", manage.into());
+        dut.set("hit_owner", if manage { TRUST_PF } else { STORAGE_PF }.into());
+        dut.set("hit_offset", if manage { a & 0xffff } else { a & 0x3fff }.into());
+        dut.eval();
+        self.address = dut.get("address") as u64;
+        if dut.get("bus_valid") == 1 && self.rng.random_bool(0.5) {
+            let (manage, write_) = (dut.get("bus_manage") == 1, dut.get("bus_write") == 1);
+            let (offset, be, new) = (dut.get("bus_offset") as u64, dut.get("bus_be") as u8, dut.get("bus_wdata") as u32);
+            let owner = dut.get("bus_owner") as u8;
+            let want = self.accesses.pop_front().expect("an access that nobody asked for");
+            assert_eq!((manage, write_, owner, offset, be), (want.0, want.1, want.2, want.3, want.4));
+            let old = self.registers.get(&(manage, offset)).copied().unwrap_or(offset as u32 ^ 0x5555_0000);
+            if write_ {
+                assert_eq!(new, want.5);
+                self.registers.insert((manage, offset), write(old, new, be));
+            }
+            dut.set("bus_rdata", old.into());
+            dut.set("bus_ack", 1);
+        }
+        if dut.get("cfg_valid") == 1 && self.rng.random_bool(0.5) {
+            let write_ = dut.get("cfg_write") == 1;
+            let (number, dw) = (dut.get("cfg_number") as u8, dut.get("cfg_dw") as u64);
+            let (be, new) = (dut.get("cfg_be") as u8, dut.get("cfg_wdata") as u32);
+            let want = self.configs.pop_front().expect("an access that nobody asked for");
+            assert_eq!((write_, number, dw, be, if write_ { new } else { want.4 }), want);
+            let old = self.config.get(&(number, dw)).copied().unwrap_or(dw as u32 | 0x3333_0000);
+            if write_ && number < NOBODY {
+                self.config.insert((number, dw), write(old, new, be));
+            }
+            dut.set("cfg_none", (number >= NOBODY).into());
+            dut.set("cfg_rdata", old.into());
+            dut.set("cfg_ack", 1);
+        }
+        dut.eval();
+        if dut.get("error_valid") == 1 {
+            let advisory = dut.get("error_advisory") == 1;
+            let seen = (dut.get("error_code") as u64, advisory, dut.get("error_owner") as u8);
+            assert_eq!(Some(seen), self.errors.pop_front());
+        }
+        if let Some(mut p) = self.link.taken(dut) {
+            let want = self.completions.pop_front().expect("a completion that nobody is owed");
+            p.owner = want.owner;
+            // Of a refusal only status, tag and requester count (PCIe 2.2.9).
+            assert_eq!(p, want, "{:x?} instead of {:x?}", p, want);
+        }
+        self.requests.taken(dut);
+        dut.clock();
+    }
+
+    fn offer(&mut self, packet: &Packet) {
+        for (_, _, _, data) in packet.beats() {
+            self.requests.push("data", data.into());
+        }
+    }
+
+    fn finish(&mut self) {
+        for _ in 0..20_000 {
+            self.clock();
+            if self.requests.items.is_empty() && self.dut.get("busy") == 0 {
+                assert!(self.completions.is_empty(), "owed: {:x?}", self.completions);
+                assert!(self.accesses.is_empty() && self.configs.is_empty() && self.errors.is_empty());
+                return;
+            }
+        }
+        panic!("stuck");
+    }
+
+    /// `{DW 0, DW 1}` of a request, and who asks.
+    fn start(&mut self, fmt_type: u64, dws: u64, be: (u64, u64)) -> (u64, u64) {
+        let attributes = self.rng.random::<u64>() & (tlp::TC.mask() | tlp::ATTR.mask() | tlp::ATTR_IDO.mask());
+        let dw0 = tlp::FMT_TYPE.put(fmt_type) | tlp::LENGTH.put(dws) | attributes;
+        let who = u64::from(self.rng.random::<u16>());
+        let dw1 = tlp::REQUESTER_ID.put(who) | tlp::TAG.put(self.rng.random::<u8>().into());
+        (dw0, dw1 | tlp::FIRST_BE.put(be.0) | tlp::LAST_BE.put(be.1))
+    }
+
+    /// The completion of `(dw0, dw1)`.
+    fn owe(&mut self, request: (u64, u64), number: u8, status: u64, bytes: u64, lower: u64, payload: Vec<u32>) {
+        let fmt_type = if payload.is_empty() { tlp::CPL } else { tlp::CPLD };
+        let same = tlp::TC.mask() | tlp::ATTR.mask() | tlp::ATTR_IDO.mask();
+        let dw0 = tlp::FMT_TYPE.put(fmt_type) | tlp::LENGTH.put(payload.len() as u64) | request.0 & same;
+        let completer = tlp::ID_BUS.put(self.bus) | u64::from(number);
+        let dw1 = tlp::COMPLETER_ID.put(completer) | tlp::STATUS.put(status) | tlp::BYTE_COUNT.put(bytes);
+        let back = request.1 & (tlp::REQUESTER_ID.mask() | tlp::TAG.mask());
+        let header = header([dw0, dw1, back | tlp::LOWER_ADDRESS.put(lower), 0]);
+        self.completions.push_back(Packet { header, payload, owner: 0 });
+    }
+
+    fn configuration(&mut self) {
+        let number = if self.rng.random_ratio(1, 5) { NOBODY | self.rng.random::<u8>() } else { self.rng.random_range(0..4) };
+        let (writes, poisoned) = (self.rng.random(), self.rng.random_ratio(1, 6));
+        let (dw, be) = (self.rng.random_range(0..8u64), self.rng.random_range(0..16));
+        let bus = self.rng.random_range(0..256);
+        let (mut dw0, dw1) = self.start(if writes { tlp::CFGWR0 } else { tlp::CFGRD0 }, 1, (be, 0));
+        let data: u32 = self.rng.random();
+        if writes && poisoned {
+            dw0 |= tlp::EP.mask();
+        }
+        let dw2 = tlp::CFG_BUS.put(bus) | tlp::CFG_FUNCTION.put(number.into()) | dw * 4;
+        let payload = if writes { vec![data] } else { vec![] };
+        self.offer(&Packet { header: header([dw0, dw1, dw2, 0]), payload, owner: 0 });
+        if writes && poisoned {
+            self.errors.push_back((aer::POISONED.lo.into(), true, 0));
+            self.owe((dw0, dw1), number, tlp::UR, 4, 0, vec![]);
+            return;
+        }
+        self.configs.push_back((writes, number, dw, be as u8, data));
+        let old = self.config.get(&(number, dw)).copied().unwrap_or(dw as u32 | 0x3333_0000);
+        if number >= NOBODY {
+            self.errors.push_back((aer::UNSUPPORTED_REQUEST.lo.into(), true, 0));
+            self.owe((dw0, dw1), number, tlp::UR, 4, 0, vec![]);
+        } else if writes {
+            self.bus = bus;
+            self.owe((dw0, dw1), number, tlp::SC, 4, 0, vec![]);
+        } else {
+            self.owe((dw0, dw1), number, tlp::SC, 4, 0, vec![old]);
+        }
+    }
+
+    fn memory(&mut self) {
+        let writes: bool = self.rng.random();
+        let place = self.rng.random_range(0..3);
+        let most = if writes { 64 } else { 1024 };
+        let dws = if self.rng.random() { self.rng.random_range(1..=most) } else { self.rng.random_range(1..4) };
+        let page = self.rng.random_range(0..4u64) << 12;
+        let offset = page + self.rng.random_range(0..=1024 - dws) * 4;
+        let base = [BAR, MANAGE, 0x1234_0000][place];
+        let at = base + offset;
+        let first = if dws == 1 { self.rng.random_range(0..16) } else { self.rng.random_range(1..16u64) };
+        let last = if dws == 1 { 0 } else { self.rng.random_range(1..16u64) };
+        let long = at >> 32 != 0;
+        let fmt_type = match (writes, long) {
+            (false, false) => tlp::MRD32,
+            (false, true) => tlp::MRD64,
+            (true, false) => tlp::MWR32,
+            (true, true) => tlp::MWR64,
+        };
+        let (mut dw0, dw1) = self.start(fmt_type, dws, (first, last));
+        let poisoned = writes && self.rng.random_ratio(1, 8);
+        if poisoned {
+            dw0 |= tlp::EP.mask();
+        }
+        let payload: Vec<u32> = (0..if writes { dws } else { 0 }).map(|_| self.rng.random()).collect();
+        let header = if long { header([dw0, dw1, at >> 32, at & 0xffff_ffff]) } else { header([dw0, dw1, at, 0]) };
+        self.offer(&Packet { header, payload: payload.clone(), owner: 0 });
+        let (manage, owner) = (place == 1, if place == 1 { TRUST_PF } else { STORAGE_PF });
+        let enables = |i: u64| if i == 0 { first } else if i + 1 == dws { last } else { 15 } as u8;
+        // Byte count and lower address by PCIe tables 2-33 and 2-34.
+        let skipped = if first == 0 { 0 } else { u64::from(first.trailing_zeros()) };
+        let end_be = if dws == 1 { first } else { last };
+        let unused = if end_be == 0 { 0 } else { 3 - u64::from(63 - end_be.leading_zeros()) };
+        let mut bytes = if dws == 1 && first == 0 { 1 } else { 4 * dws - skipped - unused };
+        if place == 2 {
+            self.errors.push_back((aer::UNSUPPORTED_REQUEST.lo.into(), !writes, 0));
+            if !writes {
+                self.owe((dw0, dw1), 0, tlp::UR, bytes, (at + skipped) & 0x7f, vec![]);
+            }
+            return;
+        }
+        if poisoned {
+            self.errors.push_back((aer::POISONED.lo.into(), false, owner));
+            return;
+        }
+        let number = FunctionId::from_number(owner).unwrap().number();
+        let mut chunk = Vec::new();
+        let mut from = at + skipped;
+        for i in 0..dws {
+            let (dw_at, be) = (offset + 4 * i, enables(i));
+            let old = self.registers.get(&(manage, dw_at)).copied().unwrap_or(dw_at as u32 ^ 0x5555_0000);
+            if be != 0 {
+                let new = payload.get(i as usize).copied().unwrap_or(0);
+                self.accesses.push_back((manage, writes, owner, dw_at, be, new));
+            }
+            chunk.push(if be == 0 { 0 } else { old });
+            if !writes && ((dw_at + 4) % CHUNK == 0 || i + 1 == dws) {
+                let carried = at + 4 * (i + 1) - from;
+                self.owe((dw0, dw1), number, tlp::SC, bytes, from & 0x7f, std::mem::take(&mut chunk));
+                bytes = bytes.saturating_sub(carried);
+                from = at + 4 * (i + 1);
+            }
+        }
+    }
+
+    fn odd(&mut self) {
+        let kinds = [
+            (tlp::FMT_3DW << 5 | tlp::TYPE_IO, 1),
+            (tlp::FMT_3DW_DATA << 5 | tlp::TYPE_IO, 1),
+            (tlp::CFGRD1, 1),
+            (tlp::CFGWR1, 1),
+            (tlp::MRDLK64, 5),
+            (tlp::FMT_4DW_DATA << 5 | tlp::TYPE_SWAP, 2),
+            (tlp::MSG | tlp::ROUTE_LOCAL, 0),
+            (tlp::MSGD | tlp::ROUTE_BROADCAST, 9),
+        ];
+        let (fmt_type, dws) = kinds[self.rng.random_range(0..kinds.len())];
+        let (dw0, dw1) = self.start(fmt_type, dws, (15, if dws > 1 { 15 } else { 0 }));
+        let has_data = tlp::FMT_BIT_DATA.is_set(dw0);
+        let payload = (0..if has_data { dws } else { 0 }).map(|_| self.rng.random()).collect();
+        self.offer(&Packet { header: header([dw0, dw1, 1, 0x1000]), payload, owner: 0 });
+        if tlp::TYPE.of(dw0) & 0x18 != tlp::TYPE_MSG {
+            self.errors.push_back((aer::UNSUPPORTED_REQUEST.lo.into(), true, 0));
+            self.owe((dw0, dw1), 0, tlp::UR, 4, 0, vec![]);
+        }
+    }
+}
+
+#[test]
+fn every_request_takes_effect_in_order_and_gets_the_completions_it_is_owed() {
+    let mut w = World::new(1);
+    for _ in 0..1500 {
+        match w.rng.random_range(0..5) {
+            0 | 1 => w.configuration(),
+            2 | 3 => w.memory(),
+            _ => w.odd(),
+        }
+        w.finish();
+        assert_eq!(w.dut.get("bus_number"), w.bus.into(), "learnt from completed writes alone");
+    }
+}
+
+#[test]
+fn requests_behind_one_another_are_served_without_a_pause_between() {
+    let mut w = World::new(2);
+    for _ in 0..100 {
+        // Writes without an answer, then a read that tells: all offered at once.
+        let mut value = 0;
+        for _ in 0..5 {
+            value = w.rng.random();
+            let (dw0, dw1) = w.start(tlp::MWR32, 1, (15, 0));
+            w.offer(&Packet { header: header([dw0, dw1, MANAGE, 0]), payload: vec![value], owner: 0 });
+            w.accesses.push_back((true, true, TRUST_PF, 0, 15, value));
+        }
+        let (dw0, dw1) = w.start(tlp::MRD32, 1, (15, 0));
+        w.offer(&Packet { header: header([dw0, dw1, MANAGE, 0]), payload: vec![], owner: 0 });
+        w.accesses.push_back((true, false, TRUST_PF, 0, 15, 0));
+        w.owe((dw0, dw1), TRUST_PF, tlp::SC, 4, 0, vec![value]);
+        w.finish();
+    }
+}
