@@ -272,7 +272,7 @@ impl Logic for Card {
         // Interrupts and resets.
         self.msix.valid = self.storage.irq_valid;
         self.msix.owner = self.storage.irq_owner;
-        self.msix.vector = self.storage.irq_vector;
+        self.msix.irq_vector = self.storage.irq_vector;
         self.storage.irq_ready = self.msix.ready;
         self.space.msix_ask = self.msix.ask;
         self.msix.enable = self.space.msix_enable;

@@ -40,7 +40,7 @@ pub struct Msix {
     /// An interrupt: held until `ready`.
     pub valid: I<1>,
     pub owner: I<8>,
-    pub vector: I<3>,
+    pub irq_vector: I<3>,
     pub ready: O<1>,
     /// The function's MSI-X Enable and Function Mask, in the same clock.
     pub ask: O<8>,
@@ -79,7 +79,7 @@ impl Msix {
             bus: Default::default(),
             valid: Default::default(),
             owner: Default::default(),
-            vector: Default::default(),
+            irq_vector: Default::default(),
             ready: Default::default(),
             ask: Default::default(),
             enable: Default::default(),
@@ -189,7 +189,7 @@ impl Logic for Msix {
                 } else if self.valid {
                     self.ready = 1;
                     self.who.d = self.owner;
-                    self.vec.d = self.vector;
+                    self.vec.d = self.irq_vector;
                     pba_we = 0;
                     self.st.d = St::LOOK;
                 }

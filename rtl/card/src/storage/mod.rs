@@ -211,7 +211,7 @@ impl Logic for Storage {
         self.queues.base = self.admin.q_base;
         self.queues.size = self.admin.q_size;
         self.queues.cqid = self.admin.q_cqid;
-        self.queues.vector = self.admin.q_vector;
+        self.queues.iv = self.admin.q_vector;
         self.queues.interrupts = self.admin.q_interrupts;
         self.admin.q_ack = self.queues.ack[queues::ADMIN];
         self.admin.q_answer = self.queues.answer;

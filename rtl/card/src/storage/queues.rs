@@ -93,7 +93,7 @@ pub struct Queues {
     pub base: I<52>,
     pub size: I<12>,
     pub cqid: I<3>,
-    pub vector: I<3>,
+    pub iv: I<3>,
     pub interrupts: I<1>,
     /// Answers, with `ack`.
     pub answer: O<2>,
@@ -158,7 +158,7 @@ impl Queues {
             base: Default::default(),
             size: Default::default(),
             cqid: Default::default(),
-            vector: Default::default(),
+            iv: Default::default(),
             interrupts: Default::default(),
             answer: Default::default(),
             found: Default::default(),
@@ -371,7 +371,7 @@ impl Logic for Queues {
                             self.said.d = Answer::QID;
                         } else {
                             cq_we = 1;
-                            cq_new = cq(sized(0, 12), sized(0, 1), sized(1, 1), self.interrupts, self.vector, sized(1, 1), sized(0, 12), sized(0, 12), self.size, self.base);
+                            cq_new = cq(sized(0, 12), sized(0, 1), sized(1, 1), self.interrupts, self.iv, sized(1, 1), sized(0, 12), sized(0, 12), self.size, self.base);
                         }
                     }
                     Op::CREATE_SQ => {

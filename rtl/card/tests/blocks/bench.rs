@@ -88,9 +88,20 @@ impl Feed {
         self.items.push_back(vec![(field, v)]);
     }
 
-    /// Before `eval`. What was offered stays until it is taken.
-    pub fn drive(&mut self, dut: &mut Dut, rng: &mut SmallRng) {
+    /// Whether an item is offered in this clock. What was offered stays until it is taken.
+    pub fn offer(&mut self, rng: &mut SmallRng) -> bool {
         self.offered = !self.items.is_empty() && (self.offered || rng.random_ratio(self.percent, 100));
+        self.offered
+    }
+
+    /// The item that is offered goes, for somebody was ready.
+    pub fn accepted(&mut self) -> Option<Vec<(&'static str, BigUint)>> {
+        if std::mem::take(&mut self.offered) { self.items.pop_front() } else { None }
+    }
+
+    /// Before `eval`: [`Feed::offer`] at the ports.
+    pub fn drive(&mut self, dut: &mut Dut, rng: &mut SmallRng) {
+        self.offer(rng);
         dut.set(&format!("{}valid", self.prefix), self.offered.into());
         if self.offered {
             for (field, v) in &self.items[0] {
@@ -101,11 +112,7 @@ impl Feed {
 
     /// After `eval`: the item that is taken in this clock.
     pub fn taken(&mut self, dut: &Dut) -> Option<Vec<(&'static str, BigUint)>> {
-        if self.offered && dut.get(&format!("{}ready", self.prefix)) == 1 {
-            self.offered = false;
-            return self.items.pop_front();
-        }
-        None
+        if dut.get(&format!("{}ready", self.prefix)) == 1 { self.accepted() } else { None }
     }
 }
 

@@ -3,11 +3,15 @@
 
 mod arbiter;
 mod bench;
+mod bindings;
 mod completer;
+mod decode;
 mod dma_read;
 mod fifo;
 mod lanes;
 mod mover;
+mod msix;
+mod poster;
 mod receive;
 mod skid;
 mod transmit;

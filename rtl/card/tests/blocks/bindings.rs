@@ -1,0 +1,117 @@
+//! The binding table: fields count at the write of CTRL, all at once, and only for their slot.
+
+use azote_regs::manage;
+use azote_rtl::manage::Bindings;
+use azote_verilate::Dut;
+use rand::Rng;
+
+use crate::bench;
+
+const VFS: u64 = 4;
+/// DWs of a binding.
+const WORDS: usize = manage::BINDING_STRIDE as usize / 4;
+
+/// As the engines see it: `(valid, read only, volume, base, length)`.
+type Binding = (bool, bool, u8, u64, u64);
+
+fn seen(dut: &Dut, port: &str) -> Binding {
+    let b = bench::get(dut, port);
+    let field = |lo, bits| bench::part(&b, lo, bits) as u64;
+    (field(0, 1) == 1, field(1, 1) == 1, field(2, 8) as u8, field(10, 48), field(58, 48))
+}
+
+fn committed(w: &[u32; WORDS]) -> Binding {
+    let at = |offset: u64| u64::from(w[offset as usize / 4]);
+    let wide = |lo, hi| at(lo) | (at(hi) & 0xffff) << 32;
+    (
+        manage::CTRL_VALID.is_set(at(manage::BINDING_CTRL)),
+        manage::CTRL_READ_ONLY.is_set(at(manage::BINDING_CTRL)),
+        manage::VOLUME_ID.of(at(manage::BINDING_VOLUME)) as u8,
+        wide(manage::BINDING_BASE_LO, manage::BINDING_BASE_HI),
+        wide(manage::BINDING_LENGTH_LO, manage::BINDING_LENGTH_HI),
+    )
+}
+
+#[test]
+fn a_binding_counts_whole_from_the_write_of_ctrl_and_touches_no_other_slot() {
+    let mut dut = bench::build("bindings", || Bindings::new(VFS as usize));
+    let mut rng = bench::rng(1);
+    bench::settle(&mut dut, "busy");
+    let mut words = [[0u32; WORDS]; VFS as usize + 1];
+    let mut bindings = [committed(&words[0]); VFS as usize + 1];
+    for _ in 0..4000 {
+        let slot = rng.random_range(0..VFS + 3) as usize;
+        let word = rng.random_range(0..WORDS);
+        let table = rng.random_ratio(9, 10);
+        let offset = if table { manage::binding(slot as u64) + 4 * word as u64 } else { rng.random_range(0..8) * 4 };
+        let (write, be, data) = (rng.random_bool(0.7), rng.random_range(0..16u32), rng.random::<u32>());
+        for (port, v) in [("bus_valid", 1), ("bus_write", write.into()), ("bus_be", be), ("bus_wdata", data)] {
+            dut.set(port, v.into());
+        }
+        dut.set("bus_offset", offset.into());
+        let exists = table && slot <= VFS as usize;
+        let old = match offset {
+            _ if exists => words[slot][word],
+            manage::MAGIC => manage::MAGIC_VALUE as u32,
+            manage::VERSION => manage::VERSION_VALUE as u32,
+            manage::VFS => VFS as u32,
+            _ => 0,
+        };
+        let before = bindings;
+        if write && exists {
+            let mask = (0..4).fold(0u32, |m, i| if be >> i & 1 == 1 { m | 0xff << (8 * i) } else { m });
+            words[slot][word] = old & !mask | data & mask;
+            if word == 0 {
+                words[slot][0] &= 3;
+                bindings[slot] = committed(&words[slot]);
+            }
+        }
+        // While it is written a reader sees the old binding or the new one, never a mixture.
+        let mut look = 0;
+        loop {
+            look = (look + 1) % (VFS as usize + 1);
+            let page = rng.random_range(0..=VFS as usize);
+            dut.set("slot", look as u128);
+            dut.set("page_slot", page as u128);
+            dut.eval();
+            let ack = dut.get("bus_ack") == 1;
+            if ack && !write {
+                assert_eq!(dut.get("bus_rdata") as u32, old, "{offset:x}");
+            }
+            dut.clock();
+            for (at, port) in [(look, "binding"), (page, "page_binding")] {
+                let b = seen(&dut, port);
+                assert!(b == before[at] || b == bindings[at], "slot {at}: {b:x?}");
+            }
+            if ack {
+                break;
+            }
+        }
+        dut.set("bus_valid", 0);
+        dut.set("slot", slot.min(VFS as usize) as u128);
+        dut.set("page_slot", slot.min(VFS as usize) as u128);
+        dut.clock();
+        // From the acknowledgement on it is the new one.
+        assert_eq!(seen(&dut, "binding"), bindings[slot.min(VFS as usize)]);
+        assert_eq!(seen(&dut, "page_binding"), bindings[slot.min(VFS as usize)]);
+    }
+}
+
+#[test]
+fn reset_unbinds_every_slot() {
+    let mut dut = bench::build("bindings", || Bindings::new(VFS as usize));
+    bench::settle(&mut dut, "busy");
+    for (port, v) in [("bus_valid", 1), ("bus_write", 1), ("bus_be", 15), ("bus_wdata", 1)] {
+        dut.set(port, v);
+    }
+    dut.set("bus_offset", manage::binding(1).into());
+    dut.clock_n(12);
+    dut.set("bus_valid", 0);
+    dut.set("slot", 1);
+    dut.clock_n(12);
+    assert!(seen(&dut, "binding").0);
+    dut.reset();
+    bench::settle(&mut dut, "busy");
+    dut.clock();
+    assert!(!seen(&dut, "binding").0);
+}

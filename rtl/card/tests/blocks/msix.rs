@@ -1,0 +1,270 @@
+//! MSI-X against a table and a pending-bit array in Rust: what is masked waits, what is off is forgotten.
+
+use azote_regs::bar;
+use azote_regs::function::FunctionId;
+use azote_regs::pcie::{msix, tlp};
+use azote_rtl::interrupt::Msix;
+use azote_verilate::Dut;
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+use crate::bench::{self, Packet, Packets};
+
+const VFS: u8 = 4;
+const BUS: u64 = 0x77;
+const VECTORS: usize = bar::MSIX_VECTORS as usize;
+
+#[derive(Clone, Copy)]
+struct Entry {
+    address: u64,
+    data: u32,
+    masked: bool,
+}
+
+#[derive(Clone)]
+struct Function {
+    entries: [Entry; VECTORS],
+    pending: u8,
+    enable: bool,
+    mask: bool,
+}
+
+const AT_RESET: Function =
+    Function { entries: [Entry { address: 0, data: 0, masked: true }; VECTORS], pending: 0, enable: false, mask: false };
+
+struct World {
+    dut: Dut,
+    rng: SmallRng,
+    link: Packets,
+    seen: Vec<Packet>,
+    /// By `{slot, kind}`.
+    functions: Vec<Function>,
+    /// What must have been sent: owner, vector's entry.
+    owed: Vec<(u8, Entry)>,
+}
+
+fn number(owner: u8) -> u8 {
+    let kind = azote_regs::function::Kind::from_code((owner & 3).into()).unwrap();
+    let f = if owner >> 2 == 0 { Some(FunctionId::pf(kind)) } else { FunctionId::vf(kind, (owner >> 2) - 1) };
+    f.unwrap().number()
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut dut = bench::build("msix", || Msix::new(VFS.into()));
+        dut.set("bus_number", BUS.into());
+        bench::settle(&mut dut, "busy");
+        let functions = vec![AT_RESET; usize::from(VFS + 1) * 4];
+        World { dut, rng: bench::rng(seed), link: Packets::new("tx_", 50), seen: vec![], functions, owed: vec![] }
+    }
+
+    fn owner(&mut self) -> u8 {
+        self.rng.random_range(0..=VFS) << 2 | self.rng.random_range(0..3)
+    }
+
+    fn clock(&mut self) {
+        self.link.drive(&mut self.dut, &mut self.rng);
+        self.dut.eval();
+        let f = &self.functions[self.dut.get("ask") as usize % self.functions.len()];
+        self.dut.set("enable", f.enable.into());
+        self.dut.set("mask", f.mask.into());
+        self.dut.eval();
+        if let Some(packet) = self.link.taken(&self.dut) {
+            self.seen.push(packet);
+        }
+    }
+
+    /// Holds a request until `port` answers.
+    fn until(&mut self, port: &str) {
+        for _ in 0..2000 {
+            self.clock();
+            let done = self.dut.get(port) == 1;
+            if done {
+                return;
+            }
+            self.dut.clock();
+        }
+        panic!("no {port}");
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..2000 {
+            self.clock();
+            let busy = self.dut.get("busy") == 1;
+            self.dut.clock();
+            if !busy {
+                return self.check();
+            }
+        }
+        panic!("busy for ever");
+    }
+
+    fn check(&mut self) {
+        assert_eq!(self.seen.len(), self.owed.len());
+        for (p, (owner, e)) in self.seen.drain(..).zip(self.owed.drain(..)) {
+            let long = e.address >> 32 != 0;
+            assert_eq!(tlp::FMT_TYPE.of(p.dw(0)), if long { tlp::MWR64 } else { tlp::MWR32 });
+            let at = if long { p.dw(2) << 32 | p.dw(3) } else { p.dw(2) };
+            assert_eq!((at, p.payload.as_slice()), (e.address & !3, [e.data].as_slice()));
+            assert_eq!((tlp::LENGTH.of(p.dw(0)), tlp::FIRST_BE.of(p.dw(1)), tlp::LAST_BE.of(p.dw(1))), (1, 15, 0));
+            assert_eq!(tlp::REQUESTER_ID.of(p.dw(1)), tlp::ID_BUS.put(BUS) | u64::from(number(owner)));
+            assert_eq!(p.owner, owner);
+        }
+    }
+
+    fn access(&mut self, owner: u8, write: Option<(u32, u8)>, offset: u64) -> u32 {
+        self.dut.set("bus_valid", 1);
+        self.dut.set("bus_write", write.is_some().into());
+        self.dut.set("bus_owner", owner.into());
+        self.dut.set("bus_offset", offset.into());
+        let (data, be) = write.unwrap_or((0, 15));
+        self.dut.set("bus_wdata", data.into());
+        self.dut.set("bus_be", be.into());
+        self.until("bus_ack");
+        let read = self.dut.get("bus_rdata") as u32;
+        self.dut.clock();
+        self.dut.set("bus_valid", 0);
+        read
+    }
+
+    fn write(&mut self, owner: u8, offset: u64, data: u32, be: u8) {
+        let mask = (0..4).fold(0u32, |m, i| if be >> i & 1 == 1 { m | 0xff << (8 * i) } else { m });
+        let at = offset - bar::MSIX_TABLE;
+        let vector = (at / msix::ENTRY_SIZE) as usize;
+        if offset < bar::MSIX_PBA && vector < VECTORS {
+            let f = &mut self.functions[usize::from(owner)];
+            let e = &mut f.entries[vector];
+            let merge = |old: u32| old & !mask | data & mask;
+            match at % msix::ENTRY_SIZE {
+                msix::ENTRY_ADDRESS_LO => e.address = e.address >> 32 << 32 | u64::from(merge(e.address as u32)),
+                msix::ENTRY_ADDRESS_HI => {
+                    e.address = e.address & 0xffff_ffff | u64::from(merge((e.address >> 32) as u32)) << 32;
+                }
+                msix::ENTRY_DATA => e.data = merge(e.data),
+                _ => {
+                    e.masked = msix::ENTRY_CONTROL_MASK.is_set(merge(e.masked.into()).into());
+                    // What was waiting for it goes now.
+                    if f.pending >> vector & 1 == 1 && f.enable && !f.mask && !e.masked {
+                        f.pending &= !(1 << vector);
+                        self.owed.push((owner, *e));
+                    }
+                }
+            }
+        }
+        self.access(owner, Some((data, be)), offset);
+    }
+
+    fn expect(&self, owner: u8, offset: u64) -> u32 {
+        let f = &self.functions[usize::from(owner)];
+        if offset >= bar::MSIX_PBA {
+            return if offset == bar::MSIX_PBA { f.pending.into() } else { 0 };
+        }
+        let at = offset - bar::MSIX_TABLE;
+        let Some(e) = f.entries.get((at / msix::ENTRY_SIZE) as usize) else { return 0 };
+        match at % msix::ENTRY_SIZE {
+            msix::ENTRY_ADDRESS_LO => e.address as u32,
+            msix::ENTRY_ADDRESS_HI => (e.address >> 32) as u32,
+            msix::ENTRY_DATA => e.data,
+            _ => e.masked.into(),
+        }
+    }
+
+    fn interrupt(&mut self, owner: u8, vector: usize) {
+        let f = &mut self.functions[usize::from(owner)];
+        if f.enable && (f.mask || f.entries[vector].masked) {
+            f.pending |= 1 << vector;
+        } else if f.enable {
+            f.pending &= !(1 << vector);
+            self.owed.push((owner, f.entries[vector]));
+        }
+        self.dut.set("valid", 1);
+        self.dut.set("owner", owner.into());
+        self.dut.set("irq_vector", vector as u128);
+        self.until("ready");
+        self.dut.clock();
+        self.dut.set("valid", 0);
+    }
+
+    /// A write of Message Control.
+    fn control(&mut self, owner: u8, enable: bool, mask: bool) {
+        let f = &mut self.functions[usize::from(owner)];
+        (f.enable, f.mask) = (enable, mask);
+        for v in 0..VECTORS {
+            if enable && !mask && f.pending >> v & 1 == 1 && !f.entries[v].masked {
+                f.pending &= !(1 << v);
+                self.owed.push((owner, f.entries[v]));
+            }
+        }
+        self.dut.set("kick", 1);
+        self.dut.set("kick_owner", owner.into());
+        self.clock();
+        self.dut.clock();
+        self.dut.set("kick", 0);
+    }
+
+    fn forget(&mut self, owner: u8) {
+        self.functions[usize::from(owner)] = AT_RESET;
+        self.dut.set("reset_valid", 1);
+        self.dut.set("reset_owner", owner.into());
+        self.until("reset_done");
+        self.dut.clock();
+        self.dut.set("reset_valid", 0);
+    }
+}
+
+#[test]
+fn vectors_are_sent_or_wait_or_are_forgotten_as_masks_say() {
+    let mut w = World::new(1);
+    let mut sent = 0;
+    for _ in 0..6000 {
+        let owner = w.owner();
+        let vector = w.rng.random_range(0..VECTORS);
+        match w.rng.random_range(0..20) {
+            0..6 => {
+                let field = w.rng.random_range(0..4) * 4;
+                let (data, be) = (w.rng.random(), w.rng.random_range(0..16));
+                w.write(owner, msix::entry(vector as u64) + field, data, be);
+            }
+            6..9 => w.write(owner, msix::entry(vector as u64) + msix::ENTRY_CONTROL, 0, 15),
+            9..14 => w.interrupt(owner, vector),
+            14..16 => {
+                let (enable, mask) = (w.rng.random_bool(0.8), w.rng.random_bool(0.3));
+                w.control(owner, enable, mask);
+            }
+            16 if w.rng.random_ratio(1, 8) => w.forget(owner),
+            17 => {
+                // The pending bits cannot be written, and beyond the table is nothing.
+                let offset = w.rng.random_range(bar::MSIX_TABLE + VECTORS as u64 * 16..bar::BAR0_SIZE) & !3;
+                let data = w.rng.random();
+                w.write(owner, offset, data, 15);
+            }
+            _ => {
+                let near = w.rng.random_range(0..40) * 4;
+                let offset = if w.rng.random() { bar::MSIX_TABLE } else { bar::MSIX_PBA } + near;
+                assert_eq!(w.access(owner, None, offset), w.expect(owner, offset), "{owner:x} {offset:x}");
+            }
+        }
+        sent += w.owed.len();
+        w.settle();
+    }
+    assert!(sent > 500, "{sent}");
+}
+
+#[test]
+fn the_table_of_every_function_wakes_masked_and_a_reset_masks_it_again() {
+    let mut w = World::new(2);
+    for round in 0..2 {
+        for owner in (0..=VFS << 2 | 2).filter(|o| o & 3 != 3) {
+            for vector in 0..VECTORS as u64 {
+                for field in (0..msix::ENTRY_SIZE).step_by(4) {
+                    let offset = msix::entry(vector) + field;
+                    assert_eq!(w.access(owner, None, offset), u32::from(field == msix::ENTRY_CONTROL), "round {round}");
+                    w.write(owner, offset, 0, 15);
+                    w.write(owner, offset, if field == msix::ENTRY_CONTROL { 0 } else { 0xffff_fffc }, 15);
+                }
+            }
+            w.forget(owner);
+            w.settle();
+        }
+    }
+}

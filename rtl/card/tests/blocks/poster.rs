@@ -1,0 +1,190 @@
+//! The poster: each completion once, in its maker's order, the entry before the interrupt.
+
+use std::collections::VecDeque;
+
+use azote_regs::function::Kind;
+use azote_regs::nvme::{entry, status};
+use azote_regs::pcie::tlp;
+use azote_rtl::storage::poster::Poster;
+use azote_rtl::storage::queues::Op;
+use rand::Rng;
+
+use crate::bench::{self, Feed, Packets, Sink, cat, part};
+
+const MAKERS: usize = 3;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Done {
+    release: bool,
+    slot: u64,
+    qid: u64,
+    cid: u64,
+    code: u64,
+    dw0: u64,
+}
+
+/// Where the queues say that it goes.
+#[derive(Clone, Debug)]
+struct Place {
+    address: u64,
+    phase: u64,
+    head: u64,
+    vector: u64,
+    interrupt: bool,
+}
+
+const CODES: [u64; 6] = [
+    status::SUCCESS,
+    status::INVALID_FIELD,
+    status::DATA_TRANSFER,
+    status::WRITE_FAULT,
+    status::INVALID_QID,
+    status::LBA_OUT_OF_RANGE,
+];
+
+/// What would fail again just so says Do Not Retry.
+fn field(code: u64) -> u64 {
+    let again = status::SCT.of(code) == status::SCT_MEDIA || [status::SUCCESS, status::DATA_TRANSFER].contains(&code);
+    code | status::DNR.put((!again).into())
+}
+
+#[test]
+fn completions_are_posted_in_order_and_then_announced() {
+    let mut dut = bench::build("poster", Poster::default);
+    let mut rng = bench::rng(1);
+    let mut feeds: Vec<Feed> = (0..MAKERS).map(|i| Feed::new(&format!("in_{i}_"), 50)).collect();
+    // The printer names arrays of plain ports `in_valid_0`.
+    let mut made: Vec<VecDeque<Done>> = vec![VecDeque::new(); MAKERS];
+    let (mut link, mut irq) = (Packets::new("tx_", 60), Sink::new("irq_", 60));
+    let mut posted: Option<(Done, Place)> = None;
+    let mut announced: Option<(u64, u64)> = None;
+    let mut cid = 0;
+    let (mut count, mut dropped, mut errors) = (0, 0, 0);
+    while count < 3000 {
+        for (i, feed) in feeds.iter_mut().enumerate() {
+            if feed.items.is_empty() {
+                cid = (cid + 1) & 0xffff;
+                let d = Done {
+                    release: rng.random_ratio(1, 8),
+                    slot: rng.random_range(0..60),
+                    qid: rng.random_range(0..8),
+                    cid,
+                    code: CODES[rng.random_range(0..CODES.len())],
+                    dw0: rng.random::<u32>().into(),
+                };
+                let head = [(d.release.into(), 1), (d.slot.into(), 6), (d.qid.into(), 3), (d.cid.into(), 16)];
+                feed.push("data", cat(&[head[0], head[1], head[2], head[3], (d.code.into(), 11), (d.dw0.into(), 32)]));
+                made[i].push_back(d);
+            }
+            offer(feed, &mut dut, &mut rng, i);
+        }
+        link.drive(&mut dut, &mut rng);
+        irq.drive(&mut dut, &mut rng);
+        dut.set("q_ack", 0);
+        dut.eval();
+        if dut.get("q_valid") == 1 && rng.random_bool(0.4) {
+            assert!(posted.is_none() && announced.is_none(), "one at a time");
+            let (slot, qid, op) = (dut.get("q_slot") as u64, dut.get("q_qid") as u64, dut.get("q_op") as u64);
+            let found = op == Op::POST && rng.random_ratio(5, 6);
+            let place = Place {
+                address: rng.random::<u64>() & !15 >> u32::from(rng.random::<bool>()) * 32,
+                phase: rng.random_range(0..2),
+                head: rng.random_range(0..4096),
+                vector: rng.random_range(0..8),
+                interrupt: rng.random(),
+            };
+            let place = Place { address: place.address & !15, ..place };
+            dut.set("q_ack", 1);
+            dut.set("q_found", found.into());
+            dut.set("q_address", place.address.into());
+            dut.set("q_phase", place.phase.into());
+            dut.set("q_head", place.head.into());
+            dut.set("q_vector", place.vector.into());
+            dut.set("q_interrupt", place.interrupt.into());
+            dut.eval();
+            // Whose turn it was: the maker whose oldest this is (command identifiers are unique here).
+            let cid = dut.get("error_cid") as u64;
+            let maker = (0..MAKERS).find(|m| made[*m].front().is_some_and(|d| d.cid == cid));
+            let d = made[maker.expect("not the oldest of any maker")].pop_front().unwrap();
+            assert_eq!((slot, qid), (d.slot, d.qid));
+            assert_eq!(op, if d.release { Op::RELEASE } else { Op::POST });
+            let fails = found && d.code != status::SUCCESS;
+            assert_eq!(dut.get("error") == 1, fails, "what failed and was posted is counted");
+            if fails {
+                errors += 1;
+                let got = ["slot", "qid", "status"].map(|f| dut.get(&format!("error_{f}")) as u64);
+                assert_eq!(got, [d.slot, d.qid, field(d.code) << 1]);
+            }
+            count += 1;
+            dropped += usize::from(!found);
+            posted = found.then_some((d, place));
+        } else {
+            assert_eq!(dut.get("error"), 0);
+        }
+        if irq.takes(&dut) {
+            let got = (dut.get("irq_owner") as u64, dut.get("irq_vector") as u64);
+            assert_eq!(Some(got), announced.take(), "announced only after its entry has left");
+        }
+        if let Some(p) = link.taken(&dut) {
+            let (d, place) = posted.take().expect("an entry that nobody posted");
+            let long = tlp::FMT_BIT_4DW.is_set(p.dw(0));
+            let at = if long { p.dw(2) << 32 | p.dw(3) } else { p.dw(2) };
+            assert_eq!((long, at), (place.address >> 32 != 0, place.address));
+            assert_eq!((tlp::LENGTH.of(p.dw(0)), p.payload.len() as u64), (4, entry::CQE_SIZE / 4));
+            let dw: Vec<u64> = p.payload.iter().map(|x| u64::from(*x)).collect();
+            assert_eq!((dw[0], dw[1]), (d.dw0, 0));
+            assert_eq!(dw[2], entry::DW2_SQHD.put(place.head) | entry::DW2_SQID.put(d.qid));
+            let dw3 = entry::DW3_CID.put(d.cid) | entry::DW3_PHASE.put(place.phase);
+            assert_eq!(dw[3], dw3 | entry::DW3_STATUS.put(field(d.code)));
+            let owner = d.slot << 2 | Kind::Storage.code();
+            assert_eq!(u64::from(p.owner), owner);
+            announced = place.interrupt.then_some((owner, place.vector));
+        }
+        assert_eq!(dut.get("posting") == 1 || (posted.is_none() && announced.is_none()), true);
+        for (i, feed) in feeds.iter_mut().enumerate() {
+            accept(feed, &dut, i);
+        }
+        dut.clock();
+        assert!(dut.clocks() < 500_000, "stuck after {count}");
+    }
+    assert!(dropped > 300 && errors > 300, "{dropped} {errors}");
+}
+
+/// [`Feed`] over ports whose index comes last.
+fn offer(feed: &mut Feed, dut: &mut azote_verilate::Dut, rng: &mut rand::rngs::SmallRng, i: usize) {
+    let offered = feed.offer(rng);
+    dut.set(&format!("in_valid_{i}"), offered.into());
+    if offered {
+        bench::set(dut, &format!("in_data_{i}"), &feed.items[0][0].1);
+    }
+}
+
+fn accept(feed: &mut Feed, dut: &azote_verilate::Dut, i: usize) {
+    if dut.get(&format!("in_ready_{i}")) == 1 {
+        feed.accepted();
+    }
+}
+
+#[test]
+fn makers_take_turns() {
+    let mut dut = bench::build("poster", Poster::default);
+    dut.set("tx_ready", 1);
+    for i in 0..MAKERS {
+        dut.set(&format!("in_valid_{i}"), 1);
+        // The maker's number as its command identifier.
+        bench::set(&mut dut, &format!("in_data_{i}"), &cat(&[(0, 1), (0, 6), (1, 3), (i as u128, 16), (0, 43)]));
+    }
+    let mut order = Vec::new();
+    while order.len() < 30 {
+        dut.set("q_ack", 0);
+        dut.eval();
+        if dut.get("q_valid") == 1 {
+            order.push(part(&bench::get(&dut, "error_cid"), 0, 16) as usize);
+            dut.set("q_ack", 1);
+        }
+        dut.clock();
+    }
+    for pair in order.windows(2) {
+        assert_eq!(pair[1], (pair[0] + 1) % MAKERS, "{order:?}");
+    }
+}
