@@ -6,11 +6,27 @@
 use num_bigint::BigUint;
 use rust_hdl::core::ast::{VerilogExpression as Vx, VerilogLiteral, VerilogOp, VerilogOpUnary};
 
+use std::rc::Rc;
+
 use crate::value::{Op, Value, modulus, show};
+
+/// How an expression was made, where a slice of it can be taken of its parts instead: Verilog slices names only.
+#[derive(Debug)]
+enum Shape {
+    Slice { of: Expr, lo: usize },
+    Extended(Expr),
+    Parts(Expr, Expr),
+    Choice(Expr, Expr, Expr),
+    Bitwise(Op, Expr, Expr),
+    Not(Expr),
+    /// Sum or difference: its low bits are those of its operands' low bits.
+    Sum(Op, Expr, Expr),
+}
 
 /// An expression of known width, or a literal.
 #[derive(Clone, Debug)]
 pub struct Expr {
+    shape: Option<Rc<Shape>>,
     w: Option<usize>,
     lit: Option<BigUint>,
     /// A choice between literals, `c ? a : b`, that waits for its width.
@@ -47,11 +63,49 @@ fn shift(e: Vx, op: VerilogOp, by: usize) -> Vx {
 impl Expr {
     /// The signal or wire `name` of `w` bits.
     pub fn signal(name: impl Into<String>, w: usize) -> Expr {
-        Expr { w: Some(w), lit: None, choice: None, e: Some(Vx::Signal(name.into())) }
+        Expr { shape: None, w: Some(w), lit: None, choice: None, e: Some(Vx::Signal(name.into())) }
+    }
+
+    fn shaped(self, shape: Shape) -> Expr {
+        Expr { shape: Some(Rc::new(shape)), ..self }
+    }
+
+    /// Bits `[hi:lo]` taken from the parts of which this is made, if that can be.
+    #[track_caller]
+    fn part(&self, hi: usize, lo: usize) -> Option<Expr> {
+        let cut = |x: &Expr| x.clone().bits(hi, lo);
+        match &**self.shape.as_ref()? {
+            Shape::Slice { of, lo: at } => Some(of.clone().bits(at + hi, at + lo)),
+            Shape::Extended(x) => {
+                let w = x.known("a slice");
+                if hi < w {
+                    Some(cut(x))
+                } else if lo >= w {
+                    Some(Expr::lit(BigUint::ZERO).fit(hi - lo + 1))
+                } else {
+                    Some(x.clone().bits(w - 1, lo).zext(hi - lo + 1))
+                }
+            }
+            Shape::Parts(high, low) => {
+                let w = low.known("a slice");
+                if hi < w {
+                    Some(cut(low))
+                } else if lo >= w {
+                    Some(high.clone().bits(hi - w, lo - w))
+                } else {
+                    Some(Expr::cat(vec![high.clone().bits(hi - w, 0), low.clone().bits(w - 1, lo)]))
+                }
+            }
+            Shape::Choice(c, a, b) => Some(Expr::mux(c.clone(), cut(a), cut(b))),
+            Shape::Bitwise(op, a, b) => Some(Expr::bin(*op, cut(a), cut(b))),
+            Shape::Not(a) => Some(cut(a).not()),
+            Shape::Sum(op, a, b) if lo == 0 => Some(Expr::bin(*op, cut(a), cut(b))),
+            Shape::Sum(..) => None,
+        }
     }
 
     fn of(e: Vx, w: usize) -> Expr {
-        Expr { w: Some(w), lit: None, choice: None, e: Some(e) }
+        Expr { shape: None, w: Some(w), lit: None, choice: None, e: Some(e) }
     }
 
     /// The AST, which a literal only has once its width is known.
@@ -122,7 +176,7 @@ fn verilog_op(op: Op) -> VerilogOp {
 
 impl Value for Expr {
     fn lit(v: BigUint) -> Expr {
-        Expr { w: None, lit: Some(v), choice: None, e: None }
+        Expr { shape: None, w: None, lit: Some(v), choice: None, e: None }
     }
 
     fn width(&self) -> Option<usize> {
@@ -139,7 +193,7 @@ impl Value for Expr {
             }
             (None, Some(v)) => {
                 assert!(*v < modulus(w), "the literal {v:#x} does not fit {w} bits");
-                Expr { w: Some(w), ..self }
+                Expr { shape: None, w: Some(w), ..self }
             }
             (have, _) => {
                 assert!(have == Some(w), "expected {w} bits, found {}", show(have));
@@ -154,7 +208,7 @@ impl Value for Expr {
             (None, None) => match (a.lit, b.lit) {
                 (Some(x), Some(y)) => {
                     let v = op.compute(&x, &y, &BigUint::ZERO);
-                    return Expr { w: op.is_comparison().then_some(1), lit: Some(v), choice: None, e: None };
+                    return Expr { shape: None, w: op.is_comparison().then_some(1), lit: Some(v), choice: None, e: None };
                 }
                 _ => panic!("a choice of literals needs a width here; write sized(v, w)"),
             },
@@ -162,7 +216,11 @@ impl Value for Expr {
         };
         let (a, b) = (a.fit(w), b.fit(w));
         let e = Vx::Binary(Box::new(a.ast()), verilog_op(op), Box::new(b.ast()));
-        Expr::of(e, if op.is_comparison() { 1 } else { w })
+        match op {
+            Op::And | Op::Or | Op::Xor => Expr::of(e, w).shaped(Shape::Bitwise(op, a, b)),
+            Op::Add | Op::Sub => Expr::of(e, w).shaped(Shape::Sum(op, a, b)),
+            _ => Expr::of(e, 1),
+        }
     }
 
     #[track_caller]
@@ -174,7 +232,7 @@ impl Value for Expr {
     #[track_caller]
     fn not(self) -> Expr {
         let w = self.known("`!`");
-        self.unary(VerilogOpUnary::Not, w)
+        self.clone().unary(VerilogOpUnary::Not, w).shaped(Shape::Not(self))
     }
 
     #[track_caller]
@@ -201,9 +259,13 @@ impl Value for Expr {
             return self;
         }
         if let Some(v) = &self.lit {
-            return Expr { w: Some(w), lit: Some((v >> lo) % modulus(w)), choice: None, e: None };
+            return Expr { shape: None, w: Some(w), lit: Some((v >> lo) % modulus(w)), choice: None, e: None };
         }
-        Expr::of(Vx::Slice(Box::new(self.ast()), w, Box::new(index(lo))), w)
+        if let Some(part) = self.part(hi, lo) {
+            return part;
+        }
+        let e = Vx::Slice(Box::new(self.ast()), w, Box::new(index(lo)));
+        Expr::of(e, w).shaped(Shape::Slice { of: self, lo })
     }
 
     #[track_caller]
@@ -217,9 +279,9 @@ impl Value for Expr {
             return self;
         }
         if self.lit.is_some() {
-            return Expr { w: Some(w), ..self };
+            return Expr { shape: None, w: Some(w), ..self };
         }
-        Expr::of(Vx::Cast(Box::new(self.ast()), w), w)
+        Expr::of(Vx::Cast(Box::new(self.ast()), w), w).shaped(Shape::Extended(self))
     }
 
     #[track_caller]
@@ -233,7 +295,7 @@ impl Value for Expr {
                     let w = a.known("cat") + n;
                     let hi = shift(Vx::Cast(Box::new(a.ast()), w), VerilogOp::Shl, n);
                     let lo = Vx::Cast(Box::new(p.ast()), w);
-                    Expr::of(Vx::Binary(Box::new(hi), VerilogOp::BitOr, Box::new(lo)), w)
+                    Expr::of(Vx::Binary(Box::new(hi), VerilogOp::BitOr, Box::new(lo)), w).shaped(Shape::Parts(a, p))
                 }
             });
         }
@@ -257,13 +319,13 @@ impl Value for Expr {
     fn mux(c: Expr, a: Expr, b: Expr) -> Expr {
         let c = c.fit(1);
         let Some(w) = a.w.or(b.w) else {
-            return Expr { w: None, lit: None, choice: Some(Box::new((c, a, b))), e: None };
+            return Expr { shape: None, w: None, lit: None, choice: Some(Box::new((c, a, b))), e: None };
         };
         let (a, b) = (a.fit(w), b.fit(w));
         let mask = |c: Vx| Vx::Unary(VerilogOpUnary::Neg, Box::new(Vx::Cast(Box::new(c), w)));
         let no = Vx::Unary(VerilogOpUnary::Not, Box::new(c.ast()));
         let left = Vx::Binary(Box::new(mask(c.ast())), VerilogOp::BitAnd, Box::new(a.ast()));
         let right = Vx::Binary(Box::new(mask(no)), VerilogOp::BitAnd, Box::new(b.ast()));
-        Expr::of(Vx::Binary(Box::new(left), VerilogOp::BitOr, Box::new(right)), w)
+        Expr::of(Vx::Binary(Box::new(left), VerilogOp::BitOr, Box::new(right)), w).shaped(Shape::Choice(c, a, b))
     }
 }

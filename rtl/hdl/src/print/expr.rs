@@ -127,6 +127,11 @@ impl Symbols {
                         if *w == 1 { format!("{}[{lo}]", t.text) } else { format!("{}[{}:{lo}]", t.text, lo + w - 1) };
                     return Self::done(text, *w);
                 }
+                // One bit of an expression without a cast, which not every tool reads inside other operators.
+                if *w == 1 {
+                    let mask = BigUint::from(1u8) << lo;
+                    return Self::done(format!("(|({} & {}'h{mask:x}))", t.text, t.width), 1);
+                }
                 let shifted = if lo == 0 { t.text } else { format!("({} >> {lo})", t.text) };
                 Self::done(format!("{w}'({shifted})"), *w)
             }
