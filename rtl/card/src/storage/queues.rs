@@ -457,7 +457,14 @@ impl Logic for Queues {
                         let turn = c_tail == c_size;
                         cq_new = cq(c_reserved - 1, c_blocked, c_valid, c_ien, c_iv, c_phase ^ turn, c_next, c_head, c_size, c_base);
                     }
-                    _ => cq_new = cq(c_reserved - 1, c_blocked, c_valid, c_ien, c_iv, c_phase, c_tail, c_head, c_size, c_base),
+                    _ => {
+                        // Room without a doorbell: whoever waited for it is woken here.
+                        cq_new = cq(c_reserved - 1, sized(0, 1), c_valid, c_ien, c_iv, c_phase, c_tail, c_head, c_size, c_base);
+                        if c_blocked {
+                            self.q.d = self.cq.q;
+                            self.st.d = St::WALK_READ;
+                        }
+                    }
                 }
             }
             // All submission queues of the function, one after the other.

@@ -1,0 +1,373 @@
+//! The queues of all functions against the same queues in Rust: four clients at once, good and bad doorbells, creation and
+//! deletion in every state, resets in between.
+
+use std::collections::HashSet;
+
+use azote_regs::nvme::{entry, limits};
+use azote_rtl::storage::queues::{ADMIN, Answer, FRONT, Op, POSTER, Queues, REGISTERS};
+use azote_verilate::Dut;
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+use crate::bench;
+
+const VFS: usize = 4;
+const SLOTS: usize = VFS + 1;
+const QUEUES: usize = limits::QUEUES as usize;
+
+#[derive(Clone, Copy, Default)]
+struct Sq {
+    valid: bool,
+    base: u64,
+    size: u64,
+    head: u64,
+    tail: u64,
+    cqid: usize,
+    inflight: u64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Cq {
+    valid: bool,
+    base: u64,
+    size: u64,
+    head: u64,
+    tail: u64,
+    phase: bool,
+    iv: u64,
+    ien: bool,
+    reserved: u64,
+    /// The host said that it has read what was never posted. Its own queue may then wait for its next doorbell.
+    rogue: bool,
+}
+
+impl Cq {
+    /// Entries from the head to `to`.
+    fn until(&self, to: u64) -> u64 {
+        if to >= self.head { to - self.head } else { to + self.size + 1 - self.head }
+    }
+    fn full(&self) -> bool {
+        self.until(self.tail) + self.reserved >= self.size
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Life {
+    Clear,
+    Open,
+    Closing,
+}
+
+#[derive(Clone, Copy)]
+struct Request {
+    op: u64,
+    slot: usize,
+    qid: usize,
+    value: u64,
+    base: u64,
+    size: u64,
+    cqid: usize,
+    iv: u64,
+    ien: bool,
+}
+
+struct World {
+    dut: Dut,
+    rng: SmallRng,
+    sqs: [[Sq; QUEUES]; SLOTS],
+    cqs: [[Cq; QUEUES]; SLOTS],
+    life: [Life; SLOTS],
+    /// Commands that were fetched and not given back.
+    out: Vec<(usize, usize)>,
+    standing: [Option<Request>; 4],
+    fetched: Vec<(usize, usize)>,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut dut = bench::build("queues", || Queues::new(VFS));
+        bench::settle(&mut dut, "busy");
+        World {
+            dut,
+            rng: bench::rng(seed),
+            sqs: Default::default(),
+            cqs: Default::default(),
+            life: [Life::Clear; SLOTS],
+            out: vec![],
+            standing: [None; 4],
+            fetched: vec![],
+        }
+    }
+
+    fn random(&mut self, client: usize) -> Option<Request> {
+        let slot = self.rng.random_range(0..SLOTS);
+        let qid = if self.rng.random_ratio(1, 4) { 0 } else { self.rng.random_range(0..QUEUES) };
+        let size = if self.rng.random_ratio(1, 10) { limits::MQES } else { self.rng.random_range(1..5) };
+        let mut r = Request {
+            op: 0,
+            slot,
+            qid,
+            value: 0,
+            base: self.rng.random::<u64>() >> 12,
+            size,
+            cqid: self.rng.random_range(0..QUEUES),
+            iv: self.rng.random_range(0..8),
+            ien: self.rng.random(),
+        };
+        match client {
+            POSTER => {
+                if self.out.is_empty() {
+                    return None;
+                }
+                let n = self.rng.random_range(0..self.out.len());
+                (r.slot, r.qid) = self.out.swap_remove(n);
+                r.op = if self.rng.random_ratio(1, 5) { Op::RELEASE } else { Op::POST };
+            }
+            REGISTERS => match self.life[slot] {
+                Life::Clear if self.rng.random() => (r.op, r.qid) = (Op::ENABLE, 0),
+                Life::Closing => (r.op, r.qid) = (Op::CLEAR, 0),
+                Life::Open if self.rng.random_ratio(1, 60) => r.op = Op::QUIESCE,
+                _ => {
+                    // Doorbells; of a closed controller too.
+                    let submission = self.rng.random();
+                    r.op = if submission { Op::SQ_DOORBELL } else { Op::CQ_DOORBELL };
+                    let size = if submission { self.sqs[slot][qid].size } else { self.cqs[slot][qid].size };
+                    let bad = self.rng.random_ratio(1, 12);
+                    r.value = if bad { self.rng.random_range(size + 1..0x1_0000) } else { self.rng.random_range(0..=size) };
+                    if !submission && !bad && self.rng.random_ratio(19, 20) {
+                        r.value = self.cqs[slot][qid].tail;
+                    }
+                }
+            },
+            ADMIN => {
+                if self.life[slot] != Life::Open {
+                    return None;
+                }
+                let ops = [Op::CREATE_CQ, Op::CREATE_SQ, Op::CREATE_SQ, Op::DELETE_CQ, Op::DELETE_SQ, Op::DRAINED, Op::RESERVE];
+                r.op = ops[self.rng.random_range(0..ops.len())];
+                if [Op::DELETE_CQ, Op::DELETE_SQ].contains(&r.op) && self.rng.random_ratio(3, 4) {
+                    return None;
+                }
+                r.qid = if r.op == Op::RESERVE { 0 } else { r.qid.max(1) };
+            }
+            _ => r.op = Op::FETCH,
+        }
+        Some(r)
+    }
+
+    fn ask(&mut self, client: usize, r: Request) {
+        let dut = &mut self.dut;
+        dut.set(&format!("valid_{client}"), 1);
+        for (port, v) in [("op", r.op), ("slot", r.slot as u64), ("qid", r.qid as u64)] {
+            dut.set(&format!("{port}_{client}"), v.into());
+        }
+        if client == REGISTERS {
+            dut.set("value", r.value.into());
+            for port in ["asq", "acq"] {
+                dut.set(port, r.base.into());
+            }
+            for port in ["asqs", "acqs"] {
+                dut.set(port, r.size.into());
+            }
+        }
+        if client == ADMIN {
+            for (port, v) in [("base", r.base), ("size", r.size), ("cqid", r.cqid as u64), ("iv", r.iv)] {
+                dut.set(port, v.into());
+            }
+            dut.set("interrupts", r.ien.into());
+        }
+        self.standing[client] = Some(r);
+    }
+
+    fn eligible(&self, slot: usize, qid: usize) -> bool {
+        let sq = &self.sqs[slot][qid];
+        self.life[slot] == Life::Open && sq.valid && sq.head != sq.tail && !self.cqs[slot][sq.cqid].full()
+    }
+
+    /// One clock; what is acknowledged in it happens to the model too.
+    fn clock(&mut self) -> bool {
+        self.dut.eval();
+        let client = (0..4).find(|c| self.dut.get(&format!("ack_{c}")) == 1);
+        let wrong = self.dut.get("wrong") == 1;
+        let mut expected_wrong = None;
+        if let Some(client) = client {
+            let r = self.standing[client].take().expect("an answer that nobody waits for");
+            expected_wrong = self.done(&r);
+        }
+        let seen = wrong.then(|| (self.dut.get("wrong_slot") as usize, self.dut.get("wrong_value") == 1));
+        assert_eq!(seen, expected_wrong);
+        self.dut.clock();
+        if let Some(client) = client {
+            self.dut.set(&format!("valid_{client}"), 0);
+        }
+        client.is_some()
+    }
+
+    /// The effect of a request, and what must have been answered; a doorbell that was wrong is `(slot, value)`.
+    fn done(&mut self, r: &Request) -> Option<(usize, bool)> {
+        let get = |port: &str| self.dut.get(port) as u64;
+        let (answer, found, address) = (get("answer"), get("found") == 1, get("address"));
+        let (slot, qid) = (r.slot, r.qid);
+        let open = self.life[slot] == Life::Open;
+        let (sq, cq) = (self.sqs[slot][qid], self.cqs[slot][qid]);
+        match r.op {
+            Op::SQ_DOORBELL if open && sq.valid && r.value <= sq.size => self.sqs[slot][qid].tail = r.value,
+            Op::CQ_DOORBELL if open && cq.valid && r.value <= cq.size => {
+                self.cqs[slot][qid].rogue |= cq.until(r.value) > cq.until(cq.tail);
+                self.cqs[slot][qid].head = r.value;
+            }
+            Op::SQ_DOORBELL => return open.then_some((slot, sq.valid)),
+            Op::CQ_DOORBELL => return open.then_some((slot, cq.valid)),
+            Op::ENABLE => {
+                self.sqs[slot][0] = Sq { valid: true, base: r.base, size: r.size, ..Sq::default() };
+                self.cqs[slot][0] =
+                    Cq { valid: true, base: r.base, size: r.size, phase: true, ien: true, ..Cq::default() };
+                self.life[slot] = Life::Open;
+            }
+            Op::QUIESCE => self.life[slot] = Life::Closing,
+            Op::CLEAR => {
+                let used = self.sqs[slot].iter().any(|q| q.inflight != 0);
+                assert_eq!(answer, if used { Answer::USED } else { Answer::YES });
+                if !used {
+                    self.sqs[slot] = Default::default();
+                    self.cqs[slot] = Default::default();
+                    self.life[slot] = Life::Clear;
+                }
+            }
+            Op::CREATE_CQ => {
+                assert_eq!(answer, if cq.valid { Answer::QID } else { Answer::YES });
+                if !cq.valid {
+                    let (base, size, iv, ien) = (r.base, r.size, r.iv, r.ien);
+                    self.cqs[slot][qid] = Cq { valid: true, base, size, phase: true, iv, ien, ..Cq::default() };
+                }
+            }
+            Op::CREATE_SQ => {
+                let good = self.cqs[slot][r.cqid].valid;
+                let taken = sq.valid || sq.inflight != 0;
+                assert_eq!(answer, if taken { Answer::QID } else if good { Answer::YES } else { Answer::CQ });
+                if !taken && good {
+                    self.sqs[slot][qid] = Sq { valid: true, base: r.base, size: r.size, cqid: r.cqid, ..Sq::default() };
+                }
+            }
+            Op::DELETE_CQ => {
+                let used = self.sqs[slot].iter().any(|q| (q.valid || q.inflight != 0) && q.cqid == qid);
+                assert_eq!(answer, if !cq.valid { Answer::QID } else if used { Answer::USED } else { Answer::YES });
+                if cq.valid && !used {
+                    self.cqs[slot][qid] = Cq::default();
+                }
+            }
+            Op::DELETE_SQ => {
+                assert_eq!(answer, if sq.valid { Answer::YES } else { Answer::QID });
+                self.sqs[slot][qid].valid = false;
+            }
+            Op::DRAINED => assert_eq!(answer, if sq.inflight != 0 { Answer::USED } else { Answer::YES }),
+            Op::RESERVE => {
+                let room = open && sq.valid && !self.cqs[slot][sq.cqid].full();
+                assert_eq!(found, room);
+                if room {
+                    self.sqs[slot][qid].inflight += 1;
+                    self.cqs[slot][sq.cqid].reserved += 1;
+                    self.out.push((slot, qid));
+                }
+            }
+            Op::FETCH if found => {
+                let (slot, qid) = (get("f_slot") as usize, get("f_qid") as usize);
+                assert!(self.eligible(slot, qid), "slot {slot} queue {qid} may not be fetched from");
+                let sq = &mut self.sqs[slot][qid];
+                assert_eq!(address, (sq.base << limits::PAGE_SHIFT).wrapping_add(sq.head * entry::SQE_SIZE));
+                sq.head = if sq.head == sq.size { 0 } else { sq.head + 1 };
+                sq.inflight += 1;
+                self.cqs[slot][sq.cqid].reserved += 1;
+                self.out.push((slot, qid));
+                self.fetched.push((slot, qid));
+            }
+            Op::FETCH => {}
+            op => {
+                let sq = &mut self.sqs[slot][qid];
+                sq.inflight -= 1;
+                assert_eq!(found, open && op == Op::POST);
+                if !open {
+                    return None;
+                }
+                let head = sq.head;
+                let cq = &mut self.cqs[slot][sq.cqid];
+                cq.reserved -= 1;
+                if op == Op::POST {
+                    assert_eq!(address, (cq.base << limits::PAGE_SHIFT).wrapping_add(cq.tail * entry::CQE_SIZE));
+                    let seen = (get("phase") == 1, get("head"), get("p_vector"), get("p_interrupt") == 1);
+                    assert_eq!(seen, (cq.phase, head, cq.iv, cq.ien));
+                    cq.phase ^= cq.tail == cq.size;
+                    cq.tail = if cq.tail == cq.size { 0 } else { cq.tail + 1 };
+                }
+            }
+        }
+        None
+    }
+
+    /// Serves one request alone.
+    fn serve(&mut self, client: usize, r: Request) {
+        self.ask(client, r);
+        while !self.clock() {}
+    }
+}
+
+const NOTHING: Request = Request { op: 0, slot: 0, qid: 0, value: 0, base: 0, size: 0, cqid: 0, iv: 0, ien: false };
+
+#[test]
+fn the_queues_do_what_their_clients_ask_and_nothing_is_fetched_that_may_not_be() {
+    let mut w = World::new(1);
+    for round in 0..60_000 {
+        for client in 0..4 {
+            if w.standing[client].is_none()
+                && w.rng.random_ratio(1, 8)
+                && let Some(r) = w.random(client)
+            {
+                w.ask(client, r);
+            }
+        }
+        w.clock();
+        if round % 500 == 0 {
+            // Nothing that could be fetched is forgotten: whoever waits stands in the ring.
+            while w.standing.iter().any(Option::is_some) {
+                w.clock();
+            }
+            while w.dut.get("work") == 1 {
+                w.serve(FRONT, Request { op: Op::FETCH, ..NOTHING });
+                w.dut.eval();
+            }
+            for slot in 0..SLOTS {
+                for qid in 0..QUEUES {
+                    let rogue = w.cqs[slot][w.sqs[slot][qid].cqid].rogue;
+                    assert!(rogue || !w.eligible(slot, qid), "slot {slot} queue {qid} is forgotten in round {round}");
+                }
+            }
+        }
+    }
+    let all: HashSet<_> = w.fetched.iter().collect();
+    assert!(w.fetched.len() > 1000 && all.len() > SLOTS * QUEUES / 2, "{} of {}", w.fetched.len(), all.len());
+}
+
+#[test]
+fn all_queues_with_work_take_turns() {
+    let mut w = World::new(2);
+    let size = 100;
+    let mut busy = 0;
+    for slot in 0..SLOTS {
+        w.serve(REGISTERS, Request { op: Op::ENABLE, slot, size, ..NOTHING });
+        for qid in 1..=slot {
+            w.serve(ADMIN, Request { op: Op::CREATE_CQ, slot, qid, size, ..NOTHING });
+            w.serve(ADMIN, Request { op: Op::CREATE_SQ, slot, qid, cqid: qid, size, ..NOTHING });
+        }
+        for qid in 0..=slot {
+            w.serve(REGISTERS, Request { op: Op::SQ_DOORBELL, slot, qid, value: 50, ..NOTHING });
+            busy += 1;
+        }
+    }
+    for _ in 0..20 {
+        w.fetched.clear();
+        for _ in 0..busy {
+            w.serve(FRONT, Request { op: Op::FETCH, ..NOTHING });
+        }
+        assert_eq!(w.fetched.iter().collect::<HashSet<_>>().len(), busy, "each once a round");
+    }
+}
