@@ -99,17 +99,24 @@ impl Counters {
     }
 }
 
+/// A part and the blocks that come to it: one bit more than either.
+#[pure]
+fn together(part: V, blocks: V) -> V {
+    part.zext(11) + blocks.zext(11)
+}
+
 /// The blocks that do not make a unit yet, after `blocks` more.
 #[pure]
 fn part_after(part: V, blocks: V) -> V {
-    let sum = part + blocks.zext(10);
-    if sum >= UNIT { sum - konst(UNIT) } else { sum }
+    let sum = together(part, blocks);
+    let rest = if sum >= UNIT { sum - konst(UNIT) } else { sum };
+    rest.trunc(10)
 }
 
 /// Whether a unit begins with these blocks: partial units count as whole ones.
 #[pure]
 fn begins_unit(part: V, blocks: V) -> V {
-    let sum = part + blocks.zext(10);
+    let sum = together(part, blocks);
     (part == 0) | (sum > UNIT)
 }
 
@@ -170,12 +177,13 @@ impl Logic for Counters {
             St::DATA => {
                 d_we = 1;
                 self.d_wait.d = self.data;
-                self.st.d = St::IDLE;
+                // Neither waits for the other for ever; the row of the error was read with that of the data.
+                self.st.d = if self.e_wait.q { St::ERROR } else { St::IDLE };
             }
             St::ERROR => {
                 e_we = 1;
                 self.e_wait.d = 0;
-                self.st.d = St::IDLE;
+                self.st.d = if self.d_wait.q { St::READ } else { St::IDLE };
             }
             _ => self.st.d = St::IDLE,
         }
