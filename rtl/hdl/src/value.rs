@@ -93,75 +93,93 @@ pub trait Value: Clone + Sized {
     fn mux(c: Self, a: Self, b: Self) -> Self;
 
     /// A constant of `w` bits.
+    #[track_caller]
     fn sized(v: Self, w: usize) -> Self {
         v.fit(w)
     }
     /// Wraps.
+    #[track_caller]
     fn add(self, b: Self) -> Self {
         Self::bin(Op::Add, self, b)
     }
     /// Wraps.
+    #[track_caller]
     fn sub(self, b: Self) -> Self {
         Self::bin(Op::Sub, self, b)
     }
     /// Bitwise.
+    #[track_caller]
     fn bitand(self, b: Self) -> Self {
         Self::bin(Op::And, self, b)
     }
     /// Bitwise.
+    #[track_caller]
     fn bitor(self, b: Self) -> Self {
         Self::bin(Op::Or, self, b)
     }
     /// Bitwise.
+    #[track_caller]
     fn bitxor(self, b: Self) -> Self {
         Self::bin(Op::Xor, self, b)
     }
     /// `&&`: of single bits.
+    #[track_caller]
     fn and(self, b: Self) -> Self {
         Self::bin(Op::And, self.fit(1), b.fit(1))
     }
     /// `||`: of single bits.
+    #[track_caller]
     fn or(self, b: Self) -> Self {
         Self::bin(Op::Or, self.fit(1), b.fit(1))
     }
     /// Comparison.
+    #[track_caller]
     fn eq(self, b: Self) -> Self {
         Self::bin(Op::Eq, self, b)
     }
     /// Comparison.
+    #[track_caller]
     fn ne(self, b: Self) -> Self {
         Self::bin(Op::Ne, self, b)
     }
     /// Unsigned comparison.
+    #[track_caller]
     fn lt(self, b: Self) -> Self {
         Self::bin(Op::Lt, self, b)
     }
     /// Unsigned comparison.
+    #[track_caller]
     fn le(self, b: Self) -> Self {
         Self::bin(Op::Le, self, b)
     }
     /// Unsigned comparison.
+    #[track_caller]
     fn gt(self, b: Self) -> Self {
         Self::bin(Op::Gt, self, b)
     }
     /// Unsigned comparison.
+    #[track_caller]
     fn ge(self, b: Self) -> Self {
         Self::bin(Op::Ge, self, b)
     }
     /// One bit.
+    #[track_caller]
     fn bit(self, i: usize) -> Self {
         self.bits(i, i)
     }
     /// A field of the register crate.
+    #[track_caller]
     fn get(self, f: Field) -> Self {
         let lo = f.lo as usize;
         self.bits(lo + f.width as usize - 1, lo)
     }
     /// The low `w` bits.
+    #[track_caller]
     fn trunc(self, w: usize) -> Self {
         self.bits(w - 1, 0)
     }
     /// Cut or zero-extended to `w` bits.
+    #[track_caller]
     fn resize(self, w: usize) -> Self {
         match self.width() {
             Some(have) if have > w => self.trunc(w),
@@ -170,12 +188,14 @@ pub trait Value: Clone + Sized {
         }
     }
     /// A single bit, `n` times.
+    #[track_caller]
     fn rep(self, n: usize) -> Self {
         let c = self.fit(1);
         let ones = Self::lit((BigUint::from(1u8) << n) - 1u8).fit(n);
         Self::mux(c, ones, Self::lit(BigUint::ZERO).fit(n))
     }
     /// Sign extension.
+    #[track_caller]
     fn sext(self, w: usize) -> Self {
         let have = self.width().unwrap_or(w);
         if have >= w {
@@ -185,14 +205,17 @@ pub trait Value: Clone + Sized {
         Self::cat(vec![sign, self])
     }
     /// The bit whose number is a hardware value; zero past the end.
+    #[track_caller]
     fn sel(self, i: Self) -> Self {
         self.shr(i).bits(0, 0)
     }
     /// `w` bits from a bit number that is a hardware value; zeroes past the end.
+    #[track_caller]
     fn slice_at(self, lo: Self, w: usize) -> Self {
         self.shr(lo).trunc(w)
     }
     /// One bit: equal to one of the literals.
+    #[track_caller]
     fn is_one_of(v: Self, lits: Vec<Self>) -> Self {
         let mut any: Option<Self> = None;
         for l in lits {
