@@ -12,6 +12,8 @@
 mod expr;
 mod kernel;
 mod pure;
+#[cfg(test)]
+mod refused;
 mod scope;
 mod stmt;
 
