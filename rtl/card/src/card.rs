@@ -345,7 +345,14 @@ impl Logic for Card {
         self.storage.mdone_error = self.mdone_error;
         self.mdone_ready = self.storage.mdone_ready;
 
-        self.busy = self.receive.busy | self.completer.busy | self.transmit.busy | self.space.busy | self.msix.busy
-            | self.read.busy | self.storage.busy | self.finding.q | self.bindings.busy;
+        self.busy = self.receive.busy
+            | self.completer.busy
+            | self.transmit.busy
+            | self.space.busy
+            | self.msix.busy
+            | self.read.busy
+            | self.storage.busy
+            | self.finding.q
+            | self.bindings.busy;
     }
 }

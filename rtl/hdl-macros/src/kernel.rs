@@ -8,7 +8,7 @@ use syn::{ImplItem, ItemImpl, Result};
 
 use crate::expr::place;
 use crate::scope::Scope;
-use crate::stmt::{block, Mode};
+use crate::stmt::{Mode, block};
 
 /// Registers are found by use: whatever has its `d` assigned gets clock, reset and "hold" without being asked.
 #[derive(Default)]

@@ -147,8 +147,7 @@ fn if_stmt(i: &syn::ExprIf, sc: &mut Scope, mode: Mode) -> Result<TokenStream> {
 
 /// `clocked!(a, b[i])` (clock and reset), `memories!(m)` (clock only), `link!(outer, inner)`, `join!(a, b)`.
 fn statement_macro(m: &syn::Macro, mode: Mode) -> Result<TokenStream> {
-    let args =
-        m.parse_body_with(syn::punctuated::Punctuated::<Expr, syn::Token![,]>::parse_terminated)?;
+    let args = m.parse_body_with(syn::punctuated::Punctuated::<Expr, syn::Token![,]>::parse_terminated)?;
     let name = m.path.get_ident().map(ToString::to_string).unwrap_or_default();
     let places = args
         .iter()

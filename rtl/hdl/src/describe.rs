@@ -13,7 +13,10 @@ use crate::value::{Op, Value, modulus, show};
 /// How an expression was made, where a slice of it can be taken of its parts instead: Verilog slices names only.
 #[derive(Debug)]
 enum Shape {
-    Slice { of: Expr, lo: usize },
+    Slice {
+        of: Expr,
+        lo: usize,
+    },
     Extended(Expr),
     Parts(Expr, Expr),
     Choice(Expr, Expr, Expr),
@@ -208,7 +211,13 @@ impl Value for Expr {
             (None, None) => match (a.lit, b.lit) {
                 (Some(x), Some(y)) => {
                     let v = op.compute(&x, &y, &BigUint::ZERO);
-                    return Expr { shape: None, w: op.is_comparison().then_some(1), lit: Some(v), choice: None, e: None };
+                    return Expr {
+                        shape: None,
+                        w: op.is_comparison().then_some(1),
+                        lit: Some(v),
+                        choice: None,
+                        e: None,
+                    };
                 }
                 _ => panic!("a choice of literals needs a width here; write sized(v, w)"),
             },

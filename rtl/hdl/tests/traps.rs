@@ -96,7 +96,13 @@ impl Logic for Traps {
             0x80 => {}
             _ => self.arms = b.trunc(4),
         }
-        self.chosen = if a < b { a } else if a == b { 0x55 } else { b - a };
+        self.chosen = if a < b {
+            a
+        } else if a == b {
+            0x55
+        } else {
+            b - a
+        };
         self.matched = match b {
             1 | 2 | 3 => a,
             0xff => 17,
@@ -148,8 +154,9 @@ impl rust_hdl::core::probe::Probe for Outputs {
     fn visit_atom(&mut self, name: &str, s: &dyn rust_hdl::core::atom::Atom) {
         if s.kind() == rust_hdl::core::atom::AtomKind::OutputParameter {
             let t = format!("{:x}", s.verilog());
-            let hex = t.split_once("'h").unwrap().1;
-            self.0.push((name.into(), num_bigint::BigUint::parse_bytes(hex.as_bytes(), 16).unwrap()));
+            let hex = t.split_once("'h").map_or("", |(_, hex)| hex);
+            let value = num_bigint::BigUint::parse_bytes(hex.as_bytes(), 16);
+            self.0.push((name.into(), value.unwrap_or_else(|| panic!("{name} prints as {t}"))));
         }
     }
 }
@@ -178,7 +185,8 @@ fn every_trap_prints_what_it_runs() {
     let mut dut = Dut::build(&source(&design), &Options::block()).unwrap();
     let mut rng = SmallRng::seed_from_u64(7);
     for round in 0..4000u32 {
-        let a: u8 = if round % 7 == 0 { [0, 1, 3, 0x10, 0x11, 0x80, 255][rng.random_range(0..7)] } else { rng.random() };
+        let a: u8 =
+            if round % 7 == 0 { [0, 1, 3, 0x10, 0x11, 0x80, 255][rng.random_range(0..7)] } else { rng.random() };
         let b: u8 = if round % 5 == 0 { [0, 1, 7, 255, a][rng.random_range(0..5)] } else { rng.random() };
         let w: Vec<u32> = (0..5).map(|_| rng.random()).collect();
         block.a.next = u64::from(a).into();

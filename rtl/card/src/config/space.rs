@@ -725,6 +725,7 @@ impl Logic for Space {
         }
         self.manage_bar = self.l_manage.q;
         self.mps = self.l_mps.q;
-        self.busy = (self.st.q != St::IDLE) | boot | self.re_busy.q | self.queue.out_valid | self.valid | self.error.valid;
+        self.busy =
+            (self.st.q != St::IDLE) | boot | self.re_busy.q | self.queue.out_valid | self.valid | self.error.valid;
     }
 }

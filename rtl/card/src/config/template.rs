@@ -54,10 +54,7 @@ impl Dw {
     /// As the ROM has it: `{stored, slot[4:0], clear_by_one[31:0], writable[31:0], reset[31:0]}`.
     pub fn pack(&self) -> u128 {
         let high = u128::from(self.slot) | u128::from(self.stored) << 5;
-        high << 96
-            | u128::from(self.clear_by_one) << 64
-            | u128::from(self.writable) << 32
-            | u128::from(self.reset)
+        high << 96 | u128::from(self.clear_by_one) << 64 | u128::from(self.writable) << 32 | u128::from(self.reset)
     }
 }
 
@@ -197,7 +194,12 @@ fn extended(s: &mut Space, kind: Kind, vfs: u64) {
     s.ro(v, cap::PF_SRIOV_HEADER);
     s.ro(v + sriov::CAPABILITIES, sriov::CAPABILITIES_ARI_PRESERVED.mask());
     let ari = if kind.code() == 0 { sriov::CONTROL_ARI.mask() } else { 0 };
-    s.rw(v + sriov::CONTROL, slot::SRIOV_CONTROL, sriov::CONTROL_VF_ENABLE.mask() | sriov::CONTROL_VF_MSE.mask() | ari, 0);
+    s.rw(
+        v + sriov::CONTROL,
+        slot::SRIOV_CONTROL,
+        sriov::CONTROL_VF_ENABLE.mask() | sriov::CONTROL_VF_MSE.mask() | ari,
+        0,
+    );
     s.ro(v + sriov::INITIAL_VFS, vfs);
     s.ro(v + sriov::TOTAL_VFS, vfs);
     s.ro(v + sriov::DEPENDENCY, kind.code());

@@ -294,7 +294,8 @@ impl Logic for Read {
                 }
             }
         }
-        let poisoned_part = self.cpl_valid & (!self.cpl_sop) & self.live.q & self.cpl_eop & (!self.cpl_bad) & self.c_poison.q;
+        let poisoned_part =
+            self.cpl_valid & (!self.cpl_sop) & self.live.q & self.cpl_eop & (!self.cpl_bad) & self.c_poison.q;
 
         // --- time-outs, one tag a clock, when no completion is being looked at
         self.tick.d = self.tick.q + 1;
@@ -375,11 +376,8 @@ impl Logic for Read {
         self.ctx.wdata = ctx_new;
         self.old.we = starts_tag | rest;
         self.old.waddr = if rest { end_tag } else { self.tag.q };
-        self.old.wdata = if rest {
-            cat(self.old.rdata.bits(19, 8), stamp)
-        } else {
-            cat(self.owner, self.client, self.now.q)
-        };
+        self.old.wdata =
+            if rest { cat(self.old.rdata.bits(19, 8), stamp) } else { cat(self.owner, self.client, self.now.q) };
         let only = self.piece.q == 1;
         self.tx.valid = self.sending.q & !rest;
         self.tx.sop = 1;
@@ -444,7 +442,12 @@ impl Logic for Read {
         self.we_data = self.w_data.q;
         self.we_control = self.w_control.q;
         self.data = self.w_word.q;
-        self.busy = self.active.q | self.valid | (self.used.q != 0) | (self.resting.q != 0) | self.live.q
-            | self.cpl_valid | self.e_valid.q;
+        self.busy = self.active.q
+            | self.valid
+            | (self.used.q != 0)
+            | (self.resting.q != 0)
+            | self.live.q
+            | self.cpl_valid
+            | self.e_valid.q;
     }
 }

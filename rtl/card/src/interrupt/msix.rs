@@ -142,7 +142,15 @@ impl Logic for Msix {
 
         self.ready = 0;
         self.bus.ack = self.st.q == St::BUS_DONE;
-        self.bus.rdata = if !exists { 0 } else if is_table { stored } else if self.bus.offset.bits(11, 2) == 0 { pending.zext(32) } else { 0 };
+        self.bus.rdata = if !exists {
+            0
+        } else if is_table {
+            stored
+        } else if self.bus.offset.bits(11, 2) == 0 {
+            pending.zext(32)
+        } else {
+            0
+        };
         self.kicks.in_valid = self.kick;
         self.kicks.in_data = self.kick_owner;
         self.kicks.out_ready = 0;
@@ -281,7 +289,11 @@ impl Logic for Msix {
         self.pba.wdata = pba_new;
         self.pba.raddr = self.who.q;
         self.ask = self.who.q;
-        self.busy = (self.st.q != St::IDLE) | boot | self.bus.valid | self.valid | self.kicks.out_valid
+        self.busy = (self.st.q != St::IDLE)
+            | boot
+            | self.bus.valid
+            | self.valid
+            | self.kicks.out_valid
             | (self.reset_valid & !self.done.q);
     }
 }

@@ -8,7 +8,6 @@ use azote_regs::manage;
 
 use crate::transaction::BusSlave;
 
-
 struct St;
 impl St {
     const IDLE: u64 = 0;

@@ -370,7 +370,8 @@ impl Logic for Admin {
                                 self.code.d = status::FEATURE_NOT_SAVEABLE;
                             } else if fid == opcode::FEATURE_QUEUES {
                                 self.result.d = queues;
-                                let all = (self.cdw11.get(cmd::QUEUES_NSQ) == 0xffff) | (self.cdw11.get(cmd::QUEUES_NCQ) == 0xffff);
+                                let all = (self.cdw11.get(cmd::QUEUES_NSQ) == 0xffff)
+                                    | (self.cdw11.get(cmd::QUEUES_NCQ) == 0xffff);
                                 if all {
                                     self.code.d = status::INVALID_FIELD;
                                 }
@@ -450,7 +451,13 @@ impl Logic for Admin {
             St::DONE => self.st.d = St::IDLE,
             St::EVENT => {
                 self.cid.d = self.ids.rdata;
-                self.st.d = if masked { St::IDLE } else if held == 0 { St::IDLE } else { St::RESERVE };
+                self.st.d = if masked {
+                    St::IDLE
+                } else if held == 0 {
+                    St::IDLE
+                } else {
+                    St::RESERVE
+                };
                 if (held == 0) & !masked {
                     e_we = 1;
                     e_at = self.e_slot.q;
@@ -464,7 +471,11 @@ impl Logic for Admin {
                 if self.q_ack {
                     e_we = 1;
                     e_at = self.e_slot.q;
-                    e_new = if self.q_found { cat(sized(0b100, 3), held - 1) } else { cat(sized(0b01, 2), self.e_value.q, held) };
+                    e_new = if self.q_found {
+                        cat(sized(0b100, 3), held - 1)
+                    } else {
+                        cat(sized(0b01, 2), self.e_value.q, held)
+                    };
                     self.st.d = if self.q_found { St::TELL } else { St::IDLE };
                 }
             }

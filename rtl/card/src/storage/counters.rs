@@ -191,11 +191,8 @@ impl Logic for Counters {
         let d_at = if boot { self.boot.q } else { self.d_slot.q };
         let d_new = if boot { 0 } else { new };
         let e_at = if boot { self.boot.q } else { self.e_slot.q };
-        let e_new = if boot {
-            0
-        } else {
-            cat(self.e_entry.q, e.bits(63, 32) + self.e_media.q.zext(32), e.bits(31, 0) + 1)
-        };
+        let e_new =
+            if boot { 0 } else { cat(self.e_entry.q, e.bits(63, 32) + self.e_media.q.zext(32), e.bits(31, 0) + 1) };
         self.data_rows.we = d_we;
         self.data_rows.waddr = d_at;
         self.data_rows.wdata = d_new;

@@ -274,7 +274,13 @@ impl Logic for Front {
             St::DECODE => {
                 self.dws.d = cat(self.blocks.q.bits(8, 0), sized(0, 7));
                 self.writes.d = is_write;
-                self.op.d = if is_flush { Media::FLUSH } else if is_zeroes { Media::ZEROES } else { Media::WRITE };
+                self.op.d = if is_flush {
+                    Media::FLUSH
+                } else if is_zeroes {
+                    Media::ZEROES
+                } else {
+                    Media::WRITE
+                };
                 self.st.d = St::COMPLETE;
                 if !known {
                     self.code.d = status::INVALID_OPCODE;

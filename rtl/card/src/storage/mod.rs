@@ -272,7 +272,13 @@ impl Logic for Storage {
             }
         } else {
             self.rd_busy.d = self.fetch.rd_valid | self.front.rd_valid | self.writer.rd_valid;
-            self.rd_who.d = if self.fetch.rd_valid { 0 } else if self.front.rd_valid { sized(1, 2) } else { 2 };
+            self.rd_who.d = if self.fetch.rd_valid {
+                0
+            } else if self.front.rd_valid {
+                sized(1, 2)
+            } else {
+                2
+            };
         }
         self.rd_valid = self.rd_busy.q;
         self.rd_owner = match who {
@@ -402,7 +408,8 @@ impl Logic for Storage {
 
         // Completions: `{release, slot, qid, cid, status, dw0}`.
         let tells = self.admin.tell_valid;
-        let told = cat(sized(0, 1), self.admin.tell_slot, sized(0, 3), self.admin.tell_cid, sized(0, 11), self.admin.tell_dw0);
+        let told =
+            cat(sized(0, 1), self.admin.tell_slot, sized(0, 3), self.admin.tell_cid, sized(0, 11), self.admin.tell_dw0);
         let done = cat(self.front.done_release, command, self.front.done_status, self.front.done_dw0);
         self.poster.in_valid[0] = self.front.done_valid | tells;
         self.poster.in_data[0] = if tells { told } else { done };
@@ -446,7 +453,14 @@ impl Logic for Storage {
         self.irq_vector = self.poster.irq_vector;
         self.poster.irq_ready = self.irq_ready;
 
-        self.busy = self.registers.busy | self.queues.busy | self.fetch.busy | self.front.busy | self.admin.busy | self.pages.busy
-            | self.mover.busy | self.writer.busy | self.poster.busy;
+        self.busy = self.registers.busy
+            | self.queues.busy
+            | self.fetch.busy
+            | self.front.busy
+            | self.admin.busy
+            | self.pages.busy
+            | self.mover.busy
+            | self.writer.busy
+            | self.poster.busy;
     }
 }

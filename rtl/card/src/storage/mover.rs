@@ -105,7 +105,15 @@ impl Logic for Mover {
             3 => 7,
             _ => 15,
         };
-        let header = memory(sized(1, 1), at, size, id(self.bus_number, owner), sized(0, 8), if one { sized(0, 4) } else { 15 }, sized(15, 4));
+        let header = memory(
+            sized(1, 1),
+            at,
+            size,
+            id(self.bus_number, owner),
+            sized(0, 8),
+            if one { sized(0, 4) } else { 15 },
+            sized(15, 4),
+        );
         let in_header = self.st.q == St::HEADER;
         let in_data = self.st.q == St::DATA;
         let start = in_header & self.seg_valid & enough & self.cur_valid.q;

@@ -137,8 +137,10 @@ const MEDIA_ERRORS_BEAT: u64 = beat_of(log::SMART_MEDIA_ERRORS);
 const ERROR_ENTRIES_BEAT: u64 = beat_of(log::SMART_ERROR_ENTRIES);
 const _: () = {
     assert!(opcode::LOG_FIRMWARE == 3 && bar::MSIX_VECTORS == 8);
-    assert!(NQN.len() % 16 == 14 && id::SUBNQN % 16 == 0);
-    assert!((id::SN + id::SN_LEN - 2) % 16 == 6 && id::CNTLID % 16 == 14 && id::NSATTR % 16 == 3 && id::EUI64 % 16 == 8);
+    assert!(NQN.len() % 16 == 14 && id::SUBNQN.is_multiple_of(16));
+    assert!(
+        (id::SN + id::SN_LEN - 2) % 16 == 6 && id::CNTLID % 16 == 14 && id::NSATTR % 16 == 3 && id::EUI64 % 16 == 8
+    );
 };
 
 struct St;
@@ -258,7 +260,8 @@ impl Logic for Pages {
         // Two digits of the slot, as they lie in memory: the high one first.
         let digits = cat(digit(slot.bits(3, 0)), digit(slot.bits(5, 4).zext(4)));
         let raw = self.rom.rdata;
-        let function = if slot == 0 { sized(0, 8) } else { cat(slot + konst(function::FIRST_VF_INDEX - 1), sized(0, 2)) };
+        let function =
+            if slot == 0 { sized(0, 8) } else { cat(slot + konst(function::FIRST_VF_INDEX - 1), sized(0, 2)) };
         let cntlid = (function | konst(function::STORAGE)).zext(16);
         let size = self.length.zext(64);
         let mut page = raw;

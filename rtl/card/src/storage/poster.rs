@@ -117,7 +117,8 @@ impl Default for Poster {
 /// The status field: Do Not Retry for everything that would fail again just so.
 #[pure]
 fn field(code: V) -> V {
-    let again = (code.get(status::SCT) == status::SCT_MEDIA) | (code == status::DATA_TRANSFER) | (code == status::SUCCESS);
+    let again =
+        (code.get(status::SCT) == status::SCT_MEDIA) | (code == status::DATA_TRANSFER) | (code == status::SUCCESS);
     cat(!again, sized(0, 3), code)
 }
 
@@ -153,7 +154,15 @@ impl Logic for Poster {
         let owner = cat(slot, sized(azote_regs::function::STORAGE, 2));
         let status = field(code);
         let entry = cat(status, self.phase.q, cid, qid.zext(16), self.head.q.zext(16), sized(0, 32), dw0);
-        let header = memory(sized(1, 1), self.address.q, sized(4, 11), id(self.bus_number, owner), sized(0, 8), sized(15, 4), sized(15, 4));
+        let header = memory(
+            sized(1, 1),
+            self.address.q,
+            sized(4, 11),
+            id(self.bus_number, owner),
+            sized(0, 8),
+            sized(15, 4),
+            sized(15, 4),
+        );
         self.q_valid = self.st.q == St::ASK;
         self.q_op = if release { sized(Op::RELEASE, 4) } else { Op::POST };
         self.q_slot = slot;

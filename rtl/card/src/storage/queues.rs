@@ -202,12 +202,14 @@ impl Queues {
 }
 
 /// A submission queue as the memory has it: `{inflight 12, valid, ring, cqid 3, tail 12, head 12, size 12, base 52}`.
+#[allow(clippy::too_many_arguments)] // a word of memory has as many fields as it has
 #[pure]
 fn sq(inflight: V, valid: V, ring: V, cqid: V, tail: V, head: V, size: V, base: V) -> V {
     cat(inflight, valid, ring, cqid, tail, head, size, base)
 }
 
 /// A completion queue: `{reserved 12, blocked, valid, ien, iv 3, phase, tail 12, head 12, size 12, base 52}` and a spare.
+#[allow(clippy::too_many_arguments)] // a word of memory has as many fields as it has
 #[pure]
 fn cq(reserved: V, blocked: V, valid: V, ien: V, iv: V, phase: V, tail: V, head: V, size: V, base: V) -> V {
     cat(sized(0, 1), reserved, blocked, valid, ien, iv, phase, tail, head, size, base)
@@ -351,7 +353,18 @@ impl Logic for Queues {
                             self.r_wrong_value.d = c_valid;
                         } else {
                             cq_we = 1;
-                            cq_new = cq(c_reserved, sized(0, 1), c_valid, c_ien, c_iv, c_phase, c_tail, self.value.trunc(12), c_size, c_base);
+                            cq_new = cq(
+                                c_reserved,
+                                sized(0, 1),
+                                c_valid,
+                                c_ien,
+                                c_iv,
+                                c_phase,
+                                c_tail,
+                                self.value.trunc(12),
+                                c_size,
+                                c_base,
+                            );
                             if c_blocked {
                                 self.st.d = St::WALK_READ;
                             }
@@ -359,9 +372,29 @@ impl Logic for Queues {
                     }
                     Op::ENABLE => {
                         sq_we = 1;
-                        sq_new = sq(sized(0, 12), sized(1, 1), s_ring, sized(0, 3), sized(0, 12), sized(0, 12), self.asqs, self.asq);
+                        sq_new = sq(
+                            sized(0, 12),
+                            sized(1, 1),
+                            s_ring,
+                            sized(0, 3),
+                            sized(0, 12),
+                            sized(0, 12),
+                            self.asqs,
+                            self.asq,
+                        );
                         cq_we = 1;
-                        cq_new = cq(sized(0, 12), sized(0, 1), sized(1, 1), sized(1, 1), sized(0, 3), sized(1, 1), sized(0, 12), sized(0, 12), self.acqs, self.acq);
+                        cq_new = cq(
+                            sized(0, 12),
+                            sized(0, 1),
+                            sized(1, 1),
+                            sized(1, 1),
+                            sized(0, 3),
+                            sized(1, 1),
+                            sized(0, 12),
+                            sized(0, 12),
+                            self.acqs,
+                            self.acq,
+                        );
                         open_we = 1;
                         open_new = 1;
                     }
@@ -371,7 +404,18 @@ impl Logic for Queues {
                             self.said.d = Answer::QID;
                         } else {
                             cq_we = 1;
-                            cq_new = cq(sized(0, 12), sized(0, 1), sized(1, 1), self.interrupts, self.iv, sized(1, 1), sized(0, 12), sized(0, 12), self.size, self.base);
+                            cq_new = cq(
+                                sized(0, 12),
+                                sized(0, 1),
+                                sized(1, 1),
+                                self.interrupts,
+                                self.iv,
+                                sized(1, 1),
+                                sized(0, 12),
+                                sized(0, 12),
+                                self.size,
+                                self.base,
+                            );
                         }
                     }
                     Op::CREATE_SQ => {
@@ -381,7 +425,16 @@ impl Logic for Queues {
                             self.said.d = Answer::CQ;
                         } else {
                             sq_we = 1;
-                            sq_new = sq(sized(0, 12), sized(1, 1), s_ring, self.cqid, sized(0, 12), sized(0, 12), self.size, self.base);
+                            sq_new = sq(
+                                sized(0, 12),
+                                sized(1, 1),
+                                s_ring,
+                                self.cqid,
+                                sized(0, 12),
+                                sized(0, 12),
+                                self.size,
+                                self.base,
+                            );
                         }
                     }
                     Op::DELETE_SQ => {
@@ -430,12 +483,34 @@ impl Logic for Queues {
                     Op::FETCH => {
                         sq_we = 1;
                         if full {
-                            cq_new = cq(c_reserved, sized(1, 1), c_valid, c_ien, c_iv, c_phase, c_tail, c_head, c_size, c_base);
+                            cq_new = cq(
+                                c_reserved,
+                                sized(1, 1),
+                                c_valid,
+                                c_ien,
+                                c_iv,
+                                c_phase,
+                                c_tail,
+                                c_head,
+                                c_size,
+                                c_base,
+                            );
                             sq_new = sq(k_inflight, sized(1, 1), sized(0, 1), k_cqid, k_tail, k_head, k_size, k_base);
                         } else {
                             let more = k_next != k_tail;
                             push = more;
-                            cq_new = cq(c_reserved + 1, c_blocked, c_valid, c_ien, c_iv, c_phase, c_tail, c_head, c_size, c_base);
+                            cq_new = cq(
+                                c_reserved + 1,
+                                c_blocked,
+                                c_valid,
+                                c_ien,
+                                c_iv,
+                                c_phase,
+                                c_tail,
+                                c_head,
+                                c_size,
+                                c_base,
+                            );
                             sq_new = sq(k_inflight + 1, sized(1, 1), more, k_cqid, k_tail, k_next, k_size, k_base);
                             self.r_found.d = 1;
                             self.r_address.d = cat(k_base, sized(0, 12)) + cat(k_head, sized(0, 6)).zext(64);
@@ -445,7 +520,18 @@ impl Logic for Queues {
                         let more = (!full).zext(12);
                         sq_we = 1;
                         sq_new = sq(k_inflight + more, sized(1, 1), k_ring, k_cqid, k_tail, k_head, k_size, k_base);
-                        cq_new = cq(c_reserved + more, c_blocked, c_valid, c_ien, c_iv, c_phase, c_tail, c_head, c_size, c_base);
+                        cq_new = cq(
+                            c_reserved + more,
+                            c_blocked,
+                            c_valid,
+                            c_ien,
+                            c_iv,
+                            c_phase,
+                            c_tail,
+                            c_head,
+                            c_size,
+                            c_base,
+                        );
                         self.r_found.d = !full;
                     }
                     Op::POST => {
@@ -455,11 +541,33 @@ impl Logic for Queues {
                         self.r_vector.d = c_iv;
                         self.r_interrupt.d = c_ien;
                         let turn = c_tail == c_size;
-                        cq_new = cq(c_reserved - 1, c_blocked, c_valid, c_ien, c_iv, c_phase ^ turn, c_next, c_head, c_size, c_base);
+                        cq_new = cq(
+                            c_reserved - 1,
+                            c_blocked,
+                            c_valid,
+                            c_ien,
+                            c_iv,
+                            c_phase ^ turn,
+                            c_next,
+                            c_head,
+                            c_size,
+                            c_base,
+                        );
                     }
                     _ => {
                         // Room without a doorbell: whoever waited for it is woken here.
-                        cq_new = cq(c_reserved - 1, sized(0, 1), c_valid, c_ien, c_iv, c_phase, c_tail, c_head, c_size, c_base);
+                        cq_new = cq(
+                            c_reserved - 1,
+                            sized(0, 1),
+                            c_valid,
+                            c_ien,
+                            c_iv,
+                            c_phase,
+                            c_tail,
+                            c_head,
+                            c_size,
+                            c_base,
+                        );
                         if c_blocked {
                             self.q.d = self.cq.q;
                             self.st.d = St::WALK_READ;
@@ -519,7 +627,16 @@ impl Logic for Queues {
                 sq_at = cat(self.s.q, q);
                 cq_we = self.walk.q.bit(3);
                 sq_we = self.walk.q.bit(3);
-                sq_new = sq(sized(0, 12), sized(0, 1), s_ring, sized(0, 3), sized(0, 12), sized(0, 12), sized(0, 12), sized(0, 52));
+                sq_new = sq(
+                    sized(0, 12),
+                    sized(0, 1),
+                    s_ring,
+                    sized(0, 3),
+                    sized(0, 12),
+                    sized(0, 12),
+                    sized(0, 12),
+                    sized(0, 52),
+                );
                 cq_new = 0;
                 // Even: read; odd: write. The low bits name the queue.
                 if self.walk.q.bit(3) {

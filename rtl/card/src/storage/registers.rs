@@ -258,7 +258,11 @@ impl Logic for Registers {
                     nvme::VS => nvme::VS_VALUE,
                     nvme::CSTS => rd & 0x7fff_ffff,
                     _ => {
-                        if word == Word::NONE { 0 } else { rd }
+                        if word == Word::NONE {
+                            0
+                        } else {
+                            rd
+                        }
                     }
                 };
                 if self.bus.write {
@@ -311,7 +315,9 @@ impl Logic for Registers {
                 let shuts = self.cc.q.get(nvme::CC_SHN) != nvme::SHN_NONE;
                 let closing = self.csts.q.bit(CLOSING);
                 // What we do not support must not look supported (NVMe 3.1.5).
-                let odd = (self.cc.q.get(nvme::CC_CSS) != 0) | (self.cc.q.get(nvme::CC_MPS) != 0) | (self.cc.q.get(nvme::CC_AMS) != 0);
+                let odd = (self.cc.q.get(nvme::CC_CSS) != 0)
+                    | (self.cc.q.get(nvme::CC_MPS) != 0)
+                    | (self.cc.q.get(nvme::CC_AMS) != 0);
                 let shut = sized(nvme::CSTS_SHST.put(nvme::SHST_COMPLETE), 32);
                 let kept = if shuts { self.csts.q | shut } else { self.csts.q };
                 self.st.d = St::STATUS;
@@ -430,7 +436,11 @@ impl Logic for Registers {
         self.words.waddr = waddr;
         self.words.wdata = wdata;
         self.words.raddr = raddr;
-        self.busy = (self.st.q != St::IDLE) | self.bus.valid | self.closing.q | self.closers.out_valid | self.fatal
+        self.busy = (self.st.q != St::IDLE)
+            | self.bus.valid
+            | self.closing.q
+            | self.closers.out_valid
+            | self.fatal
             | (self.reset_valid & !self.done.q);
     }
 }

@@ -238,7 +238,8 @@ impl Logic for Writer {
             }
             Ask::CLOSE => {
                 self.pieces.in_valid = 1;
-                self.pieces.in_data = cat(c_who, c_volume, self.finish.q, c_op, self.c_at.q.bits(10, 7).zext(16), self.lba.q);
+                self.pieces.in_data =
+                    cat(c_who, c_volume, self.finish.q, c_op, self.c_at.q.bits(10, 7).zext(16), self.lba.q);
                 if self.pieces.in_ready {
                     self.tail.d = self.tail.q + 1;
                     self.lba.d = self.lba.q + 8;
@@ -277,7 +278,12 @@ impl Logic for Writer {
         self.wr_last = last_row;
         self.pieces.out_ready = 0;
         self.order.in_valid = self.put.q == Put::NOTE;
-        self.order.in_data = cat(p_who, p_last, self.skip.q, if self.skip.q { konst(status::DATA_TRANSFER) } else { sized(status::SUCCESS, 11) });
+        self.order.in_data = cat(
+            p_who,
+            p_last,
+            self.skip.q,
+            if self.skip.q { konst(status::DATA_TRANSFER) } else { sized(status::SUCCESS, 11) },
+        );
         self.loaded.d = 0;
         match self.put.q {
             Put::IDLE => {
@@ -332,7 +338,13 @@ impl Logic for Writer {
         let o_last = o.bit(12);
         let o_who = o.bits(37, 13);
         let heard = self.order.out_valid & (o_skip | self.media_done);
-        let now = if o_skip { o_status } else if self.media_error { konst(status::WRITE_FAULT) } else { sized(status::SUCCESS, 11) };
+        let now = if o_skip {
+            o_status
+        } else if self.media_error {
+            konst(status::WRITE_FAULT)
+        } else {
+            sized(status::SUCCESS, 11)
+        };
         let total = if self.code.q != 0 { self.code.q } else { now };
         let takes = heard & (self.done_ready | !o_last);
         self.order.out_ready = takes;

@@ -57,8 +57,19 @@ pub fn memory(write: V, address: V, dws: V, requester: V, tag: V, last_be: V, fi
 }
 
 /// The header of a completion (PCIe 2.2.9), three DWs.
+#[allow(clippy::too_many_arguments)] // a header has as many fields as PCIe gives it
 #[pure]
-pub fn completion(with_data: V, dws: V, completer: V, status: V, bytes: V, requester: V, tag: V, lower: V, attr_tc: V) -> V {
+pub fn completion(
+    with_data: V,
+    dws: V,
+    completer: V,
+    status: V,
+    bytes: V,
+    requester: V,
+    tag: V,
+    lower: V,
+    attr_tc: V,
+) -> V {
     let fmt_type = cat(sized(0, 1), with_data, sized(0, 1), sized(tlp::TYPE_CPL, 5));
     // attr_tc is DW 0 of the request: TC, IDO and attributes come back as they went.
     let tc = attr_tc.get(tlp::TC);
@@ -77,7 +88,15 @@ pub fn byte_count(dws: V, first_be: V, last_be: V) -> V {
     let first = first_offset(first_be);
     let tail_be = if dws == 1 { first_be } else { last_be };
     // Bytes missing behind the last enabled one.
-    let missing = if tail_be.bit(3) { sized(0, 2) } else if tail_be.bit(2) { 1 } else if tail_be.bit(1) { 2 } else { 3 };
+    let missing = if tail_be.bit(3) {
+        sized(0, 2)
+    } else if tail_be.bit(2) {
+        1
+    } else if tail_be.bit(1) {
+        2
+    } else {
+        3
+    };
     let whole = cat(dws, sized(0, 2));
     let exact = whole - first.zext(13) - missing.zext(13);
     let nothing = (dws == 1) & (first_be == 0);
@@ -87,7 +106,17 @@ pub fn byte_count(dws: V, first_be: V, last_be: V) -> V {
 /// Place of the first enabled byte in its DW; 0 if there is none.
 #[pure]
 pub fn first_offset(be: V) -> V {
-    if be.bit(0) { sized(0, 2) } else if be.bit(1) { 1 } else if be.bit(2) { 2 } else if be.bit(3) { 3 } else { 0 }
+    if be.bit(0) {
+        sized(0, 2)
+    } else if be.bit(1) {
+        1
+    } else if be.bit(2) {
+        2
+    } else if be.bit(3) {
+        3
+    } else {
+        0
+    }
 }
 
 /// `keep` for the last beat of `dws` DWs of payload.

@@ -21,7 +21,8 @@ pub fn build<B: Block>(name: &str, make: impl FnOnce() -> B + Send + 'static) ->
     let top = name.to_owned();
     let print = move || azote_hdl::print(&make(), &top).unwrap();
     let design = std::thread::Builder::new().stack_size(256 << 20).spawn(print).unwrap().join().unwrap();
-    let port = |p: &azote_hdl::Port| if p.input { Port::input(&p.name, p.width) } else { Port::output(&p.name, p.width) };
+    let port =
+        |p: &azote_hdl::Port| if p.input { Port::input(&p.name, p.width) } else { Port::output(&p.name, p.width) };
     let ports = design.ports.iter().map(port).collect();
     let mut dut = Dut::build(&Source { text: design.text, top: design.top, ports }, &Options::block()).unwrap();
     if dut.port("reset").is_some() {
@@ -185,11 +186,6 @@ impl Packets {
     /// Before `eval`.
     pub fn drive(&mut self, dut: &mut Dut, rng: &mut SmallRng) {
         self.sink.drive(dut, rng);
-    }
-
-    /// In how many of a hundred clocks a beat is taken.
-    pub fn percent(&mut self, percent: u32) {
-        self.sink.percent = percent;
     }
 
     /// After `eval`: the packet that ends in this clock.

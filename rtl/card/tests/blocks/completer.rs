@@ -78,8 +78,8 @@ impl World {
         dut.set("cfg_rdata", self.rng.random::<u32>().into());
         // The decoder answers a clock after the address.
         let a = self.address;
-        let bar0 = a >= BAR && a < BAR + bar::BAR0_SIZE;
-        let manage = a >= MANAGE && a < MANAGE + bar::BAR2_SIZE;
+        let bar0 = (BAR..BAR + bar::BAR0_SIZE).contains(&a);
+        let manage = (MANAGE..MANAGE + bar::BAR2_SIZE).contains(&a);
         dut.set("hit", (bar0 || manage).into());
         dut.set("hit_manage", manage.into());
         dut.set("hit_owner", if manage { TRUST_PF } else { STORAGE_PF }.into());
@@ -88,7 +88,8 @@ impl World {
         self.address = dut.get("address") as u64;
         if dut.get("bus_valid") == 1 && self.rng.random_bool(0.5) {
             let (manage, write_) = (dut.get("bus_manage") == 1, dut.get("bus_write") == 1);
-            let (offset, be, new) = (dut.get("bus_offset") as u64, dut.get("bus_be") as u8, dut.get("bus_wdata") as u32);
+            let (offset, be, new) =
+                (dut.get("bus_offset") as u64, dut.get("bus_be") as u8, dut.get("bus_wdata") as u32);
             let owner = dut.get("bus_owner") as u8;
             let want = self.accesses.pop_front().expect("an access that nobody asked for");
             assert_eq!((manage, write_, owner, offset, be), (want.0, want.1, want.2, want.3, want.4));
@@ -170,7 +171,8 @@ impl World {
     }
 
     fn configuration(&mut self) {
-        let number = if self.rng.random_ratio(1, 5) { NOBODY | self.rng.random::<u8>() } else { self.rng.random_range(0..4) };
+        let number =
+            if self.rng.random_ratio(1, 5) { NOBODY | self.rng.random::<u8>() } else { self.rng.random_range(0..4) };
         let (writes, poisoned) = (self.rng.random(), self.rng.random_ratio(1, 6));
         let (dw, be) = (self.rng.random_range(0..8u64), self.rng.random_range(0..16));
         let bus = self.rng.random_range(0..256);
@@ -179,7 +181,7 @@ impl World {
         if writes && poisoned {
             dw0 |= tlp::EP.mask();
         }
-        let dw2 = tlp::CFG_BUS.put(bus) | tlp::CFG_FUNCTION.put(number.into()) | dw * 4;
+        let dw2 = tlp::CFG_BUS.put(bus) | tlp::CFG_FUNCTION.put(number.into()) | (dw * 4);
         let payload = if writes { vec![data] } else { vec![] };
         self.offer(&Packet { header: header([dw0, dw1, dw2, 0]), payload, owner: 0 });
         if writes && poisoned {

@@ -29,7 +29,8 @@ fn every_function_has_its_own_commands_units_and_errors() {
     for _ in 0..5000 {
         let (data, error) = (rng.random_ratio(2, 3), rng.random_ratio(1, 4));
         if data {
-            let (slot, write, blocks) = (rng.random_range(0..=VFS), rng.random_range(0..2usize), rng.random_range(1..=256u64));
+            let (slot, write, blocks) =
+                (rng.random_range(0..=VFS), rng.random_range(0..2usize), rng.random_range(1..=256u64));
             rows[slot].commands[write] += 1;
             rows[slot].blocks[write] += blocks;
             dut.set("data_slot", slot as u128);

@@ -104,7 +104,7 @@ impl World {
         let dws = if client < CHUNKS { self.rng.random_range(1..=1024) } else { self.rng.random_range(1..=32) };
         let offset = self.rng.random_range(0..=1024 - dws);
         let high = if self.rng.random() { self.rng.random::<u32>() & 0xffff } else { 0 };
-        let address = u64::from(high) << 32 | u64::from(self.rng.random::<u32>() & 0xffff_f000) | offset * 4;
+        let address = u64::from(high) << 32 | u64::from(self.rng.random::<u32>() & 0xffff_f000) | (offset * 4);
         let base = if client < CHUNKS { client * 1024 } else { 0 };
         let room = if client < CHUNKS { 1024 } else { 128 };
         let dest = base + self.rng.random_range(0..=room - dws as usize);
@@ -318,7 +318,8 @@ fn a_completion_that_nobody_waits_for_changes_nothing_but_the_error_record() {
         let dw0 = tlp::FMT_TYPE.put(tlp::CPLD) | tlp::LENGTH.put(victim.left);
         let dw2 = tlp::REQUESTER_ID.put(requester) | tlp::TAG.put(number);
         let payload = (0..victim.left).map(|_| w.rng.random()).collect();
-        let packet = bench::Packet { header: header([dw0, tlp::BYTE_COUNT.put(4 * victim.left), dw2, 0]), payload, owner: 0 };
+        let packet =
+            bench::Packet { header: header([dw0, tlp::BYTE_COUNT.put(4 * victim.left), dw2, 0]), payload, owner: 0 };
         w.errors.clear();
         w.beats.extend(packet.beats().iter().map(|b| (b.0, b.1, false, b.3)));
         w.clocks(60);

@@ -1,5 +1,6 @@
 //! The benches: one file a block, each trying what the block's page promises against a plain model in Rust, with random
 //! stimulus and bad input. One program, so that it is linked once and uses every core.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a bench that cannot go on has failed
 
 mod arbiter;
 mod bench;

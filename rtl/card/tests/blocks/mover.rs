@@ -37,7 +37,11 @@ fn data_lands_where_its_segments_say_in_whole_packets() {
             dut.set("mps", mps.into());
             data.percent = [20, 80, 100][rng.random_range(0..3)];
         }
-        if segments.items.len() < 3 && data.items.len() < 40 && started < 400 && (started % 40 != 0 || commands.is_empty()) {
+        if segments.items.len() < 3
+            && data.items.len() < 40
+            && started < 400
+            && (started % 40 != 0 || commands.is_empty())
+        {
             started += 1;
             let c = Command {
                 slot: rng.random_range(0..8),
@@ -86,9 +90,14 @@ fn data_lands_where_its_segments_say_in_whole_packets() {
             assert!(4 * dws <= express::payload_bytes(mps) && at % 4096 + 4 * dws <= 4096);
             assert_eq!((tlp::FIRST_BE.of(p.dw(1)), tlp::LAST_BE.of(p.dw(1))), (15, if dws == 1 { 0 } else { 15 }));
             for (i, word) in p.payload.iter().enumerate() {
-                let (want, slot) = expected.remove(&(at + 4 * i as u64)).expect("a DW that was not asked for, or twice");
+                let (want, slot) =
+                    expected.remove(&(at + 4 * i as u64)).expect("a DW that was not asked for, or twice");
                 assert_eq!(*word, want);
-                let f = if slot == 0 { Some(FunctionId::pf(Kind::Storage)) } else { FunctionId::vf(Kind::Storage, slot as u8 - 1) };
+                let f = if slot == 0 {
+                    Some(FunctionId::pf(Kind::Storage))
+                } else {
+                    FunctionId::vf(Kind::Storage, slot as u8 - 1)
+                };
                 assert_eq!(tlp::REQUESTER_ID.of(p.dw(1)), tlp::ID_BUS.put(BUS) | u64::from(f.unwrap().number()));
                 assert_eq!(u64::from(p.owner), slot << 2 | Kind::Storage.code());
             }

@@ -29,8 +29,12 @@ struct Function {
     mask: bool,
 }
 
-const AT_RESET: Function =
-    Function { entries: [Entry { address: 0, data: 0, masked: true }; VECTORS], pending: 0, enable: false, mask: false };
+const AT_RESET: Function = Function {
+    entries: [Entry { address: 0, data: 0, masked: true }; VECTORS],
+    pending: 0,
+    enable: false,
+    mask: false,
+};
 
 struct World {
     dut: Dut,

@@ -8,7 +8,7 @@ use azote_regs::nvme::{controller, identify as id, limits, log};
 use azote_rtl::storage::pages::{Pages, What};
 use rand::Rng;
 
-use crate::bench::{self, Feed, Sink, cat, part};
+use crate::bench::{self, Feed, Sink, part};
 
 /// What the binding and the counters say of a function.
 fn facts(slot: u64) -> [(&'static str, u64); 10] {
@@ -51,7 +51,8 @@ fn page(sources: &[Source]) -> Vec<Vec<(u128, bool)>> {
         if let Source::Media(rows) = s {
             for (i, (row, error)) in rows.iter().enumerate() {
                 let last = i + 1 == rows.len();
-                let fields = [("data", (*row).into()), ("last", u32::from(last).into()), ("error", u32::from(*error).into())];
+                let fields =
+                    [("data", (*row).into()), ("last", u32::from(last).into()), ("error", u32::from(*error).into())];
                 media.items.push_back(fields.into());
             }
         }
@@ -127,7 +128,8 @@ fn the_media_s_data_passes_untouched_and_in_the_order_of_the_commands() {
 fn identify_controller_tells_what_the_specification_wants_and_functions_apart() {
     let pages = all_pages(What::CONTROLLER);
     for (slot, p) in pages.iter().enumerate() {
-        let f = if slot == 0 { Some(FunctionId::pf(Kind::Storage)) } else { FunctionId::vf(Kind::Storage, slot as u8 - 1) };
+        let f =
+            if slot == 0 { Some(FunctionId::pf(Kind::Storage)) } else { FunctionId::vf(Kind::Storage, slot as u8 - 1) };
         assert_eq!(le(p, id::CNTLID, 2), u64::from(f.unwrap().number()));
         assert_eq!((le(p, id::VID, 2), le(p, id::VER, 4)), (ids::VENDOR, controller::VS_VALUE));
         assert_eq!((le(p, id::MDTS, 1), le(p, id::NN, 4)), (limits::MDTS, limits::NAMESPACES));

@@ -133,7 +133,8 @@ impl World {
                     r.op = if submission { Op::SQ_DOORBELL } else { Op::CQ_DOORBELL };
                     let size = if submission { self.sqs[slot][qid].size } else { self.cqs[slot][qid].size };
                     let bad = self.rng.random_ratio(1, 12);
-                    r.value = if bad { self.rng.random_range(size + 1..0x1_0000) } else { self.rng.random_range(0..=size) };
+                    r.value =
+                        if bad { self.rng.random_range(size + 1..0x1_0000) } else { self.rng.random_range(0..=size) };
                     if !submission && !bad && self.rng.random_ratio(19, 20) {
                         r.value = self.cqs[slot][qid].tail;
                     }
@@ -143,7 +144,15 @@ impl World {
                 if self.life[slot] != Life::Open {
                     return None;
                 }
-                let ops = [Op::CREATE_CQ, Op::CREATE_SQ, Op::CREATE_SQ, Op::DELETE_CQ, Op::DELETE_SQ, Op::DRAINED, Op::RESERVE];
+                let ops = [
+                    Op::CREATE_CQ,
+                    Op::CREATE_SQ,
+                    Op::CREATE_SQ,
+                    Op::DELETE_CQ,
+                    Op::DELETE_SQ,
+                    Op::DRAINED,
+                    Op::RESERVE,
+                ];
                 r.op = ops[self.rng.random_range(0..ops.len())];
                 if [Op::DELETE_CQ, Op::DELETE_SQ].contains(&r.op) && self.rng.random_ratio(3, 4) {
                     return None;
@@ -244,14 +253,32 @@ impl World {
             Op::CREATE_SQ => {
                 let good = self.cqs[slot][r.cqid].valid;
                 let taken = sq.valid || sq.inflight != 0;
-                assert_eq!(answer, if taken { Answer::QID } else if good { Answer::YES } else { Answer::CQ });
+                assert_eq!(
+                    answer,
+                    if taken {
+                        Answer::QID
+                    } else if good {
+                        Answer::YES
+                    } else {
+                        Answer::CQ
+                    }
+                );
                 if !taken && good {
                     self.sqs[slot][qid] = Sq { valid: true, base: r.base, size: r.size, cqid: r.cqid, ..Sq::default() };
                 }
             }
             Op::DELETE_CQ => {
                 let used = self.sqs[slot].iter().any(|q| (q.valid || q.inflight != 0) && q.cqid == qid);
-                assert_eq!(answer, if !cq.valid { Answer::QID } else if used { Answer::USED } else { Answer::YES });
+                assert_eq!(
+                    answer,
+                    if !cq.valid {
+                        Answer::QID
+                    } else if used {
+                        Answer::USED
+                    } else {
+                        Answer::YES
+                    }
+                );
                 if cq.valid && !used {
                     self.cqs[slot][qid] = Cq::default();
                 }

@@ -25,9 +25,12 @@ struct World {
     reads: usize,
 }
 
+/// `(address, DWs, last)`.
+type Segment = (u64, u64, bool);
+
 struct Answer {
     fault: u64,
-    segments: Vec<(u64, u64, bool)>,
+    segments: Vec<Segment>,
 }
 
 impl World {
@@ -113,7 +116,7 @@ impl World {
     }
 
     /// A good command: its PRPs, with lists in host memory, and its segments. The list's quadwords come last.
-    fn command(&mut self) -> (u64, u64, u64, Vec<(u64, u64, bool)>, Vec<u64>) {
+    fn command(&mut self) -> (u64, u64, u64, Vec<Segment>, Vec<u64>) {
         let dws = self.rng.random_range(1..=limits::MAX_TRANSFER / 4);
         let dws = if self.rng.random_bool(0.5) { dws % 2048 + 1 } else { dws };
         let offset = if self.rng.random() { self.rng.random_range(0..PAGE / 4) * 4 } else { 0 };

@@ -81,12 +81,12 @@ fn writes_reach_the_media_in_order_and_no_block_of_broken_data_does() {
         if commands.items.len() < 3 && segments.items.len() < 20 && under_way.len() < 12 {
             let kind = rng.random_range(0..6);
             let op = if kind > 1 { Media::WRITE } else { [Media::FLUSH, Media::ZEROES][kind] };
-            let blocks = if rng.random() { rng.random_range(1..=limits::MAX_BLOCKS / 4) } else { rng.random_range(1..4) };
+            let blocks =
+                if rng.random() { rng.random_range(1..=limits::MAX_BLOCKS / 4) } else { rng.random_range(1..4) };
             let dws = blocks * BLOCK;
             let n = if op == Media::WRITE { dws.div_ceil(CHUNK) } else { 1 };
-            let chunks: Vec<_> = (0..n)
-                .map(|_| (op != Media::WRITE || !rng.random_ratio(1, 15), rng.random_ratio(1, 15)))
-                .collect();
+            let chunks: Vec<_> =
+                (0..n).map(|_| (op != Media::WRITE || !rng.random_ratio(1, 15), rng.random_ratio(1, 15))).collect();
             let who = [rng.random_range(0..60), rng.random_range(0..8), rng.random_range(0..1 << 16)];
             let c = Command {
                 who,
@@ -116,7 +116,9 @@ fn writes_reach_the_media_in_order_and_no_block_of_broken_data_does() {
             let what = [(c.op.into(), 2), (c.volume.into(), 8), (c.blocks.into(), 16), (c.lba.into(), 48)];
             commands.push("data", cat(&[who.as_slice(), what.as_slice()].concat()));
             for o in c.operations() {
-                words.push_back(c.words.get(o.4..(o.4 + (o.3 * BLOCK) as usize).min(c.words.len())).unwrap_or(&[]).to_vec());
+                words.push_back(
+                    c.words.get(o.4..(o.4 + (o.3 * BLOCK) as usize).min(c.words.len())).unwrap_or(&[]).to_vec(),
+                );
                 expected.push_back(o);
             }
             under_way.push_back(c);

@@ -58,9 +58,7 @@ pub fn print<B: Block>(block: &B, top: &str) -> Result<Design, PrintError> {
     let root = tree::read(block, top)?;
     let mut p = module::Printer::default();
     let name = p.module(&root, top, Some(top))?;
-    let ports = root
-        .ports()
-        .map(|a| Port { name: stmt::verilog_name(&a.name), input: a.is_input(), width: a.width })
-        .collect();
+    let ports =
+        root.ports().map(|a| Port { name: stmt::verilog_name(&a.name), input: a.is_input(), width: a.width }).collect();
     Ok(Design { text: p.text(), top: name, ports })
 }
