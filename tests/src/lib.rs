@@ -5,6 +5,8 @@
 mod error;
 pub mod figures;
 pub mod load;
+pub mod path;
 pub mod rig;
+pub mod tables;
 
 pub use error::{Error, Result};

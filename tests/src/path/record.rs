@@ -92,7 +92,9 @@ impl Record {
         for e in &events {
             let (first, last) = (e.first - start, e.last - start);
             let clocks = if first == last { first.to_string() } else { format!("{first} to {last}") };
-            let _ = writeln!(out, "{clocks:>11}  {:>5}  {:<5}  {}", e.beats, e.port, e.text);
+            // What is in the data is beside the point.
+            let text = e.text.split(" : ").next().unwrap_or_default();
+            let _ = writeln!(out, "{clocks:>11}  {:>5}  {:<5}  {text}", e.beats, e.port);
         }
         out
     }

@@ -1,0 +1,78 @@
+//! What a storage function is.
+
+use azote_regs::nvme::{controller as c, limits, opcode, status};
+
+use super::{Table, bits, hex, said, said_after_colon, table};
+
+const CONTROLLER: &str = include_str!("../../../rtl/regs/src/nvme/controller.rs");
+const LIMITS: &str = include_str!("../../../rtl/regs/src/nvme/limits.rs");
+const OPCODE: &str = include_str!("../../../rtl/regs/src/nvme/opcode.rs");
+
+macro_rules! named {
+    ($module:ident, $($name:ident)*) => { [$((stringify!($name), $module::$name)),*] };
+}
+
+fn codes(rows: &[(&str, u64)]) -> String {
+    table(["code", "what"], rows.iter().map(|(name, v)| [hex(*v, 2), said_after_colon(OPCODE, name)]))
+}
+
+pub fn tables() -> Vec<Table> {
+    let registers = named!(c, CAP VS INTMS INTMC CC CSTS NSSR AQA ASQ ACQ);
+    let registers = registers.map(|(name, at)| [hex(at, 2), format!("`{name}`"), said(CONTROLLER, name)]);
+    let cap = named!(c, CAP_MQES CAP_CQR CAP_AMS CAP_TO CAP_DSTRD CAP_NSSRS CAP_CSS CAP_MPSMIN CAP_MPSMAX);
+    let cap = cap.map(|(name, f)| [bits(f), said_after_colon(CONTROLLER, name), f.of(c::CAP_VALUE).to_string()]);
+    let fields = named!(c, CC_EN CC_CSS CC_MPS CC_AMS CC_SHN CC_IOSQES CC_IOCQES CSTS_RDY CSTS_CFS CSTS_SHST AQA_ASQS AQA_ACQS);
+    let fields = fields.map(|(name, f)| [format!("`{name}`"), bits(f), said_after_colon(CONTROLLER, name)]);
+    let limits = named!(limits, IO_QUEUES MAX_QUEUE_ENTRIES MAX_ADMIN_ENTRIES PAGE_SIZE MAX_TRANSFER LBA_SIZE NAMESPACES AERL ACL);
+    let limits = limits.map(|(name, v)| [said(LIMITS, name), v.to_string()]);
+    let bells = (0..limits_queues()).map(|q| [q.to_string(), hex(c::sq_tail(q), 4), hex(c::cq_head(q), 4)]);
+    // The statuses that the RTL makes, with what makes each.
+    let statuses = [
+        (status::SUCCESS, "the command did all of it"),
+        (status::INVALID_OPCODE, "an opcode that is not in the tables above"),
+        (status::INVALID_FIELD, "fused or SGL bits; more than the largest transfer; an unknown CNS or feature; Get Features of anything but the current value; a log page from an offset; a queue that is not contiguous"),
+        (status::DATA_TRANSFER, "a read of host memory failed: refused, poisoned, or without an answer"),
+        (status::INVALID_NAMESPACE, "a namespace other than 1, or a function without a volume"),
+        (status::PRP_OFFSET, "a PRP that is not aligned as its place demands; a queue that does not begin at a page"),
+        (status::WRITE_PROTECTED, "Write or Write Zeroes to a volume that is bound read-only"),
+        (status::LBA_OUT_OF_RANGE, "blocks beyond the namespace's end"),
+        (status::CQ_INVALID, "a submission queue for a completion queue that does not exist"),
+        (status::INVALID_QID, "queue 0, a queue beyond the limit, one that exists (Create) or does not (Delete)"),
+        (status::INVALID_QUEUE_SIZE, "a queue of one entry, or of more than the limit"),
+        (status::EVENT_LIMIT, "more Asynchronous Event Requests than the limit"),
+        (status::INVALID_VECTOR, "an interrupt vector that the function does not have"),
+        (status::INVALID_LOG, "a log page that is not in the table"),
+        (status::INVALID_QUEUE_DELETION, "a completion queue that a submission queue still uses"),
+        (status::FEATURE_NOT_SAVEABLE, "Set Features with Save"),
+        (status::WRITE_FAULT, "the medium failed a write, flush or write zeroes"),
+        (status::UNRECOVERED_READ, "the medium failed a read"),
+    ];
+    let statuses = statuses.map(|(code, when)| {
+        let (sct, sc) = (status::SCT.of(code), status::SC.of(code));
+        [format!("`{sct}/{sc:02x}`"), status::name(code).unwrap_or("?").to_owned(), when.to_owned()]
+    });
+    vec![
+        ("nvme-registers", table(["offset", "name", "what"], registers)),
+        ("nvme-cap", table(["bits of CAP", "what", "value"], cap)),
+        ("nvme-fields", table(["field", "bits", "what"], fields)),
+        ("nvme-doorbells", table(["queue", "submission tail", "completion head"], bells)),
+        ("nvme-limits", table(["what", "value"], limits)),
+        (
+            "nvme-admin",
+            codes(&named!(opcode, DELETE_SQ CREATE_SQ GET_LOG_PAGE DELETE_CQ CREATE_CQ IDENTIFY ABORT SET_FEATURES GET_FEATURES ASYNC_EVENT)),
+        ),
+        ("nvme-io", codes(&named!(opcode, FLUSH WRITE READ WRITE_ZEROES))),
+        ("nvme-identify", codes(&named!(opcode, CNS_NAMESPACE CNS_CONTROLLER CNS_ACTIVE_LIST CNS_DESCRIPTORS))),
+        (
+            "nvme-features",
+            codes(&named!(opcode, FEATURE_ARBITRATION FEATURE_POWER FEATURE_TEMPERATURE FEATURE_ERROR_RECOVERY FEATURE_WRITE_CACHE
+                FEATURE_QUEUES FEATURE_COALESCING FEATURE_VECTOR FEATURE_ATOMICITY FEATURE_ASYNC_EVENT)),
+        ),
+        ("nvme-logs", codes(&named!(opcode, LOG_ERROR LOG_SMART LOG_FIRMWARE))),
+        ("nvme-statuses", table(["SCT/SC", "status", "when"], statuses)),
+    ]
+}
+
+const fn limits_queues() -> u64 {
+    limits::QUEUES
+}
