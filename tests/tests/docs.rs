@@ -12,13 +12,23 @@ fn tables_and_listings_are_those_of_the_code() {
     for (name, tables) in azote_tests::tables::documents().unwrap() {
         let old = page(name);
         let new = azote_tests::tables::fill(&old, &tables).unwrap_or_else(|e| panic!("{name}: {e}"));
-        assert!(new == old, "{name} is out of date: run `cargo xtask docs`, and look at the numbers in the text around them");
+        assert!(
+            new == old,
+            "{name} is out of date: run `cargo xtask docs`, and look at the numbers in the text around them"
+        );
     }
 }
 
 #[test]
 fn links_between_the_pages_lead_somewhere() {
-    for name in ["README.md", "docs/path-of-a-read.md", "docs/programmers-guide.md", "docs/write-a-block.md", "docs/measurements.md", "docs/not-yet.md"] {
+    for name in [
+        "README.md",
+        "docs/path-of-a-read.md",
+        "docs/programmers-guide.md",
+        "docs/write-a-block.md",
+        "docs/measurements.md",
+        "docs/not-yet.md",
+    ] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name).parent().unwrap().to_owned();
         for link in page(name).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = link.split('#').next().unwrap_or_default();

@@ -129,7 +129,8 @@ fn identify_namespace_list_and_descriptors_follow_the_binding() {
     assert!(d[32..].iter().all(|b| *b == 0));
 
     for (cns, nsid) in [(opcode::CNS_NAMESPACE, 0), (opcode::CNS_NAMESPACE, 2), (opcode::CNS_DESCRIPTORS, 7)] {
-        let c = admin(opcode::IDENTIFY, nsid, [cns as u32, 0, 0, 0, 0, 0], Data::Slice(b.buffer.slice(0, 4096).unwrap()));
+        let c =
+            admin(opcode::IDENTIFY, nsid, [cns as u32, 0, 0, 0, 0, 0], Data::Slice(b.buffer.slice(0, 4096).unwrap()));
         assert_eq!(code(b.admin(c)), status::INVALID_NAMESPACE, "CNS {cns} NSID {nsid}");
     }
     let slice = b.buffer.slice(0, 4096).unwrap();
@@ -272,7 +273,7 @@ fn log_pages_count_what_happened() {
         let mut got = vec![0; 8192];
         b.buffer.read(0, &mut got).unwrap();
         let end = dws as usize * 4;
-        assert_eq!(le(&got, log::SMART_TEMPERATURE, 2) != 0xeeee, true);
+        assert!(le(&got, log::SMART_TEMPERATURE, 2) != 0xeeee);
         assert!(got[end..].iter().all(|b| *b == 0xee), "{dws} DWs");
         assert!(got[..end].iter().skip(200).all(|b| *b == 0), "{dws} DWs");
     }
@@ -297,7 +298,8 @@ fn data_goes_where_any_prps_point() {
     let image = std::fs::read(&b.path).unwrap();
     let iova = b.buffer.iova();
     // A list at the end of its page: its last entry there points on.
-    for (first, entries, list_at) in [(0u64, 31u64, 4096 - 8u64), (2048, 32, 4096 - 16), (4, 32, 4096 - 64), (0, 31, 0)] {
+    for (first, entries, list_at) in [(0u64, 31u64, 4096 - 8u64), (2048, 32, 4096 - 16), (4, 32, 4096 - 64), (0, 31, 0)]
+    {
         b.buffer.fill(0xee);
         let pages: Vec<u64> = (0..33).map(|i| iova + 0x4000 + ((i * 7) % 34) * 4096).collect();
         let list = 0u64;
@@ -349,8 +351,14 @@ fn memory_that_is_not_there_is_a_data_transfer_error() {
     let mut b = bench();
     let nowhere = 0x7777_0000_0000;
     let before = std::fs::read(&b.path).unwrap();
-    assert_eq!(b.io(admin(opcode::WRITE, 1, [0, 0, 15, 0, 0, 0], Data::Prps(nowhere, nowhere + 4096))), status::DATA_TRANSFER);
-    assert_eq!(b.io(admin(opcode::READ, 1, [0, 0, 63, 0, 0, 0], Data::Prps(b.buffer.iova(), nowhere))), status::DATA_TRANSFER);
+    assert_eq!(
+        b.io(admin(opcode::WRITE, 1, [0, 0, 15, 0, 0, 0], Data::Prps(nowhere, nowhere + 4096))),
+        status::DATA_TRANSFER
+    );
+    assert_eq!(
+        b.io(admin(opcode::READ, 1, [0, 0, 63, 0, 0, 0], Data::Prps(b.buffer.iova(), nowhere))),
+        status::DATA_TRANSFER
+    );
     assert!(std::fs::read(&b.path).unwrap() == before, "nothing was written");
     let slice = b.buffer.slice(0, 8192).unwrap();
     let write = admin(opcode::WRITE, 1, [0, 0, 15, 0, 0, 0], Data::Slice(slice));
@@ -370,7 +378,12 @@ fn memory_that_is_not_there_is_a_data_transfer_error() {
 fn an_entry_that_cannot_be_fetched_is_fatal_to_its_controller_only() {
     let mut b = bench();
     let mut other = rig::controller(&b.card, 1, 1 << 20, NvmeOptions::default()).unwrap();
-    b.card.root().inject(FaultPlan { function: Some(FunctionId::vf(Kind::Storage, 0).unwrap().number()), skip: 0, times: 1, fault: ReadFault::Abort });
+    b.card.root().inject(FaultPlan {
+        function: Some(FunctionId::vf(Kind::Storage, 0).unwrap().number()),
+        skip: 0,
+        times: 1,
+        fault: ReadFault::Abort,
+    });
     let slice = b.buffer.slice(0, 4096).unwrap();
     let read = admin(opcode::READ, 1, [0, 0, 7, 0, 0, 0], Data::Slice(slice));
     b.nvme.submit_command(0, read, 0).unwrap();
@@ -431,7 +444,10 @@ fn a_wrong_doorbell_is_an_event_and_changes_nothing() {
     bar.write32(regs::sq_tail(5), 1).unwrap();
     b.card.run_idle(100_000);
     let event = b.nvme.next_event().unwrap().expect("an event");
-    assert_eq!((u64::from(event.kind), u64::from(event.info)), (cmd::EVENT_TYPE_ERROR, cmd::EVENT_INFO_INVALID_DOORBELL));
+    assert_eq!(
+        (u64::from(event.kind), u64::from(event.info)),
+        (cmd::EVENT_TYPE_ERROR, cmd::EVENT_INFO_INVALID_DOORBELL)
+    );
     assert_eq!(u64::from(event.log), opcode::LOG_ERROR);
     // Masked until the log is read.
     bar.write32(regs::cq_head(1), 5000).unwrap();

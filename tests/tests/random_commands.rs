@@ -139,7 +139,7 @@ impl Vf {
         self.free.extend(op.slot());
         match op {
             Op::Bad { want } => match completion.result {
-                Err(Failure::Status(s)) => assert_eq!(u64::from(s.code()), want, "VF {}: {s}", self.index),
+                Err(Failure::Status(s)) => assert_eq!(s.code(), want, "VF {}: {s}", self.index),
                 other => panic!("VF {}: a bad command ended with {other:?}", self.index),
             },
             Op::Flush => assert!(completion.result.is_ok()),

@@ -1,11 +1,14 @@
-//! The gates that need no simulation: formatting, clippy, and the kernels' own rules.
+//! The gates that need no simulation: formatting, clippy, and the rules of the hardware's source (`rtl/lint`).
 
 use crate::run::{cargo, check, line};
 
 /// Runs them all, and says at the end which failed.
 pub fn run() -> Result<(), String> {
-    let steps: [&[&str]; 2] =
-        [&["fmt", "--all", "--check"], &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]];
+    let steps: [&[&str]; 3] = [
+        &["fmt", "--all", "--check"],
+        &["run", "--quiet", "--package", "azote-lint", "--", "rtl"],
+        &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+    ];
     let mut failed = Vec::new();
     for step in steps {
         let mut command = cargo();

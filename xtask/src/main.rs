@@ -16,9 +16,11 @@ cargo xtask <command>
   test                     run all tests
   lint                     check formatting, clippy and the hardware kernels
   bench storage|sim        measure, against bounds derived from first principles (--json for machines)
+  path read|write          show what moves on the card's ports for one command, clock by clock
+  docs                     write the tables and listings in docs/ anew from the code
   setup                    install what the others need, or say what to install
 
-Arguments after `demo` and `bench` go to the program; `cargo xtask demo --help` lists them.";
+Arguments after `demo`, `bench` and `path` go to the program; `cargo xtask demo --help` lists them.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
         "lint" => none(rest).and_then(|()| lint::run()),
         "test" => none(rest).and_then(|()| test::run()),
         "bench" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("bench", rest)),
+        "path" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("path", rest)),
+        "docs" => none(rest).and_then(|()| setup::ensure(setup::SIMULATION)).and_then(|()| run::program("docs", rest)),
         "demo" => setup::ensure(setup::ALL).and_then(|()| run::program("demo", rest)),
         "help" | "--help" | "-h" => {
             println!("{HELP}");
@@ -43,6 +47,8 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // What failed has said so itself.
+        Err(message) if message.is_empty() => ExitCode::FAILURE,
         Err(message) => {
             eprintln!("xtask: {message}");
             ExitCode::FAILURE

@@ -32,8 +32,11 @@ pub fn line(command: &Command) -> String {
 
 /// Builds and runs a program of the `tests` package, optimised. Its own message and exit status stand for ours.
 pub fn program(name: &str, arguments: &[String]) -> Result<(), String> {
+    let package = ["--release", "--package", "azote-tests", "--bin", name];
+    // Built by a command of its own, which shows how far it is: the first time takes minutes.
+    check(cargo().arg("build").args(package))?;
     let mut command = cargo();
-    command.args(["run", "--quiet", "--release", "--package", "azote-tests", "--bin", name, "--"]).args(arguments);
+    command.args(["run", "--quiet"]).args(package).arg("--").args(arguments);
     let status = command.status().map_err(|e| format!("cannot run `{}`: {e}", line(&command)))?;
     match status.code() {
         Some(0) => Ok(()),

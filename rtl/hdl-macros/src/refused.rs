@@ -27,7 +27,10 @@ fn matches_that_leave_something_open_or_bind() {
     assert_eq!(kernel(quote! { match self.a { 1 => self.x = 1, 2 => {} } }), last);
     assert_eq!(kernel(quote! { self.x = match self.a { 1 => 2, 2 => 3 }; }), "a match used as a value ends with `_`");
     assert_eq!(kernel(quote! { self.x = match self.a { _ => 2, 2 => 3 }; }), "a match used as a value ends with `_`");
-    assert_eq!(kernel(quote! { match self.a { n => {} _ => {} } }), "a pattern cannot bind a name; use a constant or `_`");
+    assert_eq!(
+        kernel(quote! { match self.a { n => {} _ => {} } }),
+        "a pattern cannot bind a name; use a constant or `_`"
+    );
     let only = "a kernel matches literals, constants, or-patterns and `_` only";
     assert_eq!(kernel(quote! { match self.a { 1..=3 => {} _ => {} } }), only);
     assert_eq!(kernel(quote! { match self.a { (1, 2) => {} _ => {} } }), only);
@@ -43,11 +46,20 @@ fn values_without_an_else_and_blocks_that_do_more() {
 #[test]
 fn operators_that_are_no_hardware() {
     let compound = "compound assignment and division are not part of the kernel language";
-    assert_eq!(kernel(quote! { self.x += 1; }), "this is not a statement of the kernel language (see docs/write-a-block.md)");
+    assert_eq!(
+        kernel(quote! { self.x += 1; }),
+        "this is not a statement of the kernel language (see docs/write-a-block.md)"
+    );
     assert_eq!(kernel(quote! { self.x = self.a / 2; }), compound);
     assert_eq!(kernel(quote! { self.x = self.a % 2; }), compound);
-    assert_eq!(kernel(quote! { self.x = -self.a; }), "only `!` is hardware; write `0 - x` on a named width for a negation");
-    assert_eq!(kernel(quote! { self.x = self.a.len(); }), "no such method on a hardware value (see docs/write-a-block.md)");
+    assert_eq!(
+        kernel(quote! { self.x = -self.a; }),
+        "only `!` is hardware; write `0 - x` on a named width for a negation"
+    );
+    assert_eq!(
+        kernel(quote! { self.x = self.a.len(); }),
+        "no such method on a hardware value (see docs/write-a-block.md)"
+    );
 }
 
 #[test]
@@ -74,7 +86,10 @@ fn flow_that_hardware_has_not() {
 fn functions_of_another_shape() {
     assert_eq!(pure(quote! { fn f(a: V) -> u8 { a } }), "a pure function returns `V`");
     assert_eq!(pure(quote! { fn f(&self, a: V) -> V { a } }), "a pure function has no self");
-    assert_eq!(pure(quote! { fn f(a: V) -> V { for i in 0..3 {} a } }), "this is not part of the kernel language (see docs/write-a-block.md)");
+    assert_eq!(
+        pure(quote! { fn f(a: V) -> V { for i in 0..3 {} a } }),
+        "this is not part of the kernel language (see docs/write-a-block.md)"
+    );
     let item = syn::parse2(quote! { impl Logic for Block { fn connect(&mut self) {} } }).unwrap();
     assert_eq!(crate::kernel::lower(item).unwrap_err().to_string(), "a kernel is one `fn update(&mut self)`");
 }

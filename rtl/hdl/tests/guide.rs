@@ -43,7 +43,8 @@ pub fn larger(a: V, b: V) -> V {
 }
 
 fn source(design: azote_hdl::Design) -> Source {
-    let port = |p: &azote_hdl::Port| if p.input { Port::input(&p.name, p.width) } else { Port::output(&p.name, p.width) };
+    let port =
+        |p: &azote_hdl::Port| if p.input { Port::input(&p.name, p.width) } else { Port::output(&p.name, p.width) };
     Source { ports: design.ports.iter().map(port).collect(), text: design.text, top: design.top }
 }
 
@@ -135,7 +136,8 @@ impl Logic for Tour {
         // Bits.
         self.out[0] = cat(sum, low);
         self.out[1] = wide | cat(self.a.bit(top).rep(8), self.b);
-        self.out[2] = cat(self.a.any(), self.a.all(), self.a.parity(), sized(0, 5), self.a.slice_at(self.b.trunc(3), 8));
+        self.out[2] =
+            cat(self.a.any(), self.a.all(), self.a.parity(), sized(0, 5), self.a.slice_at(self.b.trunc(3), 8));
         self.out[3] = (self.a.sel(self.b.trunc(3)).zext(16) << 4) | differ(self.a, self.b, { 4 }).resize(16);
         self.code = code;
 
@@ -257,7 +259,7 @@ const PAGE: &str = include_str!("../../../docs/write-a-block.md");
 #[test]
 fn the_guide_shows_what_is_compiled_here() {
     let here = include_str!("guide.rs");
-    let squeeze = |text: &str| text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n");
+    let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let here = squeeze(here);
     let mut blocks = 0;
     for block in PAGE.split("```rust\n").skip(1) {

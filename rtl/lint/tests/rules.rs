@@ -1,5 +1,7 @@
 //! Each rule catches what it is for, and leaves alone what it is not.
 
+#![allow(clippy::unwrap_used)] // test helpers fail by panicking
+
 use azote_lint::{Allowed, check};
 
 /// Lines and first words of what is found.

@@ -20,8 +20,8 @@ const DSN: &str = include_str!("../../../rtl/regs/src/pcie/dsn.rs");
 type Names = Vec<(u64, String)>;
 
 macro_rules! names {
-    ($to:ident, $base:expr, $module:ident, $source:expr, $($name:ident)*) => {
-        $($to.push(($base + $module::$name, short(&said($source, stringify!($name)))));)*
+    ($base:expr, $module:ident, $source:expr, $($name:ident)*) => {
+        vec![$(($base + $module::$name, short(&said($source, stringify!($name))))),*]
     };
 }
 
@@ -30,50 +30,53 @@ fn short(text: &str) -> String {
 }
 
 fn common() -> Names {
-    let mut n = Names::new();
-    names!(n, 0, header, HEADER, VENDOR_ID DEVICE_ID COMMAND STATUS REVISION_ID CLASS_CODE CACHE_LINE_SIZE HEADER_TYPE BIST
+    let mut n: Names = names!(0, header, HEADER, VENDOR_ID DEVICE_ID COMMAND STATUS REVISION_ID CLASS_CODE CACHE_LINE_SIZE HEADER_TYPE BIST
         SUBSYSTEM_VENDOR_ID SUBSYSTEM_ID EXPANSION_ROM CAPABILITIES INTERRUPT_LINE INTERRUPT_PIN);
     for i in 0..header::BARS {
         n.push((header::BAR0 + 4 * i, format!("BAR{i}")));
     }
     n.push((cap::pf::MSIX, "MSI-X capability".into()));
-    names!(n, cap::pf::MSIX, msix, MSIX, CONTROL TABLE PBA);
+    n.extend(names!(cap::pf::MSIX, msix, MSIX, CONTROL TABLE PBA));
     n.push((cap::pf::EXPRESS, "PCI Express capability".into()));
-    names!(n, cap::pf::EXPRESS, express, EXPRESS, CAPS DEVICE_CAPS DEVICE_CONTROL DEVICE_STATUS LINK_CAPS LINK_CONTROL
-        LINK_STATUS DEVICE_CAPS_2 DEVICE_CONTROL_2 LINK_CAPS_2 LINK_CONTROL_2 LINK_STATUS_2);
+    n.extend(
+        names!(cap::pf::EXPRESS, express, EXPRESS, CAPS DEVICE_CAPS DEVICE_CONTROL DEVICE_STATUS LINK_CAPS LINK_CONTROL
+        LINK_STATUS DEVICE_CAPS_2 DEVICE_CONTROL_2 LINK_CAPS_2 LINK_CONTROL_2 LINK_STATUS_2),
+    );
     n
 }
 
 fn physical() -> Names {
     let mut n = common();
     n.push((cap::pf::POWER, "power management capability".into()));
-    names!(n, cap::pf::POWER, power, POWER, PMC PMCSR);
+    n.extend(names!(cap::pf::POWER, power, POWER, PMC PMCSR));
     n.push((cap::pf::AER, "AER capability".into()));
-    names!(n, cap::pf::AER, aer, AER, UNCORRECTABLE_STATUS UNCORRECTABLE_MASK UNCORRECTABLE_SEVERITY CORRECTABLE_STATUS
-        CORRECTABLE_MASK CONTROL HEADER_LOG);
+    n.extend(
+        names!(cap::pf::AER, aer, AER, UNCORRECTABLE_STATUS UNCORRECTABLE_MASK UNCORRECTABLE_SEVERITY CORRECTABLE_STATUS
+        CORRECTABLE_MASK CONTROL HEADER_LOG),
+    );
     for i in 1..4 {
         n.push((cap::pf::AER + aer::HEADER_LOG + 4 * i, format!("Header Log, DW {i}")));
     }
     n.push((cap::pf::ARI, "ARI capability".into()));
-    names!(n, cap::pf::ARI, ari, ARI, CAPABILITY CONTROL);
+    n.extend(names!(cap::pf::ARI, ari, ARI, CAPABILITY CONTROL));
     n.push((cap::pf::SRIOV, "SR-IOV capability".into()));
-    names!(n, cap::pf::SRIOV, sriov, SRIOV, CAPABILITIES CONTROL STATUS INITIAL_VFS TOTAL_VFS NUM_VFS DEPENDENCY
-        FIRST_VF_OFFSET VF_STRIDE VF_DEVICE_ID SUPPORTED_PAGE_SIZES SYSTEM_PAGE_SIZE);
+    n.extend(names!(cap::pf::SRIOV, sriov, SRIOV, CAPABILITIES CONTROL STATUS INITIAL_VFS TOTAL_VFS NUM_VFS DEPENDENCY
+        FIRST_VF_OFFSET VF_STRIDE VF_DEVICE_ID SUPPORTED_PAGE_SIZES SYSTEM_PAGE_SIZE));
     n.push((cap::pf::SRIOV + sriov::VF_BAR0, "VF BAR0".into()));
     n.push((cap::pf::SRIOV + sriov::VF_BAR0 + 4, "VF BAR1".into()));
     n.push((cap::pf::ACS, "ACS capability".into()));
-    names!(n, cap::pf::ACS, acs, ACS, CAPABILITY CONTROL);
+    n.extend(names!(cap::pf::ACS, acs, ACS, CAPABILITY CONTROL));
     n.push((cap::pf::DSN, "Device Serial Number capability".into()));
-    names!(n, cap::pf::DSN, dsn, DSN, SERIAL_LO SERIAL_HI);
+    n.extend(names!(cap::pf::DSN, dsn, DSN, SERIAL_LO SERIAL_HI));
     n
 }
 
 fn virtuals() -> Names {
     let mut n = common();
     n.push((cap::vf::ARI, "ARI capability".into()));
-    names!(n, cap::vf::ARI, ari, ARI, CAPABILITY CONTROL);
+    n.extend(names!(cap::vf::ARI, ari, ARI, CAPABILITY CONTROL));
     n.push((cap::vf::ACS, "ACS capability".into()));
-    names!(n, cap::vf::ACS, acs, ACS, CAPABILITY CONTROL);
+    n.extend(names!(cap::vf::ACS, acs, ACS, CAPABILITY CONTROL));
     n
 }
 

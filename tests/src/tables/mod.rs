@@ -77,11 +77,11 @@ fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String
 /// If the source has no such constant, which a test would show.
 fn said(source: &str, name: &str) -> String {
     let lines: Vec<&str> = source.lines().map(str::trim).collect();
-    let starts = |line: &&str| {
+    let starts = |line: &str| {
         line.strip_prefix("pub const ").is_some_and(|l| l.starts_with(&format!("{name}:")))
             || line.starts_with(&format!("{name} = "))
     };
-    let Some(at) = lines.iter().position(|l| starts(&l)) else { panic!("the register crate has no constant {name}") };
+    let Some(at) = lines.iter().position(|l| starts(l)) else { panic!("the register crate has no constant {name}") };
     let comment = lines[..at].iter().rev().map_while(|l| l.strip_prefix("///"));
     let mut words: Vec<&str> = comment.map(str::trim).collect();
     words.reverse();

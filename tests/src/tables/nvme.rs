@@ -21,7 +21,8 @@ pub fn tables() -> Vec<Table> {
     let registers = registers.map(|(name, at)| [hex(at, 2), format!("`{name}`"), said(CONTROLLER, name)]);
     let cap = named!(c, CAP_MQES CAP_CQR CAP_AMS CAP_TO CAP_DSTRD CAP_NSSRS CAP_CSS CAP_MPSMIN CAP_MPSMAX);
     let cap = cap.map(|(name, f)| [bits(f), said_after_colon(CONTROLLER, name), f.of(c::CAP_VALUE).to_string()]);
-    let fields = named!(c, CC_EN CC_CSS CC_MPS CC_AMS CC_SHN CC_IOSQES CC_IOCQES CSTS_RDY CSTS_CFS CSTS_SHST AQA_ASQS AQA_ACQS);
+    let fields =
+        named!(c, CC_EN CC_CSS CC_MPS CC_AMS CC_SHN CC_IOSQES CC_IOCQES CSTS_RDY CSTS_CFS CSTS_SHST AQA_ASQS AQA_ACQS);
     let fields = fields.map(|(name, f)| [format!("`{name}`"), bits(f), said_after_colon(CONTROLLER, name)]);
     let limits = named!(limits, IO_QUEUES MAX_QUEUE_ENTRIES MAX_ADMIN_ENTRIES PAGE_SIZE MAX_TRANSFER LBA_SIZE NAMESPACES AERL ACL);
     let limits = limits.map(|(name, v)| [said(LIMITS, name), v.to_string()]);
@@ -30,7 +31,10 @@ pub fn tables() -> Vec<Table> {
     let statuses = [
         (status::SUCCESS, "the command did all of it"),
         (status::INVALID_OPCODE, "an opcode that is not in the tables above"),
-        (status::INVALID_FIELD, "fused or SGL bits; more than the largest transfer; an unknown CNS or feature; Get Features of anything but the current value; a log page from an offset; a queue that is not contiguous"),
+        (
+            status::INVALID_FIELD,
+            "fused or SGL bits; more than the largest transfer; an unknown CNS or feature; Get Features of anything but the current value; a log page from an offset; a queue that is not contiguous",
+        ),
         (status::DATA_TRANSFER, "a read of host memory failed: refused, poisoned, or without an answer"),
         (status::INVALID_NAMESPACE, "a namespace other than 1, or a function without a volume"),
         (status::PRP_OFFSET, "a PRP that is not aligned as its place demands; a queue that does not begin at a page"),
@@ -59,14 +63,18 @@ pub fn tables() -> Vec<Table> {
         ("nvme-limits", table(["what", "value"], limits)),
         (
             "nvme-admin",
-            codes(&named!(opcode, DELETE_SQ CREATE_SQ GET_LOG_PAGE DELETE_CQ CREATE_CQ IDENTIFY ABORT SET_FEATURES GET_FEATURES ASYNC_EVENT)),
+            codes(
+                &named!(opcode, DELETE_SQ CREATE_SQ GET_LOG_PAGE DELETE_CQ CREATE_CQ IDENTIFY ABORT SET_FEATURES GET_FEATURES ASYNC_EVENT),
+            ),
         ),
         ("nvme-io", codes(&named!(opcode, FLUSH WRITE READ WRITE_ZEROES))),
         ("nvme-identify", codes(&named!(opcode, CNS_NAMESPACE CNS_CONTROLLER CNS_ACTIVE_LIST CNS_DESCRIPTORS))),
         (
             "nvme-features",
-            codes(&named!(opcode, FEATURE_ARBITRATION FEATURE_POWER FEATURE_TEMPERATURE FEATURE_ERROR_RECOVERY FEATURE_WRITE_CACHE
-                FEATURE_QUEUES FEATURE_COALESCING FEATURE_VECTOR FEATURE_ATOMICITY FEATURE_ASYNC_EVENT)),
+            codes(
+                &named!(opcode, FEATURE_ARBITRATION FEATURE_POWER FEATURE_TEMPERATURE FEATURE_ERROR_RECOVERY FEATURE_WRITE_CACHE
+                FEATURE_QUEUES FEATURE_COALESCING FEATURE_VECTOR FEATURE_ATOMICITY FEATURE_ASYNC_EVENT),
+            ),
         ),
         ("nvme-logs", codes(&named!(opcode, LOG_ERROR LOG_SMART LOG_FIRMWARE))),
         ("nvme-statuses", table(["SCT/SC", "status", "when"], statuses)),

@@ -36,9 +36,16 @@ pub fn tables() -> Vec<Table> {
     let top = rows!(manage, MANAGE, MAGIC VERSION VFS BINDINGS);
     let entry = rows!(manage, MANAGE, BINDING_CTRL BINDING_VOLUME BINDING_BASE_LO BINDING_BASE_HI BINDING_LENGTH_LO BINDING_LENGTH_HI);
     let offsets = |rows: Vec<(&'static str, u64, String)>| {
-        table(["offset", "name", "what"], rows.into_iter().map(|(name, at, what)| [hex(at, 4), format!("`{name}`"), what]))
+        table(
+            ["offset", "name", "what"],
+            rows.into_iter().map(|(name, at, what)| [hex(at, 4), format!("`{name}`"), what]),
+        )
     };
-    let fields = [("CTRL_VALID", manage::CTRL_VALID), ("CTRL_READ_ONLY", manage::CTRL_READ_ONLY), ("VOLUME_ID", manage::VOLUME_ID)];
+    let fields = [
+        ("CTRL_VALID", manage::CTRL_VALID),
+        ("CTRL_READ_ONLY", manage::CTRL_READ_ONLY),
+        ("VOLUME_ID", manage::VOLUME_ID),
+    ];
     vec![
         ("identity", table(["kind", "PF", "VFs", "vendor:device", "class"], identity)),
         ("numbering", table(["what", "value"], numbering.map(|(what, v)| [what.to_owned(), v.to_string()]))),
@@ -47,7 +54,10 @@ pub fn tables() -> Vec<Table> {
         ("binding", offsets(entry)),
         (
             "binding-fields",
-            table(["field", "bits", "what"], fields.map(|(name, f)| [format!("`{name}`"), bits(f), said(MANAGE, name)])),
+            table(
+                ["field", "bits", "what"],
+                fields.map(|(name, f)| [format!("`{name}`"), bits(f), said(MANAGE, name)]),
+            ),
         ),
     ]
 }
