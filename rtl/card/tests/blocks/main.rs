@@ -18,6 +18,7 @@ mod pages;
 mod poster;
 mod queues;
 mod receive;
+mod registers;
 mod skid;
 mod space;
 mod transmit;

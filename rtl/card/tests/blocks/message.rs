@@ -13,7 +13,9 @@ fn a_message_goes_to_the_root_complex_once_and_a_second_one_meanwhile_is_lost() 
     let mut dut = bench::build("message", Message::default);
     let mut rng = bench::rng(1);
     dut.set("bus_number", BUS.into());
-    for (kind, code) in [(Kind::Net, tlp::MSG_ERR_COR), (Kind::Storage, tlp::MSG_ERR_NONFATAL), (Kind::Trust, tlp::MSG_ERR_FATAL)] {
+    for (kind, code) in
+        [(Kind::Net, tlp::MSG_ERR_COR), (Kind::Storage, tlp::MSG_ERR_NONFATAL), (Kind::Trust, tlp::MSG_ERR_FATAL)]
+    {
         let mut link = Packets::new("tx_", 20);
         let mut seen = Vec::new();
         for clock in 0..100 {

@@ -29,7 +29,8 @@ fn owner(f: FunctionId) -> u64 {
 }
 
 fn all(vfs: u8) -> Vec<FunctionId> {
-    let of = |kind| std::iter::once(FunctionId::pf(kind)).chain((0..vfs).map(move |i| FunctionId::vf(kind, i).unwrap()));
+    let of =
+        |kind| std::iter::once(FunctionId::pf(kind)).chain((0..vfs).map(move |i| FunctionId::vf(kind, i).unwrap()));
     Kind::ALL.into_iter().flat_map(of).collect()
 }
 
@@ -83,7 +84,11 @@ impl World {
             let f = FunctionId::pf(kind);
             self.write(f, pf::SRIOV + sriov::NUM_VFS, VFS.into());
             let ari = if kind == Kind::Net { sriov::CONTROL_ARI.mask() } else { 0 };
-            self.write(f, pf::SRIOV + sriov::CONTROL, sriov::CONTROL_VF_ENABLE.mask() | sriov::CONTROL_VF_MSE.mask() | ari);
+            self.write(
+                f,
+                pf::SRIOV + sriov::CONTROL,
+                sriov::CONTROL_VF_ENABLE.mask() | sriov::CONTROL_VF_MSE.mask() | ari,
+            );
         }
         for f in all(VFS) {
             self.write(f, header::COMMAND, header::COMMAND_BME.mask());
@@ -102,7 +107,10 @@ impl World {
             self.dut.set("reset_done", done.into());
             self.dut.clock();
             // The engines' answer stays until the request falls.
-            while done && self.dut.get("reset_valid") == 1 && self.dut.get("reset_owner") as u64 == *gone.last().unwrap() {
+            while done
+                && self.dut.get("reset_valid") == 1
+                && self.dut.get("reset_owner") as u64 == *gone.last().unwrap()
+            {
                 self.dut.clock();
             }
             self.dut.set("reset_done", 0);
@@ -140,7 +148,11 @@ fn only_functions_that_exist_answer_and_every_write_stays_with_its_function() {
         w.dut.eval();
         let live = (w.dut.get("msix_enable") == 1, w.dut.get("msix_mask") == 1);
         let high = v >> 16;
-        assert_eq!(live, (msix::CONTROL_ENABLE.is_set(high), msix::CONTROL_FUNCTION_MASK.is_set(high)), "in force at once");
+        assert_eq!(
+            live,
+            (msix::CONTROL_ENABLE.is_set(high), msix::CONTROL_FUNCTION_MASK.is_set(high)),
+            "in force at once"
+        );
         let g = functions[w.rng.random_range(0..functions.len())];
         assert_eq!(w.read(g, pf::MSIX) & writable, control.get(&g.number()).copied().unwrap_or(0));
     }

@@ -1,0 +1,245 @@
+//! Controller registers and doorbells: RDY follows EN, a close is quiet first, and nobody else waits for it.
+
+use azote_regs::nvme::controller as nvme;
+use azote_rtl::storage::queues::{Answer, Op};
+use azote_rtl::storage::registers::Registers;
+use azote_verilate::Dut;
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+use crate::bench;
+
+const VFS: u64 = 4;
+
+struct World {
+    dut: Dut,
+    rng: SmallRng,
+    /// What the queues were asked: `(op, slot, qid, value)`.
+    asked: Vec<(u64, u64, u64, u64)>,
+    /// Slots whose commands are still under way.
+    used: Vec<u64>,
+    /// Slots that admin was told to forget.
+    forgotten: Vec<u64>,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut dut = bench::build("registers", || Registers::new(VFS as usize));
+        bench::settle(&mut dut, "busy");
+        World { dut, rng: bench::rng(seed), asked: vec![], used: vec![], forgotten: vec![] }
+    }
+
+    /// One clock beside the queues and admin.
+    fn clock(&mut self) {
+        let dut = &mut self.dut;
+        dut.set("q_ack", 0);
+        dut.set("forget_done", 0);
+        dut.eval();
+        if dut.get("q_valid") == 1 && self.rng.random_ratio(1, 3) {
+            let get = |port: &str| dut.get(port) as u64;
+            let (op, slot) = (get("q_op"), get("q_slot"));
+            if op == Op::ENABLE {
+                self.asked.push((op, slot, get("asqs") << 16 | get("acqs"), get("asq") ^ get("acq")));
+            } else if op != Op::CLEAR {
+                let bell = op != Op::QUIESCE;
+                self.asked.push((op, slot, if bell { get("q_qid") } else { 0 }, if bell { get("q_value") } else { 0 }));
+            }
+            let answer = if self.used.contains(&slot) { Answer::USED } else { Answer::YES };
+            dut.set("q_answer", answer.into());
+            dut.set("q_ack", 1);
+        }
+        if dut.get("forget") == 1 && self.rng.random_ratio(1, 3) {
+            self.forgotten.push(dut.get("forget_slot") as u64);
+            dut.set("forget_done", 1);
+        }
+        dut.eval();
+    }
+
+    fn access(&mut self, slot: u64, offset: u64, write: Option<(u32, u8)>) -> u32 {
+        let (data, be) = write.unwrap_or((0, 15));
+        self.dut.set("bus_valid", 1);
+        self.dut.set("bus_write", write.is_some().into());
+        self.dut.set("bus_owner", (slot << 2 | 1).into());
+        self.dut.set("bus_offset", offset.into());
+        self.dut.set("bus_be", be.into());
+        self.dut.set("bus_wdata", data.into());
+        for _ in 0..300 {
+            self.clock();
+            let read = (self.dut.get("bus_ack") == 1).then(|| self.dut.get("bus_rdata") as u32);
+            self.dut.clock();
+            if let Some(read) = read {
+                self.dut.set("bus_valid", 0);
+                // The completer sends the completion before it comes again.
+                for _ in 0..3 {
+                    self.clock();
+                    self.dut.clock();
+                }
+                return read;
+            }
+        }
+        panic!("no answer");
+    }
+
+    fn read(&mut self, slot: u64, offset: u64) -> u64 {
+        self.access(slot, offset, None).into()
+    }
+
+    fn write(&mut self, slot: u64, offset: u64, v: u64) {
+        self.access(slot, offset, Some((v as u32, 15)));
+    }
+
+    fn enable(&mut self, slot: u64) {
+        self.write(slot, nvme::CC, nvme::CC_ENABLE_VALUE);
+        assert!(nvme::CSTS_RDY.is_set(self.read(slot, nvme::CSTS)));
+    }
+
+    fn ready(&mut self, slot: u64) -> bool {
+        nvme::CSTS_RDY.is_set(self.read(slot, nvme::CSTS))
+    }
+}
+
+#[test]
+fn every_function_has_its_own_registers_and_nothing_else_can_be_written() {
+    let mut w = World::new(1);
+    let mut words = std::collections::HashMap::new();
+    let masks = [
+        (nvme::AQA, nvme::AQA_ASQS.mask() | nvme::AQA_ACQS.mask()),
+        (nvme::ASQ, 0xffff_f000),
+        (nvme::ASQ + 4, 0xffff_ffff),
+        (nvme::ACQ, 0xffff_f000),
+        (nvme::ACQ + 4, 0xffff_ffff),
+    ];
+    for _ in 0..3000 {
+        let slot = w.rng.random_range(0..=VFS);
+        let offset = w.rng.random_range(0..0x50) & !3;
+        let old = match offset {
+            nvme::CAP => nvme::CAP_VALUE & 0xffff_ffff,
+            4 => nvme::CAP_VALUE >> 32,
+            nvme::VS => nvme::VS_VALUE,
+            _ => words.get(&(slot, offset)).copied().unwrap_or(0),
+        };
+        assert_eq!(w.read(slot, offset), old, "slot {slot}, {offset:x}");
+        if offset == nvme::CC {
+            continue;
+        }
+        let (v, be) = (w.rng.random::<u32>(), w.rng.random_range(0..16u8));
+        w.access(slot, offset, Some((v, be)));
+        if let Some((_, writable)) = masks.iter().find(|m| m.0 == offset) {
+            let bytes = (0..4).fold(0u64, |m, i| if be >> i & 1 == 1 { m | 0xff << (8 * i) } else { m });
+            words.insert((slot, offset), (old & !bytes | u64::from(v) & bytes) & writable);
+        }
+    }
+    assert!(w.asked.is_empty(), "nothing of it concerns the queues");
+}
+
+#[test]
+fn doorbells_reach_their_queue_and_odd_ones_nobody() {
+    let mut w = World::new(2);
+    for _ in 0..1000 {
+        let slot = w.rng.random_range(0..=VFS);
+        let qid = w.rng.random_range(0..12);
+        let completion: bool = w.rng.random();
+        let offset = if completion { nvme::cq_head(qid) } else { nvme::sq_tail(qid) };
+        let (value, be) = (w.rng.random::<u32>(), if w.rng.random() { 15 } else { w.rng.random_range(0..16) });
+        w.asked.clear();
+        w.access(slot, offset, Some((value, be)));
+        let op = if completion { Op::CQ_DOORBELL } else { Op::SQ_DOORBELL };
+        let real = qid < 8 && be & 3 == 3;
+        let wanted = if real { vec![(op, slot, qid, nvme::DOORBELL_VALUE.of(value.into()))] } else { vec![] };
+        assert_eq!(w.asked, wanted);
+        assert_eq!(w.read(slot, offset), 0);
+    }
+}
+
+#[test]
+fn rdy_follows_en_and_falls_only_when_nothing_is_left_while_others_are_served() {
+    let mut w = World::new(3);
+    for round in 0..40 {
+        let slot = w.rng.random_range(0..=VFS);
+        let other = (slot + 1) % (VFS + 1);
+        w.asked.clear();
+        w.write(slot, nvme::AQA, nvme::AQA_ASQS.put(31) | nvme::AQA_ACQS.put(63));
+        w.write(slot, nvme::ASQ, 0x5000);
+        w.write(slot, nvme::ACQ, 0x3000);
+        w.enable(slot);
+        assert_eq!(w.asked, [(Op::ENABLE, slot, 31 << 16 | 63, 5 ^ 3)]);
+        w.asked.clear();
+        w.used = vec![slot];
+        w.forgotten.clear();
+        w.write(slot, nvme::CC, 0);
+        for _ in 0..20 {
+            assert!(w.ready(slot), "its commands are still under way");
+            assert_eq!(w.read(other, nvme::VS), nvme::VS_VALUE);
+        }
+        assert_eq!(w.asked, [(Op::QUIESCE, slot, 0, 0)], "round {round}: closed once");
+        // The last completion leaves before the close is over, which takes no longer than a packet.
+        w.used.clear();
+        w.dut.set("posting", 1);
+        w.dut.set("posting_slot", slot.into());
+        for _ in 0..100 {
+            w.clock();
+            w.dut.clock();
+        }
+        assert_eq!((w.dut.get("busy"), w.dut.get("forget")), (1, 1));
+        w.dut.set("posting", 0);
+        let mut polls = 0;
+        while w.ready(slot) {
+            polls += 1;
+            assert!(polls < 200);
+        }
+        assert!(w.forgotten.contains(&slot) && w.forgotten.iter().all(|s| *s == slot));
+    }
+}
+
+#[test]
+fn a_function_reset_is_done_when_it_is_quiet_and_leaves_registers_as_at_power_on() {
+    let mut w = World::new(4);
+    for _ in 0..30 {
+        let slot = w.rng.random_range(0..=VFS);
+        w.write(slot, nvme::ASQ, 0x7000);
+        w.enable(slot);
+        w.used = vec![slot];
+        w.dut.set("reset_valid", 1);
+        w.dut.set("reset_slot", slot.into());
+        for _ in 0..200 {
+            w.clock();
+            assert_eq!(w.dut.get("reset_done"), 0);
+            w.dut.clock();
+        }
+        w.used.clear();
+        while w.dut.get("reset_done") == 0 {
+            w.clock();
+            w.dut.clock();
+        }
+        w.dut.set("reset_valid", 0);
+        w.clock();
+        w.dut.clock();
+        for offset in [nvme::CC, nvme::CSTS, nvme::ASQ] {
+            assert_eq!(w.read(slot, offset), 0);
+        }
+        assert_eq!(w.dut.get("reset_done"), 0);
+    }
+}
+
+#[test]
+fn what_is_not_supported_and_what_cannot_go_on_shows_as_a_fatal_status() {
+    let mut w = World::new(5);
+    w.write(1, nvme::CC, nvme::CC_ENABLE_VALUE | nvme::CC_MPS.put(1));
+    let status = w.read(1, nvme::CSTS);
+    assert!(nvme::CSTS_CFS.is_set(status) && !nvme::CSTS_RDY.is_set(status) && w.asked.is_empty());
+    w.enable(2);
+    w.dut.set("fatal", 1);
+    w.dut.set("fatal_slot", 2);
+    while w.dut.get("fatal_ready") == 0 {
+        w.clock();
+        w.dut.clock();
+    }
+    w.dut.clock();
+    w.dut.set("fatal", 0);
+    assert!(nvme::CSTS_CFS.is_set(w.read(2, nvme::CSTS)));
+    assert!(!nvme::CSTS_CFS.is_set(w.read(3, nvme::CSTS)));
+    // Shutdown completes at once: there is nothing to write back.
+    w.enable(3);
+    w.write(3, nvme::CC, nvme::CC_ENABLE_VALUE | nvme::CC_SHN.put(nvme::SHN_NORMAL));
+    assert_eq!(nvme::CSTS_SHST.of(w.read(3, nvme::CSTS)), nvme::SHST_COMPLETE);
+}
