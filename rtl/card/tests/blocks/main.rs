@@ -2,6 +2,7 @@
 //! stimulus and bad input. One program, so that it is linked once and uses every core.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a bench that cannot go on has failed
 
+mod admin;
 mod arbiter;
 mod bench;
 mod bindings;
@@ -9,6 +10,7 @@ mod completer;
 mod counters;
 mod decode;
 mod dma_read;
+mod fetch;
 mod fifo;
 mod lanes;
 mod message;

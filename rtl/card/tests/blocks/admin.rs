@@ -1,0 +1,261 @@
+//! Admin commands: every field that can be wrong, features of each function, and the events that are told.
+
+use std::collections::HashMap;
+
+use azote_regs::bar;
+use azote_regs::nvme::{command as cmd, entry, limits, opcode, status};
+use azote_rtl::storage::admin::{Admin, Next};
+use azote_rtl::storage::pages::What;
+use azote_rtl::storage::queues::{Answer, Op};
+use azote_verilate::Dut;
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+use crate::bench;
+
+const VFS: u64 = 4;
+
+#[derive(Clone, Copy, Default)]
+struct Command {
+    slot: u64,
+    cdw0: u64,
+    nsid: u64,
+    prp1: u64,
+    cdw: [u64; 4],
+}
+
+/// `(next, status)`.
+type Verdict = (u64, u64);
+
+struct World {
+    dut: Dut,
+    rng: SmallRng,
+    asked: Vec<u64>,
+    answer: u64,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut dut = bench::build("admin", || Admin::new(VFS as usize));
+        bench::settle(&mut dut, "busy");
+        World { dut, rng: bench::rng(seed), asked: vec![], answer: Answer::YES }
+    }
+
+    fn clock(&mut self) {
+        let dut = &mut self.dut;
+        dut.set("q_ack", 0);
+        dut.eval();
+        if dut.get("q_valid") == 1 && self.rng.random_ratio(1, 3) {
+            let op = dut.get("q_op") as u64;
+            // A drained queue says so in its own time; a place for an event is always there.
+            let drained = self.rng.random();
+            let answer = if op == Op::DRAINED { if drained { Answer::YES } else { Answer::USED } } else { self.answer };
+            if op != Op::DRAINED || drained {
+                self.asked.push(op);
+            }
+            dut.set("q_answer", answer.into());
+            dut.set("q_found", 1);
+            dut.set("q_ack", 1);
+        }
+        dut.eval();
+    }
+
+    fn run(&mut self, c: &Command) -> Verdict {
+        self.asked.clear();
+        let cdw = ["cdw10", "cdw11", "cdw12", "cdw13"];
+        for (port, v) in cdw.iter().zip(c.cdw).chain([(&"cdw0", c.cdw0), (&"nsid", c.nsid), (&"prp1", c.prp1)]) {
+            self.dut.set(port, v.into());
+        }
+        self.dut.set("slot", c.slot.into());
+        self.dut.set("start", 1);
+        for _ in 0..500 {
+            self.clock();
+            let done = self.dut.get("done") == 1;
+            let verdict = (self.dut.get("next") as u64, self.dut.get("status") as u64);
+            self.dut.clock();
+            if done {
+                self.dut.set("start", 0);
+                return verdict;
+            }
+        }
+        panic!("never done");
+    }
+
+    fn of(&self, slot: u64, opc: u64, cdw10: u64, cdw11: u64) -> Command {
+        Command { slot, cdw0: opc, nsid: limits::NSID, cdw: [cdw10, cdw11, 0, 0], ..Command::default() }
+    }
+}
+
+const DONE: Verdict = (Next::COMPLETE, status::SUCCESS);
+
+fn refused(code: u64) -> Verdict {
+    (Next::COMPLETE, code)
+}
+
+#[test]
+fn queues_are_created_and_deleted_only_as_the_specification_allows() {
+    let mut w = World::new(1);
+    for _ in 0..1500 {
+        let creates = w.rng.random_bool(0.7);
+        let completion: bool = w.rng.random();
+        let qid = w.rng.random_range(0..limits::QUEUES + 2);
+        let size = if w.rng.random() {
+            w.rng.random_range(1..=limits::MQES)
+        } else {
+            [0, limits::MQES + 1][w.rng.random_range(0..2)]
+        };
+        let (contiguous, offset) = (!w.rng.random_ratio(1, 6), if w.rng.random_ratio(1, 6) { 8 } else { 0 });
+        let other = w.rng.random_range(0..10);
+        w.answer = [Answer::YES, Answer::YES, Answer::QID, Answer::CQ, Answer::USED][w.rng.random_range(0..5)];
+        let (opc, op) = match (creates, completion) {
+            (true, true) => (opcode::CREATE_CQ, Op::CREATE_CQ),
+            (true, false) => (opcode::CREATE_SQ, Op::CREATE_SQ),
+            (false, true) => (opcode::DELETE_CQ, Op::DELETE_CQ),
+            (false, false) => (opcode::DELETE_SQ, Op::DELETE_SQ),
+        };
+        let cdw10 = cmd::QUEUE_QID.put(qid) | if creates { cmd::QUEUE_SIZE.put(size) } else { 0 };
+        let cdw11 = cmd::QUEUE_PC.put(contiguous.into()) | cmd::CQ_IV.put(other);
+        let c = Command { prp1: 0x7000 + offset, ..w.of(2, opc, cdw10, cdw11) };
+        let bad_id =
+            qid == 0 || qid >= limits::QUEUES || (creates && !completion && (other == 0 || other >= limits::QUEUES));
+        let wanted = if bad_id {
+            refused(status::INVALID_QID)
+        } else if creates && (size == 0 || size > limits::MQES) {
+            refused(status::INVALID_QUEUE_SIZE)
+        } else if creates && !contiguous {
+            refused(status::INVALID_FIELD)
+        } else if creates && offset != 0 {
+            refused(status::PRP_OFFSET)
+        } else if creates && completion && other >= bar::MSIX_VECTORS {
+            refused(status::INVALID_VECTOR)
+        } else {
+            match w.answer {
+                Answer::QID => refused(status::INVALID_QID),
+                Answer::CQ => refused(status::CQ_INVALID),
+                Answer::USED => refused(status::INVALID_QUEUE_DELETION),
+                _ => DONE,
+            }
+        };
+        assert_eq!(w.run(&c), wanted, "{opc:x} {cdw10:x} {cdw11:x}");
+        let reached = bad_id || (creates && wanted != DONE && w.asked.is_empty());
+        // A deleted submission queue is gone when what was fetched from it is done.
+        let drains = opc == opcode::DELETE_SQ && wanted == DONE;
+        let ops = if drains { vec![op, Op::DRAINED] } else { vec![op] };
+        assert_eq!(w.asked, if reached { vec![] } else { ops });
+    }
+}
+
+#[test]
+fn features_belong_to_their_function_and_closing_it_forgets_them() {
+    let mut w = World::new(2);
+    let known = [
+        opcode::FEATURE_ARBITRATION,
+        opcode::FEATURE_TEMPERATURE,
+        opcode::FEATURE_ERROR_RECOVERY,
+        opcode::FEATURE_WRITE_CACHE,
+        opcode::FEATURE_COALESCING,
+        opcode::FEATURE_ASYNC_EVENT,
+    ];
+    let mut features: HashMap<(u64, u64), u64> = HashMap::new();
+    for _ in 0..1500 {
+        let (slot, fid) = (w.rng.random_range(0..=VFS), known[w.rng.random_range(0..known.len())]);
+        match w.rng.random_range(0..20) {
+            0..8 => {
+                let v = u64::from(w.rng.random::<u32>());
+                assert_eq!(w.run(&w.of(slot, opcode::SET_FEATURES, fid, v)), DONE);
+                features.insert((slot, fid), v);
+            }
+            8 => {
+                let saved = w.of(slot, opcode::SET_FEATURES, fid | cmd::FEATURE_SV.mask(), 5);
+                assert_eq!(w.run(&saved), refused(status::FEATURE_NOT_SAVEABLE));
+                let unknown = w.of(slot, opcode::SET_FEATURES, 0x7f, 5);
+                assert_eq!(w.run(&unknown), refused(status::INVALID_FIELD));
+            }
+            9 => {
+                features.retain(|k, _| k.0 != slot);
+                w.dut.set("forget", 1);
+                w.dut.set("forget_slot", slot.into());
+                while w.dut.get("forget_done") == 0 {
+                    w.clock();
+                    w.dut.clock();
+                }
+                w.dut.set("forget", 0);
+                w.clock();
+                w.dut.clock();
+            }
+            _ => {
+                assert_eq!(w.run(&w.of(slot, opcode::GET_FEATURES, fid, 0)), DONE);
+                let default = u64::from(fid == opcode::FEATURE_WRITE_CACHE);
+                assert_eq!(w.dut.get("dw0") as u64, features.get(&(slot, fid)).copied().unwrap_or(default));
+            }
+        }
+    }
+}
+
+#[test]
+fn identify_and_logs_choose_their_page_or_refuse() {
+    let mut w = World::new(3);
+    w.dut.set("bound", 1);
+    for (cns, what) in [(0, What::NAMESPACE), (1, What::CONTROLLER), (3, What::DESCRIPTORS)] {
+        assert_eq!(w.run(&w.of(1, opcode::IDENTIFY, cns, 0)), (Next::PAGE, status::SUCCESS));
+        assert_eq!(w.dut.get("what") as u64, what);
+    }
+    assert_eq!(w.run(&w.of(1, opcode::IDENTIFY, 0x77, 0)), refused(status::INVALID_FIELD));
+    let elsewhere = Command { nsid: 2, ..w.of(1, opcode::IDENTIFY, opcode::CNS_NAMESPACE, 0) };
+    assert_eq!(w.run(&elsewhere), refused(status::INVALID_NAMESPACE));
+    for (lid, what) in
+        [(opcode::LOG_ERROR, What::ERROR), (opcode::LOG_SMART, What::SMART), (opcode::LOG_FIRMWARE, What::FIRMWARE)]
+    {
+        let cdw10 = cmd::LOG_LID.put(lid) | cmd::LOG_NUMDL.put(127);
+        assert_eq!(w.run(&w.of(1, opcode::GET_LOG_PAGE, cdw10, 0)), (Next::PAGE, status::SUCCESS));
+        assert_eq!((w.dut.get("what") as u64, w.dut.get("dws")), (what, 128));
+    }
+    assert_eq!(w.run(&w.of(1, opcode::GET_LOG_PAGE, 0x80, 0)), refused(status::INVALID_LOG));
+    let long = cmd::LOG_LID.put(opcode::LOG_SMART) | cmd::LOG_NUMDL.put(limits::MAX_TRANSFER / 4);
+    assert_eq!(w.run(&w.of(1, opcode::GET_LOG_PAGE, long, 0)), refused(status::INVALID_FIELD));
+    assert_eq!(w.run(&w.of(1, 0x55, 0, 0)), refused(status::INVALID_OPCODE));
+    let fused = Command { cdw0: opcode::IDENTIFY | entry::CDW0_FUSE.put(1), ..w.of(1, 0, 1, 0) };
+    assert_eq!(w.run(&fused), refused(status::INVALID_FIELD));
+    assert_eq!(w.run(&w.of(1, opcode::ABORT, 0, 0)), DONE);
+    assert_eq!(w.dut.get("dw0") as u64, cmd::ABORT_NOT_DONE.mask());
+}
+
+#[test]
+fn a_wrong_doorbell_is_told_to_its_own_function_once_until_the_log_is_read() {
+    let mut w = World::new(4);
+    let event = |cid: u64| opcode::ASYNC_EVENT | entry::CDW0_CID.put(cid);
+    for cid in 0..=limits::AERL {
+        assert_eq!(w.run(&Command { cdw0: event(cid), ..w.of(2, 0, 0, 0) }), (Next::HOLD, status::SUCCESS));
+    }
+    assert_eq!(w.run(&Command { cdw0: event(9), ..w.of(2, 0, 0, 0) }), refused(status::EVENT_LIMIT));
+    let told = |w: &mut World, slot: u64| {
+        w.dut.set("wrong", 1);
+        w.dut.set("wrong_slot", slot.into());
+        w.dut.set("wrong_value", 1);
+        w.clock();
+        w.dut.clock();
+        w.dut.set("wrong", 0);
+        w.dut.set("tell_ready", 1);
+        let mut seen = vec![];
+        for _ in 0..100 {
+            w.clock();
+            if w.dut.get("tell_valid") == 1 {
+                seen.push((w.dut.get("tell_slot") as u64, w.dut.get("tell_dw0") as u64));
+            }
+            w.dut.clock();
+        }
+        seen
+    };
+    let dw0 = cmd::EVENT_TYPE.put(cmd::EVENT_TYPE_ERROR)
+        | cmd::EVENT_INFO.put(cmd::EVENT_INFO_INVALID_DOORBELL_VALUE)
+        | cmd::EVENT_LOG.put(opcode::LOG_ERROR);
+    assert_eq!(told(&mut w, 3), [], "slot 3 has not asked");
+    assert_eq!(told(&mut w, 2), [(2, dw0)]);
+    assert_eq!(told(&mut w, 2), [], "masked until the log is read");
+    let log = cmd::LOG_LID.put(opcode::LOG_ERROR) | cmd::LOG_NUMDL.put(15);
+    assert_eq!(w.run(&w.of(2, opcode::GET_LOG_PAGE, log, 0)).0, Next::PAGE);
+    assert_eq!(told(&mut w, 2), [(2, dw0)]);
+    // What happened while nobody had asked is told to the next that asks.
+    assert_eq!(w.run(&Command { cdw0: event(1), ..w.of(3, 0, 0, 0) }), DONE);
+    assert_eq!(w.dut.get("dw0") as u64, dw0);
+}

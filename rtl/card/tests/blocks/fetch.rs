@@ -1,0 +1,93 @@
+//! The fetcher: entries ahead, in the ring's order, and never past one of an admin queue.
+
+use std::collections::VecDeque;
+
+use azote_regs::function::Kind;
+use azote_regs::nvme::entry;
+use azote_rtl::storage::fetch::Fetch;
+use rand::Rng;
+
+use crate::bench;
+
+/// An entry: `(slot, qid, address, readable)`.
+type Entry = (u64, u64, u64, bool);
+
+#[test]
+fn entries_come_in_the_order_of_the_ring_and_nothing_passes_an_admin_entry() {
+    let mut dut = bench::build("fetch", Fetch::default);
+    let mut rng = bench::rng(1);
+    // Found and not handed out; how long each place's read still takes, and whether it will fail.
+    let mut ahead: VecDeque<Entry> = VecDeque::new();
+    let mut coming: [Option<(u32, bool)>; 2] = [None; 2];
+    let mut failed = 0u128;
+    let mut asked = 0;
+    // What the front has in hand, and for how long.
+    let mut front: Option<(u32, Entry)> = None;
+    let (mut handed, mut two, mut failures) = (0, 0, 0);
+    while handed < 3000 {
+        let pending = (0..2).fold(0, |m, p| m | u128::from(coming[p].is_some()) << p);
+        dut.set("work", rng.random_ratio(3, 4).into());
+        dut.set("rd_pending", pending);
+        dut.set("rd_failed", failed);
+        dut.set("q_ack", 0);
+        dut.set("rd_ready", 0);
+        dut.set("take", 0);
+        dut.set("idle", front.is_none().into());
+        dut.eval();
+        failed &= !dut.get("rd_forget");
+        if dut.get("q_valid") == 1 && rng.random_ratio(1, 3) {
+            let admin_waits = ahead.iter().chain(front.iter().map(|f| &f.1)).any(|e| e.1 == 0);
+            assert!(!admin_waits, "fetched past an admin entry");
+            let found = rng.random_ratio(3, 4);
+            let e =
+                (rng.random_range(0..60), rng.random_range(0..8), rng.random::<u64>() & !63, !rng.random_ratio(1, 10));
+            for (port, v) in
+                [("q_ack", 1), ("q_found", found.into()), ("q_slot", e.0), ("q_qid", e.1), ("q_address", e.2)]
+            {
+                dut.set(port, v.into());
+            }
+            if found {
+                ahead.push_back(e);
+                asked = 1;
+            }
+        } else if dut.get("rd_valid") == 1 && rng.random_ratio(1, 3) {
+            let e = ahead.back().unwrap();
+            let place = dut.get("rd_place") as usize;
+            assert!(coming[place].is_none());
+            let get = |port: &str| dut.get(port) as u64;
+            assert_eq!((get("rd_address"), get("rd_dws") * 4), (e.2, entry::SQE_SIZE));
+            assert_eq!(get("rd_owner"), e.0 << 2 | Kind::Storage.code());
+            assert_eq!(get("rd_dest"), place as u64 * entry::SQE_SIZE / 4, "into its own place");
+            coming[place] = Some((rng.random_range(1..30), !e.3));
+            asked = 0;
+            dut.set("rd_ready", 1);
+        } else if front.is_none() && dut.get("valid") == 1 && rng.random_ratio(1, 2) {
+            let e = ahead.pop_front().unwrap();
+            assert!(coming[dut.get("place") as usize].is_none(), "before it is here");
+            assert_eq!((dut.get("slot") as u64, dut.get("qid") as u64, dut.get("failed") == 0), (e.0, e.1, e.3));
+            front = Some((rng.random_range(0..40), e));
+            dut.set("take", 1);
+            handed += 1;
+            failures += usize::from(!e.3);
+        }
+        assert!(ahead.len() <= 2);
+        two += usize::from(ahead.len() - asked == 2);
+        dut.clock();
+        for (p, c) in coming.iter_mut().enumerate() {
+            match c {
+                Some((0, fails)) => {
+                    failed |= u128::from(*fails) << p;
+                    *c = None;
+                }
+                Some((left, _)) => *left -= 1,
+                None => {}
+            }
+        }
+        front = match front {
+            Some((0, _)) | None => None,
+            Some((left, e)) => Some((left - 1, e)),
+        };
+        assert!(dut.clocks() < 1_000_000, "stuck after {handed}");
+    }
+    assert!(two > 1000 && failures > 100, "{two} clocks with two ahead, {failures} failures");
+}
