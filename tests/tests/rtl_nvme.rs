@@ -20,7 +20,13 @@ struct Bench {
 const BLOCKS: u64 = 4096;
 
 fn bench(options: Options) -> Bench {
-    let card = Card::over(Box::new(azote_sim::Hardware::build(azote_rtl::card(4).unwrap().text, &azote_verilate::Options::fast()).unwrap()), options).unwrap();
+    let card = Card::over(
+        Box::new(
+            azote_sim::Hardware::build(azote_rtl::card(4).unwrap().text, &azote_verilate::Options::fast()).unwrap(),
+        ),
+        options,
+    )
+    .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("image");
     let bytes: Vec<u8> = (0..BLOCKS * 512).map(|i| (i / 512 + i * 3) as u8).collect();
