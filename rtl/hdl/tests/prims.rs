@@ -13,7 +13,8 @@ const DEPTH: usize = 11;
 
 fn build<B: Block>(block: &B, name: &str) -> Dut {
     let design = azote_hdl::print(block, name).unwrap();
-    let port = |p: &azote_hdl::Port| if p.input { Port::input(&p.name, p.width) } else { Port::output(&p.name, p.width) };
+    let port =
+        |p: &azote_hdl::Port| if p.input { Port::input(&p.name, p.width) } else { Port::output(&p.name, p.width) };
     let ports = design.ports.iter().map(port).collect();
     Dut::build(&Source { text: design.text, top: design.top, ports }, &Options::block()).unwrap()
 }
@@ -23,7 +24,8 @@ fn exercise(mut dut: Dut, bytes: u32, at_once: bool) {
     let mut rng = SmallRng::seed_from_u64(1);
     let mut words = [0u128; DEPTH];
     for _ in 0..4000 {
-        let (we, waddr, raddr) = (rng.random_range(0..1u128 << bytes), rng.random_range(0..16), rng.random_range(0..16));
+        let (we, waddr, raddr) =
+            (rng.random_range(0..1u128 << bytes), rng.random_range(0..16), rng.random_range(0..16));
         let raddr = if rng.random_ratio(1, 3) { waddr } else { raddr };
         let wdata: u128 = rng.random_range(0..1 << 24);
         for (port, v) in [("we", we), ("waddr", waddr as u128), ("wdata", wdata), ("raddr", raddr as u128)] {
