@@ -69,12 +69,14 @@ pub fn ensure(needs: &[Need]) -> Result<(), String> {
         eprintln!("setup: {} is missing ({})", need.what, need.reason);
     }
     let packages: Vec<&str> = absent.iter().map(|need| need.package).collect();
-    let by_hand = format!("apt-get update && apt-get install {}", packages.join(" "));
+    let sudo = if !is_root() && is_there("sudo") { "sudo " } else { "" };
+    let by_hand = format!("{sudo}apt-get update && {sudo}apt-get install {}", packages.join(" "));
     if !is_there("apt-get") {
         return Err(format!("this is no Debian or Ubuntu; install what they call: {}", packages.join(" ")));
     }
     if !is_root() {
-        return Err(format!("run this as root, then try again:\n\n    {by_hand}\n"));
+        let who = if sudo.is_empty() { "run this as root" } else { "run this" };
+        return Err(format!("{who}, then try again:\n\n    {by_hand}\n"));
     }
     eprintln!("setup: installing {}", packages.join(" "));
     apt(&["update", "-qq"])?;
