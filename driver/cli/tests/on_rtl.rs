@@ -1,0 +1,132 @@
+//! The program `azote` on the card simulated from its RTL, as a user has it: a file comes off a virtual function, goes onto
+//! one, and is read back over NBD; a client that is killed in the middle damages nothing.
+
+#![allow(clippy::unwrap_used)] // test helpers fail by panicking
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+const SIZE: usize = 1 << 20;
+
+fn azote(dir: &Path, args: &[&str]) -> Command {
+    let mut c = Command::new(env!("CARGO_BIN_EXE_azote"));
+    c.current_dir(dir).arg("--sim").args(args);
+    c
+}
+
+fn ok(out: &Output) -> String {
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+fn disk(seed: usize) -> Vec<u8> {
+    (0..SIZE).map(|i| (i / 512 * 7 + i * (seed + 1)) as u8).collect()
+}
+
+fn read(dir: &Path, name: &str) -> Vec<u8> {
+    std::fs::read(dir.join(name)).unwrap()
+}
+
+/// A server that is interrupted, as Ctrl-C does it, at the end of its test.
+struct Server(Child);
+
+impl Server {
+    fn start(dir: &Path, args: &[&str], exports: usize) -> Server {
+        let mut child =
+            azote(dir, &[&["nbd", "--listen", "unix:s"], args].concat()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        for _ in 0..exports {
+            let mut line = String::new();
+            out.read_line(&mut line).unwrap();
+            assert!(line.contains("nbd+unix:///vf"), "{line}");
+        }
+        child.stdout = Some(out.into_inner());
+        Server(child)
+    }
+
+    fn end(mut self) {
+        let done = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status().unwrap();
+        assert!(done.success() && self.0.wait().unwrap().success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // After `end` there is nothing left to kill; after a failure there is.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Whether the tool is there; `cargo xtask test` installs it.
+fn is_there(name: &str) -> bool {
+    let there = Command::new(name).arg("--version").output().is_ok();
+    if !there {
+        eprintln!("skipped: {name} is not installed");
+    }
+    there
+}
+
+#[test]
+fn a_file_comes_off_a_vf_and_another_goes_onto_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(dir.join("a.img"), disk(1)).unwrap();
+    std::fs::write(dir.join("b.img"), disk(2)).unwrap();
+    ok(&azote(dir, &["--volume", "a.img:ro", "copy", "--quiet", "vf0", "out.img"]).output().unwrap());
+    assert!(read(dir, "out.img") == disk(1));
+    ok(&azote(dir, &["--volume", "a.img", "copy", "--quiet", "b.img", "vf0"]).output().unwrap());
+    assert!(read(dir, "a.img") == disk(2) && read(dir, "b.img") == disk(2));
+    let text = ok(&azote(dir, &["--volume", "a.img:ro", "list"]).output().unwrap());
+    assert!(text.contains("VF 0      enabled     0: a.img (1.00 MiB, read-only)"), "{text}");
+    // What the volume does not allow is refused by name, and changes nothing.
+    let refused = azote(dir, &["--volume", "a.img:ro", "copy", "--quiet", "out.img", "vf0"]).output().unwrap();
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && text.contains("read-only") && text.lines().count() == 1, "{text}");
+    assert!(read(dir, "a.img") == disk(2));
+}
+
+#[test]
+fn what_nbd_wrote_to_one_vf_is_read_back_while_another_is_copied() {
+    if !is_there("nbdcopy") || !is_there("qemu-img") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(dir.join("a.img"), disk(1)).unwrap();
+    std::fs::write(dir.join("b.img"), vec![0; SIZE]).unwrap();
+    std::fs::write(dir.join("source"), disk(3)).unwrap();
+    let server = Server::start(dir, &["--volume", "a.img:ro", "--volume", "b.img"], 2);
+    let uri = |export: &str| format!("nbd+unix:///{export}?socket={}", dir.join("s").display());
+    let mut reader = Command::new("qemu-img");
+    reader.current_dir(dir).args(["convert", "-f", "raw", "-O", "raw", &uri("vf0"), "out"]);
+    let mut reader = reader.spawn().unwrap();
+    let written = Command::new("nbdcopy").current_dir(dir).args(["source", &uri("vf1")]).output().unwrap();
+    ok(&written);
+    assert!(reader.wait().unwrap().success());
+    ok(&Command::new("nbdcopy").current_dir(dir).args([&uri("vf1"), "back"]).output().unwrap());
+    server.end();
+    assert!(read(dir, "out") == disk(1) && read(dir, "a.img") == disk(1));
+    assert!(read(dir, "back") == disk(3) && read(dir, "b.img") == disk(3));
+}
+
+#[test]
+fn a_client_killed_in_the_middle_of_a_copy_leaves_a_card_that_works() {
+    if !is_there("nbdcopy") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(dir.join("a.img"), vec![0; 16 * SIZE]).unwrap();
+    std::fs::write(dir.join("source"), disk(4).repeat(16)).unwrap();
+    let server = Server::start(dir, &["--volume", "a.img"], 1);
+    let uri = format!("nbd+unix:///vf0?socket={}", dir.join("s").display());
+    let mut client = Command::new("nbdcopy").current_dir(dir).args(["source", &uri]).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(150));
+    client.kill().unwrap();
+    client.wait().unwrap();
+    ok(&Command::new("nbdcopy").current_dir(dir).args(["source", &uri]).output().unwrap());
+    server.end();
+    assert!(read(dir, "a.img") == disk(4).repeat(16));
+}
