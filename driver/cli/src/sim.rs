@@ -42,6 +42,9 @@ impl SimCard {
             let what = format!("{} volumes for {} VFs; give --vfs {}", images.len(), args.vfs(), images.len());
             return Err(Error::Usage(what));
         }
+        for path in [&args.trace, &args.tlp_log].into_iter().flatten() {
+            writable(path)?;
+        }
         let device: Box<dyn TlpDevice> = if args.soft {
             Box::new(SoftCard::new(args.vfs()))
         } else {
@@ -148,6 +151,12 @@ impl Card for SimCard {
 }
 
 /// The card's Verilog text.
+/// That a file can be written where waves or a log are to go.
+fn writable(path: &Path) -> Result<()> {
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path);
+    file.map(drop).map_err(|source| Error::File { path: path.to_owned(), source })
+}
+
 fn verilog(args: &CardArgs) -> Result<String> {
     let read =
         |path: &Path| std::fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source });

@@ -71,3 +71,11 @@ fn usage_errors_end_with_two() {
         assert_eq!(azote(args).status.code(), Some(2), "{args:?}");
     }
 }
+
+#[test]
+fn waves_and_logs_that_can_not_be_written_are_named_before_the_card_is_built() {
+    for option in ["--trace", "--tlp-log"] {
+        let text = fails(&["--sim", option, "/no/such/folder/file", "list"], 1);
+        assert!(text.starts_with("azote: /no/such/folder/file: "), "{text}");
+    }
+}
