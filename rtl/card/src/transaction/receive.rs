@@ -63,8 +63,41 @@ pub struct Receive {
 impl Default for Receive {
     fn default() -> Self {
         Receive {
+            clock: Default::default(),
+            reset: Default::default(),
+            rx_valid: Default::default(),
+            rx_sop: Default::default(),
+            rx_eop: Default::default(),
+            rx_keep: Default::default(),
+            rx_data: Default::default(),
+            rx_ready: Default::default(),
+            req_valid: Default::default(),
+            req_data: Default::default(),
+            req_ready: Default::default(),
+            cpl_valid: Default::default(),
+            cpl_sop: Default::default(),
+            cpl_eop: Default::default(),
+            cpl_bad: Default::default(),
+            cpl_data: Default::default(),
+            error: Default::default(),
+            busy: Default::default(),
+            to_cpl: Default::default(),
+            to_req: Default::default(),
+            midway: Default::default(),
+            bad: Default::default(),
+            left: Default::default(),
+            header: Default::default(),
+            write: Default::default(),
+            commit: Default::default(),
+            read: Default::default(),
+            c_valid: Default::default(),
+            c_sop: Default::default(),
+            c_eop: Default::default(),
+            c_bad: Default::default(),
+            c_data: Default::default(),
+            e_valid: Default::default(),
+            e_header: Default::default(),
             mem: LutRam::new(BEATS),
-            ..Self::default()
         }
     }
 }
