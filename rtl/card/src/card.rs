@@ -13,7 +13,7 @@ use crate::transaction::{Completer, Receive, Transmit};
 /// Completion time-out in ticks of 1024 clocks: about a millisecond at 62.5 MHz, in the default range of PCIe 7.5.3.16.
 const COMPLETION_TICKS: usize = 64;
 
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Card {
     pub clock: Clk,
     pub reset: Rst,
@@ -71,53 +71,12 @@ impl Card {
     pub fn new(vfs: usize) -> Self {
         assert!((1..=function::MAX_VFS as usize).contains(&vfs), "{vfs} VFs a kind");
         Card {
-            clock: Default::default(),
-            reset: Default::default(),
-            rx_valid: Default::default(),
-            rx_ready: Default::default(),
-            rx_sop: Default::default(),
-            rx_eop: Default::default(),
-            rx_keep: Default::default(),
-            rx_data: Default::default(),
-            tx_valid: Default::default(),
-            tx_ready: Default::default(),
-            tx_sop: Default::default(),
-            tx_eop: Default::default(),
-            tx_keep: Default::default(),
-            tx_data: Default::default(),
-            mreq_valid: Default::default(),
-            mreq_ready: Default::default(),
-            mreq_op: Default::default(),
-            mreq_volume: Default::default(),
-            mreq_lba: Default::default(),
-            mreq_blocks: Default::default(),
-            mrd_valid: Default::default(),
-            mrd_ready: Default::default(),
-            mrd_data: Default::default(),
-            mrd_last: Default::default(),
-            mrd_error: Default::default(),
-            mwr_valid: Default::default(),
-            mwr_ready: Default::default(),
-            mwr_data: Default::default(),
-            mwr_last: Default::default(),
-            mdone_valid: Default::default(),
-            mdone_ready: Default::default(),
-            mdone_error: Default::default(),
-            busy: Default::default(),
-            finder: Default::default(),
-            finding: Default::default(),
-            receive: Default::default(),
-            completer: Default::default(),
-            transmit: Default::default(),
             space: Space::new(vfs),
-            decode: Default::default(),
-            message: Default::default(),
             msix: Msix::new(vfs),
             bindings: Bindings::new(vfs),
             read: Read::new(COMPLETION_TICKS),
-            control: Default::default(),
-            data: Default::default(),
             storage: Storage::new(vfs),
+            ..Self::default()
         }
     }
 }

@@ -3,7 +3,7 @@
 use azote_hdl::prelude::*;
 
 /// `2^A` rows of 128 bits.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Lanes<const A: usize> {
     pub clock: Clk,
     /// For each lane: write `data`'s DW of this lane to `row`.
@@ -14,20 +14,6 @@ pub struct Lanes<const A: usize> {
     /// The row at the `raddr` of the clock before.
     pub rdata: O<128>,
     lane: [Ram<A, 32>; 4],
-}
-
-impl<const A: usize> Default for Lanes<A> {
-    fn default() -> Self {
-        Lanes {
-            clock: Default::default(),
-            we: Default::default(),
-            row: Default::default(),
-            data: Default::default(),
-            raddr: Default::default(),
-            rdata: Default::default(),
-            lane: std::array::from_fn(|_| Ram::new(1 << A)),
-        }
-    }
 }
 
 #[kernel]

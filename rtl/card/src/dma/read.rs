@@ -24,7 +24,7 @@ pub const ENTRIES: u64 = 9;
 /// Clocks in a tick of the completion timer.
 const TICK: usize = 1024;
 
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Read {
     pub clock: Clk,
     pub reset: Rst,
@@ -102,68 +102,7 @@ impl Read {
     /// `timeout` in ticks of 1024 clocks, below 128.
     pub fn new(timeout: usize) -> Self {
         assert!((2..128).contains(&timeout), "a completion time-out of {timeout} ticks");
-        Read {
-            clock: Default::default(),
-            reset: Default::default(),
-            valid: Default::default(),
-            owner: Default::default(),
-            address: Default::default(),
-            dws: Default::default(),
-            client: Default::default(),
-            dest: Default::default(),
-            ready: Default::default(),
-            pending: Default::default(),
-            failed: Default::default(),
-            forget: Default::default(),
-            mrrs: Default::default(),
-            patient: Default::default(),
-            bus_number: Default::default(),
-            tx: Default::default(),
-            cpl_valid: Default::default(),
-            cpl_sop: Default::default(),
-            cpl_eop: Default::default(),
-            cpl_bad: Default::default(),
-            cpl_data: Default::default(),
-            we_data: Default::default(),
-            we_control: Default::default(),
-            row: Default::default(),
-            data: Default::default(),
-            error: Default::default(),
-            busy: Default::default(),
-            timeout: Param::new(timeout),
-            sending: Default::default(),
-            active: Default::default(),
-            at: Default::default(),
-            left: Default::default(),
-            to: Default::default(),
-            piece: Default::default(),
-            tag: Default::default(),
-            used: Default::default(),
-            resting: Default::default(),
-            count: Default::default(),
-            fail: Default::default(),
-            live: Default::default(),
-            c_tag: Default::default(),
-            c_owner: Default::default(),
-            c_client: Default::default(),
-            c_left: Default::default(),
-            c_piece: Default::default(),
-            c_to: Default::default(),
-            c_poison: Default::default(),
-            w_data: Default::default(),
-            w_control: Default::default(),
-            w_row: Default::default(),
-            w_word: Default::default(),
-            tick: Default::default(),
-            now: Default::default(),
-            look: Default::default(),
-            e_valid: Default::default(),
-            e_code: Default::default(),
-            e_owner: Default::default(),
-            e_header: Default::default(),
-            ctx: LutRam::new(TAGS),
-            old: LutRam::new(TAGS),
-        }
+        Read { timeout: Param::new(timeout), ctx: LutRam::new(TAGS), old: LutRam::new(TAGS), ..Self::default() }
     }
 }
 

@@ -31,7 +31,7 @@ impl St {
     const WAIT: u64 = 10;
 }
 
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Msix {
     pub clock: Clk,
     pub reset: Rst,
@@ -74,34 +74,11 @@ impl Msix {
     pub fn new(vfs: usize) -> Self {
         let functions = (vfs + 1).next_power_of_two() * 4;
         Msix {
-            clock: Default::default(),
-            reset: Default::default(),
-            bus: Default::default(),
-            valid: Default::default(),
-            owner: Default::default(),
-            irq_vector: Default::default(),
-            ready: Default::default(),
-            ask: Default::default(),
-            enable: Default::default(),
-            mask: Default::default(),
-            kick: Default::default(),
-            kick_owner: Default::default(),
-            reset_valid: Default::default(),
-            reset_owner: Default::default(),
-            reset_done: Default::default(),
-            bus_number: Default::default(),
-            tx: Default::default(),
-            busy: Default::default(),
-            st: Default::default(),
-            who: Default::default(),
-            vec: Default::default(),
-            walking: Default::default(),
-            done: Default::default(),
             booting: Reg::new(true),
-            boot: Default::default(),
             kicks: Fifo::new(8),
             entry: std::array::from_fn(|_| Ram::new(functions * 8)),
             pba: LutRam::new(functions),
+            ..Self::default()
         }
     }
 }

@@ -26,7 +26,7 @@ const WORD_BASE_HI: u64 = manage::BINDING_BASE_HI / 4;
 const WORD_LENGTH_LO: u64 = manage::BINDING_LENGTH_LO / 4;
 const WORD_LENGTH_HI: u64 = manage::BINDING_LENGTH_HI / 4;
 
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Bindings {
     pub clock: Clk,
     pub reset: Rst,
@@ -57,26 +57,12 @@ impl Bindings {
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
         Bindings {
-            clock: Default::default(),
-            reset: Default::default(),
-            bus: Default::default(),
-            slot: Default::default(),
-            binding: Default::default(),
-            page_slot: Default::default(),
-            page_binding: Default::default(),
-            busy: Default::default(),
             vfs: Param::new(vfs),
             st: Reg::new(St::BOOT),
-            step: Default::default(),
-            boot: Default::default(),
-            value: Default::default(),
-            ctrl: Default::default(),
-            vol: Default::default(),
-            from: Default::default(),
-            count: Default::default(),
             words: Ram::new(slots * 8),
             volumes: Ram::new(slots),
             page_table: Ram::new(slots),
+            ..Self::default()
         }
     }
 }

@@ -8,7 +8,7 @@ fn check(depth: usize) {
 }
 
 /// A FIFO in distributed RAM, at most 64 words. A word is readable in the clock after it was written.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Fifo<const D: usize> {
     pub clock: Clk,
     pub reset: Rst,
@@ -29,21 +29,7 @@ pub struct Fifo<const D: usize> {
 impl<const D: usize> Fifo<D> {
     pub fn new(depth: usize) -> Self {
         check(depth);
-        Fifo {
-            clock: Default::default(),
-            reset: Default::default(),
-            in_valid: Default::default(),
-            in_ready: Default::default(),
-            in_data: Default::default(),
-            out_valid: Default::default(),
-            out_ready: Default::default(),
-            out_data: Default::default(),
-            level: Default::default(),
-            depth: Param::new(depth),
-            head: Default::default(),
-            tail: Default::default(),
-            mem: LutRam::new(depth),
-        }
+        Fifo { depth: Param::new(depth), mem: LutRam::new(depth), ..Self::default() }
     }
 }
 
@@ -73,7 +59,7 @@ impl<const D: usize> Logic for Fifo<D> {
 }
 
 /// A FIFO in block RAM. A word is readable two clocks after it was written; one word a clock in and out.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct BlockFifo<const A: usize, const D: usize> {
     pub clock: Clk,
     pub reset: Rst,
@@ -90,27 +76,6 @@ pub struct BlockFifo<const A: usize, const D: usize> {
     /// Whether the RAM's output register holds the word at `head`.
     loaded: Reg<1>,
     mem: Ram<A, D>,
-}
-
-impl<const A: usize, const D: usize> Default for BlockFifo<A, D> {
-    fn default() -> Self {
-        check(1 << A);
-        BlockFifo {
-            clock: Default::default(),
-            reset: Default::default(),
-            in_valid: Default::default(),
-            in_ready: Default::default(),
-            in_data: Default::default(),
-            out_valid: Default::default(),
-            out_ready: Default::default(),
-            out_data: Default::default(),
-            level: Default::default(),
-            head: Default::default(),
-            tail: Default::default(),
-            loaded: Default::default(),
-            mem: Ram::new(1 << A),
-        }
-    }
 }
 
 #[kernel]

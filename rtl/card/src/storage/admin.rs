@@ -46,7 +46,7 @@ const WRITE_CACHE_DEFAULT: u64 = 1;
 const LAST_VECTOR: u64 = azote_regs::bar::MSIX_VECTORS - 1;
 const LAST_QUEUE: u64 = limits::QUEUES - 1;
 
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Admin {
     pub clock: Clk,
     pub reset: Rst,
@@ -119,63 +119,11 @@ impl Admin {
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
         Admin {
-            clock: Default::default(),
-            reset: Default::default(),
-            start: Default::default(),
-            slot: Default::default(),
-            cdw0: Default::default(),
-            nsid: Default::default(),
-            prp1: Default::default(),
-            cdw10: Default::default(),
-            cdw11: Default::default(),
-            cdw12: Default::default(),
-            cdw13: Default::default(),
-            bound: Default::default(),
-            done: Default::default(),
-            next: Default::default(),
-            status: Default::default(),
-            dw0: Default::default(),
-            what: Default::default(),
-            dws: Default::default(),
-            q_valid: Default::default(),
-            q_op: Default::default(),
-            q_qid: Default::default(),
-            q_base: Default::default(),
-            q_size: Default::default(),
-            q_cqid: Default::default(),
-            q_vector: Default::default(),
-            q_interrupts: Default::default(),
-            q_ack: Default::default(),
-            q_answer: Default::default(),
-            q_found: Default::default(),
-            q_slot: Default::default(),
-            wrong: Default::default(),
-            wrong_slot: Default::default(),
-            wrong_value: Default::default(),
-            tell_valid: Default::default(),
-            tell_ready: Default::default(),
-            tell_slot: Default::default(),
-            tell_cid: Default::default(),
-            tell_dw0: Default::default(),
-            forget: Default::default(),
-            forget_slot: Default::default(),
-            forget_done: Default::default(),
-            busy: Default::default(),
-            st: Default::default(),
-            op: Default::default(),
-            then: Default::default(),
-            code: Default::default(),
-            result: Default::default(),
-            page: Default::default(),
-            length: Default::default(),
-            count: Default::default(),
             features: Ram::new(slots * 16),
-            e_slot: Default::default(),
-            e_value: Default::default(),
-            cid: Default::default(),
             events: LutRam::new(slots),
             ids: LutRam::new(slots * 4),
             wrongs: Fifo::new(8),
+            ..Self::default()
         }
     }
 }

@@ -15,7 +15,7 @@ impl St {
 /// A data unit is a thousand blocks, rounded up (NVMe 5.14.1.2).
 const UNIT: u64 = 1000;
 
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Counters {
     pub clock: Clk,
     pub reset: Rst,
@@ -62,39 +62,11 @@ impl Counters {
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
         Counters {
-            clock: Default::default(),
-            reset: Default::default(),
-            data: Default::default(),
-            data_slot: Default::default(),
-            data_write: Default::default(),
-            data_blocks: Default::default(),
-            error: Default::default(),
-            error_slot: Default::default(),
-            error_qid: Default::default(),
-            error_cid: Default::default(),
-            error_status: Default::default(),
-            slot: Default::default(),
-            reads: Default::default(),
-            writes: Default::default(),
-            units_read: Default::default(),
-            units_written: Default::default(),
-            media_errors: Default::default(),
-            errors: Default::default(),
-            error_entry: Default::default(),
-            st: Default::default(),
-            boot: Default::default(),
-            d_wait: Default::default(),
-            d_slot: Default::default(),
-            d_write: Default::default(),
-            d_blocks: Default::default(),
-            e_wait: Default::default(),
-            e_slot: Default::default(),
-            e_entry: Default::default(),
-            e_media: Default::default(),
             data_rows: Ram::new(slots),
             data_copy: Ram::new(slots),
             error_rows: Ram::new(slots),
             error_copy: Ram::new(slots),
+            ..Self::default()
         }
     }
 }

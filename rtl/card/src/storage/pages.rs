@@ -152,7 +152,7 @@ impl St {
     const SEND: u64 = 4;
 }
 
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Pages {
     pub clock: Clk,
     pub reset: Rst,
@@ -194,42 +194,13 @@ pub struct Pages {
     rom: Rom<11, 128>,
 }
 
-impl Default for Pages {
-    fn default() -> Self {
+impl Pages {
+    /// The page maker with its pages.
+    pub fn new() -> Self {
         Pages {
-            clock: Default::default(),
-            reset: Default::default(),
-            src_valid: Default::default(),
-            src_ready: Default::default(),
-            src_page: Default::default(),
-            src_what: Default::default(),
-            src_slot: Default::default(),
-            src_beats: Default::default(),
-            rd_valid: Default::default(),
-            rd_ready: Default::default(),
-            rd_data: Default::default(),
-            rd_last: Default::default(),
-            rd_error: Default::default(),
-            out_valid: Default::default(),
-            out_ready: Default::default(),
-            out_data: Default::default(),
-            slot: Default::default(),
-            bound: Default::default(),
-            read_only: Default::default(),
-            length: Default::default(),
-            reads: Default::default(),
-            writes: Default::default(),
-            units_read: Default::default(),
-            units_written: Default::default(),
-            media_errors: Default::default(),
-            errors: Default::default(),
-            error_entry: Default::default(),
-            busy: Default::default(),
-            st: Default::default(),
-            beat: Default::default(),
-            left: Default::default(),
             order: Fifo::new(32),
             rom: Rom::new(rom().into_iter().map(|w| azote_hdl::BigUint::from(w).into()).collect()),
+            ..Self::default()
         }
     }
 }

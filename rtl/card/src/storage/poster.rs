@@ -23,7 +23,7 @@ impl St {
 /// Bits of a completion on its way: `{release 1, slot 6, qid 3, cid 16, status 11, dw0 32}`.
 pub const DONE: usize = 69;
 
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Poster {
     pub clock: Clk,
     pub reset: Rst,
@@ -69,48 +69,10 @@ pub struct Poster {
     queue: [Fifo<69>; 3],
 }
 
-impl Default for Poster {
-    fn default() -> Self {
-        Poster {
-            clock: Default::default(),
-            reset: Default::default(),
-            in_valid: Default::default(),
-            in_ready: Default::default(),
-            in_data: Default::default(),
-            q_valid: Default::default(),
-            q_op: Default::default(),
-            q_slot: Default::default(),
-            q_qid: Default::default(),
-            q_ack: Default::default(),
-            q_found: Default::default(),
-            q_address: Default::default(),
-            q_phase: Default::default(),
-            q_head: Default::default(),
-            q_vector: Default::default(),
-            q_interrupt: Default::default(),
-            bus_number: Default::default(),
-            tx: Default::default(),
-            irq_valid: Default::default(),
-            irq_owner: Default::default(),
-            irq_vector: Default::default(),
-            irq_ready: Default::default(),
-            error: Default::default(),
-            error_slot: Default::default(),
-            error_qid: Default::default(),
-            error_cid: Default::default(),
-            error_status: Default::default(),
-            posting: Default::default(),
-            busy: Default::default(),
-            st: Default::default(),
-            turns: Default::default(),
-            d: Default::default(),
-            address: Default::default(),
-            phase: Default::default(),
-            head: Default::default(),
-            vector: Default::default(),
-            interrupt: Default::default(),
-            queue: std::array::from_fn(|_| Fifo::new(4)),
-        }
+impl Poster {
+    /// The poster, with room for four completions of each maker.
+    pub fn new() -> Self {
+        Poster { queue: std::array::from_fn(|_| Fifo::new(4)), ..Self::default() }
     }
 }
 

@@ -72,7 +72,7 @@ pub const REGISTERS: usize = 1;
 pub const ADMIN: usize = 2;
 pub const FRONT: usize = 3;
 
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Queues {
     pub clock: Clk,
     pub reset: Rst,
@@ -143,60 +143,11 @@ impl Queues {
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
         Queues {
-            clock: Default::default(),
-            reset: Default::default(),
-            valid: Default::default(),
-            op: Default::default(),
-            slot: Default::default(),
-            qid: Default::default(),
-            ack: Default::default(),
-            value: Default::default(),
-            asq: Default::default(),
-            acq: Default::default(),
-            asqs: Default::default(),
-            acqs: Default::default(),
-            base: Default::default(),
-            size: Default::default(),
-            cqid: Default::default(),
-            iv: Default::default(),
-            interrupts: Default::default(),
-            answer: Default::default(),
-            found: Default::default(),
-            f_slot: Default::default(),
-            f_qid: Default::default(),
-            address: Default::default(),
-            phase: Default::default(),
-            head: Default::default(),
-            p_vector: Default::default(),
-            p_interrupt: Default::default(),
-            wrong: Default::default(),
-            wrong_slot: Default::default(),
-            wrong_value: Default::default(),
-            work: Default::default(),
-            busy: Default::default(),
             st: Reg::new(St::BOOT),
-            who: Default::default(),
-            what: Default::default(),
-            s: Default::default(),
-            q: Default::default(),
-            cq: Default::default(),
-            walk: Default::default(),
-            any: Default::default(),
-            said: Default::default(),
-            r_found: Default::default(),
-            r_address: Default::default(),
-            r_phase: Default::default(),
-            r_head: Default::default(),
-            r_vector: Default::default(),
-            r_interrupt: Default::default(),
-            r_wrong: Default::default(),
-            r_wrong_value: Default::default(),
-            boot: Default::default(),
-            sq_word: Default::default(),
             sqs: Ram::new(slots * 8),
             cqs: Ram::new(slots * 8),
             open: LutRam::new(slots),
-            ring: Default::default(),
+            ..Self::default()
         }
     }
 }

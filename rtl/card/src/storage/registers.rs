@@ -52,7 +52,7 @@ impl St {
     const WIPE: u64 = 17;
 }
 
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Registers {
     pub clock: Clk,
     pub reset: Rst,
@@ -113,54 +113,7 @@ impl Registers {
     /// Registers of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
-        Registers {
-            clock: Default::default(),
-            reset: Default::default(),
-            bus: Default::default(),
-            q_valid: Default::default(),
-            q_op: Default::default(),
-            q_slot: Default::default(),
-            q_qid: Default::default(),
-            q_value: Default::default(),
-            asq: Default::default(),
-            acq: Default::default(),
-            asqs: Default::default(),
-            acqs: Default::default(),
-            q_ack: Default::default(),
-            q_answer: Default::default(),
-            fatal: Default::default(),
-            fatal_slot: Default::default(),
-            fatal_ready: Default::default(),
-            forget: Default::default(),
-            forget_slot: Default::default(),
-            forget_done: Default::default(),
-            posting: Default::default(),
-            posting_slot: Default::default(),
-            reset_valid: Default::default(),
-            reset_slot: Default::default(),
-            reset_done: Default::default(),
-            busy: Default::default(),
-            st: Default::default(),
-            slot: Default::default(),
-            index: Default::default(),
-            boot: Default::default(),
-            old: Default::default(),
-            cc: Default::default(),
-            csts: Default::default(),
-            aqa: Default::default(),
-            sq: Default::default(),
-            cq: Default::default(),
-            out: Default::default(),
-            closing: Default::default(),
-            whole: Default::default(),
-            quiet: Default::default(),
-            c_slot: Default::default(),
-            poll: Default::default(),
-            done: Default::default(),
-            replies: Default::default(),
-            closers: Fifo::new(64),
-            words: Ram::new(slots * 8),
-        }
+        Registers { closers: Fifo::new(64), words: Ram::new(slots * 8), ..Self::default() }
     }
 }
 

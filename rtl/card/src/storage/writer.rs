@@ -30,7 +30,7 @@ impl Put {
     const NOTE: u64 = 4;
 }
 
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Writer {
     pub clock: Clk,
     pub reset: Rst,
@@ -100,68 +100,10 @@ pub struct Writer {
     order: Fifo<38>,
 }
 
-impl Default for Writer {
-    fn default() -> Self {
-        Writer {
-            clock: Default::default(),
-            reset: Default::default(),
-            cmd_valid: Default::default(),
-            cmd_ready: Default::default(),
-            cmd_data: Default::default(),
-            seg_valid: Default::default(),
-            seg_ready: Default::default(),
-            seg_data: Default::default(),
-            rd_valid: Default::default(),
-            rd_owner: Default::default(),
-            rd_address: Default::default(),
-            rd_dws: Default::default(),
-            rd_client: Default::default(),
-            rd_dest: Default::default(),
-            rd_ready: Default::default(),
-            rd_pending: Default::default(),
-            rd_failed: Default::default(),
-            rd_forget: Default::default(),
-            row: Default::default(),
-            row_data: Default::default(),
-            media_valid: Default::default(),
-            media_ready: Default::default(),
-            media_op: Default::default(),
-            media_volume: Default::default(),
-            media_lba: Default::default(),
-            media_blocks: Default::default(),
-            wr_valid: Default::default(),
-            wr_ready: Default::default(),
-            wr_data: Default::default(),
-            wr_last: Default::default(),
-            media_done: Default::default(),
-            media_done_ready: Default::default(),
-            media_error: Default::default(),
-            done_valid: Default::default(),
-            done_ready: Default::default(),
-            done_slot: Default::default(),
-            done_qid: Default::default(),
-            done_cid: Default::default(),
-            done_status: Default::default(),
-            busy: Default::default(),
-            ask: Default::default(),
-            piece: Default::default(),
-            s_at: Default::default(),
-            c_at: Default::default(),
-            lba: Default::default(),
-            tail: Default::default(),
-            head: Default::default(),
-            put: Default::default(),
-            at: Default::default(),
-            end: Default::default(),
-            loaded: Default::default(),
-            spoilt: Default::default(),
-            skip: Default::default(),
-            code: Default::default(),
-            finish: Default::default(),
-            cmds: Fifo::new(8),
-            pieces: Fifo::new(16),
-            order: Fifo::new(16),
-        }
+impl Writer {
+    /// The writer with its queues.
+    pub fn new() -> Self {
+        Writer { cmds: Fifo::new(8), pieces: Fifo::new(16), order: Fifo::new(16), ..Self::default() }
     }
 }
 

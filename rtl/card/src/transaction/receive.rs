@@ -16,7 +16,7 @@ pub const MAX_DWS: u64 = express::payload_bytes(express::MPS_256) / 4;
 /// Beats of the packet memory: three of the largest packets.
 const BEATS: usize = 64;
 
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Receive {
     pub clock: Clk,
     pub reset: Rst,
@@ -58,48 +58,6 @@ pub struct Receive {
     e_valid: Reg<1>,
     e_header: Reg<128>,
     mem: LutRam<6, 128>,
-}
-
-impl Default for Receive {
-    fn default() -> Self {
-        Receive {
-            clock: Default::default(),
-            reset: Default::default(),
-            rx_valid: Default::default(),
-            rx_sop: Default::default(),
-            rx_eop: Default::default(),
-            rx_keep: Default::default(),
-            rx_data: Default::default(),
-            rx_ready: Default::default(),
-            req_valid: Default::default(),
-            req_data: Default::default(),
-            req_ready: Default::default(),
-            cpl_valid: Default::default(),
-            cpl_sop: Default::default(),
-            cpl_eop: Default::default(),
-            cpl_bad: Default::default(),
-            cpl_data: Default::default(),
-            error: Default::default(),
-            busy: Default::default(),
-            to_cpl: Default::default(),
-            to_req: Default::default(),
-            midway: Default::default(),
-            bad: Default::default(),
-            left: Default::default(),
-            header: Default::default(),
-            write: Default::default(),
-            commit: Default::default(),
-            read: Default::default(),
-            c_valid: Default::default(),
-            c_sop: Default::default(),
-            c_eop: Default::default(),
-            c_bad: Default::default(),
-            c_data: Default::default(),
-            e_valid: Default::default(),
-            e_header: Default::default(),
-            mem: LutRam::new(BEATS),
-        }
-    }
 }
 
 /// Whether Fmt and Type are a packet that PCIe defines (PCIe table 2-3); anything else is malformed.

@@ -33,7 +33,7 @@ enum Source {
 
 /// A page of so many beats.
 fn page(sources: &[Source]) -> Vec<Vec<(u128, bool)>> {
-    let mut dut = bench::build("pages", Pages::default);
+    let mut dut = bench::build("pages", Pages::new);
     let mut rng = bench::rng(1);
     let (mut src, mut media, mut out) = (Feed::new("src_", 50), Feed::new("rd_", 60), Sink::new("out_", 70));
     let mut shape = VecDeque::new();

@@ -50,7 +50,7 @@ fn field(code: u64) -> u64 {
 
 #[test]
 fn completions_are_posted_in_order_and_then_announced() {
-    let mut dut = bench::build("poster", Poster::default);
+    let mut dut = bench::build("poster", Poster::new);
     let mut rng = bench::rng(1);
     let mut feeds: Vec<Feed> = (0..MAKERS).map(|i| Feed::new(&format!("in_{i}_"), 50)).collect();
     // The printer names arrays of plain ports `in_valid_0`.
@@ -167,7 +167,7 @@ fn accept(feed: &mut Feed, dut: &azote_verilate::Dut, i: usize) {
 
 #[test]
 fn makers_take_turns() {
-    let mut dut = bench::build("poster", Poster::default);
+    let mut dut = bench::build("poster", Poster::new);
     dut.set("tx_ready", 1);
     for i in 0..MAKERS {
         dut.set(&format!("in_valid_{i}"), 1);

@@ -60,7 +60,7 @@ impl Command {
 
 #[test]
 fn writes_reach_the_media_in_order_and_no_block_of_broken_data_does() {
-    let mut dut = bench::build("writer", Writer::default);
+    let mut dut = bench::build("writer", Writer::new);
     let mut rng = bench::rng(1);
     let (mut commands, mut segments) = (Feed::new("cmd_", 50), Feed::new("seg_", 60));
     let (mut done, mut media_writes) = (Sink::new("done_", 50), Sink::new("wr_", 80));

@@ -99,6 +99,13 @@ impl<const A: usize, const D: usize> Ram<A, D> {
     }
 }
 
+impl<const A: usize, const D: usize> Default for Ram<A, D> {
+    /// As deep as its address reaches.
+    fn default() -> Self {
+        Self::new(1 << A)
+    }
+}
+
 impl<const A: usize, const D: usize> Logic for Ram<A, D> {
     fn update(&mut self) {
         if self.clock.pos_edge() {
@@ -237,6 +244,13 @@ impl<const A: usize, const D: usize> LutRam<A, D> {
     }
 }
 
+impl<const A: usize, const D: usize> Default for LutRam<A, D> {
+    /// As deep as its address reaches.
+    fn default() -> Self {
+        Self::new(1 << A)
+    }
+}
+
 impl<const A: usize, const D: usize> Logic for LutRam<A, D> {
     fn update(&mut self) {
         if self.clock.pos_edge() && self.we.val().any() {
@@ -278,6 +292,13 @@ impl<const A: usize, const D: usize> Rom<A, D> {
     pub fn new(words: Vec<Bits<D>>) -> Self {
         assert!(words.len() <= 1 << A, "{} words behind {A} address bits", words.len());
         Rom { clock: Signal::default(), raddr: Signal::default(), rdata: Signal::default(), mem: Words(words) }
+    }
+}
+
+impl<const A: usize, const D: usize> Default for Rom<A, D> {
+    /// All zeroes: a shell for `..Self::default()`.
+    fn default() -> Self {
+        Self::new(Vec::new())
     }
 }
 
