@@ -347,16 +347,16 @@ impl Logic for Registers {
                 self.q_op = Op::CLEAR;
                 self.q_qid = 0;
                 if self.q_ack {
+                    // The last completion is counted as posted before it leaves: let it leave, and ask again.
+                    let leaving = self.posting & (self.posting_slot == self.c_slot.q);
                     self.poll.d = 15;
-                    self.st.d = if self.q_answer == 0 { St::FORGET } else { St::IDLE };
+                    self.st.d = if (self.q_answer == 0) & !leaving { St::FORGET } else { St::IDLE };
                 }
             }
             St::FORGET => {
                 self.forget = 1;
                 self.index.d = 0;
-                // The last completion was counted as posted before it left: let it leave.
-                let leaving = self.posting & (self.posting_slot == self.c_slot.q);
-                if self.forget_done & !leaving {
+                if self.forget_done {
                     self.closing.d = 0;
                     self.old.d = 0;
                     self.st.d = if self.whole.q { St::WIPE } else { St::LOAD };
