@@ -12,6 +12,7 @@ mod decode;
 mod dma_read;
 mod fetch;
 mod fifo;
+mod front;
 mod lanes;
 mod message;
 mod mover;
