@@ -74,7 +74,7 @@ fn expected(c: &Command, v: &Volume) -> Outcome {
     if (write || zeroes) && v.read_only {
         return refuse(status::WRITE_PROTECTED);
     }
-    let place = (v.id, (v.base + c.lba) & ((1 << 48) - 1), blocks & 0xffff);
+    let place = (v.id, v.base.wrapping_add(c.lba) & ((1 << 48) - 1), blocks & 0xffff);
     if flush || zeroes {
         let op = if flush { Media::FLUSH } else { Media::ZEROES };
         return Outcome { writer: Some((op, place.0, place.1, place.2)), ..Outcome::default() };
