@@ -1,4 +1,5 @@
-//! The NVMe driver on the RTL: drivers, seam, root complex, Verilated card and medium.
+//! The NVMe driver on the RTL and on the card in software: drivers, seam, root complex, card and medium. The two cards must
+//! be the same to a driver.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -10,6 +11,7 @@ use azote_nvme::{Completions, Controller, Io, Options as NvmeOptions};
 use azote_regs::function::{FunctionId, Kind, Role};
 
 use azote_sim::{Card, MediaFault, Options};
+use azote_tests::rig::{Model, Setup};
 
 struct Bench {
     card: Card,
@@ -19,14 +21,8 @@ struct Bench {
 
 const BLOCKS: u64 = 4096;
 
-fn bench(options: Options) -> Bench {
-    let card = Card::over(
-        Box::new(
-            azote_sim::Hardware::build(azote_rtl::card(4).unwrap().text, &azote_verilate::Options::fast()).unwrap(),
-        ),
-        options,
-    )
-    .unwrap();
+fn bench(model: Model, options: Options) -> Bench {
+    let card = Setup { model, options, ..Setup::default() }.card().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("image");
     let bytes: Vec<u8> = (0..BLOCKS * 512).map(|i| (i / 512 + i * 3) as u8).collect();
@@ -49,12 +45,11 @@ fn open(card: &Card, vf: u8, completions: Completions) -> Controller {
     Controller::open(function, Dma::new(8 << 20).unwrap(), options).unwrap()
 }
 
-#[test]
-fn reads_and_writes_of_every_length_reach_the_file() {
+fn reads_and_writes_of_every_length_reach_the_file(model: Model) {
     for (completions, options) in
         [(Completions::Polled, Options::default()), (Completions::Interrupts, Options::rough(4))]
     {
-        let bench = bench(options);
+        let bench = bench(model, options);
         let mut nvme = open(&bench.card, 1, completions);
         assert_eq!(nvme.namespace().unwrap().blocks, BLOCKS / 2);
         let mut expected = std::fs::read(&bench.path).unwrap();
@@ -81,9 +76,8 @@ fn reads_and_writes_of_every_length_reach_the_file() {
     }
 }
 
-#[test]
-fn errors_of_the_medium_reach_the_driver() {
-    let bench = bench(Options::default());
+fn errors_of_the_medium_reach_the_driver(model: Model) {
+    let bench = bench(model, Options::default());
     let mut nvme = open(&bench.card, 0, Completions::Polled);
     let buffer = nvme.dma().alloc(4096, 4096).unwrap();
     bench.card.root().media().inject(MediaFault { volume: 9, lba: 10, blocks: 1, read: true, write: true });
@@ -94,9 +88,8 @@ fn errors_of_the_medium_reach_the_driver() {
     bench.card.assert_clean();
 }
 
-#[test]
-fn many_in_flight_on_two_functions_in_two_threads() {
-    let bench = bench(Options::default());
+fn many_in_flight_on_two_functions_in_two_threads(model: Model) {
+    let bench = bench(model, Options::default());
     std::thread::scope(|scope| {
         for vf in 0..2 {
             let card = bench.card.clone();
@@ -122,4 +115,42 @@ fn many_in_flight_on_two_functions_in_two_threads() {
         }
     });
     bench.card.assert_clean();
+}
+
+mod on_the_rtl {
+    use super::Model::Rtl;
+
+    #[test]
+    fn reads_and_writes_of_every_length_reach_the_file() {
+        super::reads_and_writes_of_every_length_reach_the_file(Rtl);
+    }
+
+    #[test]
+    fn errors_of_the_medium_reach_the_driver() {
+        super::errors_of_the_medium_reach_the_driver(Rtl);
+    }
+
+    #[test]
+    fn many_in_flight_on_two_functions_in_two_threads() {
+        super::many_in_flight_on_two_functions_in_two_threads(Rtl);
+    }
+}
+
+mod on_the_card_in_software {
+    use super::Model::Soft;
+
+    #[test]
+    fn reads_and_writes_of_every_length_reach_the_file() {
+        super::reads_and_writes_of_every_length_reach_the_file(Soft);
+    }
+
+    #[test]
+    fn errors_of_the_medium_reach_the_driver() {
+        super::errors_of_the_medium_reach_the_driver(Soft);
+    }
+
+    #[test]
+    fn many_in_flight_on_two_functions_in_two_threads() {
+        super::many_in_flight_on_two_functions_in_two_threads(Soft);
+    }
 }

@@ -9,7 +9,7 @@ use azote_regs::function;
 use azote_regs::pcie::{aer, capability as cap, express, header, power, sriov, tlp};
 
 use super::template::{self, slot};
-use crate::parts::BlockFifo;
+use crate::parts::{BlockFifo, byte_mask};
 use crate::transaction::ErrorIn;
 use crate::transaction::header::{in_gap, owner_of};
 
@@ -178,12 +178,6 @@ fn num_bigint(w: u128) -> azote_hdl::BigUint {
 
 fn reset_mrrs() -> Reg<3> {
     Reg::new(express::DEVICE_CONTROL_MRRS.of(express::DEVICE_CONTROL_RESET))
-}
-
-/// The four byte enables as a mask of bits.
-#[pure]
-fn byte_mask(be: V) -> V {
-    cat(be.bit(3).rep(8), be.bit(2).rep(8), be.bit(1).rep(8), be.bit(0).rep(8))
 }
 
 #[kernel]

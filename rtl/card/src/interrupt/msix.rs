@@ -10,7 +10,7 @@ use azote_hdl::prelude::*;
 use azote_regs::bar;
 use azote_regs::pcie::msix;
 
-use crate::parts::Fifo;
+use crate::parts::{Fifo, byte_mask};
 use crate::transaction::header::{id, memory};
 use crate::transaction::{BusSlave, TxOut};
 
@@ -85,7 +85,7 @@ impl Msix {
 
 #[pure]
 fn merge(old: V, new: V, be: V) -> V {
-    let mask = cat(be.bit(3).rep(8), be.bit(2).rep(8), be.bit(1).rep(8), be.bit(0).rep(8));
+    let mask = byte_mask(be);
     (old & !mask) | (new & mask)
 }
 

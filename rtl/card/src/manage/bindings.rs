@@ -6,6 +6,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::manage;
 
+use crate::parts::byte_mask;
 use crate::transaction::BusSlave;
 
 struct St;
@@ -77,7 +78,7 @@ impl Logic for Bindings {
         let word = offset.bits(4, 2);
         let exists = in_table & !offset.bit(11) & (slot.zext(8) <= konst(self.vfs.get()));
         let be = self.bus.be;
-        let mask = cat(be.bit(3).rep(8), be.bit(2).rep(8), be.bit(1).rep(8), be.bit(0).rep(8));
+        let mask = byte_mask(be);
         let merged = (self.words.rdata & !mask) | (self.bus.wdata & mask);
 
         let mut we = sized(0, 1);

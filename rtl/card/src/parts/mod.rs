@@ -1,9 +1,11 @@
 //! Small blocks that every engine is put together from.
 
 mod arbiter;
+mod bytes;
 mod fifo;
 mod skid;
 
 pub use arbiter::Arbiter;
+pub use bytes::byte_mask;
 pub use fifo::{BlockFifo, Fifo};
 pub use skid::Skid;

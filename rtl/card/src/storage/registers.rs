@@ -8,7 +8,7 @@ use azote_hdl::prelude::*;
 use azote_regs::nvme::controller as nvme;
 
 use super::queues::Op;
-use crate::parts::Fifo;
+use crate::parts::{Fifo, byte_mask};
 use crate::transaction::BusSlave;
 
 /// Words of a controller's state.
@@ -127,7 +127,7 @@ impl Logic for Registers {
         let is_doorbell = offset.bit(12);
         let bell = offset.bits(11, 2);
         let be = self.bus.be;
-        let mask = cat(be.bit(3).rep(8), be.bit(2).rep(8), be.bit(1).rep(8), be.bit(0).rep(8));
+        let mask = byte_mask(be);
         let word = match offset.bits(11, 0) {
             nvme::CC => sized(Word::CC, 3),
             nvme::CSTS => Word::CSTS,
