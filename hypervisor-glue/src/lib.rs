@@ -1,0 +1,1 @@
+//! A thin KVM hypervisor.
