@@ -17,10 +17,11 @@ cargo xtask <command>
   lint                     check formatting, clippy and the hardware kernels
   bench storage|sim        measure, against bounds derived from first principles (--json for machines)
   path read|write          show what moves on the card's ports for one command, clock by clock
+  lab [case…]              try it all with real VFIO, KVM and Linux, in an emulated host; `lab list` lists the cases
   docs                     write the tables and listings in docs/ anew from the code
   setup                    install what the others need, or say what to install
 
-Arguments after `demo`, `bench` and `path` go to the program; `cargo xtask demo --help` lists them.";
+Arguments after `demo`, `bench`, `path` and `lab` go to the program; `cargo xtask demo --help` lists them.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -35,10 +36,13 @@ fn main() -> ExitCode {
         "setup" => none(rest).and_then(|()| setup::ensure(setup::ALL)),
         "lint" => none(rest).and_then(|()| lint::run()),
         "test" => none(rest).and_then(|()| test::run()),
-        "bench" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("bench", rest)),
-        "path" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("path", rest)),
-        "docs" => none(rest).and_then(|()| setup::ensure(setup::SIMULATION)).and_then(|()| run::program("docs", rest)),
-        "demo" => setup::ensure(setup::ALL).and_then(|()| run::program("demo", rest)),
+        "bench" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("azote-tests", "bench", rest)),
+        "path" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("azote-tests", "path", rest)),
+        "lab" => setup::ensure(setup::ALL).and_then(|()| run::program("azote-lab", "lab", rest)),
+        "docs" => none(rest)
+            .and_then(|()| setup::ensure(setup::SIMULATION))
+            .and_then(|()| run::program("azote-tests", "docs", rest)),
+        "demo" => setup::ensure(setup::ALL).and_then(|()| run::program("azote-tests", "demo", rest)),
         "help" | "--help" | "-h" => {
             println!("{HELP}");
             Ok(())

@@ -30,9 +30,9 @@ pub fn line(command: &Command) -> String {
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 
-/// Builds and runs a program of the `tests` package, optimised. Its own message and exit status stand for ours.
-pub fn program(name: &str, arguments: &[String]) -> Result<(), String> {
-    let package = ["--release", "--package", "azote-tests", "--bin", name];
+/// Builds and runs a program of a package, optimised. Its own message and exit status stand for ours.
+pub fn program(package: &str, name: &str, arguments: &[String]) -> Result<(), String> {
+    let package = ["--release", "--package", package, "--bin", name];
     // Built by a command of its own, which shows how far it is: the first time takes minutes.
     check(cargo().arg("build").args(package))?;
     let mut command = cargo();

@@ -33,6 +33,11 @@ pub const ALL: &[Need] = &[
     need("/usr/include/zlib.h", "zlib1g-dev", "compresses waves (--trace)"),
     need("mkfs.ext4", "e2fsprogs", "makes the demo's file system"),
     need("debugfs", "e2fsprogs", "reads the demo's file system"),
+    need("ldd", "libc-bin", "finds what a program of the lab's machines needs"),
+    need("depmod", "kmod", "finds the modules of the lab's kernel"),
+    need("xz", "xz-utils", "unpacks the modules of the lab's kernel"),
+    need("dpkg-deb", "dpkg", "unpacks the lab's packages"),
+    need("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring", "checks the lab's packages"),
     need("qemu-img", "qemu-utils", "reads a virtual function over NBD"),
     need("nbdcopy", "libnbd-bin", "copies to a virtual function over NBD"),
 ];

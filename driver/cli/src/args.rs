@@ -130,6 +130,9 @@ pub enum Command {
         /// pf, vf0, vf1, … or a PCI address.
         target: Target,
     },
+    /// Make, bind, list and release virtual functions of this machine's cards, or of any device with SR-IOV.
+    #[command(subcommand)]
+    Vf(VfCommand),
     /// Export namespaces over NBD until interrupted.
     Nbd {
         /// Functions to export; each under its own name (vf0, …). Simulated card: all VFs with a volume, if none is given.
@@ -138,6 +141,47 @@ pub enum Command {
         #[arg(long, default_value = "127.0.0.1:10809")]
         listen: Listen,
     },
+}
+
+/// What to do with virtual functions.
+#[derive(Debug, Subcommand)]
+pub enum VfCommand {
+    /// Make virtual functions: sriov_numvfs and, for NVMe controllers that want it, queues, interrupts and online.
+    Create {
+        /// The physical function's address: 0000:01:00.1.
+        pf: PciAddress,
+        /// How many.
+        #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+        count: u16,
+        /// Bind them to vfio-pci, too.
+        #[arg(long)]
+        bind: bool,
+    },
+    /// Give functions to vfio-pci, if their IOMMU group may be given away.
+    Bind {
+        /// The functions' addresses.
+        #[arg(required = true)]
+        function: Vec<PciAddress>,
+    },
+    /// List physical functions with SR-IOV, their virtual functions, and who has them.
+    List,
+    /// Reset a function and take it from vfio-pci; of a physical function, give up all its virtual functions.
+    Release {
+        /// The function's address.
+        function: PciAddress,
+    },
+}
+
+/// A PCI address, in its full form.
+#[derive(Debug, Clone)]
+pub struct PciAddress(pub String);
+
+impl std::str::FromStr for PciAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        crate::target::address(text).map(Self).ok_or_else(|| "expected a PCI address: 0000:01:00.4 or 01:00.4".into())
+    }
 }
 
 #[cfg(test)]

@@ -78,9 +78,15 @@ pub fn table(functions: &[Listed]) -> String {
         [f.address.clone(), kind, role, f.state.clone(), f.volume.clone()]
     };
     let rows: Vec<_> = std::iter::once(head).chain(functions.iter().map(row)).collect();
+    columns(&rows)
+}
+
+/// Rows of cells as aligned columns.
+#[must_use]
+pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |i: usize| rows.iter().map(|r| r[i].chars().count()).max().unwrap_or(0);
-    let widths: Vec<_> = (0..5).map(width).collect();
-    let line = |r: &[String; 5]| {
+    let widths: Vec<_> = (0..N).map(width).collect();
+    let line = |r: &[String; N]| {
         let cells: Vec<_> = r.iter().zip(&widths).map(|(cell, &w)| format!("{cell:w$}")).collect();
         cells.join("  ").trim_end().to_owned() + "\n"
     };

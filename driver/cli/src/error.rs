@@ -52,6 +52,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// Virtual functions.
+    #[error(transparent)]
+    Vf(#[from] azote_vf::Error),
     /// An operating-system call failed.
     #[error("{what}: {source}")]
     Io {

@@ -35,6 +35,9 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<()> {
     cli.card.check()?;
+    if let Command::Vf(command) = &cli.command {
+        return commands::vf::run(&azote_vf::Host::default(), command, &mut io::stdout());
+    }
     let stop = Stop::default();
     if matches!(cli.command, Command::Nbd { .. }) {
         let handle = stop.clone();

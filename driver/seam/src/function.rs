@@ -45,6 +45,12 @@ pub trait Function: Send + Sync {
     /// Disables MSI-X; nothing happens if it is not enabled.
     fn disable_msix(&self) -> Result<()>;
 
+    /// Fires when the machine wants the function back: it is about to be unplugged, or given to another driver. Its user
+    /// then ends its work and drops it; until then the machine waits. `None` where nobody can ask.
+    fn removal(&self) -> Result<Option<Arc<dyn Vector>>> {
+        Ok(None)
+    }
+
     /// Function Level Reset (PCIe 6.6.2). DMA mappings stay; MSI-X is off afterwards, and bus mastering may be: a driver enables
     /// both anew.
     fn reset(&self) -> Result<()>;

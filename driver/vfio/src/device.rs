@@ -210,6 +210,13 @@ impl Function for VfioFunction {
         Ok(())
     }
 
+    fn removal(&self) -> Result<Option<Arc<dyn Vector>>> {
+        let vector = EventVector::new()?;
+        // A kernel without this interrupt (before 4.0) refuses, and then nobody can ask.
+        let set = self.device.vfio.enable_irq(vfio::VFIO_PCI_REQ_IRQ_INDEX, vec![vector.fd()]);
+        Ok(set.is_ok().then_some(vector as Arc<dyn Vector>))
+    }
+
     fn reset(&self) -> Result<()> {
         self.disable_msix()?;
         // SAFETY: the call takes no argument; the descriptor is open while `self` is.

@@ -110,10 +110,8 @@ impl Sysfs {
             driver => Err(Error::Adapter {
                 function: address.clone(),
                 reason: format!(
-                    "bound to {}, not to vfio-pci; as root: echo vfio-pci > {path}/driver_override; echo {address} > \
-                     {path}/driver/unbind; echo {address} > /sys/bus/pci/drivers_probe",
+                    "bound to {}, not to vfio-pci; `azote vf bind {address}` (as root) binds it",
                     driver.unwrap_or("no driver"),
-                    path = self.path(address).display(),
                 ),
             }),
         }
@@ -167,7 +165,7 @@ mod tests {
         let (_dir, sysfs) = machine();
         sysfs.require_vfio(&sysfs.find("0000:01:02.1").unwrap()).unwrap();
         let e = sysfs.require_vfio(&sysfs.find("0000:01:02.5").unwrap()).unwrap_err().to_string();
-        assert!(e.contains("bound to nvme") && e.contains("drivers_probe") && !e.contains('\n'), "{e}");
+        assert!(e.contains("bound to nvme") && e.contains("azote vf bind 0000:01:02.5") && !e.contains('\n'), "{e}");
         assert!(sysfs.find("0000:09:00.0").is_err());
     }
 

@@ -5,6 +5,7 @@ mod copy;
 mod id;
 mod nbd;
 mod stats;
+pub mod vf;
 
 use std::io::{self, Write};
 
@@ -28,12 +29,14 @@ pub fn run(card: &dyn Card, command: &Command, out: &mut dyn Write, stop: &Stop)
             copy::run(card, source, destination, copy::Options { partial: *partial, quiet: *quiet })
         }
         Command::Stats { target } => stats::run(card, target, out),
+        // It is about the machine, not about a card: `main` has done it.
+        Command::Vf(_) => Ok(()),
         Command::Nbd { target, listen } => nbd::run(card, target, listen, out, stop),
     }
 }
 
 /// Writes a text. A reader that has seen enough (`azote list | head -1`) is no error.
-fn print(out: &mut dyn Write, text: &str) -> Result<()> {
+pub(crate) fn print(out: &mut dyn Write, text: &str) -> Result<()> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.map_err(|source| Error::Io { what: "writing the output".into(), source }),

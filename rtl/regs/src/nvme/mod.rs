@@ -8,3 +8,4 @@ pub mod limits;
 pub mod log;
 pub mod opcode;
 pub mod status;
+pub mod virtualization;

@@ -1,0 +1,58 @@
+//! Guests of our own hypervisor, in an emulated host: whose VF it is makes no difference.
+
+use std::path::PathBuf;
+
+use super::{Case, nvme_vf};
+use crate::machine::{Machine, Outcome, silent};
+use crate::pieces::Pieces;
+use crate::server::Server;
+use crate::{Initramfs, Result, image, programs};
+
+/// QEMU's NVMe.
+pub const NVME: Case = Case {
+    name: "nvme-l2",
+    about: "QEMU's NVMe VF assigned by our hypervisor to a stock Linux guest; refusals of wrong input",
+    run: nvme,
+};
+
+/// The RTL.
+pub const RTL: Case = Case {
+    name: "rtl-l2",
+    about: "an RTL VF, by vfio-pci in L1, assigned by our hypervisor to a stock Linux guest: file system, checksums",
+    run: rtl,
+};
+
+/// Modules of a host that runs guests.
+pub const HOST: [&str; 4] = ["kvm-amd", "vfio-pci", "vfio_iommu_type1", "virtio_blk"];
+
+/// The initramfs of a guest with a disk, which makes a file system and copies a tree.
+pub fn guest(pieces: &Pieces, name: &str, script: &str) -> Result<PathBuf> {
+    Initramfs::new(pieces, &[], script)?
+        .program(&programs::host("mke2fs")?)?
+        .program(&programs::host("e2fsck")?)?
+        .write(&format!("{name}-guest"))
+}
+
+/// A host that runs a guest.
+pub fn host<'a>(pieces: &'a Pieces, name: &str, script: &str, guest: PathBuf) -> Result<Machine<'a>> {
+    let initramfs =
+        Initramfs::new(pieces, &HOST, script)?.program(&programs::azote()?)?.copy("guest.cpio", guest).write(name)?;
+    Ok(Machine::new(pieces, name, initramfs).memory(1536).with_iommu().with_disk(&image::tools(pieces)?).timeout(240))
+}
+
+const DISK_GUEST: &str = include_str!("../../guest/l2-disk.sh");
+
+fn nvme(pieces: &Pieces) -> Result<Outcome> {
+    let name = "nvme-l2";
+    let machine = host(pieces, name, include_str!("../../guest/nvme-l2.sh"), guest(pieces, name, DISK_GUEST)?)?;
+    nvme_vf::with_nvme(machine, &image::empty(pieces, name, 64)?).run(&mut silent)
+}
+
+fn rtl(pieces: &Pieces) -> Result<Outcome> {
+    let name = "rtl-l2";
+    let server = Server::start(&pieces.root, name, &[image::empty(pieces, name, 64)?])?;
+    let machine = host(pieces, name, include_str!("../../guest/rtl-l2.sh"), guest(pieces, name, DISK_GUEST)?)?;
+    let outcome = machine.with_port("rp0", 0).with(&["-device", &server.device(0, "rp0")]).run(&mut silent)?;
+    server.stop()?;
+    Ok(outcome)
+}

@@ -1,0 +1,21 @@
+//! The lab's cases as tests, one at a time: each is a machine that uses both cores.
+
+#![allow(clippy::unwrap_used)] // tests fail by panicking
+
+use std::sync::Mutex;
+
+use azote_lab::cases;
+
+static ONE: Mutex<()> = Mutex::new(());
+
+fn case(name: &str) {
+    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Err(error) = cases::run(name) {
+        panic!("{name}: {error}");
+    }
+}
+
+#[test]
+fn nvme_vf() {
+    case("nvme-vf");
+}
