@@ -39,6 +39,9 @@ pub struct CardArgs {
     /// Simulated card: its Verilog text, in place of the one that this program prints.
     #[arg(long, value_name = "FILE.v", global = true)]
     pub verilog: Option<PathBuf>,
+    /// Simulated card: its compiled model, from `azote model`; for machines without Verilator. Trusted: its code is run.
+    #[arg(long, value_name = "FILE.so", global = true, conflicts_with_all = ["verilog", "trace", "soft"])]
+    pub model: Option<PathBuf>,
     /// Simulated card: write waves to this file.
     #[arg(long, value_name = "FILE.fst", global = true)]
     pub trace: Option<PathBuf>,
@@ -56,6 +59,7 @@ impl CardArgs {
             ("--vfs", self.vfs.is_some()),
             ("--soft", self.soft),
             ("--verilog", self.verilog.is_some()),
+            ("--model", self.model.is_some()),
             ("--trace", self.trace.is_some()),
             ("--tlp-log", self.tlp_log.is_some()),
         ];
@@ -129,6 +133,15 @@ pub enum Command {
     Stats {
         /// pf, vf0, vf1, … or a PCI address.
         target: Target,
+    },
+    /// Compile the card's RTL to a model that --model loads, here or on a machine without Verilator.
+    Model {
+        /// Where to.
+        #[arg(short, long, value_name = "FILE.so")]
+        output: PathBuf,
+        /// For any x86-64 processor, rather than for this one.
+        #[arg(long)]
+        portable: bool,
     },
     /// Make, bind, list and release virtual functions of this machine's cards, or of any device with SR-IOV.
     #[command(subcommand)]

@@ -34,9 +34,15 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<()> {
-    cli.card.check()?;
+    // A model is compiled from the same options that a simulated card has, but not run.
+    if !matches!(cli.command, Command::Model { .. }) {
+        cli.card.check()?;
+    }
     if let Command::Vf(command) = &cli.command {
         return commands::vf::run(&azote_vf::Host::default(), command, &mut io::stdout());
+    }
+    if let Command::Model { output, portable } = &cli.command {
+        return azote_cli::sim::compile(&cli.card, *portable, output);
     }
     let stop = Stop::default();
     if matches!(cli.command, Command::Nbd { .. }) {

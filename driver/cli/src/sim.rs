@@ -45,12 +45,7 @@ impl SimCard {
         for path in [&args.trace, &args.tlp_log].into_iter().flatten() {
             writable(path)?;
         }
-        let device: Box<dyn TlpDevice> = if args.soft {
-            Box::new(SoftCard::new(args.vfs()))
-        } else {
-            let options = azote_verilate::Options::fast().with_trace(args.trace.is_some());
-            Box::new(Hardware::build(verilog(args)?, &options).map_err(simulation)?)
-        };
+        let device = device(args)?;
         let options = azote_sim::Options { log: args.tlp_log.clone(), ..Default::default() };
         let card = match &args.trace {
             Some(waves) => azote_sim::Card::traced(device, options, waves),
@@ -150,13 +145,37 @@ impl Card for SimCard {
     }
 }
 
-/// The card's Verilog text.
+/// What stands behind the root complex: the RTL, compiled now or before, or the model in software.
+fn device(args: &CardArgs) -> Result<Box<dyn TlpDevice>> {
+    if args.soft {
+        return Ok(Box::new(SoftCard::new(args.vfs())));
+    }
+    let hardware = match &args.model {
+        Some(path) => Hardware::load(path, 0),
+        None => {
+            let options = azote_verilate::Options::fast().with_trace(args.trace.is_some());
+            Hardware::build(verilog(args)?, &options)
+        }
+    };
+    Ok(Box::new(hardware.map_err(simulation)?))
+}
+
+/// Compiles the card and copies the model to a file.
+pub fn compile(args: &CardArgs, portable: bool, output: &Path) -> Result<()> {
+    let mut options = azote_verilate::Options::fast();
+    options.portable = portable;
+    let made = Hardware::compile(verilog(args)?, &options).map_err(simulation)?;
+    let copied = std::fs::copy(made, output);
+    copied.map(drop).map_err(|source| Error::File { path: output.to_owned(), source })
+}
+
 /// That a file can be written where waves or a log are to go.
 fn writable(path: &Path) -> Result<()> {
     let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path);
     file.map(drop).map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
+/// The card's Verilog text.
 fn verilog(args: &CardArgs) -> Result<String> {
     let read =
         |path: &Path| std::fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source });

@@ -130,3 +130,20 @@ fn a_client_killed_in_the_middle_of_a_copy_leaves_a_card_that_works() {
     server.end();
     assert!(read(dir, "a.img") == disk(4).repeat(16));
 }
+
+#[test]
+fn a_compiled_model_is_loaded_without_its_tools() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a"), disk(0)).unwrap();
+    let mut compile = Command::new(env!("CARGO_BIN_EXE_azote"));
+    compile.current_dir(dir.path()).args(["model", "--portable", "--output", "card.so"]);
+    ok(&compile.output().unwrap());
+    let mut read =
+        azote(dir.path(), &["--volume", "a", "--model", "card.so", "read", "vf0", "--blocks", "8", "-o", "b"]);
+    ok(&read.env("PATH", "").output().unwrap());
+    assert_eq!(self::read(dir.path(), "b"), disk(0)[..8 * 512]);
+    let mut bad = azote(dir.path(), &["--volume", "a", "--model", "a", "list"]);
+    let said = String::from_utf8_lossy(&bad.output().unwrap().stderr).into_owned();
+    assert!(said.contains("a: ") || said.contains("/a") || said.contains(" a"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}

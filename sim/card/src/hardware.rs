@@ -1,7 +1,7 @@
 //! The Verilated card: loads what `azote-verilate` compiled with this crate's own shim.
 
 use std::ffi::{CString, c_char, c_void};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use azote_tlp::Beat;
 use azote_verilate::{Dir, Options, Port, Shim, Source, build_library};
@@ -121,15 +121,25 @@ unsafe impl Send for Hardware {}
 impl Hardware {
     /// Builds the card from its Verilog text, unless it is in the cache, and loads it.
     pub fn build(text: String, options: &Options) -> Result<Hardware, Error> {
-        let source = Source { text, top: TOP.into(), ports: ports() };
-        let path = build_library(&source, options, Shim::Own(include_str!("shim.cpp")))?;
-        Self::load(&path, options.random_init.unwrap_or(0))
+        Self::load(&Self::compile(text, options)?, options.random_init.unwrap_or(0))
     }
 
-    fn load(path: &Path, seed: u32) -> Result<Hardware, Error> {
+    /// Compiles the card, unless it is in the cache, and says where it is: a file that [`Self::load`] loads, here or, if it
+    /// was compiled to be portable, on a machine without Verilator.
+    pub fn compile(text: String, options: &Options) -> Result<PathBuf, Error> {
+        let source = Source { text, top: TOP.into(), ports: ports() };
+        Ok(build_library(&source, options, Shim::Own(include_str!("shim.cpp")))?)
+    }
+
+    /// Loads a compiled card. `seed` is for the random start of what has no initial value, if it was built so.
+    ///
+    /// The file's code becomes part of this program: give it only what [`Self::compile`] made.
+    pub fn load(path: &Path, seed: u32) -> Result<Hardware, Error> {
         let failed = |source| Error::Load { path: path.to_owned(), source };
-        // SAFETY: the file was compiled from this crate's shim, under a name that is the hash of its contents; its only
-        // initialisers are those of Verilator's runtime.
+        // A name without a slash would be looked for where libraries are.
+        let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        // SAFETY: the file was compiled from this crate's shim, as the caller was told; its only initialisers are those of
+        // Verilator's runtime. One that is no shared object or has not its symbols is an error.
         let library = unsafe { Library::new(path) }.map_err(failed)?;
         // SAFETY: the four types are those that shim.cpp declares.
         let (new, cycle, trace, free) = unsafe {

@@ -63,7 +63,8 @@ fn flags(options: &Options) -> Vec<String> {
         "-DVL_TIME_CONTEXT",
         "-DVERILATOR=1",
     ];
-    flags.extend(if options.fast_build { ["-O1", "-fno-inline-small-functions"] } else { ["-O3", "-march=native"] });
+    let processor = if options.portable { "-march=x86-64-v2" } else { "-march=native" };
+    flags.extend(if options.fast_build { ["-O1", "-fno-inline-small-functions"] } else { ["-O3", processor] });
     flags.extend(if options.trace {
         ["-DVM_TRACE=1", "-DVM_TRACE_FST=1"]
     } else {

@@ -55,6 +55,8 @@ pub struct Options {
     pub trace: bool,
     /// Compile quickly (`-O1`) rather than for speed (`-O3 -march=native`): right for the bench of a small block.
     pub fast_build: bool,
+    /// Compile for any x86-64 processor of the last fifteen years rather than for this one: for a model that runs elsewhere.
+    pub portable: bool,
     /// Start registers and memories that have no initial value at a random value of this seed instead of at zero.
     pub random_init: Option<u32>,
 }
@@ -62,12 +64,18 @@ pub struct Options {
 impl Options {
     /// For a small block's bench: compiled quickly, started at random values so that a missing reset shows.
     pub fn block() -> Self {
-        Options { trace: false, fast_build: true, random_init: Some(1) }
+        Options { trace: false, fast_build: true, portable: false, random_init: Some(1) }
     }
 
     /// For the card: compiled for speed.
     pub fn fast() -> Self {
-        Options { trace: false, fast_build: false, random_init: None }
+        Options { trace: false, fast_build: false, portable: false, random_init: None }
+    }
+
+    /// The same, for any processor.
+    pub fn portable(mut self) -> Self {
+        self.portable = true;
+        self
     }
 
     /// The same, with waves.

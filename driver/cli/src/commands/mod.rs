@@ -29,8 +29,8 @@ pub fn run(card: &dyn Card, command: &Command, out: &mut dyn Write, stop: &Stop)
             copy::run(card, source, destination, copy::Options { partial: *partial, quiet: *quiet })
         }
         Command::Stats { target } => stats::run(card, target, out),
-        // It is about the machine, not about a card: `main` has done it.
-        Command::Vf(_) => Ok(()),
+        // They need no card: `main` has done them.
+        Command::Vf(_) | Command::Model { .. } => Ok(()),
         Command::Nbd { target, listen } => nbd::run(card, target, listen, out, stop),
     }
 }
