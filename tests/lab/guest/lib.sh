@@ -1,7 +1,7 @@
 # What the scripts of the lab's machines share. Lines that begin with @ are read by the host; all else is its log.
 # The same scripts run in L1, the emulated host, and in L2, its guest, whose console is part of L1's.
 
-grep -q lab.guest /proc/cmdline && LEVEL=L2 || LEVEL=L1
+[ "$lab" = guest ] && LEVEL=L2 || LEVEL=L1
 
 # Time since the kernel started, for people.
 uptime_s() { cut -d' ' -f1 /proc/uptime; }
@@ -123,7 +123,7 @@ guest() {
     name=$1
     shift
     say "$name: azote run $*"
-    { azote run --kernel /q/vmlinux --initramfs /guest.cpio --cmdline "console=ttyS0 quiet panic=-1 lab.guest $CMDLINE" \
+    { azote run --kernel /q/vmlinux --initramfs /guest.cpio --cmdline "console=ttyS0 quiet panic=-1 lab=guest $CMDLINE" \
         --counters "$@"; echo "status $?"; } 2>&1 | tee /tmp/guest
     grep -q "guest is done" /tmp/guest || fail "$name: the guest did not come to its end"
     grep -q "^status 0" /tmp/guest || fail "$name: azote run ended with $(grep '^status' /tmp/guest)"

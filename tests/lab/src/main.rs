@@ -25,7 +25,7 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.case.iter().any(|c| c == "list") {
-        for case in cases::ALL {
+        for case in cases::ALL.iter().chain(cases::MEASURE) {
             println!("{:<12} {}", case.name, case.about);
         }
         return ExitCode::SUCCESS;

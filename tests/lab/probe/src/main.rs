@@ -1,6 +1,7 @@
 //! `probe`: what the lab's machines do with a function that no user would, on the real VFIO.
 
-#![forbid(unsafe_code)]
+mod io;
+mod watch;
 
 use std::error::Error;
 use std::io::Write;
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use azote_dma::Dma;
 use azote_nvme::{Command, Completions, Controller, Data, Io, Options};
-use azote_regs::nvme::opcode;
+use azote_regs::bar;
+use azote_regs::nvme::{controller, opcode};
 use azote_seam::Function;
 use azote_vfio::{Backend, Sysfs, open};
 use rand::{RngCore, SeedableRng, rngs::SmallRng};
@@ -20,13 +22,7 @@ type Done = Result<(), Box<dyn Error>>;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let done = match words[..] {
-        ["make-data", path, mib] => make_data(path, mib),
-        ["interrupts", address] => interrupts(address),
-        ["stray-dma", address] => stray_dma(address),
-        ["hold", address] => hold(address),
-        _ => Err("make-data FILE MIB | interrupts ADDRESS | stray-dma ADDRESS | hold ADDRESS".into()),
-    };
+    let done = run(&words);
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -34,6 +30,24 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(words: &[&str]) -> Done {
+    match *words {
+        ["make-data", path, mib] => make_data(path, mib),
+        ["interrupts", address] => interrupts(address),
+        ["stray-dma", address] => stray_dma(address),
+        ["hold", address] => hold(address),
+        ["io", path, depth, count] => io::run(path, number(depth)? as usize, number(count)?),
+        ["boot", name, mib, ref command @ ..] => watch::run(name, watch::Until::Init, number(mib)?, command),
+        ["watch", name, mib, ref command @ ..] => watch::run(name, watch::Until::End, number(mib)?, command),
+        ["mmio", address] => mmio(address),
+        _ => Err("make-data FILE MIB | interrupts ADDRESS | stray-dma ADDRESS | hold ADDRESS | io DISK DEPTH COUNT | boot NAME MIB COMMAND… | watch NAME MIB COMMAND… | mmio ADDRESS".into()),
+    }
+}
+
+fn number(text: &str) -> Result<u64, Box<dyn Error>> {
+    text.parse().map_err(|_| format!("`{text}` is no number").into())
 }
 
 /// Random bytes, the same each time; faster than the kernel's under emulation.
@@ -48,16 +62,28 @@ fn make_data(path: &str, mib: &str) -> Done {
     Ok(())
 }
 
-fn controller(address: &str, completions: Completions) -> Result<(Arc<dyn Function>, Controller), Box<dyn Error>> {
+fn open_controller(address: &str, completions: Completions) -> Result<(Arc<dyn Function>, Controller), Box<dyn Error>> {
     let function = open(&Sysfs::default(), address, Backend::Auto)?;
     let options = Options { completions, timeout: Duration::from_secs(20), ..Options::default() };
     let controller = Controller::open(function.clone(), Dma::new(4 << 20)?, options)?;
     Ok((function, controller))
 }
 
+/// The time of one register read, as a driver sees it.
+fn mmio(address: &str) -> Done {
+    let function = open(&Sysfs::default(), address, Backend::Auto)?;
+    let registers = function.bar(bar::BAR0 as usize)?;
+    let start = Instant::now();
+    for _ in 0..1000 {
+        registers.read32(controller::CSTS)?;
+    }
+    println!("@value mmio_us {:.3}", start.elapsed().as_secs_f64() * 1e3);
+    Ok(())
+}
+
 /// 200 reads that are waited for, not polled for: without interrupts each would take the driver's whole time-out.
 fn interrupts(address: &str) -> Done {
-    let (_, mut controller) = controller(address, Completions::Interrupts)?;
+    let (_, mut controller) = open_controller(address, Completions::Interrupts)?;
     let buffer = controller.dma().alloc(4096, 4096)?;
     let start = Instant::now();
     for lba in 0..200 {
@@ -73,7 +99,7 @@ fn interrupts(address: &str) -> Done {
 
 /// A read into memory that the device was never given. Whatever becomes of it, the controller must work afterwards.
 fn stray_dma(address: &str) -> Done {
-    let (_, mut controller) = controller(address, Completions::Polled)?;
+    let (_, mut controller) = open_controller(address, Completions::Polled)?;
     let buffer = controller.dma().alloc(4096, 4096)?;
     buffer.fill(0x5a);
     let nsid = controller.require_namespace()?.id;
@@ -97,7 +123,7 @@ fn stray_dma(address: &str) -> Done {
 
 /// Reads until the machine asks for the function back; then lets go of it.
 fn hold(address: &str) -> Done {
-    let (function, mut controller) = controller(address, Completions::Interrupts)?;
+    let (function, mut controller) = open_controller(address, Completions::Interrupts)?;
     let removal = function.removal()?.ok_or("the kernel cannot tell of a removal")?;
     let buffer = controller.dma().alloc(4096, 4096)?;
     println!("holding");

@@ -1,5 +1,6 @@
 //! What is tried in the lab, a case a file.
 
+mod figures;
 mod nested;
 mod nvme_vf;
 mod rtl_l1;
@@ -21,18 +22,24 @@ pub struct Case {
 /// All of them, in the order in which they are run.
 pub const ALL: &[Case] = &[nvme_vf::CASE, rtl_l1::CASE, nested::NVME, nested::RTL];
 
+/// Those that measure; they are run only when asked for.
+pub const MEASURE: &[Case] = &[figures::BESIDE_QEMU, figures::RTL];
+
 /// The cases whose names begin so; all, if nothing is asked for.
 pub fn choose(names: &[String]) -> Result<Vec<&'static Case>> {
-    if let Some(name) = names.iter().find(|name| !ALL.iter().any(|c| c.name.starts_with(name.as_str()))) {
+    if names.is_empty() {
+        return Ok(ALL.iter().collect());
+    }
+    let all = || ALL.iter().chain(MEASURE);
+    if let Some(name) = names.iter().find(|name| !all().any(|c| c.name.starts_with(name.as_str()))) {
         return Err(Error::NoCase(name.clone()));
     }
-    let wanted = |case: &&Case| names.is_empty() || names.iter().any(|name| case.name.starts_with(name.as_str()));
-    Ok(ALL.iter().filter(wanted).collect())
+    Ok(all().filter(|case| names.iter().any(|name| case.name.starts_with(name.as_str()))).collect())
 }
 
 /// Runs the case of this name; what a test calls.
 pub fn run(name: &str) -> Result<Outcome> {
-    let case = ALL.iter().find(|c| c.name == name).ok_or_else(|| Error::NoCase(name.into()))?;
+    let case = ALL.iter().chain(MEASURE).find(|c| c.name == name).ok_or_else(|| Error::NoCase(name.into()))?;
     let pieces = Pieces::ready(&|what| eprintln!("lab: {what}"))?;
     (case.run)(&pieces)
 }

@@ -33,10 +33,13 @@ pub fn guest(pieces: &Pieces, name: &str, script: &str) -> Result<PathBuf> {
         .write(&format!("{name}-guest"))
 }
 
-/// A host that runs a guest.
-pub fn host<'a>(pieces: &'a Pieces, name: &str, script: &str, guest: PathBuf) -> Result<Machine<'a>> {
-    let initramfs =
-        Initramfs::new(pieces, &HOST, script)?.program(&programs::azote()?)?.copy("guest.cpio", guest).write(name)?;
+/// A host that runs a guest, with our command line and what else it needs.
+pub fn host<'a>(pieces: &'a Pieces, name: &str, script: &str, guest: PathBuf, more: &[PathBuf]) -> Result<Machine<'a>> {
+    let mut initramfs = Initramfs::new(pieces, &HOST, script)?.program(&programs::azote()?)?;
+    for program in more {
+        initramfs = initramfs.program(program)?;
+    }
+    let initramfs = initramfs.copy("guest.cpio", guest).write(name)?;
     Ok(Machine::new(pieces, name, initramfs).memory(1536).with_iommu().with_disk(&image::tools(pieces)?).timeout(240))
 }
 
@@ -44,14 +47,14 @@ const DISK_GUEST: &str = include_str!("../../guest/l2-disk.sh");
 
 fn nvme(pieces: &Pieces) -> Result<Outcome> {
     let name = "nvme-l2";
-    let machine = host(pieces, name, include_str!("../../guest/nvme-l2.sh"), guest(pieces, name, DISK_GUEST)?)?;
+    let machine = host(pieces, name, include_str!("../../guest/nvme-l2.sh"), guest(pieces, name, DISK_GUEST)?, &[])?;
     nvme_vf::with_nvme(machine, &image::empty(pieces, name, 64)?).run(&mut silent)
 }
 
 fn rtl(pieces: &Pieces) -> Result<Outcome> {
     let name = "rtl-l2";
     let server = Server::start(&pieces.root, name, &[image::empty(pieces, name, 64)?])?;
-    let machine = host(pieces, name, include_str!("../../guest/rtl-l2.sh"), guest(pieces, name, DISK_GUEST)?)?;
+    let machine = host(pieces, name, include_str!("../../guest/rtl-l2.sh"), guest(pieces, name, DISK_GUEST)?, &[])?;
     let outcome = machine.with_port("rp0", 0).with(&["-device", &server.device(0, "rp0")]).run(&mut silent)?;
     server.stop()?;
     Ok(outcome)
