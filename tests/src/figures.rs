@@ -27,7 +27,9 @@ impl Figure {
 
     /// A figure of which less is better.
     pub fn cost(name: &'static str, value: f64, unit: &'static str, bound: f64) -> Figure {
-        Figure { name, value, unit, bound, ratio: bound / value, least: None }
+        // Nothing at all is as good as any bound.
+        let ratio = if value == 0.0 { 1.0 } else { bound / value };
+        Figure { name, value, unit, bound, ratio, least: None }
     }
 
     /// The same, with the least ratio that is accepted.
@@ -72,6 +74,7 @@ mod tests {
     fn a_ratio_of_one_is_the_bound_both_ways() {
         assert_eq!(Figure::rate("r", 7.0, "bytes/clock", 14.0).ratio, 0.5);
         assert_eq!(Figure::cost("c", 400.0, "clocks", 200.0).ratio, 0.5);
+        assert_eq!(Figure::cost("none", 0.0, "exits", 0.0).ratio, 1.0);
         let low = Figure::rate("r", 7.0, "bytes/clock", 14.0).at_least(0.7);
         assert!(!low.is_met() && table(std::slice::from_ref(&low)).contains("BELOW 0.70"));
         assert_eq!(low.json(), r#"{"name":"r","value":7.0000,"unit":"bytes/clock","bound":14.0000,"ratio":0.5000}"#);

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bounds;
+mod guest;
 mod sim;
 mod storage;
 
@@ -18,6 +19,8 @@ enum What {
     Storage,
     /// Speed of the simulation.
     Sim,
+    /// Guests of our hypervisor, beside QEMU's, in an emulated host.
+    Guest,
 }
 
 /// Measures the simulated card. Exit status 1 if a figure is below what it must be.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
     let measured = match arguments.what {
         What::Storage => storage::measure(&arguments),
         What::Sim => sim::measure(&arguments),
+        What::Guest => guest::measure(&arguments),
     };
     let figures: Vec<Figure> = match measured {
         Ok(figures) => figures,
