@@ -1,5 +1,6 @@
 //! What is tried in the lab, a case a file.
 
+pub mod demo;
 mod figures;
 mod nested;
 mod nvme_vf;

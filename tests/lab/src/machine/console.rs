@@ -17,6 +17,8 @@ pub enum Line {
     Step(String),
     /// It measured something.
     Value(String, f64),
+    /// It computed something of its files.
+    Digest(String),
     /// It wants something from the host.
     Ask(String),
     /// The case failed.
@@ -34,6 +36,7 @@ impl Line {
         let (word, rest) = text[at + 1..].split_once(' ').unwrap_or((&text[at + 1..], ""));
         match word {
             "step" => Line::Step(rest.to_owned()),
+            "digest" => Line::Digest(rest.trim().to_owned()),
             "ask" => Line::Ask(rest.to_owned()),
             "fail" => Line::Fail(rest.to_owned()),
             "done" => Line::Done,

@@ -15,7 +15,6 @@ use crate::{Error, Result, command, folder};
 use console::Console;
 
 /// A machine to be started.
-#[derive(Debug)]
 pub struct Machine<'a> {
     pieces: &'a Pieces,
     name: String,
@@ -24,6 +23,7 @@ pub struct Machine<'a> {
     append: String,
     arguments: Vec<String>,
     timeout: Duration,
+    on_step: Option<&'a mut dyn FnMut(&str)>,
 }
 
 /// How a run went.
@@ -33,6 +33,8 @@ pub struct Outcome {
     pub steps: Vec<String>,
     /// What it measured.
     pub values: Vec<(String, f64)>,
+    /// What it computed of its files.
+    pub digest: Option<String>,
 }
 
 impl Outcome {
@@ -53,7 +55,14 @@ impl<'a> Machine<'a> {
             append: String::new(),
             arguments: Vec::new(),
             timeout: Duration::from_secs(120),
+            on_step: None,
         }
+    }
+
+    /// Tells of each step as it happens.
+    pub fn on_step(mut self, tell: &'a mut dyn FnMut(&str)) -> Self {
+        self.on_step = Some(tell);
+        self
     }
 
     /// Memory in MiB.
@@ -104,7 +113,7 @@ impl<'a> Machine<'a> {
 
     /// Runs it to its end. `answer` is called for what the machine asks of the host; what it returns is typed into the
     /// console.
-    pub fn run(self, answer: &mut dyn FnMut(&str, &mut Monitor) -> Result<String>) -> Result<Outcome> {
+    pub fn run(mut self, answer: &mut dyn FnMut(&str, &mut Monitor) -> Result<String>) -> Result<Outcome> {
         let logs = self.pieces.root.join("logs");
         folder::make(&logs)?;
         let log = logs.join(format!("{}.log", self.name));
@@ -135,7 +144,13 @@ impl<'a> Machine<'a> {
                 break Err(failed(format!("the machine {kind} after: {last}{}", console.hint())));
             };
             match line {
-                Line::Step(step) => outcome.steps.push(step),
+                Line::Step(step) => {
+                    if let Some(tell) = &mut self.on_step {
+                        tell(&step);
+                    }
+                    outcome.steps.push(step);
+                }
+                Line::Digest(digest) => outcome.digest = Some(digest),
                 Line::Value(name, value) => outcome.values.push((name, value)),
                 Line::Ask(what) => match answer(&what, &mut monitor) {
                     Ok(reply) => console.reply(&reply),

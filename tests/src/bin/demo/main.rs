@@ -1,11 +1,13 @@
 //! `cargo xtask demo`: real files come off an NVMe virtual function that exists only as RTL.
 //!
 //! Two images become volumes of two virtual functions. Both are exported over NBD, and tools that nobody here wrote
-//! read one of them while they write the other. Then every byte is compared.
+//! read one of them while they write the other. Then every byte is compared. At last a stock Linux boots in a guest of our
+//! hypervisor, and reads the same files with its own driver.
 
 #![forbid(unsafe_code)]
 
 mod export;
+mod guest;
 mod images;
 mod report;
 mod tools;
@@ -32,6 +34,9 @@ struct Arguments {
     /// Size of the image that is written to the other virtual function, in MiB.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=1024))]
     raw: u64,
+    /// Stop before the guest: it needs QEMU and a kernel, which are downloaded once (70 MB).
+    #[arg(long)]
+    no_guest: bool,
     /// Leave everything in this folder, which must not exist yet, instead of removing it.
     #[arg(long)]
     keep: Option<PathBuf>,
@@ -102,6 +107,11 @@ fn run(arguments: &Arguments) -> Result<()> {
     rules_kept(&card)?;
 
     report::print(&card, &run, &per_vf);
+    if !arguments.no_guest {
+        println!();
+        step("booting Linux in a guest of our hypervisor, with the card's VF 0 as its disk (in an emulated host)");
+        guest::run(&image, &arguments.tree)?;
+    }
     println!(
         "\nAll {compared} files came off VF 0 as they are in {}, and VF 1 holds what was written. {:.0} s in all.",
         arguments.tree.display(),
