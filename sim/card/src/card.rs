@@ -60,6 +60,11 @@ impl Card {
         guard
     }
 
+    /// True while another thread wants the card.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.shared.waiting.load(Ordering::Relaxed) > 0
+    }
+
     /// A waiting driver's turn: clocks the card, then lets others have it.
     pub(crate) fn turn(&self) {
         self.root().advance(TURN);

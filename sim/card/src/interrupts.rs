@@ -21,9 +21,14 @@ pub struct Interrupt {
     pub vector: u16,
 }
 
+/// Who takes a function's interrupts as they come: it is given the vector. Called under the card's lock: it must not wait,
+/// nor use the card.
+pub type Sink = Box<dyn Fn(u16) + Send>;
+
 /// Interrupts that nobody has taken yet.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Interrupts {
+    sinks: HashMap<u8, Sink>,
     pending: HashMap<(u8, u16), u64>,
     history: VecDeque<Interrupt>,
 }
@@ -47,12 +52,24 @@ impl Interrupts {
             return Err(owner);
         }
         let vector = u16::from_le_bytes([data[0], data[1]]);
+        if let Some(sink) = self.sinks.get(&sender) {
+            sink(vector);
+            return Ok(());
+        }
         *self.pending.entry((sender, vector)).or_default() += 1;
         if self.history.len() == REMEMBERED {
             self.history.pop_front();
         }
         self.history.push_back(Interrupt { clock, function: sender, vector });
         Ok(())
+    }
+
+    /// From now on a function's interrupts go to `sink`, or with `None` are kept here again.
+    pub fn set_sink(&mut self, function: u8, sink: Option<Sink>) {
+        match sink {
+            Some(sink) => self.sinks.insert(function, sink),
+            None => self.sinks.remove(&function),
+        };
     }
 
     /// Takes what is pending of a vector.

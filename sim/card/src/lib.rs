@@ -11,8 +11,8 @@
 //!   TlpDevice: Hardware (Verilated) or soft::SoftCard
 //! ```
 //!
-//! Nothing here runs by itself: there is no thread and no wall clock. The card is clocked by the calls that wait for
-//! it, and not at all while nothing is in flight. The same [`Options`] (seed included) and the same calls give the same
+//! Nothing here runs by itself, unless a [`Runner`] is started: there is no thread and no wall clock. The card is clocked by
+//! the calls that wait for it, and not at all while nothing is in flight. The same [`Options`] (seed included) and the same calls give the same
 //! clocks.
 //!
 //! Every TLP that the card sends is checked against the isolation rules and the specification; what breaks them is
@@ -32,6 +32,7 @@ mod media;
 mod memory;
 mod options;
 mod root;
+mod runner;
 mod shadow;
 pub mod soft;
 mod stats;
@@ -44,9 +45,10 @@ pub use enumerate::{Bar, PfInfo, SriovInfo, Topology, enumerate, set_vfs};
 pub use error::{Error, RequestError};
 pub use faults::{FaultPlan, ReadFault};
 pub use hardware::{Hardware, TOP, ports};
-pub use interrupts::{Interrupt, Interrupts};
+pub use interrupts::{Interrupt, Interrupts, Sink};
 pub use media::{Media, MediaFault};
-pub use memory::{HostMemory, Mapping};
+pub use memory::{HostMemory, Mapping, Remote};
 pub use options::{Chance, MediaOptions, Options, Split};
 pub use root::{DmaFault, Root};
+pub use runner::{Bell, Runner};
 pub use stats::{FunctionStats, Stats};

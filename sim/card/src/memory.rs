@@ -1,5 +1,6 @@
 //! Host memory as the card reaches it: files mapped at addresses, a space of its own for each function, as behind an IOMMU.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -144,22 +145,49 @@ impl Drop for Mapping {
     }
 }
 
-#[derive(Debug, Clone)]
+/// Memory that is reached by messages: its owner lends no file of it.
+pub trait Remote: Send + Sync {
+    /// Asks for `len` bytes; they come to [`crate::Root::remote_data`] under this token, some time. Must not wait.
+    fn read(&self, token: u64, address: u64, len: u32);
+    /// Sends bytes. They arrive before what is sent later.
+    fn write(&self, address: u64, bytes: &[u8]);
+}
+
+#[derive(Clone)]
+enum Backing {
+    /// From this offset of a file.
+    File(Arc<Mapping>, u64),
+    Remote(Arc<dyn Remote>),
+}
+
+#[derive(Clone)]
 struct Region {
-    iova: u64,
-    mapping: Arc<Mapping>,
+    len: u64,
+    backing: Backing,
+}
+
+/// Where an access goes.
+enum Place<'a> {
+    File(&'a Mapping, u64),
+    Remote(&'a Arc<dyn Remote>),
 }
 
 /// What each function can reach.
-#[derive(Debug)]
 pub struct HostMemory {
-    /// By function number; each sorted by address, without overlap.
-    spaces: Vec<Vec<Region>>,
+    /// By function number; regions by address, without overlap.
+    spaces: Vec<BTreeMap<u64, Region>>,
+}
+
+impl std::fmt::Debug for HostMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let regions: usize = self.spaces.iter().map(BTreeMap::len).sum();
+        f.debug_struct("HostMemory").field("regions", &regions).finish()
+    }
 }
 
 impl Default for HostMemory {
     fn default() -> Self {
-        HostMemory { spaces: vec![Vec::new(); 256] }
+        HostMemory { spaces: vec![BTreeMap::new(); 256] }
     }
 }
 
@@ -167,6 +195,31 @@ impl HostMemory {
     /// Lets `function` reach `mapping` at `iova`.
     pub fn map(&mut self, function: u8, iova: u64, mapping: Arc<Mapping>) -> Result<(), Error> {
         let len = mapping.len();
+        self.map_part(function, iova, mapping, 0, len)
+    }
+
+    /// Lets `function` reach a part of `mapping`: of one file, an IOMMU maps many small pieces.
+    pub fn map_part(
+        &mut self,
+        function: u8,
+        iova: u64,
+        mapping: Arc<Mapping>,
+        offset: u64,
+        len: u64,
+    ) -> Result<(), Error> {
+        if !offset.is_multiple_of(4096) || offset.checked_add(len).is_none_or(|end| end > mapping.len()) {
+            return Err(Error::Map { function, iova, len, reason: "the memory ends before that" });
+        }
+        self.insert(function, iova, Region { len, backing: Backing::File(mapping, offset) })
+    }
+
+    /// Lets `function` reach memory by messages.
+    pub fn map_remote(&mut self, function: u8, iova: u64, len: u64, remote: Arc<dyn Remote>) -> Result<(), Error> {
+        self.insert(function, iova, Region { len, backing: Backing::Remote(remote) })
+    }
+
+    fn insert(&mut self, function: u8, iova: u64, region: Region) -> Result<(), Error> {
+        let len = region.len;
         let refused = |reason| Err(Error::Map { function, iova, len, reason });
         if len == 0 || !iova.is_multiple_of(4096) || !len.is_multiple_of(4096) {
             return refused("address and length must be multiples of 4096, and not nothing");
@@ -175,52 +228,89 @@ impl HostMemory {
             return refused("it ends beyond the address space");
         };
         let space = &mut self.spaces[usize::from(function)];
-        let at = space.partition_point(|r| r.iova < iova);
-        let before = at.checked_sub(1).and_then(|i| space.get(i)).is_some_and(|r| r.iova + r.mapping.len() > iova);
-        if before || space.get(at).is_some_and(|r| r.iova < end) {
+        if space.range(..end).next_back().is_some_and(|(at, r)| at + r.len > iova) {
             return refused("something is mapped there already; unmap it first");
         }
-        space.insert(at, Region { iova, mapping });
+        space.insert(iova, region);
         Ok(())
     }
 
     /// Ends a mapping, whole.
     pub fn unmap(&mut self, function: u8, iova: u64, len: u64) -> Result<(), Error> {
         let space = &mut self.spaces[usize::from(function)];
-        match space.iter().position(|r| r.iova == iova && r.mapping.len() == len) {
-            Some(at) => {
-                space.remove(at);
+        match space.get(&iova) {
+            Some(region) if region.len == len => {
+                space.remove(&iova);
                 Ok(())
             }
-            None => Err(Error::Map { function, iova, len, reason: "no such mapping to unmap" }),
+            _ => Err(Error::Map { function, iova, len, reason: "no such mapping to unmap" }),
         }
     }
 
-    /// The mapping that holds all of `len` bytes at `address`, and where in it. Never across two mappings: a TLP stays
-    /// in one page, and pages are what is mapped.
-    fn find(&self, function: u8, address: u64, len: u64) -> Option<(&Mapping, u64)> {
-        let space = &self.spaces[usize::from(function)];
-        let region = space.get(space.partition_point(|r| r.iova <= address).checked_sub(1)?)?;
-        let offset = address - region.iova;
-        (offset.checked_add(len)? <= region.mapping.len()).then_some((&*region.mapping, offset))
+    /// Ends all mappings within a range, as VFIO does, and says how many bytes they were. One that is only partly inside
+    /// refuses the whole.
+    pub fn unmap_range(&mut self, function: u8, iova: u64, len: u64) -> Result<u64, Error> {
+        let refused = |reason| Error::Map { function, iova, len, reason };
+        let end = iova.checked_add(len).ok_or_else(|| refused("it ends beyond the address space"))?;
+        let space = &mut self.spaces[usize::from(function)];
+        let cut = |(at, r): (&u64, &Region), edge: u64| *at < edge && at + r.len > edge;
+        if space.range(..iova).next_back().is_some_and(|r| cut(r, iova))
+            || space.range(..end).next_back().is_some_and(|r| cut(r, end))
+        {
+            return Err(refused("it would cut a mapping in two"));
+        }
+        let gone: Vec<u64> = space.range(iova..end).map(|(at, _)| *at).collect();
+        Ok(gone.iter().filter_map(|at| space.remove(at)).map(|r| r.len).sum())
     }
 
-    /// Reads as the function would; false where nothing is mapped.
+    /// Ends all mappings of a function.
+    pub fn unmap_all(&mut self, function: u8) {
+        self.spaces[usize::from(function)].clear();
+    }
+
+    /// How many mappings a function has.
+    pub fn count(&self, function: u8) -> usize {
+        self.spaces[usize::from(function)].len()
+    }
+
+    /// Where all of `len` bytes at `address` are. Never across two mappings: a TLP stays in one page, and pages are what is
+    /// mapped.
+    fn find(&self, function: u8, address: u64, len: u64) -> Option<Place<'_>> {
+        let (at, region) = self.spaces[usize::from(function)].range(..=address).next_back()?;
+        let offset = address - at;
+        if offset.checked_add(len)? > region.len {
+            return None;
+        }
+        Some(match &region.backing {
+            Backing::File(mapping, start) => Place::File(mapping, start + offset),
+            Backing::Remote(remote) => Place::Remote(remote),
+        })
+    }
+
+    /// Who must be asked for these bytes, if they are to be had by messages.
+    pub(crate) fn remote(&self, function: u8, address: u64, len: u64) -> Option<&Arc<dyn Remote>> {
+        match self.find(function, address, len)? {
+            Place::File(..) => None,
+            Place::Remote(remote) => Some(remote),
+        }
+    }
+
+    /// Reads as the function would; false where nothing is mapped, or nothing that can be read at once.
     #[must_use]
     pub fn read(&self, function: u8, address: u64, out: &mut [u8]) -> bool {
         match self.find(function, address, out.len() as u64) {
-            Some((mapping, offset)) => {
+            Some(Place::File(mapping, offset)) => {
                 mapping.read(offset, out);
                 true
             }
-            None => false,
+            _ => false,
         }
     }
 
     /// Writes the bytes for which `enabled` holds, by their index; false where nothing is mapped.
     #[must_use]
     pub fn write(&self, function: u8, address: u64, bytes: &[u8], enabled: impl Fn(usize) -> bool) -> bool {
-        let Some((mapping, offset)) = self.find(function, address, bytes.len() as u64) else {
+        let Some(place) = self.find(function, address, bytes.len() as u64) else {
             return false;
         };
         // Runs of enabled bytes: nearly always one, the whole.
@@ -230,7 +320,11 @@ impl HostMemory {
             while end < bytes.len() && enabled(end) {
                 end += 1;
             }
-            mapping.write(offset + start as u64, &bytes[start..end]);
+            match &place {
+                Place::File(mapping, offset) => mapping.write(offset + start as u64, &bytes[start..end]),
+                Place::Remote(remote) if end > start => remote.write(address + start as u64, &bytes[start..end]),
+                Place::Remote(_) => {}
+            }
             start = end.max(start + 1);
         }
         true
@@ -264,6 +358,27 @@ mod tests {
         assert!(memory.unmap(1, 0x10000, 0x1000).is_err(), "only as a whole");
         memory.unmap(1, 0x10000, 0x2000).unwrap();
         assert!(!memory.read(1, 0x10ffe, &mut out));
+    }
+
+    #[test]
+    fn a_range_is_unmapped_with_all_that_is_inside() {
+        let mut memory = HostMemory::default();
+        let file = Arc::new(Mapping::new(0x8000).unwrap());
+        for page in 0..4 {
+            memory.map_part(1, 0x10000 + page * 0x1000, file.clone(), page * 0x2000, 0x1000).unwrap();
+        }
+        memory.map_part(1, 0x20000, file.clone(), 0, 0x2000).unwrap();
+        assert!(memory.map_part(1, 0x40000, file.clone(), 0x7000, 0x2000).is_err(), "beyond the file");
+        assert!(memory.unmap_range(1, 0x20000, 0x1000).is_err(), "would cut");
+        assert!(memory.unmap_range(1, 0x21000, 0x1000).is_err(), "would cut");
+        assert_eq!(memory.unmap_range(1, 0x11000, 0x2000).unwrap(), 0x2000);
+        assert_eq!(memory.unmap_range(1, 0x11000, 0x2000).unwrap(), 0);
+        assert!(memory.write(1, 0x13000, &[7], |_| true));
+        let mut out = [0];
+        file.read(0x6000, &mut out);
+        assert_eq!((out, memory.count(1)), ([7], 3));
+        memory.unmap_all(1);
+        assert_eq!(memory.count(1), 0);
     }
 
     #[test]

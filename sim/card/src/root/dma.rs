@@ -1,7 +1,7 @@
 //! The card's reads of host memory: answered after their latency, in pieces, or not as they should be.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 
 use azote_regs::pcie::tlp::RCB;
 use azote_tlp::{Attributes, Body, Completion, Memory, Rid, Status, Tlp};
@@ -24,6 +24,8 @@ struct Job {
     at: u64,
     left: u32,
     fault: Option<ReadFault>,
+    /// What came by message, from the DW of the first byte on; `None` in it if it was refused.
+    message: Option<Option<Vec<u8>>>,
 }
 
 impl PartialEq for Job {
@@ -60,6 +62,8 @@ pub struct DmaFault {
 #[derive(Debug, Default)]
 pub(crate) struct Reads {
     jobs: BinaryHeap<Reverse<Job>>,
+    /// Reads of memory that is reached by messages, until their data comes.
+    waiting: HashMap<u64, Job>,
     sequence: u64,
 }
 
@@ -71,11 +75,32 @@ pub(crate) const HOST: Rid = Rid(0);
 
 impl Reads {
     pub fn is_empty(&self) -> bool {
-        self.jobs.is_empty()
+        self.jobs.is_empty() && self.waiting.is_empty()
+    }
+
+    /// True if only others' messages are waited for: clocks would not bring them.
+    pub fn only_waiting(&self) -> bool {
+        self.jobs.is_empty() && !self.waiting.is_empty()
     }
 
     pub fn reset(&mut self) {
         self.jobs.clear();
+        self.waiting.clear();
+    }
+
+    /// Data that came by message, or `None` if it was refused. A token that is not known is of a card that was reset.
+    pub fn arrived(&mut self, clock: u64, token: u64, data: Option<Vec<u8>>) {
+        if let Some(mut job) = self.waiting.remove(&token) {
+            job.due = job.due.max(clock);
+            job.message = Some(data);
+            self.jobs.push(Reverse(job));
+        }
+    }
+
+    /// The tokens of reads that wait for a function's memory.
+    pub fn waiting_for(&self, function: u8) -> Vec<u64> {
+        let of = |job: &Job| job.request.requester.function() == function;
+        self.waiting.iter().filter(|(_, job)| of(job)).map(|(token, _)| *token).collect()
     }
 
     /// Takes a read whose last beat came in clock `clock`. One that is to be dropped is forgotten here.
@@ -84,16 +109,26 @@ impl Reads {
         clock: u64,
         (request, attributes): (Memory, Attributes),
         fault: Option<ReadFault>,
+        memory: &HostMemory,
         options: &Options,
         rng: &mut SmallRng,
     ) {
         let jitter = if options.read_jitter > 0 { rng.random_range(0..=options.read_jitter) } else { 0 };
         let late = if let Some(ReadFault::Late(clocks)) = fault { clocks } else { 0 };
         let due = clock + u64::from(options.read_latency) + u64::from(jitter) + u64::from(late);
-        let mut job = Job { due, sequence: self.sequence, request, attributes, at: 0, left: 0, fault };
+        let mut job = Job { due, sequence: self.sequence, request, attributes, at: 0, left: 0, fault, message: None };
         job.rewind();
         self.sequence += 1;
-        self.jobs.push(Reverse(job));
+        let (start, len) = job.span();
+        match memory.remote(request.requester.function(), start, len.into()) {
+            Some(remote) if !request.is_zero_length() => {
+                let token = job.sequence;
+                let remote = remote.clone();
+                self.waiting.insert(token, job);
+                remote.read(token, start, len);
+            }
+            _ => self.jobs.push(Reverse(job)),
+        }
     }
 
     /// The next completion that is due, if any. `max_payload` gives the limit of the function that asked; a read of
@@ -118,7 +153,11 @@ impl Reads {
             _ => {
                 let mut data = vec![0; job.piece(split, max_payload(function), rng) as usize];
                 let zero_length = job.request.is_zero_length();
-                if !zero_length && !memory.read(function, job.at & !3, &mut data) {
+                let read = match &job.message {
+                    None => zero_length || memory.read(function, job.at & !3, &mut data),
+                    Some(message) => job.copy(message.as_deref(), &mut data),
+                };
+                if !read {
                     unmapped.push(DmaFault { clock, function, address: job.at, write: false });
                     (job.refusal(Status::Unsupported), true)
                 } else {
@@ -157,6 +196,26 @@ impl Job {
     fn rewind(&mut self) {
         self.at = (self.request.address & !0x7f) | u64::from(self.request.lower_address());
         self.left = self.request.byte_count().into();
+    }
+
+    /// The DWs of the whole request: where they start, and their bytes.
+    fn span(&self) -> (u64, u32) {
+        let start = self.at & !3;
+        let end = (self.at + u64::from(self.left)).next_multiple_of(4);
+        (start, (end - start) as u32)
+    }
+
+    /// The next piece from what came by message; false if it was refused, or is too short.
+    fn copy(&self, message: Option<&[u8]>, out: &mut [u8]) -> bool {
+        let first = (self.request.address & !0x7f) | u64::from(self.request.lower_address());
+        let skip = ((self.at & !3) - (first & !3)) as usize;
+        match message.and_then(|m| m.get(skip..skip + out.len())) {
+            Some(piece) => {
+                out.copy_from_slice(piece);
+                true
+            }
+            None => false,
+        }
     }
 
     fn header(&self, status: Status) -> Completion {

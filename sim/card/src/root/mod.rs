@@ -225,6 +225,28 @@ impl Root {
             && !self.upstream.inside()
     }
 
+    /// True when all that is waited for are messages from others, which no clock brings ([`crate::Remote`]).
+    pub fn is_waiting(&self) -> bool {
+        self.rest >= REST
+            && self.downstream.is_empty()
+            && self.reads.only_waiting()
+            && !self.requests.any()
+            && !self.media.busy()
+            && !self.upstream.inside()
+    }
+
+    /// Data that a [`crate::Remote`] was asked for; `None` if it is not to be had, and the card gets Unsupported Request.
+    pub fn remote_data(&mut self, token: u64, data: Option<Vec<u8>>) {
+        self.reads.arrived(self.clock, token, data);
+    }
+
+    /// A function's memory is gone with its owner: all that is waited for from it is refused.
+    pub fn remote_gone(&mut self, function: u8) {
+        for token in self.reads.waiting_for(function) {
+            self.reads.arrived(self.clock, token, None);
+        }
+    }
+
     /// Clocks until nothing is in flight, at most `clocks` times; true if it came to rest.
     pub fn run_idle(&mut self, clocks: u64) -> bool {
         for _ in 0..clocks {

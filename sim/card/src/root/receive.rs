@@ -51,7 +51,8 @@ impl Root {
                     // The card gives up on it some time, and may then use the tag again.
                     self.checker.answered(m.requester, m.tag);
                 } else {
-                    self.reads.request(self.clock, (*m, tlp.attributes), fault, &self.options, &mut self.rng);
+                    let request = (*m, tlp.attributes);
+                    self.reads.request(self.clock, request, fault, &self.memory, &self.options, &mut self.rng);
                 }
             }
             Body::MemWrite(m, data) => self.write(*m, data, tlp.attributes.poisoned),
