@@ -12,7 +12,7 @@ use crate::RequestError;
 use crate::card::Card;
 use crate::enumerate::Bar;
 use crate::interrupts::Interrupts;
-use crate::memory::Mapping;
+use crate::mapping::Mapping;
 
 /// A function of the simulated card.
 pub struct SimFunction {

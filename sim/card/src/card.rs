@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::adapter::SimFunction;
 use crate::device::TlpDevice;
-use crate::enumerate::{Topology, enumerate, set_vfs};
+use crate::enumerate::{Topology, enumerate, release, set_vfs};
 use crate::root::Root;
 use crate::{Error, Options};
 
@@ -46,8 +46,29 @@ impl Card {
         }
         let mut root = Root::new(device, options)?;
         let topology = enumerate(&mut root)?;
+        Ok(Self::with(root, topology))
+    }
+
+    /// A card behind a root complex, reset and not enumerated: for a guest that does so itself, by
+    /// [`Root::config_read_at`] and its like. [`Card::topology`] is empty and [`Card::function`] finds nothing.
+    pub fn bare(root: Root) -> Card {
+        Self::with(root, Topology::default())
+    }
+
+    /// Takes back what enumeration and drivers have set in configuration space, VFs included: the card is then as after
+    /// its reset, but for what management has bound, which stays. A guest can be given the whole card now, already
+    /// with its volumes. Functions of this card must no longer be used.
+    pub fn hand_over(&self) -> Result<(), Error> {
+        let mut root = self.root();
+        for pf in &self.shared.topology.pfs {
+            release(&mut root, pf)?;
+        }
+        Ok(())
+    }
+
+    fn with(root: Root, topology: Topology) -> Card {
         let shared = Shared { root: Mutex::new(root), waiting: AtomicUsize::new(0), topology };
-        Ok(Card { shared: Arc::new(shared) })
+        Card { shared: Arc::new(shared) }
     }
 
     /// The root complex, for as long as the guard lives: settings, faults, statistics, raw packets. Everything else that

@@ -350,3 +350,21 @@ pub fn set_vfs(root: &mut Root, pf: &PfInfo, count: u16) -> Result<(), Error> {
     }
     Ok(())
 }
+
+/// Undoes enumeration of a PF: VFs off, BARs and controls as after reset.
+pub(crate) fn release(root: &mut Root, pf: &PfInfo) -> Result<(), Error> {
+    let mut probe = Probe { root, number: pf.number };
+    if let Some(sriov) = &pf.sriov {
+        let at = u64::from(sriov.at);
+        probe.write16(at + sriov::CONTROL, 0)?;
+        probe.write16(at + sriov::NUM_VFS, 0)?;
+        for index in 0..header::BARS {
+            probe.write(at + sriov::VF_BAR0 + 4 * index, 0)?;
+        }
+    }
+    probe.write16(header::COMMAND, 0)?;
+    for index in 0..header::BARS {
+        probe.write(header::BAR0 + 4 * index, 0)?;
+    }
+    probe.write16(u64::from(pf.express) + express::DEVICE_CONTROL, express::DEVICE_CONTROL_RESET as u16)
+}

@@ -48,10 +48,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A mapping that cannot be.
-    #[error("cannot map {len:#x} bytes at {iova:#x} for function {function:#04x}: {reason}")]
+    #[error("cannot map {len:#x} bytes at {iova:#x} for {}: {reason}", whom(*function))]
     Map {
-        /// The function that was to see it.
-        function: u8,
+        /// The function that was to see it; `None` for all.
+        function: Option<u8>,
         /// Where.
         iova: u64,
         /// How much.
@@ -87,6 +87,10 @@ pub enum Error {
         /// The answer.
         source: RequestError,
     },
+}
+
+fn whom(function: Option<u8>) -> String {
+    function.map_or("all functions".into(), |f| format!("function {f:#04x}"))
 }
 
 /// Why a request of the host's was not answered with success.

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use azote_tlp::Rid;
+
 /// Where interrupt messages go; nothing else is mapped there.
 const WINDOW: u64 = 0xfee0_0000;
 /// The window has a page for each function number.
@@ -25,10 +27,15 @@ pub struct Interrupt {
 /// nor use the card.
 pub type Sink = Box<dyn Fn(u16) + Send>;
 
+/// Who takes the messages of all functions, as they come: requester id, address and data. For a guest that has the whole
+/// card and programs its own messages. Called under the card's lock: it must not wait, nor use the card.
+pub type RawSink = Box<dyn Fn(Rid, u64, u32) + Send>;
+
 /// Interrupts that nobody has taken yet.
 #[derive(Default)]
 pub struct Interrupts {
     sinks: HashMap<u8, Sink>,
+    raw: Option<RawSink>,
     pending: HashMap<(u8, u16), u64>,
     history: VecDeque<Interrupt>,
 }
@@ -46,7 +53,13 @@ impl Interrupts {
 
     /// Takes a message. As interrupt remapping does, it goes by who sent it: one that uses another function's page is
     /// refused, and the result says so.
-    pub(crate) fn arrive(&mut self, clock: u64, sender: u8, address: u64, data: [u8; 4]) -> Result<(), u8> {
+    pub(crate) fn arrive(&mut self, clock: u64, sender: Rid, address: u64, data: [u8; 4]) -> Result<(), u8> {
+        if let Some(raw) = &self.raw {
+            // Whose message it is, the guest's own interrupt remapping knows, if it has any.
+            raw(sender, address, u32::from_le_bytes(data));
+            return Ok(());
+        }
+        let sender = sender.function();
         let owner = ((address - WINDOW) >> 12) as u8;
         if owner != sender {
             return Err(owner);
@@ -70,6 +83,12 @@ impl Interrupts {
             Some(sink) => self.sinks.insert(function, sink),
             None => self.sinks.remove(&function),
         };
+    }
+
+    /// From now on all messages go to `sink`, with whatever address and data the functions were programmed with; or with
+    /// `None` are interrupts of ours again.
+    pub fn set_raw_sink(&mut self, sink: Option<RawSink>) {
+        self.raw = sink;
     }
 
     /// Takes what is pending of a vector.

@@ -45,8 +45,12 @@ impl Root {
 
     /// Reads some bytes of a DW of configuration space; the others are undefined.
     pub fn config_read_bytes(&mut self, function: u8, register: u16, first_be: u8) -> Result<u32, RequestError> {
-        let tag = self.requests.open(Asked::ConfigRead, Some(function))?;
-        let target = Rid::new(self.options.bus, function);
+        self.config_read_at(Rid::new(self.options.bus, function), register, first_be)
+    }
+
+    /// The same by bus and function number, for whoever has given the card a bus number of its own: a CfgRd0.
+    pub fn config_read_at(&mut self, target: Rid, register: u16, first_be: u8) -> Result<u32, RequestError> {
+        let tag = self.requests.open(Asked::ConfigRead, Some(target.function()))?;
         let register = register & !3;
         let body = Body::CfgRead { cfg: CfgType::Type0, requester: HOST, tag, target, register, first_be };
         self.push(&body.into());
@@ -67,8 +71,19 @@ impl Root {
         first_be: u8,
         value: u32,
     ) -> Result<(), RequestError> {
-        let tag = self.requests.open(Asked::ConfigWrite, Some(function))?;
-        let target = Rid::new(self.options.bus, function);
+        self.config_write_at(Rid::new(self.options.bus, function), register, first_be, value)
+    }
+
+    /// The same by bus and function number: a CfgWr0. The card takes its bus number from it (PCIe 5.0 §2.2.6.2), and the
+    /// checker with it.
+    pub fn config_write_at(
+        &mut self,
+        target: Rid,
+        register: u16,
+        first_be: u8,
+        value: u32,
+    ) -> Result<(), RequestError> {
+        let tag = self.requests.open(Asked::ConfigWrite, Some(target.function()))?;
         let (register, data) = (register & !3, value.to_le_bytes());
         let body = Body::CfgWrite { cfg: CfgType::Type0, requester: HOST, tag, target, register, first_be, data };
         self.push(&body.into());

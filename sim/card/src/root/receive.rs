@@ -90,7 +90,7 @@ impl Root {
             let whole = m.length == 1 && m.first_be == 0xf;
             match <[u8; 4]>::try_from(data) {
                 Ok(data) if whole => {
-                    if let Err(owner) = self.interrupts.arrive(self.clock, function, m.address, data) {
+                    if let Err(owner) = self.interrupts.arrive(self.clock, m.requester, m.address, data) {
                         let text = format!("{} sent the interrupt of function {owner:#04x}", m.requester);
                         self.violate(Rule::Crossing, text);
                     }
