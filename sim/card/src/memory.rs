@@ -156,15 +156,10 @@ impl HostMemory {
     }
 
     /// Lets `function` reach memory by messages.
-    pub fn map_remote(
-        &mut self,
-        function: u8,
-        (iova, len): (u64, u64),
-        access: Access,
-        remote: Arc<dyn Remote>,
-    ) -> Result<(), Error> {
+    pub fn map_remote(&mut self, function: u8, iova: u64, len: u64, remote: Arc<dyn Remote>) -> Result<(), Error> {
         // Addresses at the other end are those of the device.
-        self.insert(Some(function), iova, Region { len, access, offset: iova, backing: Backing::Remote(remote) })
+        let (access, backing) = (Access::BOTH, Backing::Remote(remote));
+        self.insert(Some(function), iova, Region { len, access, offset: iova, backing })
     }
 
     /// Ends a mapping, whole. The device reaches it no more when this returns; a read in flight is refused.

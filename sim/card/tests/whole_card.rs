@@ -53,7 +53,9 @@ fn copy(root: &mut Root, from: u64, to: u64, len: u64) -> Vec<u8> {
     root.mem_read(VF_BARS + RESULT, 4, None).unwrap()
 }
 
-fn given(root: &mut Root) -> (Arc<Mapping>, Arc<Mutex<Vec<(Rid, u64, u32)>>>) {
+type Messages = Arc<Mutex<Vec<(Rid, u64, u32)>>>;
+
+fn given(root: &mut Root) -> (Arc<Mapping>, Messages) {
     let memory = Arc::new(Mapping::new(0x10000).unwrap());
     root.memory().map_for_all(0, memory.clone()).unwrap();
     let messages = Arc::new(Mutex::new(Vec::new()));
