@@ -1,1 +1,33 @@
-//! A thin KVM hypervisor.
+//! A thin KVM hypervisor: memory, virtual processors, a serial console, and functions passed through.
+//!
+//! ```text
+//!   azote run, azote-vmm      a Config
+//!          │
+//!   machine   puts it together, runs it, ends it ── api: a socket for commands
+//!    ├─ memory, kernel, acpi     what the guest finds in its memory
+//!    ├─ cpu                      a thread a virtual processor
+//!    ├─ serial                   the one device that is emulated
+//!    └─ pci                      configuration space, BARs, MSI-X: pure, over traits
+//!         └─ backend             VFIO, vfio-user, the simulated card in this process
+//!   jail      closed behind all of it before the guest's first instruction
+//! ```
+//!
+//! There is no emulated disk and no emulated network: the card has them.
+
+pub mod acpi;
+pub mod config;
+pub mod cpu;
+mod error;
+pub mod exits;
+pub mod kernel;
+pub mod layout;
+pub mod machine;
+pub mod memory;
+pub mod pci;
+pub mod serial;
+pub mod signals;
+
+pub use config::Config;
+pub use cpu::Stop;
+pub use error::{Error, Result};
+pub use machine::run;

@@ -1,0 +1,135 @@
+//! Putting a machine together.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::IsTerminal,
+    os::fd::AsFd,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use vmm_sys_util::{
+    eventfd::{EFD_NONBLOCK, EventFd},
+    signal::register_signal_handler,
+};
+
+use super::{
+    Machine,
+    bus::Bus,
+    kvm::{self, Vm},
+};
+use crate::{
+    Config, Error, Result, acpi, config,
+    cpu::{self, Vcpu, VcpuState, cpuid},
+    exits::Exits,
+    kernel::{self, Boot},
+    layout,
+    memory::Memory,
+    pci::{AddressMap, Ecam, Machine as _, allocate::Allocator},
+    serial::Serial,
+    signals,
+};
+
+/// A processor's thread needs little: its loop, and the deepest device behind it.
+const STACK: usize = 256 << 10;
+/// The most processors: APIC ids are 8 bits, and one means all.
+const CPUS_MAX: u8 = 254;
+
+impl Machine {
+    /// Builds all of it, up to threads that wait.
+    pub fn new(config: &Config) -> Result<Self> {
+        if !(1..=CPUS_MAX).contains(&config.cpus) {
+            return Err(Error::Config(format!("--cpus {}: a guest has 1 to {CPUS_MAX}", config.cpus)));
+        }
+        let exits = Arc::new(Exits::default());
+        let state = Arc::new(VcpuState::new().map_err(Error::io("making an event"))?);
+        let last_bus = 0;
+        let map = kernel::memory_map(config.memory.size, u64::from(last_bus) + 1);
+        let cmdline = kernel::cmdline::with_defaults(&config.cmdline, config.bare_cmdline);
+        let boot = Boot::open(&config.kernel, config.initramfs.as_deref(), cmdline, map)?;
+
+        let kvm = kvm::open()?;
+        let memory = Arc::new(Memory::new(&config.memory, !config.user_devices.is_empty() || config.card.is_some())?);
+        let bars = Allocator::new(memory.size())?;
+        let vm = Arc::new(Vm::new(&kvm, memory.clone(), AddressMap::new(bars.windows()))?);
+        let ecam = Arc::new(Ecam::new(exits.region("configuration space")));
+        let ecam_size = (u64::from(last_bus) + 1) * layout::ECAM_BUS_SIZE;
+        if !vm.addresses().insert(layout::ECAM, ecam_size, ecam.clone()) {
+            return Err(Error::Config("configuration space has no place".into()));
+        }
+
+        let serial = open_serial(&config.serial, &exits)?;
+        if let Some(serial) = &serial {
+            vm.attach_pin(serial.interrupt(), layout::SERIAL_GSI)?;
+        }
+        let power_button = EventFd::new(EFD_NONBLOCK).map_err(Error::io("making an event"))?;
+        vm.attach_pin(&power_button, layout::POWER_BUTTON_GSI)?;
+
+        let tables = acpi::Machine {
+            cpus: config.cpus,
+            last_bus,
+            serial: serial.is_some(),
+            mmio_64: layout::mmio_64(memory.size()),
+        };
+        let rsdp = acpi::write(memory.guest(), &tables).map_err(|_| Error::Config("no memory for tables".into()))?;
+        let entry = boot.load(memory.guest(), rsdp)?;
+
+        let bus: Arc<dyn cpu::Bus> = Arc::new(Bus::new(vm.clone(), serial.clone(), &state, &exits));
+        register_signal_handler(cpu::kick_signal(), signals::nothing)
+            .map_err(|e| Error::io("installing a signal handler")(e.into()))?;
+        state.pause(true);
+        let supported = cpuid::supported(&kvm)?;
+        let mut threads = Vec::new();
+        for id in 0..config.cpus {
+            let fd = vm.fd().create_vcpu(id.into()).map_err(Error::kvm("making a virtual processor"))?;
+            fd.set_cpuid2(&cpuid::for_cpu(&supported, id, config.cpus)).map_err(Error::kvm("setting CPUID"))?;
+            let vcpu = Vcpu { fd, id };
+            vcpu.prepare(memory.guest(), entry)?;
+            threads.push(start(vcpu, bus.clone(), exits.clone(), state.clone())?);
+        }
+        let input = serial.is_some() && config.serial == config::Serial::Tty;
+        Ok(Self {
+            vm,
+            memory,
+            state,
+            exits,
+            serial,
+            input,
+            threads,
+            devices: Vec::new(),
+            power_button,
+            counters: config.counters,
+        })
+    }
+}
+
+fn start(mut vcpu: Vcpu, bus: Arc<dyn cpu::Bus>, exits: Arc<Exits>, state: Arc<VcpuState>) -> Result<JoinHandle<()>> {
+    let name = format!("vcpu{}", vcpu.id);
+    thread::Builder::new()
+        .name(name)
+        .stack_size(STACK)
+        .spawn(move || vcpu.run(&bus, &exits, &state))
+        .map_err(Error::io("starting a processor's thread"))
+}
+
+fn open_serial(kind: &config::Serial, exits: &Exits) -> Result<Option<Arc<Serial>>> {
+    let to = match kind {
+        config::Serial::Null => return Ok(None),
+        config::Serial::Tty => {
+            let stdout = std::io::stdout().as_fd().try_clone_to_owned();
+            File::from(stdout.map_err(Error::io("taking stdout for the serial port"))?)
+        }
+        config::Serial::File(path) => OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .open(path)
+            .map_err(|source| Error::File { path: path.clone(), source })?,
+    };
+    Ok(Some(Arc::new(Serial::new(to, exits.region("serial"))?)))
+}
+
+/// Whether stdin is somebody's terminal.
+pub(super) fn stdin_is_terminal() -> bool {
+    std::io::stdin().is_terminal()
+}

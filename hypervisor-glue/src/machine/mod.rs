@@ -1,0 +1,40 @@
+//! A guest, from its configuration to its end.
+
+mod build;
+mod bus;
+mod kvm;
+mod run;
+
+use std::{sync::Arc, thread::JoinHandle};
+
+pub use kvm::open as open_kvm;
+
+use crate::{
+    Config, Result,
+    cpu::{Stop, VcpuState},
+    exits::Exits,
+    memory::Memory,
+    pci::Passthrough,
+    serial::Serial,
+};
+
+/// A machine whose processors have their threads and stand still until [`Machine::run`].
+pub struct Machine {
+    vm: Arc<kvm::Vm>,
+    memory: Arc<Memory>,
+    state: Arc<VcpuState>,
+    exits: Arc<Exits>,
+    serial: Option<Arc<Serial>>,
+    input: bool,
+    threads: Vec<JoinHandle<()>>,
+    devices: Vec<Arc<Passthrough>>,
+    power_button: vmm_sys_util::eventfd::EventFd,
+    counters: crate::config::Counters,
+}
+
+/// Makes a guest, runs it to its end, and says why it ended.
+pub fn run(config: &Config) -> Result<Stop> {
+    let signals = crate::signals::Signals::take().map_err(crate::Error::io("taking signals"))?;
+    let machine = Machine::new(config)?;
+    machine.run(&signals)
+}
