@@ -1,1 +1,26 @@
-//! A vfio-user server over the simulated card.
+//! The simulated card for other people's machines: a vfio-user socket for each function.
+//!
+//! What stands behind a socket behaves as the kernel's vfio-pci does for a virtual function: a whole device with identity and
+//! BARs, its MSI-X table owned here, its vectors eventfds, its reset FLR. All sockets share one card and one clock, which only
+//! moves while something is in flight.
+//!
+//! ```text
+//!   client ── socket ── Session: requests in, replies out           a thread each
+//!                          │  View: configuration space as a device's
+//!                          │  Irqs: eventfds, fed by the card's MSI-X messages
+//!                          │  Space: the client's memory, by file or by message
+//!                       Card + Runner: one lock, one clock            a thread
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod device;
+mod error;
+mod irqs;
+mod messages;
+mod server;
+mod session;
+mod view;
+
+pub use error::{Error, Result};
+pub use server::{Counters, Server, Stop};

@@ -1,0 +1,221 @@
+//! Sockets, and who is behind them.
+
+use std::io;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use azote_sim::{Bell, Card, Runner};
+use azote_vfio_user::Error as WireError;
+use azote_vfio_user::wire::{Connection, ERROR, Header, REPLY};
+
+use crate::device::Device;
+use crate::messages::Outbox;
+use crate::session::Session;
+use crate::{Error, Result};
+
+/// What a socket has done so far.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub requests: AtomicU64,
+    pub interrupts: AtomicU64,
+    pub message_bytes: AtomicU64,
+    pub clients: AtomicU64,
+}
+
+/// What a socket has done, for people. Of a client that is still connected, interrupts and messages are counted at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counters {
+    /// The function's number.
+    pub number: u8,
+    /// Its socket.
+    pub path: PathBuf,
+    /// Clients, one after the other.
+    pub clients: u64,
+    /// Their requests: register accesses, mappings, and the rest.
+    pub requests: u64,
+    /// Interrupts.
+    pub interrupts: u64,
+    /// Bytes of memory that went by message.
+    pub message_bytes: u64,
+}
+
+/// A card and the sockets of its functions. Everything ends, and the sockets are removed, when it is dropped.
+pub struct Server {
+    card: Card,
+    runner: Runner,
+    sockets: Vec<Socket>,
+}
+
+/// Ends a server's sessions from another thread.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+struct Socket {
+    path: PathBuf,
+    number: u8,
+    tally: Arc<Tally>,
+    stop: Stop,
+    current: Arc<Mutex<Option<Arc<Outbox>>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// How long a client that comes second may take to say who it is before it is sent away.
+const IMPATIENCE: Duration = Duration::from_secs(1);
+
+impl Server {
+    /// Starts to clock the card. It has no sockets yet.
+    pub fn start(card: &Card) -> Result<Server> {
+        let system = |source| Error::System { what: "starting the card's thread", source };
+        Ok(Server { card: card.clone(), runner: Runner::start(card).map_err(system)?, sockets: Vec::new() })
+    }
+
+    /// Serves a function at a socket. One that was left behind by a server that is gone is replaced.
+    pub fn add(&mut self, number: u8, path: &Path) -> Result<()> {
+        let listener = listen(path)?;
+        let device = Device::new(&self.card, number, self.bell())?;
+        let mut socket = Socket {
+            path: path.to_owned(),
+            number,
+            tally: Arc::default(),
+            stop: Stop::default(),
+            current: Arc::default(),
+            thread: None,
+        };
+        let (tally, stop, current) = (socket.tally.clone(), socket.stop.clone(), socket.current.clone());
+        let builder = std::thread::Builder::new().name(format!("function {number:02x}"));
+        let run = move || accept(&listener, &device, &tally, &stop, &current);
+        socket.thread = Some(builder.spawn(run).map_err(|source| Error::System { what: "starting a thread", source })?);
+        self.sockets.push(socket);
+        Ok(())
+    }
+
+    fn bell(&self) -> Arc<Bell> {
+        self.runner.bell()
+    }
+
+    /// What each socket has done.
+    #[must_use]
+    pub fn counters(&self) -> Vec<Counters> {
+        let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        let of = |s: &Socket| Counters {
+            number: s.number,
+            path: s.path.clone(),
+            clients: count(&s.tally.clients),
+            requests: count(&s.tally.requests),
+            interrupts: count(&s.tally.interrupts),
+            message_bytes: count(&s.tally.message_bytes),
+        };
+        self.sockets.iter().map(of).collect()
+    }
+
+    /// Ends all sessions and removes the sockets. What they did is counted then.
+    pub fn stop(&mut self) {
+        for socket in &self.sockets {
+            socket.stop.0.store(true, Ordering::Relaxed);
+            if let Some(outbox) = &*socket.current.lock().unwrap_or_else(PoisonError::into_inner) {
+                outbox.connection().close();
+            }
+            // It waits in `accept`: a client that comes and goes.
+            let _ = UnixStream::connect(&socket.path);
+        }
+        for socket in &mut self.sockets {
+            if let Some(thread) = socket.thread.take() {
+                let _ = thread.join();
+            }
+            let _ = std::fs::remove_file(&socket.path);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A socket at a path where perhaps an old one is.
+fn listen(path: &Path) -> Result<UnixListener> {
+    let failed = |source| Error::Listen { path: path.to_owned(), source };
+    match UnixListener::bind(path) {
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse => match UnixStream::connect(path) {
+            Ok(_) => Err(Error::Busy { path: path.to_owned() }),
+            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path).map_err(failed)?;
+                UnixListener::bind(path).map_err(failed)
+            }
+            Err(e) => Err(failed(e)),
+        },
+        result => result.map_err(failed),
+    }
+}
+
+/// Takes clients, one at a time; whoever comes while one is there is told so.
+fn accept(listener: &UnixListener, device: &Device, tally: &Tally, stop: &Stop, current: &Mutex<Option<Arc<Outbox>>>) {
+    std::thread::scope(|scope| {
+        let busy = Arc::new(AtomicBool::new(false));
+        while !stop.is_set() {
+            let stream = match listener.accept() {
+                Ok((stream, _)) => stream,
+                // Too many files, say: that passes, or it does not; not at full speed.
+                Err(_) => {
+                    std::thread::sleep(Duration::from_millis(100));
+                    continue;
+                }
+            };
+            if stop.is_set() {
+                break;
+            }
+            let Ok(connection) = Connection::new(stream) else { continue };
+            if busy.swap(true, Ordering::AcqRel) {
+                scope.spawn(move || turn_away(&connection));
+                continue;
+            }
+            let busy = busy.clone();
+            scope.spawn(move || {
+                one(device, connection, tally, stop, current);
+                busy.store(false, Ordering::Release);
+            });
+        }
+    });
+}
+
+/// A client, from its first message until its function is clean again.
+fn one(device: &Device, connection: Connection, tally: &Tally, stop: &Stop, current: &Mutex<Option<Arc<Outbox>>>) {
+    let name = azote_seam::Function::name(device.function()).to_owned();
+    let lock = || current.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut session = match Session::new(device, connection, tally) {
+        Ok(session) => session,
+        Err(error) => return tracing::error!("{name}: {error}"),
+    };
+    tally.clients.fetch_add(1, Ordering::Relaxed);
+    *lock() = Some(session.outbox());
+    // The server may have looked for it just before.
+    if !stop.is_set() {
+        match session.run() {
+            WireError::Closed => tracing::info!("{name}: its client is gone"),
+            error => tracing::warn!("{name}: its client is sent away: {error}"),
+        }
+    }
+    *lock() = None;
+}
+
+/// Tells a second client that the function has one.
+fn turn_away(connection: &Connection) {
+    if let Ok(message) = connection.receive(Some(Instant::now() + IMPATIENCE)) {
+        let error = rustix::io::Errno::BUSY.raw_os_error() as u32;
+        let header =
+            Header { id: message.header.id, command: message.header.command, flags: REPLY | ERROR, error, size: 0 };
+        let _ = connection.send(header, &[], &[]);
+    }
+    connection.close();
+}
