@@ -134,6 +134,14 @@ pub enum Command {
         /// pf, vf0, vf1, … or a PCI address.
         target: Target,
     },
+    /// Serve functions of a simulated card as PCI devices, at vfio-user sockets, for QEMU and `azote run`, until interrupted.
+    Serve {
+        /// Functions to serve; all VFs with a volume, if none is given.
+        target: Vec<Target>,
+        /// Where the sockets go: vf0.sock, vf1.sock, … It is made if need be.
+        #[arg(long, value_name = "FOLDER")]
+        socket_dir: PathBuf,
+    },
     /// Compile the card's RTL to a model that --model loads, here or on a machine without Verilator.
     Model {
         /// Where to.

@@ -55,6 +55,9 @@ pub enum Error {
     /// Virtual functions.
     #[error(transparent)]
     Vf(#[from] azote_vf::Error),
+    /// Serving.
+    #[error(transparent)]
+    Serve(#[from] azote_serve::Error),
     /// An operating-system call failed.
     #[error("{what}: {source}")]
     Io {

@@ -45,10 +45,18 @@ fn run(cli: &Cli) -> Result<()> {
         return azote_cli::sim::compile(&cli.card, *portable, output);
     }
     let stop = Stop::default();
-    if matches!(cli.command, Command::Nbd { .. }) {
+    if matches!(cli.command, Command::Nbd { .. } | Command::Serve { .. }) {
         let handle = stop.clone();
         ctrlc::set_handler(move || handle.stop())
             .map_err(|e| Error::Io { what: "setting up the signal handler".into(), source: io::Error::other(e) })?;
+    }
+    if let Command::Serve { target, socket_dir } = &cli.command {
+        if !cli.card.sim {
+            return Err(Error::Usage(
+                "a real card needs no server: `azote vf bind` and `azote run --device`; --sim simulates one".into(),
+            ));
+        }
+        return commands::serve::run(&SimCard::start(&cli.card)?, target, socket_dir, &mut io::stdout(), &stop);
     }
     let card: Box<dyn Card> =
         if cli.card.sim { Box::new(SimCard::start(&cli.card)?) } else { Box::new(Machine::default()) };

@@ -4,6 +4,7 @@ mod blocks;
 mod copy;
 mod id;
 mod nbd;
+pub mod serve;
 mod stats;
 pub mod vf;
 
@@ -29,8 +30,8 @@ pub fn run(card: &dyn Card, command: &Command, out: &mut dyn Write, stop: &Stop)
             copy::run(card, source, destination, copy::Options { partial: *partial, quiet: *quiet })
         }
         Command::Stats { target } => stats::run(card, target, out),
-        // They need no card: `main` has done them.
-        Command::Vf(_) | Command::Model { .. } => Ok(()),
+        // They need no card, or one of their own: `main` has done them.
+        Command::Vf(_) | Command::Model { .. } | Command::Serve { .. } => Ok(()),
         Command::Nbd { target, listen } => nbd::run(card, target, listen, out, stop),
     }
 }

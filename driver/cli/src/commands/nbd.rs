@@ -47,8 +47,8 @@ pub(super) fn run(
     }
 }
 
-/// The functions to export: those that were named, or all that have a volume.
-fn chosen(card: &dyn Card, targets: &[Target]) -> Result<Vec<Target>> {
+/// The functions to export or serve: those that were named, or all that have a volume.
+pub(super) fn chosen(card: &dyn Card, targets: &[Target]) -> Result<Vec<Target>> {
     let mut chosen = targets.to_vec();
     if chosen.is_empty() {
         let listed = card.list()?;
