@@ -1,8 +1,9 @@
 //! The card as several drivers share it: a lock, and fairness between those who wait.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::adapter::SimFunction;
 use crate::device::TlpDevice;
@@ -20,9 +21,9 @@ pub struct Card {
 }
 
 struct Shared {
+    /// A thread that panicked with it left the card as it was after some clock, which is as good a state as any: this
+    /// lock knows no poison. Who holds it for long stretches hands it to those who wait, by `bump`.
     root: Mutex<Root>,
-    /// Threads that want the lock. Who holds it for long stretches looks here and steps aside.
-    waiting: AtomicUsize,
     topology: Topology,
 }
 
@@ -67,32 +68,22 @@ impl Card {
     }
 
     fn with(root: Root, topology: Topology) -> Card {
-        let shared = Shared { root: Mutex::new(root), waiting: AtomicUsize::new(0), topology };
+        let shared = Shared { root: Mutex::new(root), topology };
         Card { shared: Arc::new(shared) }
     }
 
     /// The root complex, for as long as the guard lives: settings, faults, statistics, raw packets. Everything else that
     /// uses the card waits meanwhile, the same thread's drivers for ever: keep the guard for one statement.
     pub fn root(&self) -> MutexGuard<'_, Root> {
-        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        // A thread that panicked left the card as it was after some clock, which is as good a state as any.
-        let guard = self.shared.root.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
-        guard
-    }
-
-    /// True while another thread wants the card.
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.shared.waiting.load(Ordering::Relaxed) > 0
+        self.shared.root.lock()
     }
 
     /// A waiting driver's turn: clocks the card, then lets others have it.
     pub(crate) fn turn(&self) {
-        self.root().advance(TURN);
-        // The lock is not fair: without this, two threads that wait could keep out a third that wants to work.
-        if self.shared.waiting.load(Ordering::Relaxed) > 0 {
-            std::thread::yield_now();
-        }
+        let mut root = self.root();
+        root.advance(TURN);
+        // The lock is not fair by itself: two threads that wait could keep out a third that wants to work.
+        MutexGuard::unlock_fair(root);
     }
 
     /// Clocks so far.

@@ -2,6 +2,9 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::MutexGuard;
 
 use crate::Card;
 use crate::card::TURN;
@@ -22,11 +25,13 @@ pub struct Bell {
 #[derive(Default)]
 struct State {
     rung: bool,
+    asleep: bool,
     ended: bool,
 }
 
-/// How often the runner lets others go first before it takes the next turn.
-const COURTESY: u32 = 200;
+/// How long the card stands still for memory that comes by message, while nothing else is in flight. A process elsewhere
+/// answers in real time, and the card's completion time-out is a tenth of a second of it.
+const PATIENCE: Duration = Duration::from_millis(5);
 
 impl Runner {
     /// Starts the thread.
@@ -34,8 +39,8 @@ impl Runner {
         let bell = Arc::new(Bell::default());
         let (card, heard) = (card.clone(), bell.clone());
         let thread = std::thread::Builder::new().name("card".into()).spawn(move || {
-            while heard.wait() {
-                run(&card);
+            while heard.wait(None) {
+                run(&card, &heard);
             }
         })?;
         Ok(Runner { bell, thread: Some(thread) })
@@ -45,41 +50,59 @@ impl Runner {
     pub fn bell(&self) -> Arc<Bell> {
         self.bell.clone()
     }
+
+    /// Wakes it.
+    pub fn kick(&self) {
+        self.bell.ring();
+    }
 }
 
-/// Clocks until nothing is in flight, or only messages of others are waited for.
-fn run(card: &Card) {
-    loop {
-        {
-            let mut root = card.root();
-            if root.is_idle() || root.is_waiting() {
-                return;
-            }
-            root.advance(TURN);
+/// Clocks until nothing is in flight.
+fn run(card: &Card, bell: &Bell) {
+    let mut root = card.root();
+    while !root.is_idle() && !bell.is_ended() {
+        if root.is_waiting() {
+            drop(root);
+            bell.wait(Some(PATIENCE));
+            root = card.root();
         }
-        // The lock is not fair. A register access must not wait for many turns.
-        for _ in 0..COURTESY {
-            if !card.is_wanted() {
-                break;
-            }
-            std::thread::yield_now();
-        }
+        root.advance(TURN);
+        // Whoever wants the card gets it now: a register access waits for one turn, not for many.
+        MutexGuard::bump(&mut root);
     }
 }
 
 impl Bell {
     /// Wakes the runner, or keeps it from falling asleep once more.
     pub fn ring(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).rung = true;
-        self.changed.notify_one();
+        let mut state = self.lock();
+        state.rung = true;
+        if state.asleep {
+            self.changed.notify_one();
+        }
     }
 
-    /// Sleeps until it is rung; false at the end.
-    fn wait(&self) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    /// Sleeps until it is rung, or for so long; false at the end.
+    fn wait(&self, most: Option<Duration>) -> bool {
+        let until = most.map(|most| Instant::now() + most);
+        let mut state = self.lock();
         while !state.rung && !state.ended {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.asleep = true;
+            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => break,
+                Some(left) => self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
         }
+        state.asleep = false;
         state.rung = false;
         !state.ended
     }
@@ -87,7 +110,7 @@ impl Bell {
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        self.bell.state.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
+        self.bell.lock().ended = true;
         self.bell.changed.notify_one();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -34,6 +34,9 @@ const EVENTS_KEPT: usize = 4096;
 /// Clocks without any movement after which the card is at rest. One would do for the ports; the second is for `busy`,
 /// which may be a register.
 const REST: u32 = 2;
+/// Clocks without any movement on the ports after which a card whose reads are not answered can only be waiting for that,
+/// though it says that it is busy.
+const QUIET: u32 = 64;
 
 /// A device behind a root complex: host memory, a medium, interrupts, and a check of every TLP.
 ///
@@ -67,6 +70,8 @@ pub struct Root {
     stalled: Outputs,
     reset: bool,
     rest: u32,
+    /// Clocks since anything moved on the ports.
+    quiet: u32,
     announced: bool,
 }
 
@@ -100,6 +105,7 @@ impl Root {
             stalled: Outputs::default(),
             reset: false,
             rest: 0,
+            quiet: 0,
             announced: false,
             options,
         };
@@ -147,7 +153,7 @@ impl Root {
 
     /// What was transferred in this clock.
     fn after(&mut self, inputs: &Inputs, outputs: &Outputs) {
-        let mut moved = outputs.busy || outputs.tx.is_some() || inputs.rx.is_some();
+        let mut moved = outputs.tx.is_some() || inputs.rx.is_some();
         self.check_stream(inputs, outputs);
         if inputs.rx.is_some() && outputs.rx_ready {
             self.stats.rx_beats += 1;
@@ -167,7 +173,8 @@ impl Root {
         if let Some(text) = self.media.take_broken() {
             self.violate(Rule::Media, text);
         }
-        self.rest = if moved { 0 } else { self.rest.saturating_add(1) };
+        self.quiet = if moved { 0 } else { self.quiet.saturating_add(1) };
+        self.rest = if moved || outputs.busy { 0 } else { self.rest.saturating_add(1) };
     }
 
     /// Valid stands, with its data, until it is taken.
@@ -225,9 +232,10 @@ impl Root {
             && !self.upstream.inside()
     }
 
-    /// True when all that is waited for are messages from others, which no clock brings ([`crate::Remote`]).
+    /// True when all that is waited for are messages from others, which no clock brings ([`crate::Remote`]). The card says
+    /// that it is busy then: it counts the clocks to its completion time-out.
     pub fn is_waiting(&self) -> bool {
-        self.rest >= REST
+        self.quiet >= QUIET
             && self.downstream.is_empty()
             && self.reads.only_waiting()
             && !self.requests.any()
