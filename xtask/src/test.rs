@@ -43,14 +43,15 @@ impl Totals {
 }
 
 /// Runs the tests of every crate, then those that cross the crates: these simulate the whole card for millions of clocks,
-/// and so are compiled for speed. The last line is the summary, for who reads only that.
+/// and so are compiled for speed. Last the lab, which boots whole machines. The last line is the summary, for who reads only that.
 pub fn run() -> Result<(), String> {
     setup::ensure(setup::ALL)?;
     let start = Instant::now();
     let mut totals = Totals::default();
-    let steps: [&[&str]; 2] = [
-        &["test", "--workspace", "--exclude", "azote-tests", "--no-fail-fast"],
+    let steps: [&[&str]; 3] = [
+        &["test", "--workspace", "--exclude", "azote-tests", "--exclude", "azote-lab", "--no-fail-fast"],
         &["test", "--release", "--package", "azote-tests", "--no-fail-fast"],
+        &["test", "--release", "--package", "azote-lab", "--no-fail-fast"],
     ];
     for step in steps {
         let failed = totals.failed;

@@ -95,16 +95,16 @@ interrupts_of() { awk -v name="$1" '$NF ~ "^"name"q" { for (i = 2; i <= NF; i++)
 
 # file_system_on disk: makes one, copies a tree, compares it after the caches are dropped, checks it.
 file_system_on() {
-    check "mkfs on $1" mke2fs -q -F -t ext4 /dev/$1
+    check "mkfs on $1" /bin/mke2fs -q -F -t ext4 /dev/$1
     mount /dev/$1 /mnt || fail "/dev/$1 cannot be mounted"
     mkdir /mnt/tree
-    check "a tree copied" cp -a /bin /lib.sh /init /modules /mnt/tree/
+    check "a tree copied" cp -a /bin /lib /lib64 /lib.sh /init /modules /mnt/tree/
     (cd /mnt/tree && find . -type f -exec md5sum {} + | sort) >/tmp/sums
-    (cd / && find ./bin ./lib.sh ./init ./modules -type f -exec md5sum {} + | sort) >/tmp/origin
+    (cd / && find ./bin ./lib ./lib64 ./lib.sh ./init ./modules -type f -exec md5sum {} + | sort) >/tmp/origin
     check "the copy is the same" cmp /tmp/sums /tmp/origin
     check "unmounted" umount /mnt
     same_files_on $1 "the same files from the disk"
-    say "$(wc -l </tmp/sums) files, $(du -sk /bin /modules | awk '{ n += $1 } END { print n }') KiB"
+    say "$(wc -l </tmp/sums) files, $(du -sk /bin /lib /lib64 /modules | awk '{ n += $1 } END { print n }') KiB"
 }
 
 # same_files_on disk "what this shows": mounts, compares with the sums taken before, unmounts, checks.
@@ -128,4 +128,10 @@ guest() {
     grep -q "guest is done" /tmp/guest || fail "$name: the guest did not come to its end"
     grep -q "^status 0" /tmp/guest || fail "$name: azote run ended with $(grep '^status' /tmp/guest)"
     say "$name: ended well"
+}
+
+# Neither the IOMMU nor AER has seen an error of a device.
+quiet_hardware() {
+    seen=$(dmesg | grep -E "DMAR: \[|AER: .*(rror|ceived)" | head -1)
+    [ -z "$seen" ] || fail "the hardware saw an error: $seen"
 }

@@ -24,10 +24,12 @@ dd if=/dev/$DISK of=/dev/null bs=64k iflag=direct 2>/tmp/dd &
 reader=$!
 usleep 300000
 check "unbound under I/O" sh -c "echo $VF >/sys/bus/pci/drivers/nvme/unbind"
-wait $reader && fail "the reader saw no error though its controller was taken"
+wait $reader
+# The kernel gives an error, or the end of a disk that has no size any more; not the whole disk in any case.
+[ "$(sed -n 's/+.*records in//p' /tmp/dd)" -lt 1024 ] || fail "the reader got the whole disk though its controller was taken"
 check "bound again" sh -c "echo $VF >/sys/bus/pci/drivers/nvme/bind"
 wait_for 20 disks_of $VF || fail "the disk did not come back"
 DISK=$(disk_of $VF)
 wait $other || fail "the other function was disturbed: $(tail -1 /tmp/dd-other)"
 same_files_on $DISK "the same files after FLR and rebinding"
-dmesg | grep -E "DMAR.*fault|AER:" && fail "the IOMMU or AER saw an error"
+quiet_hardware

@@ -19,3 +19,8 @@ fn case(name: &str) {
 fn nvme_vf() {
     case("nvme-vf");
 }
+
+#[test]
+fn rtl_in_l1() {
+    case("rtl-l1");
+}

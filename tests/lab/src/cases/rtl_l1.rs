@@ -19,6 +19,8 @@ fn run(pieces: &Pieces) -> Result<Outcome> {
     let volumes = [image::empty(pieces, "rtl-l1-vf0", 64)?, image::empty(pieces, "rtl-l1-vf1", 16)?];
     let server = Server::start(&pieces.root, "rtl-l1", &volumes)?;
     let initramfs = Initramfs::new(pieces, &[], SCRIPT)?
+        // It is a part of the tree that is copied, and a large one.
+        .program(&programs::azote()?)?
         .program(&programs::host("mke2fs")?)?
         .program(&programs::host("e2fsck")?)?
         .write("rtl-l1")?;
