@@ -15,6 +15,7 @@
 //! There is no emulated disk and no emulated network: the card has them.
 
 pub mod acpi;
+pub mod backend;
 pub mod config;
 pub mod cpu;
 mod error;

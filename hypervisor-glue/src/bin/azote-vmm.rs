@@ -21,6 +21,10 @@ fn main() -> ExitCode {
             eprintln!("azote: the guest has crashed: {why}");
             ExitCode::FAILURE
         }
+        Ok(Stop::Device(why)) => {
+            eprintln!("azote: the guest was ended: {why}");
+            ExitCode::FAILURE
+        }
         Ok(_) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("azote: {e}");

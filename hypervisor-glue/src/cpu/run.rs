@@ -45,6 +45,8 @@ pub enum Stop {
     Reset,
     /// Somebody outside ended it.
     Shutdown,
+    /// A device can not go on, and so the guest can not.
+    Device(String),
     /// It can not go on.
     Crash(String),
 }

@@ -19,13 +19,15 @@ use super::{
     kvm::{self, Vm},
 };
 use crate::{
-    Config, Error, Result, acpi, config,
+    Config, Error, Result, acpi,
+    backend::vfio,
+    config,
     cpu::{self, Vcpu, VcpuState, cpuid},
     exits::Exits,
     kernel::{self, Boot},
     layout,
     memory::Memory,
-    pci::{AddressMap, Ecam, Machine as _, allocate::Allocator},
+    pci::{self, AddressMap, Device, Ecam, Machine as _, Passthrough, allocate::Allocator},
     serial::Serial,
     signals,
 };
@@ -65,6 +67,8 @@ impl Machine {
         let power_button = EventFd::new(EFD_NONBLOCK).map_err(Error::io("making an event"))?;
         vm.attach_pin(&power_button, layout::POWER_BUTTON_GSI)?;
 
+        let devices = devices(config, &vm, &memory, bars, &ecam, &exits)?;
+
         let tables = acpi::Machine {
             cpus: config.cpus,
             last_bus,
@@ -88,19 +92,37 @@ impl Machine {
             threads.push(start(vcpu, bus.clone(), exits.clone(), state.clone())?);
         }
         let input = serial.is_some() && config.serial == config::Serial::Tty;
-        Ok(Self {
-            vm,
-            memory,
-            state,
-            exits,
-            serial,
-            input,
-            threads,
-            devices: Vec::new(),
-            power_button,
-            counters: config.counters,
-        })
+        Ok(Self { vm, memory, state, exits, serial, input, threads, devices, power_button, counters: config.counters })
     }
+}
+
+/// Opens every device and puts it on the bus.
+fn devices(
+    config: &Config,
+    vm: &Arc<Vm>,
+    memory: &Memory,
+    mut bars: Allocator,
+    ecam: &Ecam,
+    exits: &Exits,
+) -> Result<Vec<Arc<Passthrough>>> {
+    let mut opened: Vec<Arc<dyn Device>> = Vec::new();
+    let paths = config.devices.iter().map(|p| vfio::resolve(p)).collect::<Result<Vec<_>>>()?;
+    if let Some(first) = paths.first() {
+        let mut vfio = vfio::Vfio::new(vm.fd(), first)?;
+        for path in &paths {
+            opened.push(Arc::new(vfio.open(path, memory)?));
+        }
+    }
+    let host: pci::Host = vm.clone();
+    let mut devices = Vec::new();
+    for device in opened {
+        let name = device.name().to_owned();
+        let function = Passthrough::new(device, host.clone(), &mut bars, exits)?;
+        let full = || Error::device(name, "bus 0 is full: 32 devices fit");
+        ecam.add(function.clone()).ok_or_else(full)?;
+        devices.push(function);
+    }
+    Ok(devices)
 }
 
 fn start(mut vcpu: Vcpu, bus: Arc<dyn cpu::Bus>, exits: Arc<Exits>, state: Arc<VcpuState>) -> Result<JoinHandle<()>> {

@@ -19,6 +19,7 @@ use crate::{
     config::Counters,
     cpu::{self, Stop},
     exits,
+    pci::Alarm,
     signals::{Request, Signals},
 };
 
@@ -26,6 +27,8 @@ use crate::{
 const WAKE: u64 = 0;
 const SIGNALS: u64 = 1;
 const STDIN: u64 = 2;
+/// And from here on, alarms of devices in their order.
+const ALARMS: u64 = 1 << 32;
 /// How often a processor that has not noticed a kick is kicked again: one may be about to enter the guest.
 const KICK_AGAIN: Duration = Duration::from_millis(5);
 
@@ -54,6 +57,9 @@ impl Machine {
         let watch = |fd, token| epoll.ctl(ControlOperation::Add, fd, EpollEvent::new(EventSet::IN, token));
         watch(self.state.wake().as_raw_fd(), WAKE).map_err(Error::io("watching the processors"))?;
         watch(signals.as_raw_fd(), SIGNALS).map_err(Error::io("watching signals"))?;
+        for (i, (_, alarm)) in self.alarms().iter().enumerate() {
+            watch(alarm.event.as_raw_fd(), ALARMS + i as u64).map_err(Error::io("watching a device"))?;
+        }
         // A file or /dev/null can not be waited for, and then nothing comes in.
         self.input &= watch(io::stdin().as_raw_fd(), STDIN).is_ok();
         self.state.pause(false);
@@ -80,12 +86,24 @@ impl Machine {
                 match event.data() {
                     SIGNALS => self.signal(signals),
                     STDIN if !throttled => self.stdin(epoll),
+                    alarm @ ALARMS.. => self.alarm(alarm - ALARMS),
                     _ => {}
                 }
             }
             if throttled {
                 thread::sleep(Duration::from_millis(10));
             }
+        }
+    }
+
+    fn alarms(&self) -> Vec<(&str, &Alarm)> {
+        self.devices.iter().flat_map(|d| d.alarms().iter().map(|a| (d.name(), a))).collect()
+    }
+
+    fn alarm(&self, index: u64) {
+        if let Some((name, alarm)) = self.alarms().get(index as usize) {
+            let _ = alarm.event.read();
+            self.state.stop(Stop::Device(format!("{name}: {}", alarm.meaning)));
         }
     }
 

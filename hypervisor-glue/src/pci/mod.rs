@@ -44,6 +44,16 @@ pub trait Device: Send + Sync {
     fn clear_vectors(&self) -> io::Result<()>;
     /// Resets the function.
     fn reset(&self) -> io::Result<()>;
+    /// Events that end the guest: the device is gone, or wanted elsewhere.
+    fn alarms(&self) -> &[Alarm];
+}
+
+/// Something that a device says out of turn.
+pub struct Alarm {
+    /// Becomes readable when it does.
+    pub event: EventFd,
+    /// What it means, for people.
+    pub meaning: &'static str,
 }
 
 /// Pages of a BAR in this process's address space.

@@ -11,7 +11,7 @@ use crate::{
     Error, Result,
     exits::{Exits, Region},
     pci::{
-        Area, Configure, Device, Host, Mmio, Once, Slot,
+        Alarm, Area, Configure, Device, Host, Mmio, Once, Slot,
         allocate::Allocator,
         config::{BARS, ConfigSpace, Effects, MsixPlace},
         msix::Table,
@@ -78,6 +78,11 @@ impl Passthrough {
     /// What messages call it.
     pub fn name(&self) -> &str {
         self.device.name()
+    }
+
+    /// What ends the guest on its behalf.
+    pub fn alarms(&self) -> &[Alarm] {
+        self.device.alarms()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

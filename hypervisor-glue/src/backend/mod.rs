@@ -1,0 +1,3 @@
+//! Devices to pass through, by where they come from.
+
+pub mod vfio;
