@@ -55,10 +55,15 @@ impl<'a> Initramfs<'a> {
     }
 
     /// A program of the host's under `/bin`, with its shared libraries where it looks for them.
-    pub fn program(mut self, path: &Path) -> Result<Self> {
+    pub fn program(self, path: &Path) -> Result<Self> {
         let name = path.file_name().and_then(|n| n.to_str());
         let name = name.ok_or_else(|| Error::Piece(format!("{} is no program", path.display())))?;
-        self.file(&format!("bin/{name}"), path);
+        self.library(path, &format!("bin/{name}"))
+    }
+
+    /// A program or shared object at this place, with the shared libraries that it needs where it looks for them.
+    pub fn library(mut self, path: &Path, place: &str) -> Result<Self> {
+        self.file(place, path);
         for library in closure(path)? {
             let at = library.to_string_lossy().trim_start_matches('/').to_owned();
             self.file(&at, &library);

@@ -3,11 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::pieces::Pieces;
 use crate::{Error, Result, command, folder};
 
 /// The command line, built now if need be.
 pub fn azote() -> Result<PathBuf> {
     built("azote-cli", "azote")
+}
+
+/// The card's RTL as a model that runs on any processor.
+pub fn model(pieces: &Pieces) -> Result<PathBuf> {
+    let path = pieces.root.join("card.so");
+    command::output(Command::new(azote()?).args(["model", "--portable", "--output"]).arg(&path))?;
+    Ok(path)
 }
 
 /// What cases do with a function that no user would.

@@ -22,6 +22,13 @@ pub const RTL: Case = Case {
     run: rtl,
 };
 
+/// The whole card.
+pub const CARD: Case = Case {
+    name: "card-l2",
+    about: "the whole card in a guest of our hypervisor: stock Linux writes sriov_numvfs 0, 4, 0, 2; FLR beside I/O",
+    run: card,
+};
+
 /// Modules of a host that runs guests.
 pub const HOST: [&str; 4] = ["kvm-amd", "vfio-pci", "vfio_iommu_type1", "virtio_blk"];
 
@@ -58,4 +65,18 @@ fn rtl(pieces: &Pieces) -> Result<Outcome> {
     let outcome = machine.with_port("rp0", 0).with(&["-device", &server.device(0, "rp0")]).run(&mut silent)?;
     server.stop()?;
     Ok(outcome)
+}
+
+fn card(pieces: &Pieces) -> Result<Outcome> {
+    let name = "card-l2";
+    let guest = Initramfs::new(pieces, &[], include_str!("../../guest/card-l2-guest.sh"))?.write("card-l2-guest")?;
+    // The card is simulated inside the emulated host, which has no Verilator: it is compiled here, for its processor.
+    let model = programs::model(pieces)?;
+    let initramfs = Initramfs::new(pieces, &HOST, include_str!("../../guest/card-l2.sh"))?
+        .program(&programs::azote()?)?
+        .library(&model, "card.so")?
+        .copy("guest.cpio", guest)
+        .write(name)?;
+    let machine = Machine::new(pieces, name, initramfs).memory(1536).with_disk(&image::tools(pieces)?);
+    machine.timeout(300).run(&mut silent)
 }
