@@ -4,6 +4,10 @@ VF=$(for d in /sys/bus/pci/devices/*; do [ "$(cat $d/class)" = 0x010802 ] && bas
 wait_for 30 disks_of $VF || fail "the VF's disk did not appear"
 DISK=$(disk_of $VF)
 say "$VF is /dev/$DISK, $(cat /sys/block/$DISK/size) blocks, model $(cat /sys/block/$DISK/device/model)"
+if [ -n "$hold" ]; then
+    echo "guest holds"
+    sleep 600
+fi
 before=$(interrupts_of ${DISK%n*})
 file_system_on $DISK
 after=$(interrupts_of ${DISK%n*})

@@ -29,6 +29,13 @@ pub const CARD: Case = Case {
     run: card,
 };
 
+/// Our server and our hypervisor.
+pub const USER: Case = Case {
+    name: "user-l2",
+    about: "an RTL VF from `azote serve` to `azote run` over vfio-user; a busy socket, and a server that is killed",
+    run: user,
+};
+
 /// Modules of a host that runs guests.
 pub const HOST: [&str; 4] = ["kvm-amd", "vfio-pci", "vfio_iommu_type1", "virtio_blk"];
 
@@ -67,16 +74,24 @@ fn rtl(pieces: &Pieces) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// A host that simulates the card itself. It has no Verilator: the RTL is compiled here, for its processor.
+fn host_with_model<'a>(pieces: &'a Pieces, name: &str, script: &str, guest: PathBuf) -> Result<Machine<'a>> {
+    let initramfs = Initramfs::new(pieces, &HOST, script)?
+        .program(&programs::azote()?)?
+        .library(&programs::model(pieces)?, "card.so")?
+        .copy("guest.cpio", guest)
+        .write(name)?;
+    Ok(Machine::new(pieces, name, initramfs).memory(1536).with_disk(&image::tools(pieces)?).timeout(300))
+}
+
 fn card(pieces: &Pieces) -> Result<Outcome> {
     let name = "card-l2";
     let guest = Initramfs::new(pieces, &[], include_str!("../../guest/card-l2-guest.sh"))?.write("card-l2-guest")?;
-    // The card is simulated inside the emulated host, which has no Verilator: it is compiled here, for its processor.
-    let model = programs::model(pieces)?;
-    let initramfs = Initramfs::new(pieces, &HOST, include_str!("../../guest/card-l2.sh"))?
-        .program(&programs::azote()?)?
-        .library(&model, "card.so")?
-        .copy("guest.cpio", guest)
-        .write(name)?;
-    let machine = Machine::new(pieces, name, initramfs).memory(1536).with_disk(&image::tools(pieces)?);
-    machine.timeout(300).run(&mut silent)
+    host_with_model(pieces, name, include_str!("../../guest/card-l2.sh"), guest)?.run(&mut silent)
+}
+
+fn user(pieces: &Pieces) -> Result<Outcome> {
+    let name = "user-l2";
+    let guest = guest(pieces, name, DISK_GUEST)?;
+    host_with_model(pieces, name, include_str!("../../guest/user-l2.sh"), guest)?.run(&mut silent)
 }
