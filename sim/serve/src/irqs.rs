@@ -1,126 +1,90 @@
-//! Interrupts: the card's MSI-X messages become eventfds of the client's.
+//! A client's eventfds, which the card's MSI-X messages become.
 
-use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Where a function's vectors go. Shared by the session, which sets it, and the card, which fires.
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+/// Where a function's vectors go. Shared by the session, which sets it, and the thread that delivers.
 #[derive(Default)]
 pub struct Irqs {
-    state: Mutex<State>,
-    fired: AtomicU64,
-}
-
-#[derive(Default)]
-struct State {
-    vectors: Vec<Vector>,
-    /// Writes to the client's memory that it has not confirmed; until then no interrupt may tell of them.
-    unconfirmed: u64,
-    /// Vectors that wait for that.
-    held: Vec<u16>,
+    vectors: Mutex<Vec<Vector>>,
 }
 
 #[derive(Default)]
 struct Vector {
-    eventfd: Option<OwnedFd>,
+    eventfd: Option<Arc<OwnedFd>>,
     masked: bool,
     /// It fired while it was masked.
     pending: bool,
 }
 
+/// That a descriptor which came over a socket is an eventfd: another file could make whoever writes to it wait, or worse.
+pub fn check(fd: &OwnedFd) -> Result<(), Errno> {
+    let link = rustix::fs::readlink(format!("/proc/self/fd/{}", fd.as_raw_fd()), Vec::new())?;
+    if link.as_bytes() == b"anon_inode:[eventfd]" { Ok(()) } else { Err(Errno::INVAL) }
+}
+
 impl Irqs {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<Vector>> {
+        self.vectors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets everything; there are `count` vectors from now on.
     pub fn clear(&self, count: u32) {
-        let mut state = self.lock();
-        *state = State::default();
-        state.vectors.resize_with(count as usize, Vector::default);
+        let mut vectors = self.lock();
+        vectors.clear();
+        vectors.resize_with(count as usize, Vector::default);
     }
 
     /// Vectors from `start` on go to these eventfds; `None` is nowhere. The caller has checked the range.
     pub fn set(&self, start: u32, eventfds: impl IntoIterator<Item = Option<OwnedFd>>) {
-        let mut state = self.lock();
-        for (vector, eventfd) in state.vectors.iter_mut().skip(start as usize).zip(eventfds) {
-            vector.eventfd = eventfd;
+        for (vector, eventfd) in self.lock().iter_mut().skip(start as usize).zip(eventfds) {
+            vector.eventfd = eventfd.map(Arc::new);
         }
     }
 
     /// Masks or unmasks; what fired meanwhile is told then.
     pub fn mask(&self, start: u32, count: u32, masked: bool) {
-        let mut state = self.lock();
-        for vector in state.vectors.iter_mut().skip(start as usize).take(count as usize) {
+        let mut due = Vec::new();
+        for vector in self.lock().iter_mut().skip(start as usize).take(count as usize) {
             vector.masked = masked;
             if !masked && std::mem::take(&mut vector.pending) {
-                vector.tell();
+                due.extend(vector.eventfd.clone());
             }
         }
+        due.iter().for_each(|fd| tell(fd));
     }
 
     /// Is any vector connected?
     pub fn any(&self) -> bool {
-        self.lock().vectors.iter().any(|v| v.eventfd.is_some())
+        self.lock().iter().any(|v| v.eventfd.is_some())
     }
 
     /// A vector fires.
     pub fn fire(&self, vector: u16) {
-        self.fired.fetch_add(1, Ordering::Relaxed);
-        let mut state = self.lock();
-        if state.unconfirmed > 0 {
-            state.held.push(vector);
-        } else if let Some(vector) = state.vectors.get_mut(usize::from(vector)) {
-            vector.fire();
-        }
-    }
-
-    /// A write to the client's memory is on its way.
-    pub fn write_sent(&self) {
-        self.lock().unconfirmed += 1;
-    }
-
-    /// The client has it.
-    pub fn write_confirmed(&self) {
-        let mut state = self.lock();
-        state.unconfirmed = state.unconfirmed.saturating_sub(1);
-        if state.unconfirmed == 0 {
-            for vector in std::mem::take(&mut state.held) {
-                if let Some(vector) = state.vectors.get_mut(usize::from(vector)) {
-                    vector.fire();
-                }
+        let due = match self.lock().get_mut(usize::from(vector)) {
+            Some(vector) if vector.masked => {
+                vector.pending = true;
+                None
             }
-        }
-    }
-
-    /// How many fired so far.
-    pub fn count(&self) -> u64 {
-        self.fired.load(Ordering::Relaxed)
-    }
-}
-
-impl Vector {
-    fn fire(&mut self) {
-        if self.masked {
-            self.pending = true;
-        } else {
-            self.tell();
-        }
-    }
-
-    fn tell(&self) {
-        if let Some(eventfd) = &self.eventfd {
-            // A counter that is full has told enough; one that is closed has nobody to tell. It came over the socket and may
-            // be any file: `session` has made sure that writing to it does not wait.
-            let _ = rustix::io::write(eventfd, &1u64.to_ne_bytes());
+            Some(vector) => vector.eventfd.clone(),
+            None => None,
+        };
+        // Not under the lock: a client can make it wait.
+        if let Some(fd) = due {
+            tell(&fd);
         }
     }
 }
 
-/// What the card calls when a vector fires.
-pub fn sink(irqs: &Arc<Irqs>) -> azote_sim::Sink {
-    let irqs = irqs.clone();
-    Box::new(move |vector| irqs.fire(vector))
+/// Adds one to an eventfd. One that is full has told enough.
+fn tell(eventfd: &OwnedFd) {
+    let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+    if poll(&mut [PollFd::new(eventfd, PollFlags::OUT)], Some(&now)) == Ok(1) {
+        let _ = rustix::io::write(eventfd, &1u64.to_ne_bytes());
+    }
 }
 
 #[cfg(test)]
@@ -153,18 +117,23 @@ mod tests {
         assert_eq!(count(&fd), 1);
         irqs.fire(0);
         irqs.fire(77);
-        assert_eq!(irqs.count(), 4);
+        assert_eq!(count(&fd), 0);
     }
 
     #[test]
-    fn no_interrupt_overtakes_the_data_that_it_announces() {
-        let (irqs, fd) = connected();
-        irqs.write_sent();
-        irqs.write_sent();
-        irqs.fire(1);
-        irqs.write_confirmed();
-        assert_eq!(count(&fd), 0);
-        irqs.write_confirmed();
-        assert_eq!(count(&fd), 1);
+    fn an_eventfd_that_is_full_is_not_waited_for() {
+        let irqs = Irqs::default();
+        irqs.clear(1);
+        let fd = eventfd(0, EventfdFlags::empty()).unwrap();
+        rustix::io::write(&fd, &(u64::MAX - 1).to_ne_bytes()).unwrap();
+        irqs.set(0, [Some(fd)]);
+        irqs.fire(0);
+    }
+
+    #[test]
+    fn only_eventfds_are_taken() {
+        assert_eq!(check(&eventfd(0, EventfdFlags::empty()).unwrap()), Ok(()));
+        let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert_eq!(check(&ours.into()), Err(Errno::INVAL));
     }
 }

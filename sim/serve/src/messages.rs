@@ -1,8 +1,14 @@
-//! The way back to a client: replies, and the card's own requests for memory that the client lent no file of.
+//! The way to a client: replies, and what the card sends by itself: requests for memory that the client lent no file of,
+//! and interrupts.
+//!
+//! The card must never wait for a client, so what it sends goes into a queue, and a thread of the session's takes it from
+//! there, in order. An interrupt waits until the client has confirmed the writes before it: nothing is told of before it
+//! is there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use azote_sim::Remote;
 use azote_vfio_user::wire::payload::{DmaAccess, split};
@@ -12,25 +18,62 @@ use zerocopy::IntoBytes;
 
 use crate::irqs::Irqs;
 
-/// A client's socket, outwards. Shared by the session and the card.
-pub struct Outbox {
-    connection: Connection,
-    irqs: Arc<Irqs>,
-    state: Mutex<State>,
-    bytes: AtomicU64,
+/// Requests that a client may have unanswered. The card has 32 reads in flight; more than twice that fills no pipe better.
+const WINDOW: usize = 64;
+/// What may wait for a client: things, and bytes of them. One that lags by more is as good as gone.
+const QUEUED: usize = 16384;
+const QUEUED_BYTES: usize = 16 << 20;
+/// How long a client may take to answer for its memory.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// How often that is looked at, while something is unanswered.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long the end of a session waits for the queue's thread.
+const END_TIME: Duration = Duration::from_secs(2);
+
+/// What the card sends.
+enum Item {
+    /// By the card's token.
+    Read {
+        token: u64,
+        access: DmaAccess,
+    },
+    Write {
+        access: DmaAccess,
+        data: Vec<u8>,
+    },
+    Interrupt(u16),
+}
+
+/// What an answer will be to.
+#[derive(Clone, Copy)]
+enum Asked {
+    Read { token: u64, len: usize },
+    Write,
 }
 
 #[derive(Default)]
 struct State {
+    items: VecDeque<Item>,
+    bytes: usize,
     next: u16,
-    waiting: HashMap<u16, Waiting>,
+    /// Requests that are not answered, and since when.
+    asked: HashMap<u16, (Asked, Instant)>,
+    /// Those of them that are writes.
+    writes: usize,
+    closed: bool,
+    ended: bool,
 }
 
-/// What a reply will be to.
-enum Waiting {
-    /// A read of so many bytes, by the card's token.
-    Read(u64, u32),
-    Write,
+/// A client's socket, outwards. Shared by the session, the card, and the thread between them.
+pub struct Outbox {
+    connection: Connection,
+    irqs: Arc<Irqs>,
+    /// Held while a message is sent, so that two do not mix.
+    sending: Mutex<()>,
+    state: Mutex<State>,
+    changed: Condvar,
+    bytes: AtomicU64,
+    interrupts: AtomicU64,
 }
 
 /// What a client's reply brings.
@@ -41,9 +84,29 @@ pub enum Arrived {
     Nothing,
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Outbox {
-    pub fn new(connection: Connection, irqs: Arc<Irqs>) -> Outbox {
-        Outbox { connection, irqs, state: Mutex::default(), bytes: AtomicU64::new(0) }
+    /// Starts the thread, which ends with [`Self::close`].
+    pub fn start(connection: Connection, irqs: Arc<Irqs>) -> std::io::Result<Arc<Outbox>> {
+        let outbox = Arc::new(Outbox {
+            connection,
+            irqs,
+            sending: Mutex::default(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            bytes: AtomicU64::new(0),
+            interrupts: AtomicU64::new(0),
+        });
+        let own = outbox.clone();
+        std::thread::Builder::new().name("deliver".into()).spawn(move || {
+            own.deliver();
+            lock(&own.state).ended = true;
+            own.changed.notify_all();
+        })?;
+        Ok(outbox)
     }
 
     pub fn connection(&self) -> &Connection {
@@ -55,14 +118,15 @@ impl Outbox {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Interrupts that the card sent.
+    pub fn interrupts(&self) -> u64 {
+        self.interrupts.load(Ordering::Relaxed)
     }
 
     /// Answers a request; `Err` is an errno.
     pub fn reply(&self, to: &Header, answer: Result<&[&[u8]], rustix::io::Errno>) -> Result<()> {
         let header = Header { id: to.id, command: to.command, flags: REPLY, ..Header::default() };
-        let _one = self.lock();
+        let _one = lock(&self.sending);
         match answer {
             Ok(parts) => self.connection.send(header, parts, &[]),
             Err(errno) => {
@@ -72,52 +136,216 @@ impl Outbox {
         }
     }
 
-    /// Sends a request of the card's. A client that does not take it in time is as good as gone: the session ends.
-    fn ask(&self, command: Command, access: DmaAccess, data: &[u8], waiting: Waiting) {
-        let mut state = self.lock();
-        while state.waiting.contains_key(&state.next) {
-            state.next = state.next.wrapping_add(1);
+    /// Queues. Never waits: a client with too much before it loses its session.
+    fn push(&self, item: Item) {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return;
         }
-        let id = state.next;
-        state.next = id.wrapping_add(1);
-        state.waiting.insert(id, waiting);
+        state.bytes += item.bytes();
+        state.items.push_back(item);
+        if state.items.len() > QUEUED || state.bytes > QUEUED_BYTES {
+            tracing::warn!("a client lags by {} messages: its session ends", state.items.len());
+            self.shut(&mut state);
+        }
+        self.changed.notify_all();
+    }
+
+    /// A vector fires.
+    pub fn interrupt(&self, vector: u16) {
+        self.interrupts.fetch_add(1, Ordering::Relaxed);
+        self.push(Item::Interrupt(vector));
+    }
+
+    fn shut(&self, state: &mut State) {
+        state.closed = true;
+        state.items.clear();
+        self.connection.close();
+        self.changed.notify_all();
+    }
+
+    /// Ends the connection and the thread. A thread that a client has caught in its eventfd (full, and made to block in
+    /// just that moment) is left behind; it holds nothing of the card.
+    pub fn close(&self) {
+        let mut state = lock(&self.state);
+        self.shut(&mut state);
+        let wait = self.changed.wait_timeout_while(state, END_TIME, |state| !state.ended);
+        let (state, _) = wait.unwrap_or_else(PoisonError::into_inner);
+        if !state.ended {
+            tracing::error!("a client's eventfd does not take interrupts; its thread is left behind");
+        }
+    }
+
+    /// Takes from the queue what may go now, until the end.
+    fn deliver(&self) {
+        while let Some((id, item)) = self.next() {
+            let sent = match item {
+                Item::Interrupt(vector) => {
+                    self.irqs.fire(vector);
+                    Ok(())
+                }
+                Item::Read { access, .. } => self.ask(id, Command::DmaRead, access, &[]),
+                Item::Write { access, data } => self.ask(id, Command::DmaWrite, access, &data),
+            };
+            if sent.is_err() {
+                // The session's own thread sees the closed socket, and ends everything.
+                self.connection.close();
+            }
+        }
+    }
+
+    /// What goes next, with the id under which its answer is waited for; `None` at the end.
+    fn next(&self) -> Option<(u16, Item)> {
+        let mut state = lock(&self.state);
+        loop {
+            if state.closed {
+                return None;
+            }
+            if state.asked.values().any(|(_, since)| since.elapsed() > ANSWER_TIME) {
+                tracing::warn!("a client does not answer for its memory: its session ends");
+                self.shut(&mut state);
+                return None;
+            }
+            let may_go = match state.items.front() {
+                None => false,
+                Some(Item::Interrupt(_)) => state.writes == 0,
+                Some(_) => state.asked.len() < WINDOW,
+            };
+            if may_go && let Some(item) = state.items.pop_front() {
+                return Some((state.take(&item), item));
+            }
+            state = if state.asked.is_empty() {
+                self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+            } else {
+                self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0
+            };
+        }
+    }
+
+    fn ask(&self, id: u16, command: Command, access: DmaAccess, data: &[u8]) -> Result<()> {
         self.bytes.fetch_add(access.count, Ordering::Relaxed);
         let header = Header { id, command: command as u16, ..Header::default() };
-        if self.connection.send(header, &[access.as_bytes(), data], &[]).is_err() {
-            self.connection.close();
-        }
+        let _one = lock(&self.sending);
+        self.connection.send(header, &[access.as_bytes(), data], &[])
     }
 
     /// A reply to one of those requests.
     pub fn arrived(&self, message: &Message) -> Result<Arrived> {
-        let waiting = self.lock().waiting.remove(&message.header.id);
-        let refused = message.header.flags & ERROR != 0;
-        match waiting {
-            None => Err(Error::Protocol(format!("an answer to a question ({}) that was not asked", message.header.id))),
-            Some(Waiting::Write) => {
-                self.irqs.write_confirmed();
-                Ok(Arrived::Nothing)
+        let asked = {
+            let mut state = lock(&self.state);
+            let asked = state.asked.remove(&message.header.id);
+            if let Some((Asked::Write, _)) = asked {
+                state.writes -= 1;
             }
-            Some(Waiting::Read(token, _)) if refused => Ok(Arrived::Data(token, None)),
-            Some(Waiting::Read(token, len)) => {
+            self.changed.notify_all();
+            asked.map(|(asked, _)| asked)
+        };
+        let refused = message.header.flags & ERROR != 0;
+        match asked {
+            None => Err(Error::Protocol(format!("an answer to a question ({}) that was not asked", message.header.id))),
+            // A write that is refused is lost, as one into no memory is.
+            Some(Asked::Write) => Ok(Arrived::Nothing),
+            Some(Asked::Read { token, .. }) if refused => Ok(Arrived::Data(token, None)),
+            Some(Asked::Read { token, len }) => {
                 let parsed = split::<DmaAccess>(Command::DmaRead, &message.payload);
                 let (_, data) = parsed.map_err(|e| Error::Protocol(e.to_string()))?;
-                let data = data.get(..len as usize).map(<[u8]>::to_vec);
-                Ok(Arrived::Data(token, data))
+                Ok(Arrived::Data(token, data.get(..len).map(<[u8]>::to_vec)))
             }
         }
     }
 }
 
+impl Item {
+    fn bytes(&self) -> usize {
+        if let Item::Write { data, .. } = self { data.len() } else { 0 }
+    }
+}
+
+impl State {
+    /// Takes note of an item that goes: the id of its request.
+    fn take(&mut self, item: &Item) -> u16 {
+        self.bytes -= item.bytes();
+        let asked = match item {
+            Item::Interrupt(_) => return 0,
+            Item::Read { token, access } => Asked::Read { token: *token, len: access.count as usize },
+            Item::Write { .. } => {
+                self.writes += 1;
+                Asked::Write
+            }
+        };
+        // The window is much smaller than the numbers there are.
+        while self.asked.contains_key(&self.next) {
+            self.next = self.next.wrapping_add(1);
+        }
+        let id = self.next;
+        self.next = id.wrapping_add(1);
+        self.asked.insert(id, (asked, Instant::now()));
+        id
+    }
+}
+
 impl Remote for Outbox {
     fn read(&self, token: u64, address: u64, len: u32) {
-        let access = DmaAccess { address, count: len.into() };
-        self.ask(Command::DmaRead, access, &[], Waiting::Read(token, len));
+        self.push(Item::Read { token, access: DmaAccess { address, count: len.into() } });
     }
 
     fn write(&self, address: u64, bytes: &[u8]) {
-        self.irqs.write_sent();
-        let access = DmaAccess { address, count: bytes.len() as u64 };
-        self.ask(Command::DmaWrite, access, bytes, Waiting::Write);
+        self.push(Item::Write { access: DmaAccess { address, count: bytes.len() as u64 }, data: bytes.to_vec() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::event::{EventfdFlags, eventfd};
+    use std::os::unix::net::UnixStream;
+
+    /// An outbox with one vector, its client's socket, and the vector's eventfd.
+    fn connected() -> (Arc<Outbox>, Connection, std::os::fd::OwnedFd) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let irqs = Arc::new(Irqs::default());
+        irqs.clear(1);
+        let fd = eventfd(0, EventfdFlags::NONBLOCK).unwrap();
+        irqs.set(0, [Some(fd.try_clone().unwrap())]);
+        (Outbox::start(Connection::new(ours).unwrap(), irqs).unwrap(), Connection::new(theirs).unwrap(), fd)
+    }
+
+    fn soon() -> Option<Instant> {
+        Some(Instant::now() + Duration::from_secs(10))
+    }
+
+    #[test]
+    fn no_interrupt_overtakes_the_data_that_it_announces() {
+        let (outbox, client, fd) = connected();
+        outbox.write(0x1000, &[1, 2, 3, 4]);
+        outbox.interrupt(0);
+        let write = client.receive(soon()).unwrap();
+        assert_eq!(Command::new(write.header.command), Some(Command::DmaWrite));
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(rustix::io::read(&fd, &mut [0; 8]).is_err(), "not yet");
+        let reply = Message { header: Header { flags: REPLY, ..write.header }, ..write };
+        assert!(matches!(outbox.arrived(&reply), Ok(Arrived::Nothing)));
+        let mut fds = [rustix::event::PollFd::new(&fd, rustix::event::PollFlags::IN)];
+        assert_eq!(rustix::event::poll(&mut fds, Some(&Duration::from_secs(10).try_into().unwrap())), Ok(1));
+        assert!(outbox.arrived(&reply).is_err(), "only one answer");
+        outbox.close();
+    }
+
+    #[test]
+    fn a_client_that_does_not_listen_never_stops_the_card_and_loses_its_session() {
+        let (outbox, client, _fd) = connected();
+        let before = Instant::now();
+        for i in 0..2 * QUEUED as u64 {
+            outbox.write(i * 4096, &[0; 256]);
+        }
+        assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
+        let end = loop {
+            match client.receive(soon()) {
+                Ok(_) => {}
+                Err(end) => break end,
+            }
+        };
+        assert!(matches!(end, Error::Closed), "{end}");
+        outbox.close();
     }
 }

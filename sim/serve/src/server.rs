@@ -3,7 +3,7 @@
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -62,6 +62,7 @@ impl Stop {
 
 struct Socket {
     path: PathBuf,
+    listener: Arc<UnixListener>,
     number: u8,
     tally: Arc<Tally>,
     stop: Stop,
@@ -81,10 +82,11 @@ impl Server {
 
     /// Serves a function at a socket. One that was left behind by a server that is gone is replaced.
     pub fn add(&mut self, number: u8, path: &Path) -> Result<()> {
-        let listener = listen(path)?;
+        let listener = Arc::new(listen(path)?);
         let device = Device::new(&self.card, number, self.bell())?;
         let mut socket = Socket {
             path: path.to_owned(),
+            listener: listener.clone(),
             number,
             tally: Arc::default(),
             stop: Stop::default(),
@@ -125,8 +127,8 @@ impl Server {
             if let Some(outbox) = &*socket.current.lock().unwrap_or_else(PoisonError::into_inner) {
                 outbox.connection().close();
             }
-            // It waits in `accept`: a client that comes and goes.
-            let _ = UnixStream::connect(&socket.path);
+            // Wakes it from `accept`, whatever has become of the socket's name.
+            let _ = rustix::net::shutdown(&socket.listener, rustix::net::Shutdown::Both);
         }
         for socket in &mut self.sockets {
             if let Some(thread) = socket.thread.take() {
@@ -159,10 +161,29 @@ fn listen(path: &Path) -> Result<UnixListener> {
     }
 }
 
+/// Clients that are being sent away at one time; more are so without a word.
+const SENT_AWAY: usize = 4;
+
+/// One of a number of places, until it is dropped.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn of(taken: &'a AtomicUsize, most: usize) -> Option<Place<'a>> {
+        let more = |n| (n < most).then_some(n + 1);
+        taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok().map(|_| Place(taken))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Takes clients, one at a time; whoever comes while one is there is told so.
 fn accept(listener: &UnixListener, device: &Device, tally: &Tally, stop: &Stop, current: &Mutex<Option<Arc<Outbox>>>) {
+    let (served, sent_away) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
-        let busy = Arc::new(AtomicBool::new(false));
         while !stop.is_set() {
             let stream = match listener.accept() {
                 Ok((stream, _)) => stream,
@@ -176,15 +197,24 @@ fn accept(listener: &UnixListener, device: &Device, tally: &Tally, stop: &Stop, 
                 break;
             }
             let Ok(connection) = Connection::new(stream) else { continue };
-            if busy.swap(true, Ordering::AcqRel) {
-                scope.spawn(move || turn_away(&connection));
-                continue;
+            let thread = std::thread::Builder::new().name(format!("session {:02x}", device.number()));
+            let started = match Place::of(&served, 1) {
+                Some(place) => thread.spawn_scoped(scope, move || {
+                    one(device, connection, tally, stop, current);
+                    drop(place);
+                }),
+                None => match Place::of(&sent_away, SENT_AWAY) {
+                    Some(place) => thread.spawn_scoped(scope, move || {
+                        turn_away(&connection);
+                        drop(place);
+                    }),
+                    None => continue,
+                },
+            };
+            // No thread to be had: the client sees its socket closed, and may come again.
+            if let Err(error) = started {
+                tracing::error!("cannot serve a client: {error}");
             }
-            let busy = busy.clone();
-            scope.spawn(move || {
-                one(device, connection, tally, stop, current);
-                busy.store(false, Ordering::Release);
-            });
         }
     });
 }

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use azote_regs::pcie::CONFIG_SIZE;
 use azote_seam::Function;
@@ -20,13 +21,16 @@ use vfio_bindings::bindings::vfio;
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::device::{Device, owns_vectors};
-use crate::irqs::{Irqs, sink};
+use crate::irqs::{self, Irqs};
 use crate::messages::{Arrived, Outbox};
 use crate::server::Tally;
 use crate::view::{Effect, View};
 
 /// The largest access to a region: configuration space whole.
 const MAX_ACCESS: usize = CONFIG_SIZE as usize;
+
+/// How long a client may take for its first message. Whoever says nothing keeps the function from others.
+const GREETING_TIME: Duration = Duration::from_secs(10);
 
 /// A request's answer: parts of a payload, or an errno.
 type Answer = Result<Vec<u8>, Errno>;
@@ -47,8 +51,11 @@ impl<'a> Session<'a> {
         let irqs = Arc::new(Irqs::default());
         let view = View::of(device)?;
         irqs.clear(view.vectors());
-        let outbox = Arc::new(Outbox::new(connection, irqs.clone()));
-        device.card().root().interrupts().set_sink(device.number(), Some(sink(&irqs)));
+        let system = |source| crate::Error::System { what: "starting a session's thread", source };
+        let outbox = Outbox::start(connection, irqs.clone()).map_err(system)?;
+        let sink = outbox.clone();
+        let sink: azote_sim::Sink = Box::new(move |vector| sink.interrupt(vector));
+        device.card().root().interrupts().set_sink(device.number(), Some(sink));
         Ok(Session { device, tally, outbox, irqs, view, agreed: false })
     }
 
@@ -59,8 +66,10 @@ impl<'a> Session<'a> {
 
     /// Serves until the client goes. The error says how it went: [`Error::Closed`] is the ordinary end.
     pub fn run(&mut self) -> Error {
+        let greeting = Instant::now() + GREETING_TIME;
         loop {
-            let done = self.outbox.connection().receive(None).and_then(|message| self.take(message));
+            let deadline = (!self.agreed).then_some(greeting);
+            let done = self.outbox.connection().receive(deadline).and_then(|message| self.take(message));
             if let Err(error) = done {
                 return error;
             }
@@ -188,10 +197,10 @@ impl<'a> Session<'a> {
                 self.device.function().disable_msix().map_err(|_| Errno::IO)?;
             }
             (vfio::VFIO_IRQ_SET_ACTION_TRIGGER, vfio::VFIO_IRQ_SET_DATA_NONE) => {
-                (set.start..set.start + set.count).for_each(|v| self.irqs.fire(v as u16));
+                (set.start..set.start + set.count).for_each(|v| self.outbox.interrupt(v as u16));
             }
             (vfio::VFIO_IRQ_SET_ACTION_TRIGGER, vfio::VFIO_IRQ_SET_DATA_BOOL) if data.len() >= set.count as usize => {
-                (0..set.count).filter(|i| chosen(*i)).for_each(|i| self.irqs.fire((set.start + i) as u16));
+                (0..set.count).filter(|i| chosen(*i)).for_each(|i| self.outbox.interrupt((set.start + i) as u16));
             }
             (vfio::VFIO_IRQ_SET_ACTION_TRIGGER, vfio::VFIO_IRQ_SET_DATA_EVENTFD) => self.connect(set, fds)?,
             (vfio::VFIO_IRQ_SET_ACTION_MASK | vfio::VFIO_IRQ_SET_ACTION_UNMASK, kind) => {
@@ -214,20 +223,11 @@ impl<'a> Session<'a> {
         if fds.len() > MAX_FDS || fds.len() > set.count as usize {
             return Err(Errno::INVAL);
         }
-        for fd in &fds {
-            // The card must never wait for a client.
-            let flags = rustix::fs::fcntl_getfl(fd)?;
-            rustix::fs::fcntl_setfl(fd, flags | rustix::fs::OFlags::NONBLOCK)?;
-        }
+        fds.iter().try_for_each(irqs::check)?;
         let enabled = self.irqs.any();
         let none = (fds.len()..set.count as usize).map(|_| None);
         self.irqs.set(set.start, fds.into_iter().map(Some).chain(none));
-        if !enabled {
-            let count = self.view.vectors() as u16;
-            self.device.function().enable_msix(count).map_err(|_| Errno::IO)?;
-            self.device.ring();
-        }
-        Ok(())
+        if enabled { Ok(()) } else { self.fill_table() }
     }
 
     /// That an access lies in a region that there is.
@@ -307,13 +307,22 @@ impl<'a> Session<'a> {
         Ok(bytes(unmap))
     }
 
-    /// Function level reset. As the kernel's, it leaves memory, and what configuration space shows, as they are.
-    fn reset(&mut self) -> Result<(), Errno> {
-        self.irqs.clear(self.view.vectors());
+    /// Function level reset. As the kernel's, it leaves memory, eventfds, and what configuration space shows, as they are.
+    fn reset(&self) -> Result<(), Errno> {
         self.device.reset().map_err(|_| Errno::IO)?;
+        if self.irqs.any() {
+            self.fill_table()?;
+        }
         if self.view.bus_master() {
             self.device.set_bus_master(true).map_err(|_| Errno::IO)?;
         }
+        Ok(())
+    }
+
+    /// Fills the card's own MSI-X table and enables it: all vectors come here, whoever of the client's wants them.
+    fn fill_table(&self) -> Result<(), Errno> {
+        self.device.function().enable_msix(self.view.vectors() as u16).map_err(|_| Errno::IO)?;
+        self.device.ring();
         Ok(())
     }
 }
@@ -321,7 +330,7 @@ impl<'a> Session<'a> {
 impl Drop for Session<'_> {
     /// The client is gone: nothing of it stays in the function, and nothing of the function's reaches it any more.
     fn drop(&mut self) {
-        self.outbox.connection().close();
+        self.outbox.close();
         let number = self.device.number();
         {
             let mut root = self.device.card().root();
@@ -329,7 +338,7 @@ impl Drop for Session<'_> {
             root.remote_gone(number);
             root.interrupts().set_sink(number, None);
         }
-        self.tally.interrupts.fetch_add(self.irqs.count(), Ordering::Relaxed);
+        self.tally.interrupts.fetch_add(self.outbox.interrupts(), Ordering::Relaxed);
         self.tally.message_bytes.fetch_add(self.outbox.bytes(), Ordering::Relaxed);
         if let Err(error) = self.device.reset() {
             tracing::error!("{}: cannot be reset after its client: {error}", self.device.function().name());
