@@ -142,6 +142,8 @@ pub enum Command {
         #[arg(long, value_name = "FOLDER")]
         socket_dir: PathBuf,
     },
+    /// Run a guest under the thin hypervisor, with functions assigned to it.
+    Run(Box<crate::commands::run::Run>),
     /// Compile the card's RTL to a model that --model loads, here or on a machine without Verilator.
     Model {
         /// Where to.

@@ -45,10 +45,13 @@ fn run(cli: &Cli) -> Result<()> {
         return azote_cli::sim::compile(&cli.card, *portable, output);
     }
     let stop = Stop::default();
-    if matches!(cli.command, Command::Nbd { .. } | Command::Serve { .. }) {
+    if matches!(cli.command, Command::Nbd { .. } | Command::Serve { .. } | Command::Run(_)) {
         let handle = stop.clone();
         ctrlc::set_handler(move || handle.stop())
             .map_err(|e| Error::Io { what: "setting up the signal handler".into(), source: io::Error::other(e) })?;
+    }
+    if let Command::Run(guest) = &cli.command {
+        return commands::run::run(guest, &stop);
     }
     if let Command::Serve { target, socket_dir } = &cli.command {
         if !cli.card.sim {

@@ -160,6 +160,14 @@ fn device(args: &CardArgs) -> Result<Box<dyn TlpDevice>> {
     Ok(Box::new(hardware.map_err(simulation)?))
 }
 
+/// The compiled card: the one that was given, or the RTL, compiled now unless it was before.
+pub fn library(args: &CardArgs) -> Result<std::path::PathBuf> {
+    match &args.model {
+        Some(path) => Ok(path.clone()),
+        None => Hardware::compile(verilog(args)?, &azote_verilate::Options::fast()).map_err(simulation),
+    }
+}
+
 /// Compiles the card and copies the model to a file.
 pub fn compile(args: &CardArgs, portable: bool, output: &Path) -> Result<()> {
     let mut options = azote_verilate::Options::fast();

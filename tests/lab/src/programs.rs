@@ -11,6 +11,11 @@ pub fn azote() -> Result<PathBuf> {
     built("azote-cli", "azote")
 }
 
+/// The hypervisor's own program, which `azote run` wants beside itself.
+pub fn vmm() -> Result<PathBuf> {
+    built("azote-hypervisor", "azote-vmm")
+}
+
 /// The card's RTL as a model that runs on any processor.
 pub fn model(pieces: &Pieces) -> Result<PathBuf> {
     let path = pieces.root.join("card.so");

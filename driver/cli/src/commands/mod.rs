@@ -4,6 +4,7 @@ mod blocks;
 mod copy;
 mod id;
 mod nbd;
+pub mod run;
 pub mod serve;
 mod stats;
 pub mod vf;
@@ -31,7 +32,7 @@ pub fn run(card: &dyn Card, command: &Command, out: &mut dyn Write, stop: &Stop)
         }
         Command::Stats { target } => stats::run(card, target, out),
         // They need no card, or one of their own: `main` has done them.
-        Command::Vf(_) | Command::Model { .. } | Command::Serve { .. } => Ok(()),
+        Command::Vf(_) | Command::Model { .. } | Command::Serve { .. } | Command::Run(_) => Ok(()),
         Command::Nbd { target, listen } => nbd::run(card, target, listen, out, stop),
     }
 }

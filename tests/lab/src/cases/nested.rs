@@ -49,7 +49,8 @@ pub fn guest(pieces: &Pieces, name: &str, script: &str) -> Result<PathBuf> {
 
 /// A host that runs a guest, with our command line and what else it needs.
 pub fn host<'a>(pieces: &'a Pieces, name: &str, script: &str, guest: PathBuf, more: &[PathBuf]) -> Result<Machine<'a>> {
-    let mut initramfs = Initramfs::new(pieces, &HOST, script)?.program(&programs::azote()?)?;
+    let mut initramfs =
+        Initramfs::new(pieces, &HOST, script)?.program(&programs::azote()?)?.program(&programs::vmm()?)?;
     for program in more {
         initramfs = initramfs.program(program)?;
     }
@@ -78,6 +79,7 @@ fn rtl(pieces: &Pieces) -> Result<Outcome> {
 fn host_with_model<'a>(pieces: &'a Pieces, name: &str, script: &str, guest: PathBuf) -> Result<Machine<'a>> {
     let initramfs = Initramfs::new(pieces, &HOST, script)?
         .program(&programs::azote()?)?
+        .program(&programs::vmm()?)?
         .library(&programs::model(pieces)?, "card.so")?
         .copy("guest.cpio", guest)
         .write(name)?;

@@ -1,0 +1,254 @@
+//! `azote run`: a guest of the thin hypervisor. The words are Cloud Hypervisor's where it has them.
+//!
+//! The hypervisor itself is `azote-vmm`, a small program beside this one, so that a running guest does not keep the printer of
+//! the RTL in memory. It takes over this process; only a leased virtual function needs somebody who stays to give it back.
+
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use azote_hypervisor::{Config, config};
+use azote_vf::{Host, Kind, Lease};
+use clap::Args;
+
+use crate::{Error, Result, args::CardArgs, image::VolumeSpec, nbd::Stop, sim};
+
+/// A guest.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// A kernel: a bzImage, or a vmlinux with a PVH entry, which boots faster.
+    #[arg(long, value_name = "FILE")]
+    pub kernel: PathBuf,
+    /// An initramfs.
+    #[arg(long, value_name = "FILE")]
+    pub initramfs: Option<PathBuf>,
+    /// The kernel's command line.
+    #[arg(long, default_value = "console=ttyS0")]
+    pub cmdline: String,
+    /// Virtual processors: N, or boot=N.
+    #[arg(long, default_value = "1", value_parser = cpus)]
+    pub cpus: u8,
+    /// size=SIZE[,hugepages=on]; SIZE with K, M or G.
+    #[arg(long, default_value = "size=512M", value_parser = memory)]
+    pub memory: config::Memory,
+    /// A function bound to vfio-pci: path=/sys/bus/pci/devices/BDF. May be given several times.
+    #[arg(long, value_name = "path=…", value_parser = |t: &str| one(t, "path"))]
+    pub device: Vec<PathBuf>,
+    /// A function of `azote serve`, or of another vfio-user server: socket=PATH. May be given several times.
+    #[arg(long, value_name = "socket=…", value_parser = |t: &str| one(t, "socket"))]
+    pub user_device: Vec<PathBuf>,
+    /// Make (if need be), bind and assign a free virtual function, and give it back at the end: storage, net or trust,
+    /// storage=PF to choose the card. May be given several times.
+    #[arg(long, value_name = "KIND[=PF]", value_parser = vf)]
+    pub vf: Vec<(Kind, Option<String>)>,
+    /// A whole simulated card on the guest's bus, its physical functions with SR-IOV included:
+    /// volume=FILE[:ro],volume=…,vfs=N,soft=on,model=FILE.so
+    #[arg(long, value_name = "volume=…", value_parser = card)]
+    pub card: Option<CardArgs>,
+    /// The serial port: tty, null or file=PATH.
+    #[arg(long, default_value = "tty", value_parser = serial)]
+    pub serial: config::Serial,
+    /// Take commands at this socket while the guest runs (`azote ctl`).
+    #[arg(long, value_name = "PATH")]
+    pub api_socket: Option<PathBuf>,
+    /// At the end, say how often the guest left the processor and why.
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text", value_parser = ["text", "json"])]
+    pub counters: Option<String>,
+}
+
+/// Runs a guest to its end.
+pub fn run(arguments: &Run, stop: &Stop) -> Result<()> {
+    let mut config = Config {
+        kernel: arguments.kernel.clone(),
+        initramfs: arguments.initramfs.clone(),
+        cmdline: arguments.cmdline.clone(),
+        cpus: arguments.cpus,
+        memory: arguments.memory,
+        devices: arguments.device.clone(),
+        user_devices: arguments.user_device.clone(),
+        card: arguments.card.as_ref().map(whole_card).transpose()?,
+        serial: arguments.serial.clone(),
+        api_socket: arguments.api_socket.clone(),
+        counters: match arguments.counters.as_deref() {
+            None => config::Counters::None,
+            Some("json") => config::Counters::Json,
+            Some(_) => config::Counters::Text,
+        },
+        ..Config::default()
+    };
+    let host = Host::default();
+    let mut leases = Vec::new();
+    for (kind, pf) in &arguments.vf {
+        let lease = Lease::take(&host, *kind, pf.as_deref())?;
+        eprintln!("azote: {} is the guest's", lease.address());
+        config.devices.push(lease.path());
+        leases.push(lease);
+    }
+    let mut hypervisor = hypervisor(&config)?;
+    if leases.is_empty() {
+        // It only returns if it failed.
+        return Err(failed(hypervisor.exec()));
+    }
+    let mut child = hypervisor.spawn().map_err(failed)?;
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(failed)? {
+            break status;
+        }
+        if stop.is_stopped() {
+            // The terminal has told it, too, if there is one; a second time does no harm.
+            let _ = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    drop(leases);
+    match (status.code(), status.signal()) {
+        (Some(0), _) => Ok(()),
+        // It has said why.
+        (Some(code), _) => std::process::exit(code),
+        (None, signal) => {
+            let what = format!(
+                "the hypervisor was ended by signal {}; the guest's functions are given back",
+                signal.unwrap_or(0)
+            );
+            Err(Error::Usage(what))
+        }
+    }
+}
+
+fn failed(source: std::io::Error) -> Error {
+    Error::Io { what: "starting azote-vmm, which should be beside azote".into(), source }
+}
+
+/// The hypervisor's program, with the guest as its argument.
+fn hypervisor(config: &Config) -> Result<Command> {
+    let here = std::env::current_exe().map_err(failed)?;
+    let text = serde_json::to_string(config).map_err(|e| failed(e.into()))?;
+    let mut command = Command::new(here.with_file_name("azote-vmm"));
+    command.arg(text);
+    Ok(command)
+}
+
+fn whole_card(args: &CardArgs) -> Result<config::Card> {
+    let library = if args.soft { None } else { Some(sim::library(args)?) };
+    let volume = |spec: &VolumeSpec| {
+        let image = crate::image::Image::check(spec)?;
+        Ok(config::Volume { path: image.path, read_only: image.read_only })
+    };
+    let volumes = args.volume.iter().map(volume).collect::<Result<Vec<_>>>()?;
+    if volumes.len() > usize::from(args.vfs()) {
+        let what = format!("{} volumes for {} VFs; give vfs={}", volumes.len(), args.vfs(), volumes.len());
+        return Err(Error::Usage(what));
+    }
+    Ok(config::Card { volumes, vfs: args.vfs(), library })
+}
+
+/// `key=value`, where nothing else can be.
+fn one(text: &str, key: &str) -> std::result::Result<PathBuf, String> {
+    match text.split_once('=') {
+        Some((k, value)) if k == key && !value.is_empty() => Ok(Path::new(value).to_owned()),
+        _ => Err(format!("expected {key}=PATH")),
+    }
+}
+
+fn cpus(text: &str) -> std::result::Result<u8, String> {
+    let number = text.strip_prefix("boot=").unwrap_or(text);
+    number.parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a number of processors: 2, or boot=2".into())
+}
+
+fn memory(text: &str) -> std::result::Result<config::Memory, String> {
+    let mut memory = config::Memory::default();
+    for part in text.split(',') {
+        match part.split_once('=') {
+            Some(("size", value)) => {
+                memory.size = size(value).ok_or_else(|| format!("`{value}` is no size: 512M, 2G"))?
+            }
+            Some(("hugepages", value)) => memory.hugepages = switch(value)?,
+            Some(("shared", value)) => memory.shared = switch(value)?,
+            _ => return Err(format!("`{part}`: expected size=SIZE, hugepages=on or shared=on")),
+        }
+    }
+    Ok(memory)
+}
+
+fn switch(text: &str) -> std::result::Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        other => Err(format!("`{other}`: expected on or off")),
+    }
+}
+
+/// A number of bytes: 4096, 512M, 2G.
+fn size(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.char_indices().last()? {
+        (at, 'K' | 'k') => (&text[..at], 10),
+        (at, 'M' | 'm') => (&text[..at], 20),
+        (at, 'G' | 'g') => (&text[..at], 30),
+        _ => (text, 0),
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+fn vf(text: &str) -> std::result::Result<(Kind, Option<String>), String> {
+    let (kind, pf) = text.split_once('=').map_or((text, None), |(kind, pf)| (kind, Some(pf)));
+    let kind = match kind {
+        "net" => Kind::Net,
+        "storage" => Kind::Storage,
+        "trust" => Kind::Trust,
+        _ => return Err("expected storage, net or trust".into()),
+    };
+    let pf = pf.map(|pf| crate::target::address(pf).ok_or_else(|| format!("`{pf}` is no PCI address"))).transpose()?;
+    Ok((kind, pf))
+}
+
+fn serial(text: &str) -> std::result::Result<config::Serial, String> {
+    match text {
+        "tty" => Ok(config::Serial::Tty),
+        "null" => Ok(config::Serial::Null),
+        other => match other.strip_prefix("file=") {
+            Some(path) if !path.is_empty() => Ok(config::Serial::File(path.into())),
+            _ => Err("expected tty, null or file=PATH".into()),
+        },
+    }
+}
+
+fn card(text: &str) -> std::result::Result<CardArgs, String> {
+    let mut card = CardArgs { sim: true, ..CardArgs::default() };
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        match part.split_once('=') {
+            Some(("volume", value)) => card.volume.push(value.parse().map_err(|e| format!("{value}: {e}"))?),
+            Some(("vfs", value)) => {
+                let count = value.parse().ok().filter(|n| (1..=60).contains(n));
+                card.vfs = Some(count.ok_or_else(|| format!("`{value}`: expected 1 to 60 VFs"))?);
+            }
+            Some(("soft", value)) => card.soft = switch(value)?,
+            Some(("model", value)) => card.model = Some(value.into()),
+            _ => return Err(format!("`{part}`: expected volume=FILE, vfs=N, soft=on or model=FILE.so")),
+        }
+    }
+    Ok(card)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_understood_and_wrong_ones_are_named() {
+        assert_eq!(
+            memory("size=256M,hugepages=on").unwrap(),
+            config::Memory { size: 256 << 20, hugepages: true, shared: false }
+        );
+        assert_eq!(size("2G"), Some(2 << 30));
+        for bad in ["", "M", "size=", "size=x", "size=99999999999999999G", "hugepages=yes", "size=1M;"] {
+            assert!(memory(bad).is_err(), "{bad}");
+        }
+        assert_eq!((cpus("2"), cpus("boot=4")), (Ok(2), Ok(4)));
+        assert!(cpus("0").is_err() && cpus("many").is_err());
+        assert!(one("path=", "path").is_err() && one("/sys", "path").is_err() && one("path=/x", "path").is_ok());
+        assert_eq!(vf("storage=01:00.0").unwrap(), (Kind::Storage, Some("0000:01:00.0".into())));
+        assert!(vf("disk").is_err() && vf("storage=x").is_err());
+        assert_eq!(card("volume=a:ro,volume=b,vfs=8,soft=on").unwrap().volume.len(), 2);
+        assert!(card("vfs=0").is_err() && card("volumes=a").is_err());
+    }
+}
