@@ -18,6 +18,12 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
+    /// Another client has the function.
+    #[error("{}: another guest has this function; end it, or take another function", path.display())]
+    Busy {
+        /// The socket.
+        path: PathBuf,
+    },
     /// The socket failed.
     #[error("vfio-user: {what}: {source}")]
     Socket {

@@ -24,6 +24,7 @@ pub struct Tally {
     pub interrupts: AtomicU64,
     pub message_bytes: AtomicU64,
     pub clients: AtomicU64,
+    pub connected: AtomicU64,
 }
 
 /// What a socket has done, for people. Of a client that is still connected, interrupts and messages are counted at its end.
@@ -35,11 +36,15 @@ pub struct Counters {
     pub path: PathBuf,
     /// Clients, one after the other.
     pub clients: u64,
+    /// One is connected now.
+    pub connected: bool,
     /// Their requests: register accesses, mappings, and the rest.
     pub requests: u64,
     /// Interrupts.
     pub interrupts: u64,
-    /// Bytes of memory that went by message.
+    /// Bytes of DMA.
+    pub dma_bytes: u64,
+    /// Those of them that went by message; the rest by mapped memory.
     pub message_bytes: u64,
 }
 
@@ -109,10 +114,13 @@ impl Server {
     #[must_use]
     pub fn counters(&self) -> Vec<Counters> {
         let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        let stats = self.card.root().stats();
         let of = |s: &Socket| Counters {
             number: s.number,
             path: s.path.clone(),
             clients: count(&s.tally.clients),
+            connected: count(&s.tally.connected) > 0,
+            dma_bytes: stats.function(s.number).read_bytes + stats.function(s.number).write_bytes,
             requests: count(&s.tally.requests),
             interrupts: count(&s.tally.interrupts),
             message_bytes: count(&s.tally.message_bytes),
@@ -228,6 +236,7 @@ fn one(device: &Device, connection: Connection, tally: &Tally, stop: &Stop, curr
         Err(error) => return tracing::error!("{name}: {error}"),
     };
     tally.clients.fetch_add(1, Ordering::Relaxed);
+    tally.connected.store(1, Ordering::Relaxed);
     *lock() = Some(session.outbox());
     // The server may have looked for it just before.
     if !stop.is_set() {
@@ -237,6 +246,8 @@ fn one(device: &Device, connection: Connection, tally: &Tally, stop: &Stop, curr
         }
     }
     *lock() = None;
+    drop(session);
+    tally.connected.store(0, Ordering::Relaxed);
 }
 
 /// Tells a second client that the function has one.

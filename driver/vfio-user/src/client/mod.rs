@@ -12,7 +12,7 @@ use vfio_bindings::bindings::vfio;
 use zerocopy::IntoBytes;
 
 use crate::wire::payload::{
-    DeviceInfo, DmaMap, DmaUnmap, IrqInfo, MAP_READ, MAP_WRITE, RegionAccess, RegionInfo, SetIrqs, split,
+    DeviceInfo, DmaMap, DmaUnmap, IrqInfo, MAP_READ, MAP_WRITE, RegionAccess, RegionInfo, SetIrqs, UNMAP_ALL, split,
 };
 use crate::wire::{Capabilities, Command, Message};
 use crate::{Error, Result};
@@ -93,7 +93,13 @@ impl Client {
             regions: Vec::new(),
             irqs: Vec::new(),
         };
-        let reply = client.pump.call(Command::Version, &[&crate::wire::version_text()], &[])?;
+        let agreed = client.pump.call(Command::Version, &[&crate::wire::version_text()], &[]);
+        let reply = agreed.map_err(|error| match error {
+            Error::Refused { source, .. } if source.kind() == std::io::ErrorKind::ResourceBusy => {
+                Error::Busy { path: path.to_owned() }
+            }
+            error => error,
+        })?;
         client.capabilities = crate::wire::parse_version(&reply.payload).map_err(malformed)?;
         let ask = DeviceInfo { argsz: size_of::<DeviceInfo>() as u32, ..DeviceInfo::default() };
         let info: DeviceInfo = client.ask(Command::DeviceGetInfo, ask.as_bytes())?.0;
@@ -196,26 +202,52 @@ impl Client {
         self.pump.call(Command::DmaUnmap, &[unmap.as_bytes()], &[]).map(drop)
     }
 
+    /// Ends all mappings.
+    pub fn dma_unmap_all(&self) -> Result<()> {
+        let argsz = size_of::<DmaUnmap>() as u32;
+        let unmap = DmaUnmap { argsz, flags: UNMAP_ALL, ..DmaUnmap::default() };
+        self.pump.call(Command::DmaUnmap, &[unmap.as_bytes()], &[]).map(drop)
+    }
+
     /// Interrupts `start` and on of a kind go to these eventfds.
     pub fn set_eventfds(&self, index: u32, start: u32, fds: &[BorrowedFd<'_>]) -> Result<()> {
         let flags = vfio::VFIO_IRQ_SET_DATA_EVENTFD | vfio::VFIO_IRQ_SET_ACTION_TRIGGER;
         for (i, some) in (0..).zip(fds.chunks(self.capabilities.max_fds)) {
             let start = start + i * self.capabilities.max_fds as u32;
-            self.set_irqs(SetIrqs { argsz: 0, flags, index, start, count: some.len() as u32 }, some)?;
+            self.set_irqs(SetIrqs { argsz: 0, flags, index, start, count: some.len() as u32 }, &[], some)?;
         }
         Ok(())
+    }
+
+    /// Masks or unmasks interrupts; what came meanwhile is told then.
+    pub fn mask_irqs(&self, index: u32, start: u32, count: u32, masked: bool) -> Result<()> {
+        let action = if masked { vfio::VFIO_IRQ_SET_ACTION_MASK } else { vfio::VFIO_IRQ_SET_ACTION_UNMASK };
+        let flags = vfio::VFIO_IRQ_SET_DATA_NONE | action;
+        self.set_irqs(SetIrqs { argsz: 0, flags, index, start, count }, &[], &[])
+    }
+
+    /// Lets those interrupts fire, from `start` on, for which `fire` is true: to try whether they arrive.
+    pub fn trigger_irqs(&self, index: u32, start: u32, fire: &[bool]) -> Result<()> {
+        let flags = vfio::VFIO_IRQ_SET_DATA_BOOL | vfio::VFIO_IRQ_SET_ACTION_TRIGGER;
+        let which: Vec<u8> = fire.iter().map(|fire| u8::from(*fire)).collect();
+        self.set_irqs(SetIrqs { argsz: 0, flags, index, start, count: fire.len() as u32 }, &which, &[])
     }
 
     /// Disables all interrupts of a kind.
     pub fn disable_irqs(&self, index: u32) -> Result<()> {
         let flags = vfio::VFIO_IRQ_SET_DATA_NONE | vfio::VFIO_IRQ_SET_ACTION_TRIGGER;
-        self.set_irqs(SetIrqs { argsz: 0, flags, index, start: 0, count: 0 }, &[])
+        self.set_irqs(SetIrqs { argsz: 0, flags, index, start: 0, count: 0 }, &[], &[])
     }
 
-    fn set_irqs(&self, set: SetIrqs, fds: &[BorrowedFd<'_>]) -> Result<()> {
+    fn set_irqs(&self, set: SetIrqs, data: &[u8], fds: &[BorrowedFd<'_>]) -> Result<()> {
         // The size counts descriptors as the kernel's call has them, as numbers; here they go beside the message.
-        let set = SetIrqs { argsz: (size_of::<SetIrqs>() + 4 * fds.len()) as u32, ..set };
-        self.pump.call(Command::SetIrqs, &[set.as_bytes()], fds).map(drop)
+        let set = SetIrqs { argsz: (size_of::<SetIrqs>() + data.len() + 4 * fds.len()) as u32, ..set };
+        self.pump.call(Command::SetIrqs, &[set.as_bytes(), data], fds).map(drop)
+    }
+
+    /// Ends the session now, as a process that dies does; every call fails from here on. Dropping it does so, too.
+    pub fn close(&self) {
+        self.pump.end();
     }
 
     /// Resets the device.

@@ -87,6 +87,14 @@ impl Pump {
                 }
             }
         })?;
+        if reply.header.command != command as u16 {
+            self.connection.close();
+            return Err(Error::Protocol(format!(
+                "an answer to command {} for {}",
+                reply.header.command,
+                command.name()
+            )));
+        }
         if reply.header.flags & ERROR != 0 {
             let source = io::Error::from_raw_os_error(reply.header.error.try_into().unwrap_or(0));
             return Err(Error::Refused { command: command.name(), source });
