@@ -28,7 +28,7 @@ pub struct Config {
     pub devices: Vec<PathBuf>,
     /// Sockets of vfio-user servers, a function each.
     #[serde(default)]
-    pub user_devices: Vec<PathBuf>,
+    pub user_devices: Vec<UserDevice>,
     /// A simulated card in this process.
     #[serde(default)]
     pub card: Option<Card>,
@@ -67,6 +67,24 @@ impl Default for Memory {
     fn default() -> Self {
         Self { size: DEFAULT_MEMORY, hugepages: false, shared: false }
     }
+}
+
+/// A function behind a vfio-user server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserDevice {
+    /// The server's socket.
+    pub socket: PathBuf,
+    /// How many seconds an answer may take.
+    #[serde(default = "default_timeout")]
+    pub timeout: u64,
+}
+
+/// A simulated card answers in milliseconds; a server that takes this long is dead.
+pub const DEFAULT_TIMEOUT: u64 = 10;
+
+fn default_timeout() -> u64 {
+    DEFAULT_TIMEOUT
 }
 
 /// The simulated card on the guest's bus.

@@ -16,6 +16,7 @@ use vmm_sys_util::{
 use super::{
     Machine,
     bus::Bus,
+    devices::Devices,
     kvm::{self, Vm},
 };
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
     kernel::{self, Boot},
     layout,
     memory::Memory,
-    pci::{self, AddressMap, Device, Ecam, Machine as _, Passthrough, allocate::Allocator},
+    pci::{AddressMap, Ecam, Machine as _, allocate::Allocator},
     serial::Serial,
     signals,
 };
@@ -45,7 +46,7 @@ impl Machine {
         }
         let exits = Arc::new(Exits::default());
         let state = Arc::new(VcpuState::new().map_err(Error::io("making an event"))?);
-        let last_bus = 0;
+        let last_bus = u8::from(config.card.is_some());
         let map = kernel::memory_map(config.memory.size, u64::from(last_bus) + 1);
         let cmdline = kernel::cmdline::with_defaults(&config.cmdline, config.bare_cmdline);
         let boot = Boot::open(&config.kernel, config.initramfs.as_deref(), cmdline, map)?;
@@ -67,7 +68,7 @@ impl Machine {
         let power_button = EventFd::new(EFD_NONBLOCK).map_err(Error::io("making an event"))?;
         vm.attach_pin(&power_button, layout::POWER_BUTTON_GSI)?;
 
-        let devices = devices(config, &vm, &memory, bars, &ecam, &exits)?;
+        let devices = Devices::open(config, &vm, &memory, bars, &ecam, &exits)?;
 
         let tables = acpi::Machine {
             cpus: config.cpus,
@@ -94,35 +95,6 @@ impl Machine {
         let input = serial.is_some() && config.serial == config::Serial::Tty;
         Ok(Self { vm, memory, state, exits, serial, input, threads, devices, power_button, counters: config.counters })
     }
-}
-
-/// Opens every device and puts it on the bus.
-fn devices(
-    config: &Config,
-    vm: &Arc<Vm>,
-    memory: &Memory,
-    mut bars: Allocator,
-    ecam: &Ecam,
-    exits: &Exits,
-) -> Result<Vec<Arc<Passthrough>>> {
-    let mut opened: Vec<Arc<dyn Device>> = Vec::new();
-    let paths = config.devices.iter().map(|p| vfio::resolve(p)).collect::<Result<Vec<_>>>()?;
-    if let Some(first) = paths.first() {
-        let mut vfio = vfio::Vfio::new(vm.fd(), first)?;
-        for path in &paths {
-            opened.push(Arc::new(vfio.open(path, memory)?));
-        }
-    }
-    let host: pci::Host = vm.clone();
-    let mut devices = Vec::new();
-    for device in opened {
-        let name = device.name().to_owned();
-        let function = Passthrough::new(device, host.clone(), &mut bars, exits)?;
-        let full = || Error::device(name, "bus 0 is full: 32 devices fit");
-        ecam.add(function.clone()).ok_or_else(full)?;
-        devices.push(function);
-    }
-    Ok(devices)
 }
 
 fn start(mut vcpu: Vcpu, bus: Arc<dyn cpu::Bus>, exits: Arc<Exits>, state: Arc<VcpuState>) -> Result<JoinHandle<()>> {

@@ -2,6 +2,7 @@
 
 mod build;
 mod bus;
+mod devices;
 mod kvm;
 mod run;
 
@@ -14,7 +15,6 @@ use crate::{
     cpu::{Stop, VcpuState},
     exits::Exits,
     memory::Memory,
-    pci::Passthrough,
     serial::Serial,
 };
 
@@ -27,7 +27,7 @@ pub struct Machine {
     serial: Option<Arc<Serial>>,
     input: bool,
     threads: Vec<JoinHandle<()>>,
-    devices: Vec<Arc<Passthrough>>,
+    devices: devices::Devices,
     power_button: vmm_sys_util::eventfd::EventFd,
     counters: crate::config::Counters,
 }

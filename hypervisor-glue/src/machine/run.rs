@@ -19,7 +19,6 @@ use crate::{
     config::Counters,
     cpu::{self, Stop},
     exits,
-    pci::Alarm,
     signals::{Request, Signals},
 };
 
@@ -57,7 +56,7 @@ impl Machine {
         let watch = |fd, token| epoll.ctl(ControlOperation::Add, fd, EpollEvent::new(EventSet::IN, token));
         watch(self.state.wake().as_raw_fd(), WAKE).map_err(Error::io("watching the processors"))?;
         watch(signals.as_raw_fd(), SIGNALS).map_err(Error::io("watching signals"))?;
-        for (i, (_, alarm)) in self.alarms().iter().enumerate() {
+        for (i, (_, alarm)) in self.devices.alarms().iter().enumerate() {
             watch(alarm.event.as_raw_fd(), ALARMS + i as u64).map_err(Error::io("watching a device"))?;
         }
         // A file or /dev/null can not be waited for, and then nothing comes in.
@@ -96,12 +95,8 @@ impl Machine {
         }
     }
 
-    fn alarms(&self) -> Vec<(&str, &Alarm)> {
-        self.devices.iter().flat_map(|d| d.alarms().iter().map(|a| (d.name(), a))).collect()
-    }
-
     fn alarm(&self, index: u64) {
-        if let Some((name, alarm)) = self.alarms().get(index as usize) {
+        if let Some((name, alarm)) = self.devices.alarms().get(index as usize) {
             let _ = alarm.event.read();
             self.state.stop(Stop::Device(format!("{name}: {}", alarm.meaning)));
         }
@@ -152,9 +147,7 @@ impl Machine {
         if let Some(serial) = &self.serial {
             serial.flush();
         }
-        for device in &self.devices {
-            device.reset();
-        }
+        self.devices.end();
         match self.counters {
             Counters::None => {}
             Counters::Text => eprint!("{}", exits::table(&self.counters_json())),

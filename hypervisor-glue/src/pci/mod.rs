@@ -7,6 +7,8 @@ pub mod config;
 pub mod ecam;
 pub mod msix;
 pub mod passthrough;
+pub mod port;
+pub mod registers;
 mod vectors;
 
 use std::{

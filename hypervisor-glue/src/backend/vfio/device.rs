@@ -16,7 +16,7 @@ use vfio_bindings::bindings::vfio::{
 use vfio_ioctls::{VfioDevice, VfioRegionInfoCap};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
-use super::mapping::Mapping;
+use crate::backend::mapping::Mapping;
 use crate::pci::{Alarm, Area, Device, config::BARS};
 
 /// `VFIO_DEVICE_SET_IRQS`: `_IO(';', 100 + 10)`. vfio-ioctls has the call, but not for a part of the vectors.

@@ -2,7 +2,6 @@
 
 mod device;
 mod explain;
-mod mapping;
 
 use std::{
     path::{Path, PathBuf},
