@@ -15,20 +15,25 @@
 //! There is no emulated disk and no emulated network: the card has them.
 
 pub mod acpi;
+pub mod api;
 pub mod backend;
 pub mod config;
 pub mod cpu;
 mod error;
 pub mod exits;
+mod finish;
 pub mod kernel;
 pub mod layout;
+mod log;
 pub mod machine;
 pub mod memory;
 pub mod pci;
 pub mod serial;
 pub mod signals;
+mod stats;
 
 pub use config::Config;
 pub use cpu::Stop;
 pub use error::{Error, Result};
+pub use finish::run_to_end;
 pub use machine::run;

@@ -144,6 +144,14 @@ pub enum Command {
     },
     /// Run a guest under the thin hypervisor, with functions assigned to it.
     Run(Box<crate::commands::run::Run>),
+    /// Ask or tell a running guest's hypervisor something, at the socket that `azote run --api-socket` has made.
+    Ctl {
+        /// The socket.
+        socket: PathBuf,
+        /// What.
+        #[arg(value_enum)]
+        request: crate::commands::ctl::Word,
+    },
     /// Compile the card's RTL to a model that --model loads, here or on a machine without Verilator.
     Model {
         /// Where to.

@@ -44,6 +44,9 @@ fn run(cli: &Cli) -> Result<()> {
     if let Command::Model { output, portable } = &cli.command {
         return azote_cli::sim::compile(&cli.card, *portable, output);
     }
+    if let Command::Ctl { socket, request } = &cli.command {
+        return commands::ctl::run(socket, *request, &mut io::stdout());
+    }
     let stop = Stop::default();
     if matches!(cli.command, Command::Nbd { .. } | Command::Serve { .. } | Command::Run(_)) {
         let handle = stop.clone();

@@ -10,13 +10,13 @@ use std::{
 };
 
 use azote_vfio_user::{Client, Guest, Region};
-use tracing::warn;
 use vfio_bindings::bindings::vfio::{VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::mapping::Mapping;
 use crate::{
     Error, Result,
+    log::warn,
     memory::Memory,
     pci::{Alarm, Area, Device, config::BARS},
 };
@@ -42,7 +42,7 @@ struct Watcher {
 
 impl Guest for Watcher {
     fn gone(&self, error: &azote_vfio_user::Error) {
-        warn!("{}: {error}", self.name);
+        warn(format_args!("{}: {error}", self.name));
         let _ = self.gone.write(1);
     }
 }

@@ -2,33 +2,16 @@
 
 use std::process::ExitCode;
 
-use azote_hypervisor::{Config, Stop};
-
 fn main() -> ExitCode {
     let Some(text) = std::env::args().nth(1) else {
         eprintln!("azote-vmm: takes a machine as JSON, in one argument; `azote run` makes it");
         return ExitCode::from(2);
     };
-    let config: Config = match serde_json::from_str(&text) {
-        Ok(config) => config,
+    match serde_json::from_str(&text) {
+        Ok(config) => azote_hypervisor::run_to_end(&config),
         Err(e) => {
             eprintln!("azote-vmm: the machine: {e}");
-            return ExitCode::from(2);
-        }
-    };
-    match azote_hypervisor::run(&config) {
-        Ok(Stop::Crash(why)) => {
-            eprintln!("azote: the guest has crashed: {why}");
-            ExitCode::FAILURE
-        }
-        Ok(Stop::Device(why)) => {
-            eprintln!("azote: the guest was ended: {why}");
-            ExitCode::FAILURE
-        }
-        Ok(_) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("azote: {e}");
-            ExitCode::FAILURE
+            ExitCode::from(2)
         }
     }
 }

@@ -20,9 +20,7 @@ use super::{
     kvm::{self, Vm},
 };
 use crate::{
-    Config, Error, Result, acpi,
-    backend::vfio,
-    config,
+    Config, Error, Result, acpi, api, config,
     cpu::{self, Vcpu, VcpuState, cpuid},
     exits::Exits,
     kernel::{self, Boot},
@@ -31,6 +29,7 @@ use crate::{
     pci::{AddressMap, Ecam, Machine as _, allocate::Allocator},
     serial::Serial,
     signals,
+    stats::Stats,
 };
 
 /// A processor's thread needs little: its loop, and the deepest device behind it.
@@ -49,6 +48,11 @@ impl Machine {
         let last_bus = u8::from(config.card.is_some());
         let map = kernel::memory_map(config.memory.size, u64::from(last_bus) + 1);
         let cmdline = kernel::cmdline::with_defaults(&config.cmdline, config.bare_cmdline);
+        let api = config.api_socket.as_deref().map(|path| {
+            let fail = |source| Error::File { path: path.to_owned(), source };
+            api::Server::bind(path).map_err(fail)
+        });
+        let api = api.transpose()?;
         let boot = Boot::open(&config.kernel, config.initramfs.as_deref(), cmdline, map)?;
 
         let kvm = kvm::open()?;
@@ -84,16 +88,29 @@ impl Machine {
             .map_err(|e| Error::io("installing a signal handler")(e.into()))?;
         state.pause(true);
         let supported = cpuid::supported(&kvm)?;
-        let mut threads = Vec::new();
+        let (mut threads, mut stats) = (Vec::new(), Vec::new());
         for id in 0..config.cpus {
             let fd = vm.fd().create_vcpu(id.into()).map_err(Error::kvm("making a virtual processor"))?;
             fd.set_cpuid2(&cpuid::for_cpu(&supported, id, config.cpus)).map_err(Error::kvm("setting CPUID"))?;
+            stats.extend(Stats::of(&fd));
             let vcpu = Vcpu { fd, id };
             vcpu.prepare(memory.guest(), entry)?;
             threads.push(start(vcpu, bus.clone(), exits.clone(), state.clone())?);
         }
         let input = serial.is_some() && config.serial == config::Serial::Tty;
-        Ok(Self { vm, memory, state, exits, serial, input, threads, devices, power_button, counters: config.counters })
+        Ok(Self {
+            memory,
+            state,
+            exits,
+            serial,
+            input,
+            threads,
+            stats,
+            api,
+            devices,
+            power_button,
+            counters: config.counters,
+        })
     }
 }
 

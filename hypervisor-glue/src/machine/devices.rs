@@ -2,8 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tracing::warn;
-
 use super::kvm::Vm;
 use crate::{
     Config, Error, Result,
@@ -13,6 +11,7 @@ use crate::{
         vfio,
     },
     exits::Exits,
+    log::warn,
     memory::Memory,
     pci::{self, Alarm, Configure, Device, Ecam, Passthrough, allocate::Allocator, port::RootPort},
 };
@@ -60,7 +59,7 @@ impl Devices {
             let messages = vm.clone();
             let send = Box::new(move |address, data| {
                 if let Err(e) = messages.signal(address, data) {
-                    warn!("card: message to {address:#x}: {e}");
+                    warn(format_args!("card: message to {address:#x}: {e}"));
                 }
             });
             let card = Arc::new(SimulatedCard::new(config, memory, send)?);
@@ -80,13 +79,18 @@ impl Devices {
         self.functions.iter().flat_map(|d| d.alarms().iter().map(|a| (d.name(), a))).collect()
     }
 
+    /// What messages call them.
+    pub fn names(&self) -> Vec<&str> {
+        self.functions.iter().map(|f| f.name()).chain(self.card.iter().map(|_| "card")).collect()
+    }
+
     /// At the end: nothing of them reaches memory any more.
     pub fn end(&self) {
         for function in &self.functions {
             function.reset();
         }
         if let Some(text) = self.card.as_ref().and_then(|c| c.report()) {
-            warn!("{text}");
+            warn(text);
         }
     }
 }

@@ -11,22 +11,24 @@ use std::{sync::Arc, thread::JoinHandle};
 pub use kvm::open as open_kvm;
 
 use crate::{
-    Config, Result,
+    Config, Result, api,
     cpu::{Stop, VcpuState},
     exits::Exits,
     memory::Memory,
     serial::Serial,
+    stats::Stats,
 };
 
 /// A machine whose processors have their threads and stand still until [`Machine::run`].
 pub struct Machine {
-    vm: Arc<kvm::Vm>,
     memory: Arc<Memory>,
     state: Arc<VcpuState>,
     exits: Arc<Exits>,
     serial: Option<Arc<Serial>>,
     input: bool,
     threads: Vec<JoinHandle<()>>,
+    stats: Vec<Stats>,
+    api: Option<api::Server>,
     devices: devices::Devices,
     power_button: vmm_sys_util::eventfd::EventFd,
     counters: crate::config::Counters,

@@ -1,10 +1,11 @@
 //! The main loop: everything that is not a virtual processor.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Read},
     os::fd::AsRawFd,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use vmm_sys_util::{
@@ -16,6 +17,7 @@ use vmm_sys_util::{
 use super::{Machine, build::stdin_is_terminal};
 use crate::{
     Error, Result,
+    api::{self, Request as Api},
     config::Counters,
     cpu::{self, Stop},
     exits,
@@ -26,8 +28,13 @@ use crate::{
 const WAKE: u64 = 0;
 const SIGNALS: u64 = 1;
 const STDIN: u64 = 2;
+const API: u64 = 3;
+/// Clients of the API, by their descriptors.
+const CLIENTS: u64 = 1 << 40;
 /// And from here on, alarms of devices in their order.
 const ALARMS: u64 = 1 << 32;
+/// How long a processor may take to notice a pause: as long as the slowest device.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How often a processor that has not noticed a kick is kicked again: one may be about to enter the guest.
 const KICK_AGAIN: Duration = Duration::from_millis(5);
 
@@ -59,6 +66,9 @@ impl Machine {
         for (i, (_, alarm)) in self.devices.alarms().iter().enumerate() {
             watch(alarm.event.as_raw_fd(), ALARMS + i as u64).map_err(Error::io("watching a device"))?;
         }
+        if let Some(api) = &self.api {
+            watch(api.listener(), API).map_err(Error::io("watching the API's socket"))?;
+        }
         // A file or /dev/null can not be waited for, and then nothing comes in.
         self.input &= watch(io::stdin().as_raw_fd(), STDIN).is_ok();
         self.state.pause(false);
@@ -85,6 +95,8 @@ impl Machine {
                 match event.data() {
                     SIGNALS => self.signal(signals),
                     STDIN if !throttled => self.stdin(epoll),
+                    API => self.accept(epoll),
+                    client @ CLIENTS.. => self.serve(client - CLIENTS),
                     alarm @ ALARMS.. => self.alarm(alarm - ALARMS),
                     _ => {}
                 }
@@ -92,6 +104,21 @@ impl Machine {
             if throttled {
                 thread::sleep(Duration::from_millis(10));
             }
+        }
+    }
+
+    fn accept(&mut self, epoll: &Epoll) {
+        let Some(fd) = self.api.as_mut().and_then(api::Server::accept) else { return };
+        let event = EpollEvent::new(EventSet::IN, CLIENTS + fd as u64);
+        // One that can not be waited for is never answered, and gives up.
+        let _ = epoll.ctl(ControlOperation::Add, fd, event);
+    }
+
+    fn serve(&mut self, fd: u64) {
+        // Taken out for the time of a request: the machine answers it.
+        if let Some(mut api) = self.api.take() {
+            api.serve(fd as i32, self);
+            self.api = Some(api);
         }
     }
 
@@ -125,7 +152,18 @@ impl Machine {
 
     /// Everything that was counted.
     pub(super) fn counters_json(&self) -> serde_json::Value {
-        self.exits.json()
+        let mut kvm = BTreeMap::new();
+        self.stats.iter().for_each(|s| s.add_to(&mut kvm));
+        let mut all = self.exits.json();
+        all["kvm"] = serde_json::json!(kvm);
+        all
+    }
+
+    fn pause(&self) {
+        self.state.pause(true);
+        let start = Instant::now();
+        let all = self.threads.len();
+        self.kick_until(|m| m.state.parked() == all || m.state.stopping().is_some() || start.elapsed() > PAUSE_MAX);
     }
 
     /// Takes processors out of the guest until `done`.
@@ -152,6 +190,38 @@ impl Machine {
             Counters::None => {}
             Counters::Text => eprint!("{}", exits::table(&self.counters_json())),
             Counters::Json => eprintln!("{}", self.counters_json()),
+        }
+    }
+}
+
+impl api::Handler for Machine {
+    fn handle(&mut self, request: Api) -> serde_json::Value {
+        let state = |m: &Self| if m.state.paused() { "paused" } else { "running" };
+        match request {
+            Api::State => serde_json::json!({
+                "state": state(self),
+                "cpus": self.threads.len(),
+                "memory": self.memory.size(),
+                "devices": self.devices.names(),
+                "process": std::process::id(),
+            }),
+            Api::Pause => {
+                self.pause();
+                serde_json::json!({ "state": state(self), "stopped_cpus": self.state.parked() })
+            }
+            Api::Resume => {
+                self.state.pause(false);
+                serde_json::json!({ "state": state(self) })
+            }
+            Api::PowerButton => match self.power_button.write(1) {
+                Ok(()) => serde_json::json!({}),
+                Err(e) => serde_json::json!({ "error": e.to_string() }),
+            },
+            Api::Counters => self.counters_json(),
+            Api::Shutdown => {
+                self.state.stop(Stop::Shutdown);
+                serde_json::json!({})
+            }
         }
     }
 }

@@ -5,11 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use tracing::{debug, warn};
-
 use crate::{
     Error, Result,
     exits::{Exits, Region},
+    log::warn,
     pci::{
         Alarm, Area, Configure, Device, Host, Mmio, Once, Slot,
         allocate::Allocator,
@@ -92,9 +91,7 @@ impl Passthrough {
     /// A device that fails goes on failing; the log needs it once.
     fn failed(&self, what: &str, e: &io::Error) {
         if self.broken.first() {
-            warn!("{}: {what}: {e}", self.device.name());
-        } else {
-            debug!("{}: {what}: {e}", self.device.name());
+            warn(format_args!("{}: {what}: {e}", self.device.name()));
         }
     }
 
@@ -132,7 +129,7 @@ impl Passthrough {
             let Some(address) = wanted else { continue };
             let target = Arc::new(BarTarget { function: self.this.clone(), bar });
             if !self.host.addresses().insert_bar(address, size, target) {
-                debug!("{}: BAR {bar} is not decoded at {address:#x}: not a place for BARs", self.name());
+                // Not a place for BARs: nobody answers there, until it is moved.
                 continue;
             }
             let slots = self.map(bar, address, size);
@@ -218,7 +215,6 @@ impl Passthrough {
 
     fn follow(&self, state: &mut State, effects: Effects, offset: u16, data: &[u8]) {
         if effects.reset {
-            debug!("{}: function level reset", self.name());
             return self.reset_locked(state);
         }
         if let Some(command) = effects.command

@@ -25,6 +25,9 @@ pub struct Run {
     /// The kernel's command line.
     #[arg(long, default_value = "console=ttyS0")]
     pub cmdline: String,
+    /// Leave out the words that the hypervisor puts before it to spare the guest probes of what is not there.
+    #[arg(long)]
+    pub bare_cmdline: bool,
     /// Virtual processors: N, or boot=N.
     #[arg(long, default_value = "1", value_parser = cpus)]
     pub cpus: u8,
@@ -34,9 +37,10 @@ pub struct Run {
     /// A function bound to vfio-pci: path=/sys/bus/pci/devices/BDF. May be given several times.
     #[arg(long, value_name = "path=…", value_parser = |t: &str| one(t, "path"))]
     pub device: Vec<PathBuf>,
-    /// A function of `azote serve`, or of another vfio-user server: socket=PATH. May be given several times.
-    #[arg(long, value_name = "socket=…", value_parser = |t: &str| one(t, "socket"))]
-    pub user_device: Vec<PathBuf>,
+    /// A function of `azote serve`, or of another vfio-user server: socket=PATH[,timeout=SECONDS]. A server that takes longer
+    /// for an answer (10 s) counts as dead. May be given several times.
+    #[arg(long, value_name = "socket=…", value_parser = user_device)]
+    pub user_device: Vec<config::UserDevice>,
     /// Make (if need be), bind and assign a free virtual function, and give it back at the end: storage, net or trust,
     /// storage=PF to choose the card. May be given several times.
     #[arg(long, value_name = "KIND[=PF]", value_parser = vf)]
@@ -54,6 +58,9 @@ pub struct Run {
     /// At the end, say how often the guest left the processor and why.
     #[arg(long, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text", value_parser = ["text", "json"])]
     pub counters: Option<String>,
+    /// Let the hypervisor keep the rights that it starts with (no seccomp filter, no Landlock): for debuggers.
+    #[arg(long)]
+    pub no_jail: bool,
 }
 
 /// Runs a guest to its end.
@@ -62,6 +69,8 @@ pub fn run(arguments: &Run, stop: &Stop) -> Result<()> {
         kernel: arguments.kernel.clone(),
         initramfs: arguments.initramfs.clone(),
         cmdline: arguments.cmdline.clone(),
+        bare_cmdline: arguments.bare_cmdline,
+        no_jail: arguments.no_jail,
         cpus: arguments.cpus,
         memory: arguments.memory,
         devices: arguments.device.clone(),
@@ -74,7 +83,6 @@ pub fn run(arguments: &Run, stop: &Stop) -> Result<()> {
             Some("json") => config::Counters::Json,
             Some(_) => config::Counters::Text,
         },
-        ..Config::default()
     };
     let host = Host::default();
     let mut leases = Vec::new();
@@ -148,6 +156,24 @@ fn one(text: &str, key: &str) -> std::result::Result<PathBuf, String> {
         Some((k, value)) if k == key && !value.is_empty() => Ok(Path::new(value).to_owned()),
         _ => Err(format!("expected {key}=PATH")),
     }
+}
+
+fn user_device(text: &str) -> std::result::Result<config::UserDevice, String> {
+    let mut device = config::UserDevice { socket: PathBuf::new(), timeout: config::DEFAULT_TIMEOUT };
+    for part in text.split(',') {
+        match part.split_once('=') {
+            Some(("socket", value)) => device.socket = value.into(),
+            Some(("timeout", value)) => {
+                let seconds = value.parse().ok().filter(|n| (1..=3600).contains(n));
+                device.timeout = seconds.ok_or_else(|| format!("`{value}`: expected 1 to 3600 seconds"))?;
+            }
+            _ => return Err(format!("`{part}`: expected socket=PATH or timeout=SECONDS")),
+        }
+    }
+    if device.socket.as_os_str().is_empty() {
+        return Err("expected socket=PATH".into());
+    }
+    Ok(device)
 }
 
 fn cpus(text: &str) -> std::result::Result<u8, String> {
@@ -244,6 +270,9 @@ mod tests {
             assert!(memory(bad).is_err(), "{bad}");
         }
         assert_eq!((cpus("2"), cpus("boot=4")), (Ok(2), Ok(4)));
+        assert_eq!(user_device("socket=a,timeout=3").unwrap(), config::UserDevice { socket: "a".into(), timeout: 3 });
+        assert!(user_device("a").is_err() && user_device("timeout=3").is_err());
+        assert!(user_device("socket=a,timeout=0").is_err());
         assert!(cpus("0").is_err() && cpus("many").is_err());
         assert!(one("path=", "path").is_err() && one("/sys", "path").is_err() && one("path=/x", "path").is_ok());
         assert_eq!(vf("storage=01:00.0").unwrap(), (Kind::Storage, Some("0000:01:00.0".into())));
