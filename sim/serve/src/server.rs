@@ -1,6 +1,7 @@
 //! Sockets, and who is behind them.
 
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -156,8 +157,10 @@ impl Drop for Server {
 /// A socket at a path where perhaps an old one is.
 fn listen(path: &Path) -> Result<UnixListener> {
     let failed = |source| Error::Listen { path: path.to_owned(), source };
+    let is_socket = || std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
     match UnixListener::bind(path) {
-        Err(e) if e.kind() == io::ErrorKind::AddrInUse => match UnixStream::connect(path) {
+        // What is no socket is somebody's file, and stays.
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse && is_socket() => match UnixStream::connect(path) {
             Ok(_) => Err(Error::Busy { path: path.to_owned() }),
             Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
                 std::fs::remove_file(path).map_err(failed)?;

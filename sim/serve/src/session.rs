@@ -56,6 +56,7 @@ impl<'a> Session<'a> {
         let sink = outbox.clone();
         let sink: azote_sim::Sink = Box::new(move |vector| sink.interrupt(vector));
         device.card().root().interrupts().set_sink(device.number(), Some(sink));
+        device.ring();
         Ok(Session { device, tally, outbox, irqs, view, agreed: false })
     }
 
