@@ -141,7 +141,7 @@ pub fn table(counters: &serde_json::Value) -> String {
     }
     for (name, count) in object(counters, "kvm") {
         if count.as_u64().is_some_and(|c| c != 0) {
-            text += &format!("  KVM {name:<24}{count:>12}\n");
+            text += &format!("  KVM {name:<27} {count:>12}\n");
         }
     }
     text

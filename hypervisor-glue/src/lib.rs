@@ -22,6 +22,7 @@ pub mod cpu;
 mod error;
 pub mod exits;
 mod finish;
+pub mod jail;
 pub mod kernel;
 pub mod layout;
 mod log;

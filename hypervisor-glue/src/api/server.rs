@@ -27,6 +27,7 @@ pub struct Server {
     listener: UnixListener,
     path: PathBuf,
     clients: BTreeMap<RawFd, Client>,
+    leave: bool,
 }
 
 struct Client {
@@ -48,7 +49,12 @@ impl Server {
             other => other?,
         };
         listener.set_nonblocking(true)?;
-        Ok(Self { listener, path: path.to_owned(), clients: BTreeMap::new() })
+        Ok(Self { listener, path: path.to_owned(), clients: BTreeMap::new(), leave: false })
+    }
+
+    /// Leaves the socket in its folder at the end: behind the jail nothing can be removed. The next one takes it over.
+    pub fn leave_behind(&mut self) {
+        self.leave = true;
     }
 
     /// What the main loop waits for.
@@ -102,8 +108,9 @@ impl Client {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Behind the jail it stays, and the next one takes it over.
-        let _ = fs::remove_file(&self.path);
+        if !self.leave {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 

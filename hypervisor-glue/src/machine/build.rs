@@ -23,6 +23,7 @@ use crate::{
     Config, Error, Result, acpi, api, config,
     cpu::{self, Vcpu, VcpuState, cpuid},
     exits::Exits,
+    jail,
     kernel::{self, Boot},
     layout,
     memory::Memory,
@@ -86,6 +87,10 @@ impl Machine {
         let bus: Arc<dyn cpu::Bus> = Arc::new(Bus::new(vm.clone(), serial.clone(), &state, &exits));
         register_signal_handler(cpu::kick_signal(), signals::nothing)
             .map_err(|e| Error::io("installing a signal handler")(e.into()))?;
+        if !config.no_jail {
+            jail::drop_privileges()?;
+            jail::close_files()?;
+        }
         state.pause(true);
         let supported = cpuid::supported(&kvm)?;
         let (mut threads, mut stats) = (Vec::new(), Vec::new());
@@ -96,6 +101,10 @@ impl Machine {
             let vcpu = Vcpu { fd, id };
             vcpu.prepare(memory.guest(), entry)?;
             threads.push(start(vcpu, bus.clone(), exits.clone(), state.clone())?);
+        }
+        // The jail's last wall goes up when every processor has its thread and waits.
+        while state.parked() < threads.len() {
+            thread::yield_now();
         }
         let input = serial.is_some() && config.serial == config::Serial::Tty;
         Ok(Self {
@@ -110,6 +119,7 @@ impl Machine {
             devices,
             power_button,
             counters: config.counters,
+            jailed: !config.no_jail,
         })
     }
 }

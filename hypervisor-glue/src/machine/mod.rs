@@ -32,6 +32,7 @@ pub struct Machine {
     devices: devices::Devices,
     power_button: vmm_sys_util::eventfd::EventFd,
     counters: crate::config::Counters,
+    jailed: bool,
 }
 
 /// Makes a guest, runs it to its end, and says why it ended.

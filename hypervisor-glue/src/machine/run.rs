@@ -20,7 +20,7 @@ use crate::{
     api::{self, Request as Api},
     config::Counters,
     cpu::{self, Stop},
-    exits,
+    exits, jail,
     signals::{Request, Signals},
 };
 
@@ -71,6 +71,12 @@ impl Machine {
         }
         // A file or /dev/null can not be waited for, and then nothing comes in.
         self.input &= watch(io::stdin().as_raw_fd(), STDIN).is_ok();
+        if self.jailed {
+            if let Some(api) = &mut self.api {
+                api.leave_behind();
+            }
+            jail::filter_calls()?;
+        }
         self.state.pause(false);
         let stop = self.watch(&epoll, signals)?;
         self.end();
