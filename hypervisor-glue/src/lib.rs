@@ -32,6 +32,8 @@ pub mod pci;
 pub mod serial;
 pub mod signals;
 mod stats;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use config::Config;
 pub use cpu::Stop;

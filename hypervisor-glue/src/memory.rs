@@ -83,7 +83,7 @@ impl Memory {
         };
         let hint = if config.hugepages { "; are there free huge pages in /proc/sys/vm/nr_hugepages?" } else { "" };
         let (reservation, base) = reserve(len).map_err(fail("reserving address space", ""))?;
-        map(base, len, file.as_ref()).map_err(fail("mapping it", hint))?;
+        map(base, len, file.as_ref(), config.hugepages).map_err(fail("mapping it", hint))?;
         let low = size.min(layout::RAM_32_END);
         let mut regions = vec![region(base, 0, low, 0)?];
         if size > low {
@@ -161,13 +161,15 @@ fn reserve(len: usize) -> io::Result<(Reservation, *mut u8)> {
 }
 
 /// Puts pages into the reservation.
-fn map(base: *mut u8, len: usize, file: Option<&File>) -> io::Result<()> {
+fn map(base: *mut u8, len: usize, file: Option<&File>, hugepages: bool) -> io::Result<()> {
     let prot = libc::PROT_READ | libc::PROT_WRITE;
     let (kind, fd) = match file {
         Some(file) => (libc::MAP_SHARED, file.as_raw_fd()),
         None => (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1),
     };
-    let flags = kind | libc::MAP_FIXED | libc::MAP_NORESERVE;
+    // Huge pages are reserved now: one that is missing later would be a fault in the middle of the guest.
+    let reserve = if hugepages { 0 } else { libc::MAP_NORESERVE };
+    let flags = kind | libc::MAP_FIXED | reserve;
     // SAFETY: `base..base + len` lies in the reservation, which nothing else uses; MAP_FIXED replaces only that.
     let got = unsafe { libc::mmap(base.cast(), len, prot, flags, fd, 0) };
     if got == libc::MAP_FAILED {

@@ -8,12 +8,15 @@ use std::{
 
 use crate::pci::Mmio;
 
+type Window = (u64, Arc<dyn Mmio>);
+
 /// Windows of addresses, and who answers in each.
 #[derive(Default)]
 pub struct AddressMap {
     /// Where BARs may be: nothing of a guest's making may cover memory or another device.
     allowed: Vec<Range<u64>>,
-    windows: RwLock<BTreeMap<u64, (u64, Arc<dyn Mmio>)>>,
+    /// By their first address: how long, and whose.
+    windows: RwLock<BTreeMap<u64, Window>>,
 }
 
 impl AddressMap {

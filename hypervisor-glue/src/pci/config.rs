@@ -164,7 +164,7 @@ impl ConfigSpace {
                 if wide && i + 1 == BARS {
                     return Err(ConfigError::Bar(i, "is 64 bits wide and has no register for the upper half"));
                 }
-                if size < 16 || size > 1 << 40 || (!wide && size > 1 << 31) {
+                if !(16..=1 << 40).contains(&size) || (!wide && size > 1 << 31) {
                     return Err(ConfigError::Bar(i, "is too large"));
                 }
                 let prefetchable = header::BAR_PREFETCHABLE.is_set(low);

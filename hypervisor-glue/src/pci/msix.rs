@@ -35,11 +35,6 @@ impl Table {
         &self.entries
     }
 
-    /// Its size in bytes.
-    pub fn len(&self) -> u64 {
-        self.entries.len() as u64 * msix::ENTRY_SIZE
-    }
-
     /// As after reset.
     pub fn reset(&mut self) {
         self.entries.fill(RESET);

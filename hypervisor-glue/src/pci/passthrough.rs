@@ -140,7 +140,7 @@ impl Passthrough {
     /// Maps what may be mapped of a BAR: its areas without the pages of the MSI-X table and pending bits.
     fn map(&self, bar: usize, address: u64, size: u64) -> Vec<Slot> {
         let mut slots = Vec::new();
-        if address % PAGE != 0 {
+        if !address.is_multiple_of(PAGE) {
             return slots;
         }
         for area in self.device.areas(bar) {
@@ -292,7 +292,7 @@ fn within(place: (usize, u64), bar: usize, offset: u64, len: u64) -> Option<u64>
 
 /// An area in whole pages without those that hold any of `trapped`, and not beyond `size`.
 fn cut(area: &Area, trapped: &[(u64, u64)], size: u64) -> Vec<Area> {
-    if area.offset % PAGE != 0 || area.offset >= size {
+    if !area.offset.is_multiple_of(PAGE) || area.offset >= size {
         return Vec::new();
     }
     let end = area.offset.saturating_add(area.len).min(size) / PAGE * PAGE;
