@@ -7,6 +7,7 @@ use azote_regs::pcie::header;
 use azote_seam::{Function, set_command};
 use azote_sim::{Bell, Card, SimFunction};
 
+use crate::messages::Refuse;
 use crate::{Error, Result};
 
 /// A function of the card, and the bell of the thread that clocks it.
@@ -37,6 +38,15 @@ impl Device {
     /// Wakes the card after something that may have set it in motion.
     pub fn ring(&self) {
         self.bell.ring();
+    }
+
+    /// What tells the card that a read, by its token, gets no answer.
+    pub fn refusal(&self) -> Refuse {
+        let (card, bell) = (self.card.clone(), self.bell.clone());
+        Box::new(move |token| {
+            card.root().remote_data(token, None);
+            bell.ring();
+        })
     }
 
     /// A BAR's size; 0 if the function has none of this index.

@@ -6,7 +6,7 @@
 //! is there.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,8 +25,11 @@ const QUEUED: usize = 16384;
 const QUEUED_BYTES: usize = 16 << 20;
 /// How long a client may take to answer for its memory.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
-/// How often that is looked at, while something is unanswered.
-const LOOK: Duration = Duration::from_millis(500);
+/// After so long the card is told that there is no such memory, and goes on: reads of others may have to wait for this
+/// one. Long enough for a busy machine.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// The same for a client that has not been in time before, until it is once.
+const IMPATIENCE: Duration = Duration::from_millis(5);
 /// How long the end of a session waits for the queue's thread.
 const END_TIME: Duration = Duration::from_secs(2);
 
@@ -51,13 +54,30 @@ enum Asked {
     Write,
 }
 
+/// A request that is not answered.
+struct Open {
+    asked: Asked,
+    since: Instant,
+    /// The card waits for it no more.
+    late: bool,
+}
+
+impl Open {
+    /// Does the card wait for the answer?
+    fn is_awaited(&self) -> bool {
+        !self.late && matches!(self.asked, Asked::Read { .. })
+    }
+}
+
+/// How the card learns that a read, by its token, is not answered.
+pub type Refuse = Box<dyn Fn(u64) + Send + Sync>;
+
 #[derive(Default)]
 struct State {
     items: VecDeque<Item>,
     bytes: usize,
     next: u16,
-    /// Requests that are not answered, and since when.
-    asked: HashMap<u16, (Asked, Instant)>,
+    asked: HashMap<u16, Open>,
     /// Those of them that are writes.
     writes: usize,
     closed: bool,
@@ -68,6 +88,9 @@ struct State {
 pub struct Outbox {
     connection: Connection,
     irqs: Arc<Irqs>,
+    refuse: Refuse,
+    /// The function's clients have been late; kept from one to the next.
+    late: Arc<AtomicBool>,
     /// Held while a message is sent, so that two do not mix.
     sending: Mutex<()>,
     state: Mutex<State>,
@@ -90,10 +113,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Outbox {
     /// Starts the thread, which ends with [`Self::close`].
-    pub fn start(connection: Connection, irqs: Arc<Irqs>) -> std::io::Result<Arc<Outbox>> {
+    pub fn start(
+        connection: Connection,
+        irqs: Arc<Irqs>,
+        refuse: Refuse,
+        late: Arc<AtomicBool>,
+    ) -> std::io::Result<Arc<Outbox>> {
         let outbox = Arc::new(Outbox {
             connection,
             irqs,
+            refuse,
+            late,
             sending: Mutex::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -201,10 +231,19 @@ impl Outbox {
             if state.closed {
                 return None;
             }
-            if state.asked.values().any(|(_, since)| since.elapsed() > ANSWER_TIME) {
+            if state.asked.values().any(|open| open.since.elapsed() > ANSWER_TIME) {
                 tracing::warn!("a client does not answer for its memory: its session ends");
                 self.shut(&mut state);
                 return None;
+            }
+            let late = state.late(self.patience());
+            if !late.is_empty() {
+                self.late.store(true, Ordering::Relaxed);
+                // The card takes this lock while it holds its own.
+                drop(state);
+                late.into_iter().for_each(&self.refuse);
+                state = lock(&self.state);
+                continue;
             }
             let may_go = match state.items.front() {
                 None => false,
@@ -214,12 +253,17 @@ impl Outbox {
             if may_go && let Some(item) = state.items.pop_front() {
                 return Some((state.take(&item), item));
             }
-            state = if state.asked.is_empty() {
-                self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
-            } else {
-                self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0
+            let look =
+                state.asked.values().map(|open| if open.is_awaited() { self.patience() } else { ANSWER_TIME }).min();
+            state = match look {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(look) => self.changed.wait_timeout(state, look).unwrap_or_else(PoisonError::into_inner).0,
             };
         }
+    }
+
+    fn patience(&self) -> Duration {
+        if self.late.load(Ordering::Relaxed) { IMPATIENCE } else { PATIENCE }
     }
 
     fn ask(&self, id: u16, command: Command, access: DmaAccess, data: &[u8]) -> Result<()> {
@@ -234,19 +278,22 @@ impl Outbox {
         let asked = {
             let mut state = lock(&self.state);
             let asked = state.asked.remove(&message.header.id);
-            if let Some((Asked::Write, _)) = asked {
+            if let Some(Open { asked: Asked::Write, .. }) = asked {
                 state.writes -= 1;
             }
             self.changed.notify_all();
-            asked.map(|(asked, _)| asked)
+            asked
         };
         let refused = message.header.flags & ERROR != 0;
         match asked {
             None => Err(Error::Protocol(format!("an answer to a question ({}) that was not asked", message.header.id))),
             // A write that is refused is lost, as one into no memory is.
-            Some(Asked::Write) => Ok(Arrived::Nothing),
-            Some(Asked::Read { token, .. }) if refused => Ok(Arrived::Data(token, None)),
-            Some(Asked::Read { token, len }) => {
+            Some(Open { asked: Asked::Write, .. } | Open { late: true, .. }) => Ok(Arrived::Nothing),
+            Some(Open { asked: Asked::Read { token, .. }, .. }) if refused => Ok(Arrived::Data(token, None)),
+            Some(Open { asked: Asked::Read { token, len }, since, .. }) => {
+                if since.elapsed() < IMPATIENCE {
+                    self.late.store(false, Ordering::Relaxed);
+                }
                 let parsed = split::<DmaAccess>(Command::DmaRead, &message.payload);
                 let (_, data) = parsed.map_err(|e| Error::Protocol(e.to_string()))?;
                 Ok(Arrived::Data(token, data.get(..len).map(<[u8]>::to_vec)))
@@ -262,6 +309,18 @@ impl Item {
 }
 
 impl State {
+    /// The tokens of reads that have become late, and are so from now on.
+    fn late(&mut self, patience: Duration) -> Vec<u64> {
+        let mut late = Vec::new();
+        for open in self.asked.values_mut().filter(|open| open.is_awaited() && open.since.elapsed() >= patience) {
+            if let Asked::Read { token, .. } = open.asked {
+                open.late = true;
+                late.push(token);
+            }
+        }
+        late
+    }
+
     /// Takes note of an item that goes: the id of its request.
     fn take(&mut self, item: &Item) -> u16 {
         self.bytes -= item.bytes();
@@ -279,7 +338,7 @@ impl State {
         }
         let id = self.next;
         self.next = id.wrapping_add(1);
-        self.asked.insert(id, (asked, Instant::now()));
+        self.asked.insert(id, Open { asked, since: Instant::now(), late: false });
         id
     }
 }
@@ -307,7 +366,36 @@ mod tests {
         irqs.clear(1);
         let fd = eventfd(0, EventfdFlags::NONBLOCK).unwrap();
         irqs.set(0, [Some(fd.try_clone().unwrap())]);
-        (Outbox::start(Connection::new(ours).unwrap(), irqs).unwrap(), Connection::new(theirs).unwrap(), fd)
+        let (sender, _) = std::sync::mpsc::channel();
+        (started(ours, irqs, sender), Connection::new(theirs).unwrap(), fd)
+    }
+
+    fn started(socket: UnixStream, irqs: Arc<Irqs>, refused: std::sync::mpsc::Sender<u64>) -> Arc<Outbox> {
+        let refuse = Box::new(move |token| refused.send(token).unwrap_or_default());
+        Outbox::start(Connection::new(socket).unwrap(), irqs, refuse, Arc::default()).unwrap()
+    }
+
+    #[test]
+    fn reads_that_are_not_answered_are_refused_and_the_next_ones_sooner() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (sender, refused) = std::sync::mpsc::channel();
+        let outbox = started(ours, Arc::default(), sender);
+        let client = Connection::new(theirs).unwrap();
+        let before = Instant::now();
+        outbox.read(7, 0x1000, 64);
+        let asked = client.receive(soon()).unwrap();
+        assert_eq!(refused.recv_timeout(Duration::from_secs(10)), Ok(7));
+        assert!(before.elapsed() >= PATIENCE);
+        outbox.read(8, 0x2000, 4);
+        let second = client.receive(soon()).unwrap();
+        assert_eq!(refused.recv_timeout(Duration::from_secs(10)), Ok(8));
+        assert!(outbox.late.load(Ordering::Relaxed));
+        // An answer that comes after all is nothing to the card, and no error.
+        for late in [asked, second] {
+            let reply = Message { header: Header { flags: REPLY, ..late.header }, ..late };
+            assert!(matches!(outbox.arrived(&reply), Ok(Arrived::Nothing)));
+        }
+        outbox.close();
     }
 
     fn soon() -> Option<Instant> {

@@ -26,6 +26,8 @@ pub struct Tally {
     pub message_bytes: AtomicU64,
     pub clients: AtomicU64,
     pub connected: AtomicU64,
+    /// Its clients did not answer for their memory in time.
+    pub late: Arc<AtomicBool>,
 }
 
 /// What a socket has done, for people. Of a client that is still connected, interrupts and messages are counted at its end.

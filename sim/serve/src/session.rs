@@ -52,7 +52,8 @@ impl<'a> Session<'a> {
         let view = View::of(device)?;
         irqs.clear(view.vectors());
         let system = |source| crate::Error::System { what: "starting a session's thread", source };
-        let outbox = Outbox::start(connection, irqs.clone()).map_err(system)?;
+        let late = tally.late.clone();
+        let outbox = Outbox::start(connection, irqs.clone(), device.refusal(), late).map_err(system)?;
         let sink = outbox.clone();
         let sink: azote_sim::Sink = Box::new(move |vector| sink.interrupt(vector));
         device.card().root().interrupts().set_sink(device.number(), Some(sink));

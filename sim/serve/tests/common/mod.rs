@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // not every test uses all of it
 
+pub mod raw;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::BorrowedFd;
@@ -132,7 +134,15 @@ pub struct Mapped {
 impl Mapped {
     pub fn connect(path: &Path, maps: Maps) -> Mapped {
         let asked = Arc::new(Asked::default());
-        let user = UserFunction::connect(path, asked.clone(), TIMEOUT).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let user = loop {
+            match UserFunction::connect(path, asked.clone(), TIMEOUT) {
+                Ok(user) => break user,
+                // Its predecessor may just be on its way out.
+                Err(e) if e.to_string().contains("another guest") && Instant::now() < deadline => {}
+                Err(e) => panic!("{e}"),
+            }
+        };
         Mapped { user, asked, maps }
     }
 }
