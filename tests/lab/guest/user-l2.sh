@@ -13,7 +13,7 @@ azote run --kernel /q/vmlinux --initramfs /guest.cpio --cmdline "console=ttyS0 q
     --memory size=256M --user-device socket=/tmp/card/vf0.sock >/tmp/held 2>&1 &
 held=$!
 wait_for 60 grep -q "guest holds" /tmp/held || fail "the guest did not come up: $(tail -3 /tmp/held)"
-refuse "a second guest on the same function" "busy" azote run --kernel /q/vmlinux --user-device socket=/tmp/card/vf0.sock
+refuse "a second guest on the same function" "another guest has this function" azote run --kernel /q/vmlinux --user-device socket=/tmp/card/vf0.sock
 kill -9 $server
 wait $held
 status=$?

@@ -17,6 +17,9 @@ pub enum Until {
     Init,
 }
 
+/// The longest that a machine may take.
+const PATIENCE: Duration = Duration::from_secs(90);
+
 /// Runs a command. Of its output:
 /// - `guest init` ends the boot: prints `boot_s`, and `rss_kib`, what is resident beyond the guest's memory;
 /// - between `io starts DEPTH` and `io ends DEPTH READS SECONDS` exits are counted: prints `qdDEPTH.exits.REASON` per read,
@@ -26,6 +29,12 @@ pub fn run(name: &str, until: Until, guest_mib: u64, command: &[&str]) -> Result
     let start = Instant::now();
     let mut child = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let pid = child.id();
+    // A guest that hangs must not take the whole machine's time.
+    std::thread::spawn(move || {
+        std::thread::sleep(PATIENCE);
+        println!("watch: {pid} takes longer than {PATIENCE:?}");
+        let _ = Command::new("kill").arg("-KILL").arg(pid.to_string()).status();
+    });
     let output = child.stdout.take().ok_or("no output")?;
     let mut before = BTreeMap::new();
     let value = |what: &str, value: f64| println!("@value {name}.{what} {value:.4}");
