@@ -11,3 +11,31 @@ check "VF bound" azote vf bind $VF
 refuse "too little memory" "memory" azote run --kernel /q/vmlinux --memory size=8M --device path=/sys/bus/pci/devices/$VF
 guest "QEMU's NVMe VF" --cpus 2 --memory size=256M --device path=/sys/bus/pci/devices/$VF
 check "PF's VFs released" azote vf release $PF
+
+# All of it by one word: made, given queues, bound, assigned, and given back at the end.
+guest "a VF leased" --memory size=256M --vf storage
+[ "$(cat /sys/bus/pci/devices/$PF/sriov_numvfs)" = 0 ] || fail "the leased VF was not given back"
+refuse "no such virtual function" "no net virtual function is free" azote run --kernel /q/vmlinux --vf net
+
+# The hypervisor dies: whoever waits for it gives the function back.
+hold() {
+    azote run --kernel /q/vmlinux --initramfs /guest.cpio --cmdline "console=ttyS0 quiet panic=-1 lab=guest hold=1" \
+        --memory size=256M --vf storage >/tmp/held 2>&1 &
+    held=$!
+    wait_for 60 grep -q "guest holds" /tmp/held || fail "the guest did not come up: $(tail -3 /tmp/held)"
+}
+hold
+refuse "a function in use" "in use by azote-vmm" azote vf release $PF
+killall -9 azote-vmm
+wait $held && fail "the hypervisor was killed, and azote run reports success"
+grep "^azote: " /tmp/held | tail -1
+[ "$(cat /sys/bus/pci/devices/$PF/sriov_numvfs)" = 0 ] || fail "the VF of a killed hypervisor was not given back"
+say "the hypervisor killed: $(grep "^azote: " /tmp/held | tail -1)"
+
+# Both die: the next command gives it back.
+hold
+killall -9 azote azote-vmm
+wait $held
+[ "$(cat /sys/bus/pci/devices/$PF/sriov_numvfs)" != 0 ] || fail "nobody was left to give the VF back, but it was"
+check "swept up after both were killed" azote vf create $PF 1
+azote vf list | sed 's/^/    /'

@@ -24,3 +24,23 @@ fn nvme_vf() {
 fn rtl_in_l1() {
     case("rtl-l1");
 }
+
+#[test]
+fn nvme_in_l2() {
+    case("nvme-l2");
+}
+
+#[test]
+fn rtl_in_l2() {
+    case("rtl-l2");
+}
+
+#[test]
+fn whole_card_in_l2() {
+    case("card-l2");
+}
+
+#[test]
+fn our_server_and_our_hypervisor() {
+    case("user-l2");
+}
