@@ -13,7 +13,8 @@ cat /q/vmlinux /q/bin/* /q/lib/* /q/share/* /bin/azote* >/dev/null
 OURS="azote run --kernel /q/vmlinux --initramfs /guest.cpio --cpus 1 --memory size=256M --device path=$DEVICE --cmdline"
 QEMU="/q/qemu -accel kvm -cpu host -m 256 -nodefaults -no-user-config -display none -serial stdio -no-reboot \
     -kernel /q/vmlinux -initrd /guest.cpio -device vfio-pci,host=$VF -append"
-MICROVM=microvm,pcie=on
+MICROVM="/q/qemu -accel kvm -machine microvm -cpu host -m 256 -nodefaults -no-user-config -display none -serial stdio -no-reboot \
+    -kernel /q/vmlinux -initrd /guest.cpio -append"
 
 # watch how name command…: the guest's words as the last argument.
 watched() {
@@ -28,7 +29,8 @@ for round in 1 2; do
     say "boot, round $round"
     watched boot boot.ours $OURS
     watched boot boot.q35 ${QEMU/-accel/-machine q35 -accel}
-    watched boot boot.microvm ${QEMU/-accel/-machine $MICROVM -accel}
+    # With pcie=on its serial port gets no interrupts under nested KVM; so without the VF, which spares it some time.
+    watched boot boot.microvm ${MICROVM}
 done
 for round in 1; do
     say "I/O, round $round"
