@@ -49,7 +49,7 @@ impl Config {
         for kind in Kind::ALL {
             reset[usize::from(FunctionId::pf(kind).number())] = Some(pf(kind, vfs));
             for vf in (0..vfs).filter_map(|i| FunctionId::vf(kind, i)) {
-                reset[usize::from(vf.number())] = Some(vf_space());
+                reset[usize::from(vf.number())] = Some(vf_space(kind));
             }
         }
         Config { now: reset.clone(), reset, resets: Vec::new() }
@@ -229,11 +229,11 @@ fn pf(kind: Kind, vfs: u8) -> Space {
     space
 }
 
-fn vf_space() -> Space {
+fn vf_space(kind: Kind) -> Space {
     let mut space = Space::new();
     common(&mut space);
     space.put(header::VENDOR_ID, ids::VF_ID | ids::VF_ID << 16, 0);
-    space.put(header::REVISION_ID, ids::REVISION, 0);
+    space.put(header::REVISION_ID, ids::REVISION | ids::class(kind) << 8, 0);
     space.put(header::CAPABILITIES, capability::vf::FIRST, 0);
     space.put(capability::vf::ARI, capability::VF_ARI_HEADER, 0);
     space.put(capability::vf::ACS, capability::VF_ACS_HEADER, 0);
