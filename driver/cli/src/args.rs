@@ -88,12 +88,12 @@ pub enum Command {
     List,
     /// Show what a controller and its namespace say of themselves.
     Id {
-        /// pf, vf0, vf1, … or a PCI address.
+        /// pf, vf0, vf1, …, a PCI address, or vfio-user:SOCKET.
         target: Target,
     },
     /// Read blocks to a file or to stdout.
     Read {
-        /// pf, vf0, vf1, … or a PCI address.
+        /// pf, vf0, vf1, …, a PCI address, or vfio-user:SOCKET.
         target: Target,
         /// First block.
         #[arg(long, default_value_t = 0)]
@@ -107,7 +107,7 @@ pub enum Command {
     },
     /// Write blocks from a file or from stdin.
     Write {
-        /// pf, vf0, vf1, … or a PCI address.
+        /// pf, vf0, vf1, …, a PCI address, or vfio-user:SOCKET.
         target: Target,
         /// First block.
         #[arg(long, default_value_t = 0)]
@@ -118,7 +118,7 @@ pub enum Command {
     },
     /// Copy a whole namespace to a file, or a file to a namespace.
     Copy {
-        /// pf, vf0, … or a PCI address; or a file (./vf0 if it has such a name).
+        /// pf, vf0, …, a PCI address, or vfio-user:SOCKET; or a file (./vf0 if it has such a name).
         source: String,
         /// The same.
         destination: String,
@@ -131,7 +131,7 @@ pub enum Command {
     },
     /// Show a controller's health, firmware and error logs.
     Stats {
-        /// pf, vf0, vf1, … or a PCI address.
+        /// pf, vf0, vf1, …, a PCI address, or vfio-user:SOCKET.
         target: Target,
     },
     /// Serve functions of a simulated card as PCI devices, at vfio-user sockets, for QEMU and `azote run`, until interrupted.
@@ -139,8 +139,11 @@ pub enum Command {
         /// Functions to serve; all VFs with a volume, if none is given.
         target: Vec<Target>,
         /// Where the sockets go: vf0.sock, vf1.sock, … It is made if need be.
-        #[arg(long, value_name = "FOLDER")]
-        socket_dir: PathBuf,
+        #[arg(long, value_name = "FOLDER", required_unless_present = "socket")]
+        socket_dir: Option<PathBuf>,
+        /// A function's socket by its own path; may be given several times.
+        #[arg(long, value_name = "vf0=PATH")]
+        socket: Vec<SocketSpec>,
     },
     /// Run a guest under the thin hypervisor, with functions assigned to it.
     Run(Box<crate::commands::run::Run>),
@@ -201,6 +204,26 @@ pub enum VfCommand {
         /// The function's address.
         function: PciAddress,
     },
+}
+
+/// A function and its socket: `vf0=PATH`.
+#[derive(Debug, Clone)]
+pub struct SocketSpec {
+    /// Which function.
+    pub target: Target,
+    /// Where.
+    pub path: PathBuf,
+}
+
+impl std::str::FromStr for SocketSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((target, path)) if !path.is_empty() => Ok(Self { target: target.parse()?, path: path.into() }),
+            _ => Err("expected vf0=PATH".into()),
+        }
+    }
 }
 
 /// A PCI address, in its full form.

@@ -1,6 +1,6 @@
 //! The cards of this machine, behind VFIO.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use azote_manage::Manager;
 use azote_regs::function::{FunctionId, Kind, Role};
@@ -13,7 +13,10 @@ use crate::{
     target::Target,
 };
 
-/// The cards of this machine.
+/// How long a server may take for an answer: a simulated card is slow, and slower beside others.
+const SERVER_TIME: Duration = Duration::from_secs(60);
+
+/// The cards of this machine, and functions that other processes serve.
 #[derive(Debug, Default)]
 pub struct Machine {
     sysfs: Sysfs,
@@ -100,6 +103,9 @@ impl Card for Machine {
         let address = match target {
             Target::Address(address) => address.clone(),
             Target::Storage(role) => self.address(*role)?,
+            Target::Socket(path) => {
+                return Ok(Arc::new(azote_vfio_user::UserFunction::connect(path, Arc::new(()), SERVER_TIME)?));
+            }
         };
         Ok(open(&self.sysfs, &address, self.backend)?)
     }

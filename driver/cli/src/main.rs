@@ -56,13 +56,14 @@ fn run(cli: &Cli) -> Result<()> {
     if let Command::Run(guest) = &cli.command {
         return commands::run::run(guest, &stop);
     }
-    if let Command::Serve { target, socket_dir } = &cli.command {
+    if let Command::Serve { target, socket_dir, socket } = &cli.command {
         if !cli.card.sim {
             return Err(Error::Usage(
                 "a real card needs no server: `azote vf bind` and `azote run --device`; --sim simulates one".into(),
             ));
         }
-        return commands::serve::run(&SimCard::start(&cli.card)?, target, socket_dir, &mut io::stdout(), &stop);
+        let places = commands::serve::Places { targets: target, folder: socket_dir.as_deref(), sockets: socket };
+        return commands::serve::run(&SimCard::start(&cli.card)?, places, &mut io::stdout(), &stop);
     }
     let card: Box<dyn Card> =
         if cli.card.sim { Box::new(SimCard::start(&cli.card)?) } else { Box::new(Machine::default()) };

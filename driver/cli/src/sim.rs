@@ -119,6 +119,7 @@ impl Card for SimCard {
         match target {
             Target::Storage(Role::Vf(i)) if *i >= self.manager.vfs() => Err(missing()),
             Target::Storage(role) => function(&self.card, FunctionId { kind: Kind::Storage, role: *role }),
+            Target::Socket(_) => Err(Error::Usage(format!("{target} is another process's function; leave out --sim"))),
             Target::Address(address) => {
                 let listed = self.list()?.into_iter().find(|f| f.address == *address);
                 let id = listed.and_then(|f| f.id).ok_or_else(missing)?;

@@ -1,6 +1,6 @@
-//! How a person names a function: `pf`, `vf0`, `vf1`, … of the card's storage, or a PCI address.
+//! How a person names a function: `pf`, `vf0`, `vf1`, … of the card's storage, a PCI address, or the socket of a server.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr};
 
 use azote_regs::function::{FunctionId, Kind, MAX_VFS, Role};
 
@@ -11,7 +11,12 @@ pub enum Target {
     Storage(Role),
     /// A PCI address: `0000:01:00.4`, or without its domain.
     Address(String),
+    /// A function that another process serves: `vfio-user:PATH`.
+    Socket(PathBuf),
 }
+
+/// What stands before the path of a server's socket.
+const SOCKET: &str = "vfio-user:";
 
 impl Target {
     /// The function of the card, if it was named as such.
@@ -19,7 +24,7 @@ impl Target {
     pub fn id(&self) -> Option<FunctionId> {
         match self {
             Self::Storage(role) => Some(FunctionId { kind: Kind::Storage, role: *role }),
-            Self::Address(_) => None,
+            Self::Address(_) | Self::Socket(_) => None,
         }
     }
 }
@@ -31,6 +36,13 @@ impl FromStr for Target {
         if text == "pf" {
             return Ok(Self::Storage(Role::Pf));
         }
+        if let Some(path) = text.strip_prefix(SOCKET) {
+            return if path.is_empty() {
+                Err(format!("expected {SOCKET}PATH, the socket of `azote serve`"))
+            } else {
+                Ok(Self::Socket(path.into()))
+            };
+        }
         if let Some(Ok(i)) = text.strip_prefix("vf").map(str::parse::<u8>) {
             return if u64::from(i) < MAX_VFS {
                 Ok(Self::Storage(Role::Vf(i)))
@@ -40,7 +52,7 @@ impl FromStr for Target {
         }
         address(text)
             .map(Self::Address)
-            .ok_or_else(|| "expected pf, vf0, vf1, … or a PCI address (0000:01:00.4)".into())
+            .ok_or_else(|| "expected pf, vf0, vf1, …, a PCI address (0000:01:00.4), or vfio-user:SOCKET".into())
     }
 }
 
@@ -50,6 +62,7 @@ impl fmt::Display for Target {
             Self::Storage(Role::Pf) => f.write_str("pf"),
             Self::Storage(Role::Vf(i)) => write!(f, "vf{i}"),
             Self::Address(address) => f.write_str(address),
+            Self::Socket(path) => write!(f, "{SOCKET}{}", path.display()),
         }
     }
 }
@@ -74,13 +87,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_are_named_in_three_ways() {
+    fn functions_are_named_in_four_ways() {
+        assert_eq!("vfio-user:/run/vf0.sock".parse(), Ok(Target::Socket("/run/vf0.sock".into())));
+        assert_eq!(Target::Socket("a b".into()).to_string(), "vfio-user:a b");
         assert_eq!("pf".parse(), Ok(Target::Storage(Role::Pf)));
         assert_eq!("vf12".parse(), Ok(Target::Storage(Role::Vf(12))));
         assert_eq!("01:1F.4".parse(), Ok(Target::Address("0000:01:1f.4".into())));
-        for bad in
-            ["", "vf", "vfx", "vf60", "vf256", "1:2.3", "00:20.0", "00:00.8", "a:b:c:d.e", "0:0000:01:00.0", "é.0"]
-        {
+        for bad in [
+            "",
+            "vfio-user:",
+            "vfio-user",
+            "vf",
+            "vfx",
+            "vf60",
+            "vf256",
+            "1:2.3",
+            "00:20.0",
+            "00:00.8",
+            "a:b:c:d.e",
+            "0:0000:01:00.0",
+            "é.0",
+        ] {
             assert!(bad.parse::<Target>().is_err(), "{bad}");
         }
     }

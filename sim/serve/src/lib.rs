@@ -24,3 +24,11 @@ mod view;
 
 pub use error::{Error, Result};
 pub use server::{Counters, Server, Stop};
+
+/// Lets this process have as many descriptors as it may: sixty functions with their clients' eventfds and files need more
+/// than the thousand that a process begins with. Where it may not, the limit stays.
+pub fn raise_file_limit() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
+}

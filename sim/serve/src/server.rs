@@ -37,7 +37,7 @@ pub struct Counters {
     pub number: u8,
     /// Its socket.
     pub path: PathBuf,
-    /// Clients, one after the other.
+    /// Clients that said who they are, one after the other.
     pub clients: u64,
     /// One is connected now.
     pub connected: bool,
@@ -240,7 +240,6 @@ fn one(device: &Device, connection: Connection, tally: &Tally, stop: &Stop, curr
         Ok(session) => session,
         Err(error) => return tracing::error!("{name}: {error}"),
     };
-    tally.clients.fetch_add(1, Ordering::Relaxed);
     tally.connected.store(1, Ordering::Relaxed);
     *lock() = Some(session.outbox());
     // The server may have looked for it just before.

@@ -119,7 +119,9 @@ impl<'a> Session<'a> {
         Ok(match command {
             Command::Version => {
                 parse_version(payload).map_err(malformed)?;
-                self.agreed = true;
+                if !std::mem::replace(&mut self.agreed, true) {
+                    self.tally.clients.fetch_add(1, Ordering::Relaxed);
+                }
                 Ok(version_text())
             }
             Command::DeviceGetInfo => {

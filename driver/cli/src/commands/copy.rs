@@ -28,7 +28,7 @@ pub(super) fn run(card: &dyn Card, source: &str, destination: &str, options: Opt
         (Ok(from), Err(_)) => out(card, &from, Path::new(destination), &options),
         (Err(_), Ok(to)) => into(card, Path::new(source), &to, &options),
         _ => {
-            let what = "one of the two must be a function (pf, vf0, … or a PCI address) and the other a file";
+            let what = "one of the two must be a function (pf, vf0, …, a PCI address, or vfio-user:SOCKET) and the other a file";
             Err(Error::Usage(format!("{source} to {destination}: {what}")))
         }
     }

@@ -33,7 +33,9 @@ pub fn run(card: &dyn Card, command: &Command, out: &mut dyn Write, stop: &Stop)
         }
         Command::Stats { target } => stats::run(card, target, out),
         // They need no card, or one of their own: `main` has done them.
-        Command::Vf(_) | Command::Ctl { .. } | Command::Model { .. } | Command::Serve { .. } | Command::Run(_) => Ok(()),
+        Command::Vf(_) | Command::Ctl { .. } | Command::Model { .. } | Command::Serve { .. } | Command::Run(_) => {
+            Ok(())
+        }
         Command::Nbd { target, listen } => nbd::run(card, target, listen, out, stop),
     }
 }

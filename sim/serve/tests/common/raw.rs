@@ -25,12 +25,11 @@ pub struct Raw {
 pub fn stream(rig: &Rig) -> UnixStream {
     loop {
         wait_until("the function's turn", || !rig.server.counters()[0].connected);
-        let before = rig.server.counters()[0].clients;
         let stream = UnixStream::connect(rig.path(0)).unwrap();
         // Its predecessor may just be on its way out; then this one was turned away.
         let soon = Instant::now() + Duration::from_millis(500);
         while Instant::now() < soon {
-            if rig.server.counters()[0].clients > before {
+            if rig.server.counters()[0].connected {
                 return stream;
             }
             std::thread::yield_now();
