@@ -32,7 +32,7 @@ for round in 1 2; do
     # With pcie=on its serial port gets no interrupts under nested KVM; so without the VF, which spares it some time.
     watched boot boot.microvm ${MICROVM}
 done
-for round in 1; do
+for round in 1 2; do
     say "I/O, round $round"
     watched watch io.ours $OURS
     watched watch io.qemu ${QEMU/-accel/-machine q35 -accel}
