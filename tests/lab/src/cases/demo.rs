@@ -22,7 +22,9 @@ pub struct Found {
 /// Gives an image to a VF, the VF to a guest, and lets the guest read every file. `step` hears of each step.
 pub fn read_tree(pieces: &Pieces, volume: &Path, step: &mut dyn FnMut(&str)) -> Result<Found> {
     let name = "demo";
-    let server = Server::start(&pieces.root, name, &[volume.to_owned()])?;
+    let mut read_only = volume.to_owned().into_os_string();
+    read_only.push(":ro");
+    let server = Server::start(&pieces.root, name, &[read_only.into()])?;
     let guest = Initramfs::new(pieces, &[], include_str!("../../guest/demo-guest.sh"))?.write("demo-guest")?;
     let script = include_str!("../../guest/demo-host.sh");
     let machine = nested::host(pieces, name, script, guest, &[])?;
