@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::{Kind, Pf, inventory};
-use crate::{Error, Host, Result, bind, create, release};
+use crate::{Error, Host, Result, bind, create, group, release};
 
 /// What is written down.
 #[derive(Debug, Serialize, Deserialize)]
@@ -112,6 +112,9 @@ pub fn sweep(host: &Host) -> Result<Vec<String>> {
 }
 
 fn give_back(host: &Host, file: &Path, record: &Record) -> Result<()> {
+    // A process that was just killed still has it for as long as its memory takes to unpin. If somebody else has it by now,
+    // that is for `release` to say.
+    host.until(|| group::require_free(host, &record.address).is_ok());
     match release(host, &record.address) {
         // A function that is gone needs no giving back.
         Ok(()) | Err(Error::NoFunction { .. }) => {}

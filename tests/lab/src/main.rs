@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use azote_lab::cases::{self, Case};
+use azote_lab::machine::Outcome;
 use azote_lab::pieces::Pieces;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -70,6 +71,10 @@ fn one(case: &Case, pieces: &Pieces, verbose: bool) -> bool {
     let seconds = start.elapsed().as_secs_f64();
     bar.finish_and_clear();
     match result {
+        Ok(Outcome { skipped: Some(why), .. }) => {
+            println!("skip  {:<12}          {why}", case.name);
+            true
+        }
         Ok(outcome) => {
             println!("ok    {:<12} {seconds:>5.1} s  {}", case.name, case.about);
             if verbose {

@@ -10,8 +10,13 @@ static ONE: Mutex<()> = Mutex::new(());
 
 fn case(name: &str) {
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if let Err(error) = cases::run(name) {
-        panic!("{name}: {error}");
+    match cases::run(name) {
+        Ok(outcome) => {
+            if let Some(why) = outcome.skipped {
+                eprintln!("{name}: skipped: {why}");
+            }
+        }
+        Err(error) => panic!("{name}: {error}"),
     }
 }
 
@@ -43,4 +48,9 @@ fn whole_card_in_l2() {
 #[test]
 fn our_server_and_our_hypervisor() {
     case("user-l2");
+}
+
+#[test]
+fn without_an_emulated_host() {
+    case("native");
 }

@@ -2,6 +2,7 @@
 
 pub mod demo;
 mod figures;
+mod native;
 mod nested;
 mod nvme_vf;
 mod rtl_l1;
@@ -21,7 +22,8 @@ pub struct Case {
 }
 
 /// All of them, in the order in which they are run.
-pub const ALL: &[Case] = &[nvme_vf::CASE, rtl_l1::CASE, nested::NVME, nested::RTL, nested::CARD, nested::USER];
+pub const ALL: &[Case] =
+    &[nvme_vf::CASE, rtl_l1::CASE, nested::NVME, nested::RTL, nested::CARD, nested::USER, native::CASE];
 
 /// Those that measure; they are run only when asked for.
 pub const MEASURE: &[Case] = &[figures::BESIDE_QEMU, figures::RTL];

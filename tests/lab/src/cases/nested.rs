@@ -58,7 +58,11 @@ pub fn host<'a>(pieces: &'a Pieces, name: &str, script: &str, guest: PathBuf, mo
     Ok(Machine::new(pieces, name, initramfs).memory(1536).with_iommu().with_disk(&image::tools(pieces)?).timeout(240))
 }
 
-const DISK_GUEST: &str = include_str!("../../guest/l2-disk.sh");
+/// A guest with a disk.
+pub const DISK_GUEST: &str = include_str!("../../guest/l2-disk.sh");
+
+/// A guest with the whole card.
+pub const CARD_GUEST: &str = include_str!("../../guest/card-l2-guest.sh");
 
 fn nvme(pieces: &Pieces) -> Result<Outcome> {
     let name = "nvme-l2";
@@ -88,7 +92,7 @@ fn host_with_model<'a>(pieces: &'a Pieces, name: &str, script: &str, guest: Path
 
 fn card(pieces: &Pieces) -> Result<Outcome> {
     let name = "card-l2";
-    let guest = Initramfs::new(pieces, &[], include_str!("../../guest/card-l2-guest.sh"))?.write("card-l2-guest")?;
+    let guest = Initramfs::new(pieces, &[], CARD_GUEST)?.write("card-l2-guest")?;
     host_with_model(pieces, name, include_str!("../../guest/card-l2.sh"), guest)?.run(&mut silent)
 }
 

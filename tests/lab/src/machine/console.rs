@@ -25,12 +25,17 @@ pub enum Line {
     Fail(String),
     /// The case is through.
     Done,
+    /// A guest is through; its host goes on.
+    Guest,
     /// For the log.
     Other,
 }
 
 impl Line {
     fn parse(text: &str) -> Line {
+        if text.contains("guest is done") {
+            return Line::Guest;
+        }
         // A kernel message may share the line.
         let Some(at) = text.find('@') else { return Line::Other };
         let (word, rest) = text[at + 1..].split_once(' ').unwrap_or((&text[at + 1..], ""));
@@ -138,5 +143,6 @@ mod tests {
         assert_eq!(Line::parse("@value boot soon"), Line::Other);
         assert_eq!(Line::parse("[    1.0] noise@done"), Line::Done);
         assert_eq!(Line::parse("mail@example"), Line::Other);
+        assert_eq!(Line::parse("guest is done"), Line::Guest);
     }
 }

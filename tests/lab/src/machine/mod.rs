@@ -4,7 +4,7 @@ mod console;
 mod monitor;
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub use console::Line;
@@ -35,6 +35,8 @@ pub struct Outcome {
     pub values: Vec<(String, f64)>,
     /// What it computed of its files.
     pub digest: Option<String>,
+    /// Why it was not run at all.
+    pub skipped: Option<String>,
 }
 
 impl Outcome {
@@ -158,7 +160,7 @@ impl<'a> Machine<'a> {
                 },
                 Line::Fail(reason) => break Err(failed(reason)),
                 Line::Done => break Ok(()),
-                Line::Other => {}
+                Line::Guest | Line::Other => {}
             }
         };
         // It may still be at work; nothing that it does matters now.
@@ -172,4 +174,29 @@ impl<'a> Machine<'a> {
 /// For machines that ask nothing.
 pub fn silent(what: &str, _: &mut Monitor) -> Result<String> {
     Err(Error::Piece(format!("the machine asks for `{what}`, which this case does not know")))
+}
+
+/// Runs a hypervisor on this machine until its guest is done; every line of its console goes to `tell`.
+pub fn follow(mut command: Command, log: &Path, deadline: Instant, tell: &mut dyn FnMut(Line)) -> Result<()> {
+    let text = command::line(&command);
+    let failed = |reason: String| Error::Failed { reason, log: log.to_owned() };
+    let mut child = command.spawn().map_err(|e| Error::Command { command: text.clone(), reason: e.to_string() })?;
+    let mut console = Console::of(&mut child, log, &text)?;
+    let mut done = false;
+    let verdict = loop {
+        match console.next(deadline)? {
+            Some(Line::Fail(reason)) => break Err(failed(reason)),
+            Some(Line::Guest) => done = true,
+            Some(line) => tell(line),
+            None if done => break Ok(()),
+            None => break Err(failed(format!("the guest did not come to its end{}", console.hint()))),
+        }
+    };
+    if verdict.is_err() {
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(|e| failed(e.to_string()))?;
+    console.close();
+    verdict?;
+    if status.success() { Ok(()) } else { Err(failed(format!("the guest is done, but `{text}` ended with {status}"))) }
 }
