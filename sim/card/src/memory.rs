@@ -185,15 +185,17 @@ impl HostMemory {
     /// refuses the whole.
     pub fn unmap_range(&mut self, function: u8, iova: u64, len: u64) -> Result<u64, Error> {
         let refused = |reason| Error::Map { function: Some(function), iova, len, reason };
-        let end = iova.checked_add(len).ok_or_else(|| refused("it ends beyond the address space"))?;
+        // By its last address: the range may be the upper half of all addresses, whose end is no number any more.
+        let last = len.checked_sub(1).and_then(|past| iova.checked_add(past));
+        let last = last.ok_or_else(|| refused("it is no range of addresses"))?;
         let regions = &mut self.space(Some(function)).regions;
-        let cut = |(at, r): (&u64, &Region), edge: u64| *at < edge && at + r.len > edge;
-        if regions.range(..iova).next_back().is_some_and(|r| cut(r, iova))
-            || regions.range(..end).next_back().is_some_and(|r| cut(r, end))
+        let crosses = |(at, r): (&u64, &Region), edge: u64| *at < edge && at + (r.len - 1) >= edge;
+        if regions.range(..iova).next_back().is_some_and(|r| crosses(r, iova))
+            || regions.range(..=last).next_back().is_some_and(|(at, r)| at + (r.len - 1) > last)
         {
             return Err(refused("it would cut a mapping in two"));
         }
-        let gone: Vec<u64> = regions.range(iova..end).map(|(at, _)| *at).collect();
+        let gone: Vec<u64> = regions.range(iova..=last).map(|(at, _)| *at).collect();
         Ok(gone.iter().filter_map(|at| regions.remove(at)).map(|r| r.len).sum())
     }
 
@@ -303,7 +305,10 @@ mod tests {
         let mut out = [0];
         file.read(0x6000, &mut out);
         assert_eq!((out, memory.count(1)), ([7], 3));
-        memory.unmap_all(1);
+        assert!(memory.unmap_range(1, 0x13000, 0).is_err() && memory.unmap_range(1, 1 << 63, (1 << 63) + 1).is_err());
+        // All there is, as QEMU says it: in halves, the upper of which ends where no number is.
+        assert_eq!(memory.unmap_range(1, 1 << 63, 1 << 63).unwrap(), 0);
+        assert_eq!(memory.unmap_range(1, 0, 1 << 63).unwrap(), 0x4000);
         assert_eq!(memory.count(1), 0);
     }
 

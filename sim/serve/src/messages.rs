@@ -181,6 +181,29 @@ impl Outbox {
         self.changed.notify_all();
     }
 
+    /// Drops what has not been sent yet and is about addresses from `first` to `last`: they are unmapped. The tokens of
+    /// reads among it, which nobody will answer.
+    pub fn forget(&self, first: u64, last: u64) -> Vec<u64> {
+        let mut state = lock(&self.state);
+        let mut tokens = Vec::new();
+        let mut bytes = 0;
+        state.items.retain(|item| {
+            let address = match item {
+                Item::Read { access, .. } | Item::Write { access, .. } => access.address,
+                Item::Interrupt(_) => return true,
+            };
+            let gone = (first..=last).contains(&address);
+            if let (true, Item::Read { token, .. }) = (gone, item) {
+                tokens.push(*token);
+            }
+            bytes += if gone { item.bytes() } else { 0 };
+            !gone
+        });
+        state.bytes -= bytes;
+        self.changed.notify_all();
+        tokens
+    }
+
     /// A vector fires.
     pub fn interrupt(&self, vector: u16) {
         self.interrupts.fetch_add(1, Ordering::Relaxed);
@@ -416,6 +439,28 @@ mod tests {
         let mut fds = [rustix::event::PollFd::new(&fd, rustix::event::PollFlags::IN)];
         assert_eq!(rustix::event::poll(&mut fds, Some(&Duration::from_secs(10).try_into().unwrap())), Ok(1));
         assert!(outbox.arrived(&reply).is_err(), "only one answer");
+        outbox.close();
+    }
+
+    #[test]
+    fn what_is_unmapped_is_not_sent_any_more() {
+        let (outbox, client, _fd) = connected();
+        // Until the window is full; the rest waits.
+        for i in 0..2 * WINDOW as u64 {
+            outbox.read(i, i * 4096, 4);
+        }
+        let first: Vec<_> = (0..WINDOW).map(|_| client.receive(soon()).unwrap()).collect();
+        outbox.write(0x8000_0000, &[1; 4]);
+        outbox.interrupt(0);
+        let gone = outbox.forget(0, 0x8000_0fff);
+        assert_eq!(gone, (WINDOW as u64..2 * WINDOW as u64).collect::<Vec<_>>());
+        for asked in first {
+            let reply = Message { header: Header { flags: REPLY | ERROR, ..asked.header }, ..asked };
+            assert!(matches!(outbox.arrived(&reply), Ok(Arrived::Data(_, None))));
+        }
+        outbox.write(0x9000_0000, &[2; 4]);
+        let next = client.receive(soon()).unwrap();
+        assert_eq!(next.payload[..8], 0x9000_0000u64.to_ne_bytes(), "nothing of what was unmapped is between");
         outbox.close();
     }
 

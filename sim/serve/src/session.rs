@@ -303,11 +303,19 @@ impl<'a> Session<'a> {
         }
         let number = self.device.number();
         let mut root = self.device.card().root();
-        if unmap.flags & UNMAP_ALL != 0 {
+        let (first, last) = if unmap.flags & UNMAP_ALL != 0 {
             root.memory().unmap_all(number);
+            (0, u64::MAX)
         } else {
             root.memory().unmap_range(number, unmap.address, unmap.size).map_err(|_| Errno::INVAL)?;
+            (unmap.address, unmap.address + (unmap.size - 1))
+        };
+        // Nor does it reach what is sent from here on.
+        for token in self.outbox.forget(first, last) {
+            root.remote_data(token, None);
         }
+        drop(root);
+        self.device.ring();
         Ok(bytes(unmap))
     }
 
