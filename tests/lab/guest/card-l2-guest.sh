@@ -30,9 +30,9 @@ say "VFs at $*, driver $(driver_of $1)"
 use "$@"
 say "all 4 VFs written and read back"
 
-dd if=/dev/$(disk_of $1) of=/tmp/one bs=4k count=512 iflag=direct 2>/tmp/dd1 &
+dd if=/dev/$(disk_of $1) of=/tmp/one bs=4k count=192 iflag=direct 2>/tmp/dd1 &
 one=$!
-dd if=/dev/$(disk_of $2) of=/tmp/two bs=4k count=512 iflag=direct 2>/tmp/dd2 &
+dd if=/dev/$(disk_of $2) of=/tmp/two bs=4k count=192 iflag=direct 2>/tmp/dd2 &
 two=$!
 check "FLR of the third VF while two are in use" sh -c "echo 1 >/sys/bus/pci/devices/$3/reset"
 wait $one || fail "VF 0 was disturbed: $(tail -1 /tmp/dd1)"
