@@ -1,6 +1,8 @@
 //! Tiny guests of 32-bit code without paging, run by the program itself: they need a /dev/kvm of any kind, also one that can not
 //! run Linux.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod program;
 
 use std::{fs, path::Path, time::Duration};

@@ -1,5 +1,7 @@
 //! The jail keeps what it says: each forbidden call ends the process, in a process of its own.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests")]
+
 use std::{
     env, fs,
     io::Write,

@@ -1,5 +1,7 @@
 //! Wrong input: one clear line, a clean end.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod program;
 
 use std::{fs, os::unix::net::UnixListener, path::Path};

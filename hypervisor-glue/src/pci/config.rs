@@ -100,16 +100,7 @@ pub struct ConfigSpace {
 impl ConfigSpace {
     /// Builds it from what a device shows.
     pub fn new(device: &dyn Device) -> Result<Self, ConfigError> {
-        let mut raw = vec![0; SIZE];
-        for (i, dw) in raw.chunks_mut(4).enumerate() {
-            let offset = (i * 4) as u16;
-            match device.config_read(offset, dw) {
-                Ok(()) => {}
-                // A device with 256 bytes only has no extended space.
-                Err(_) if u64::from(offset) >= EXTENDED => break,
-                Err(e) => return Err(ConfigError::Read(e.to_string())),
-            }
-        }
+        let raw = snapshot(device)?;
         let mut this = Self {
             shown: vec![0; SIZE].into(),
             writable: vec![0; SIZE].into(),
@@ -443,6 +434,53 @@ impl ConfigSpace {
         }
         data
     }
+}
+
+/// What a device shows of itself. Only the header and the bodies of capabilities are read: on many hosts each DW is a slow access.
+fn snapshot(device: &dyn Device) -> Result<Vec<u8>, ConfigError> {
+    let mut raw = vec![0; SIZE];
+    let read = |raw: &mut [u8], range: std::ops::Range<usize>| -> Result<(), ConfigError> {
+        for at in (range.start & !3..range.end.min(SIZE)).step_by(4) {
+            device.config_read(at as u16, &mut raw[at..at + 4]).map_err(|e| ConfigError::Read(e.to_string()))?;
+        }
+        Ok(())
+    };
+    read(&mut raw, 0..0x40)?;
+    let mut next = usize::from(raw[header::CAPABILITIES as usize]) & !3;
+    for _ in 0..LIST_MAX {
+        if !(0x40..EXTENDED as usize - 4).contains(&next) {
+            break;
+        }
+        read(&mut raw, next..next + 4)?;
+        let len = match u64::from(raw[next]) {
+            power::ID => power::SIZE as usize,
+            msix::ID => msix::SIZE as usize,
+            express::ID => express::SIZE as usize,
+            VENDOR_SPECIFIC => raw[next + 2].into(),
+            _ => 4,
+        };
+        read(&mut raw, next..(next + len).min(EXTENDED as usize))?;
+        next = usize::from(raw[next + 1]) & !3;
+    }
+    let mut next = EXTENDED as usize;
+    for _ in 0..EXT_LIST_MAX {
+        // A device with 256 bytes only has no extended space.
+        if !(EXTENDED as usize..SIZE - 4).contains(&next) || read(&mut raw, next..next + 8).is_err() {
+            break;
+        }
+        let head = u64::from(get32(&raw, next as u64));
+        let len = match capability::EXT_ID.of(head) {
+            _ if head == 0 || head == u64::from(u32::MAX) => break,
+            dsn::ID => dsn::SIZE as usize,
+            EXT_VENDOR_SPECIFIC => (get32(&raw, next as u64 + 4) >> 20) as usize,
+            _ => 8,
+        };
+        if read(&mut raw, next..next + len).is_err() {
+            break;
+        }
+        next = (capability::EXT_NEXT.of(head) & !3) as usize;
+    }
+    Ok(raw)
 }
 
 fn get16(space: &[u8], at: u64) -> u16 {

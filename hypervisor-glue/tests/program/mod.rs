@@ -1,5 +1,5 @@
 //! `azote-vmm` as a process, and guests of a few bytes.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, reason = "helpers of tests, each of which uses some")]
 
 use std::{
     io::Read,
@@ -34,7 +34,7 @@ pub fn vmm_with(config: &serde_json::Value, meanwhile: impl FnOnce()) -> Output 
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut reader = |pipe: Option<Box<dyn Read + Send>>| {
+    let reader = |pipe: Option<Box<dyn Read + Send>>| {
         let mut pipe = pipe.unwrap();
         thread::spawn(move || {
             let mut all = Vec::new();
