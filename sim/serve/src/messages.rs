@@ -30,6 +30,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_millis(500);
 /// The same for a client that has not been in time before, until it is once.
 const IMPATIENCE: Duration = Duration::from_millis(5);
+/// How long an unmapping waits for a message that is just being sent.
+const GOING_TIME: Duration = Duration::from_secs(1);
 /// How long the end of a session waits for the queue's thread.
 const END_TIME: Duration = Duration::from_secs(2);
 
@@ -80,6 +82,8 @@ struct State {
     asked: HashMap<u16, Open>,
     /// Those of them that are writes.
     writes: usize,
+    /// One was taken from the queue, and is being sent.
+    going: bool,
     closed: bool,
     ended: bool,
 }
@@ -201,6 +205,8 @@ impl Outbox {
         });
         state.bytes -= bytes;
         self.changed.notify_all();
+        // What is just going goes before the reply that tells of the unmapping; a client that does not read may miss that.
+        drop(self.changed.wait_timeout_while(state, GOING_TIME, |state| state.going));
         tokens
     }
 
@@ -240,6 +246,8 @@ impl Outbox {
                 Item::Read { access, .. } => self.ask(id, Command::DmaRead, access, &[]),
                 Item::Write { access, data } => self.ask(id, Command::DmaWrite, access, &data),
             };
+            lock(&self.state).going = false;
+            self.changed.notify_all();
             if sent.is_err() {
                 // The session's own thread sees the closed socket, and ends everything.
                 self.connection.close();
@@ -347,6 +355,7 @@ impl State {
     /// Takes note of an item that goes: the id of its request.
     fn take(&mut self, item: &Item) -> u16 {
         self.bytes -= item.bytes();
+        self.going = true;
         let asked = match item {
             Item::Interrupt(_) => return 0,
             Item::Read { token, access } => Asked::Read { token: *token, len: access.count as usize },
