@@ -13,7 +13,7 @@ use azote_dma::memlock_hint;
 use azote_regs::pcie::CONFIG_SIZE;
 use azote_seam::{Error, Function, Mmio, Result, Vector, Width, check_range};
 use vfio_bindings::bindings::vfio;
-use vfio_ioctls::{VfioDevice, VfioOps, VfioRegionInfoCap};
+use vfio_ioctls::{VfioDevice, VfioError, VfioOps, VfioRegionInfoCap};
 
 use crate::{
     bar::{Bar, Slow},
@@ -48,7 +48,7 @@ impl VfioFunction {
     /// Takes a function by its sysfs folder, into an IOMMU context that may be shared with others.
     pub fn new(name: &str, sysfs: &Path, ops: Arc<dyn VfioOps>) -> Result<Self> {
         let vfio = VfioDevice::new(sysfs, ops.clone(), true)
-            .map_err(|e| Error::Adapter { function: name.into(), reason: format!("VFIO: {e}") })?;
+            .map_err(|e| Error::Adapter { function: name.into(), reason: refusal(&e) })?;
         let device = Arc::new(Device { name: name.into(), vfio, ops });
         Ok(Self { device, state: Mutex::default(), start: Instant::now() })
     }
@@ -59,6 +59,16 @@ impl VfioFunction {
 
     fn dma_error(&self, iova: u64, len: u64, reason: String) -> Error {
         Error::Dma { function: self.device.name.clone(), iova, len, reason }
+    }
+}
+
+/// Why a function cannot be taken. A group has one user.
+fn refusal(error: &VfioError) -> String {
+    match error {
+        VfioError::OpenGroup(source, _) if source.raw_os_error() == Some(libc::EBUSY) => {
+            "busy: another process has it; `azote vf list` says which".into()
+        }
+        error => format!("VFIO: {error}"),
     }
 }
 

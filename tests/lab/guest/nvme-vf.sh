@@ -30,7 +30,7 @@ wait_for 20 grep -q holding /tmp/hold || fail "the function could not be held: $
 check "list, in use" azote vf list
 grep -q "probe (process" /tmp/check || fail "the list does not say who has the function"
 refuse "release of a function in use" "in use by probe" azote vf release $PF
-refuse "a second user of a function" "busy" azote id $VF
+refuse "a second user of a function" "busy: another process has it" azote id $VF
 
 ask "unplug nvme"
 wait $!
