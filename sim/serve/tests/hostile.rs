@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use azote_nvme::Completions;
-use azote_regs::{bar, nvme};
+use azote_regs::bar;
 use azote_vfio_user::Error;
 use azote_vfio_user::wire::payload::{DmaAccess, DmaMap, DmaUnmap, RegionAccess, SetIrqs};
 use azote_vfio_user::wire::{Command, ERROR, Header, MAX_MAPS, NO_REPLY, REPLY};
@@ -208,24 +208,10 @@ fn mappings_are_limited_and_memory_that_is_cut_off_kills_nobody() {
         let cut = memfd(16, false);
         assert_eq!(raw.errno(Command::DmaMap, map(0, 16 << 12).as_bytes(), &[cut.as_fd()]), 0);
         ftruncate(&cut, 0).unwrap();
-        start_controller(&mut raw, 0);
+        raw.start_controller(0);
         wait_until("the fault", || !rig.card.root().take_dma_faults().is_empty());
         raw.works();
     });
-}
-
-/// Enables the controller with its queues at `queues`, and rings for a command.
-fn start_controller(raw: &mut Raw, queues: u64) {
-    let mut write = |region: u32, offset: u64, data: &[u8]| {
-        let access = RegionAccess { offset, region, count: data.len() as u32 };
-        assert_eq!(raw.errno(Command::RegionWrite, &[access.as_bytes(), data].concat(), &[]), 0);
-    };
-    write(vfio::VFIO_PCI_CONFIG_REGION_INDEX, 4, &[6, 0]);
-    write(0, nvme::controller::AQA, &0x000f_000fu32.to_le_bytes());
-    write(0, nvme::controller::ASQ, &queues.to_le_bytes());
-    write(0, nvme::controller::ACQ, &(queues + 0x1000).to_le_bytes());
-    write(0, nvme::controller::CC, &0x0046_0001u32.to_le_bytes());
-    write(0, bar::DOORBELLS, &1u32.to_le_bytes());
 }
 
 #[test]
@@ -234,7 +220,7 @@ fn who_dies_in_the_middle_of_a_transfer_by_message_leaves_nothing() {
         for short in [false, true] {
             let mut raw = Raw::agreed(rig);
             assert_eq!(raw.errno(Command::DmaMap, map(0, 1 << 20).as_bytes(), &[]), 0);
-            start_controller(&mut raw, 0x4000);
+            raw.start_controller(0x4000);
             let asked = raw.asked().unwrap();
             assert_eq!(Command::new(asked.header.command), Some(Command::DmaRead));
             assert_eq!(asked.payload[..8], 0x4000u64.to_ne_bytes());
@@ -257,7 +243,7 @@ fn who_never_answers_for_his_memory_is_sent_away() {
     beside_a_good_client(|rig| {
         let mut raw = Raw::agreed(rig);
         assert_eq!(raw.errno(Command::DmaMap, map(0, 1 << 20).as_bytes(), &[]), 0);
-        start_controller(&mut raw, 0x4000);
+        raw.start_controller(0x4000);
         raw.asked().unwrap();
         assert!(matches!(raw.asked(), Err(Error::Closed)));
     });

@@ -4,17 +4,44 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use azote_nvme::Completions;
 use azote_sim::Hardware;
+use common::raw::Raw;
 use common::{Maps, controller, exercise, wait_until};
+
+fn hardware() -> Box<Hardware> {
+    let design = azote_rtl::card(4).unwrap();
+    Box::new(Hardware::build(design.text, &azote_verilate::Options::fast()).unwrap())
+}
+
+/// The RTL's functions share what fetches for them: a guest that does not answer for its memory must not hold up others.
+#[test]
+fn who_never_answers_for_his_memory_does_not_stop_the_rtl() {
+    let rig = common::rig(hardware(), 2);
+    let mut good = controller(&rig, 1, Maps::Whole, Completions::Interrupts);
+    exercise(&mut good, 1, 2);
+    for _ in 0..3 {
+        let mut raw = Raw::agreed(&rig);
+        raw.map_all();
+        raw.start_controller(0x4000);
+        raw.asked().unwrap();
+        let before = Instant::now();
+        exercise(&mut good, 1, 5);
+        let spent = before.elapsed();
+        assert!(spent < Duration::from_secs(3), "the good client took {spent:?} for a few blocks");
+        drop(raw);
+    }
+    wait_until("the end of the bad client", || !rig.server.counters()[0].connected);
+    exercise(&mut controller(&rig, 0, Maps::Messages, Completions::Interrupts), 0, 2);
+    drop(good);
+    rig.check();
+}
 
 #[test]
 fn drivers_work_over_sockets_on_the_rtl_and_rest_is_rest() {
-    let design = azote_rtl::card(4).unwrap();
-    let hardware = Hardware::build(design.text, &azote_verilate::Options::fast()).unwrap();
-    let rig = common::rig(Box::new(hardware), 4);
+    let rig = common::rig(hardware(), 4);
     for maps in [Maps::Whole, Maps::Pages, Maps::Messages] {
         for completions in [Completions::Interrupts, Completions::Polled] {
             wait_until("the function's turn", || !rig.server.counters()[0].connected);

@@ -5,8 +5,9 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use azote_regs::{bar, nvme};
 use azote_vfio_user::Error;
-use azote_vfio_user::wire::payload::RegionAccess;
+use azote_vfio_user::wire::payload::{DmaMap, RegionAccess};
 use azote_vfio_user::wire::{Command, Connection, ERROR, Header, Message, REPLY, version_text};
 use vfio_bindings::bindings::vfio;
 use zerocopy::IntoBytes;
@@ -86,5 +87,25 @@ impl Raw {
         let read = RegionAccess { offset: 0, region: vfio::VFIO_PCI_CONFIG_REGION_INDEX, count: 4 };
         let reply = self.ask(Command::RegionRead as u16, read.as_bytes(), &[]).unwrap();
         assert_eq!(reply.payload[16..], [0xf4, 0x1a, 0xf1, 0x10]);
+    }
+
+    /// A mebibyte of memory from 0 on, by message.
+    pub fn map_all(&mut self) {
+        let map = DmaMap { argsz: 32, flags: 3, offset: 0, address: 0, size: 1 << 20 };
+        assert_eq!(self.errno(Command::DmaMap, map.as_bytes(), &[]), 0);
+    }
+
+    /// Enables the controller with its queues at `queues`, and rings for a command.
+    pub fn start_controller(&mut self, queues: u64) {
+        let mut write = |region: u32, offset: u64, data: &[u8]| {
+            let access = RegionAccess { offset, region, count: data.len() as u32 };
+            assert_eq!(self.errno(Command::RegionWrite, &[access.as_bytes(), data].concat(), &[]), 0);
+        };
+        write(vfio::VFIO_PCI_CONFIG_REGION_INDEX, 4, &[6, 0]);
+        write(0, nvme::controller::AQA, &0x000f_000fu32.to_le_bytes());
+        write(0, nvme::controller::ASQ, &queues.to_le_bytes());
+        write(0, nvme::controller::ACQ, &(queues + 0x1000).to_le_bytes());
+        write(0, nvme::controller::CC, &0x0046_0001u32.to_le_bytes());
+        write(0, bar::DOORBELLS, &1u32.to_le_bytes());
     }
 }
