@@ -73,8 +73,6 @@ impl Machine {
         let power_button = EventFd::new(EFD_NONBLOCK).map_err(Error::io("making an event"))?;
         vm.attach_pin(&power_button, layout::POWER_BUTTON_GSI)?;
 
-        let devices = Devices::open(config, &vm, &memory, bars, &ecam, &exits)?;
-
         let tables = acpi::Machine {
             cpus: config.cpus,
             last_bus,
@@ -82,7 +80,14 @@ impl Machine {
             mmio_64: layout::mmio_64(memory.size()),
         };
         let rsdp = acpi::write(memory.guest(), &tables).map_err(|_| Error::Config("no memory for tables".into()))?;
-        let entry = boot.load(memory.guest(), rsdp)?;
+        // A device is reset when it is opened, and a reset is mostly waiting: the kernel is loaded meanwhile.
+        let (devices, entry) = thread::scope(|scope| {
+            let loading = scope.spawn(|| boot.load(memory.guest(), rsdp));
+            let devices = Devices::open(config, &vm, &memory, bars, &ecam, &exits);
+            let failed = |_| Err(Error::Config("the kernel's loader has failed".into()));
+            (devices, loading.join().unwrap_or_else(failed))
+        });
+        let (entry, devices) = (entry?, devices?);
 
         let bus: Arc<dyn cpu::Bus> = Arc::new(Bus::new(vm.clone(), serial.clone(), &state, &exits));
         register_signal_handler(cpu::kick_signal(), signals::nothing)
