@@ -150,6 +150,12 @@ impl Checker {
         self.shadow.limits(function).max_payload
     }
 
+    /// Who must answer a read of the card's memory space, if the configuration writes so far say so.
+    pub fn owner(&self, address: u64) -> Option<u8> {
+        // While one is on its way, either may hold.
+        if self.pending.is_empty() { self.shadow.owner(address) } else { None }
+    }
+
     /// The card's read has its last answer.
     pub fn answered(&mut self, requester: Rid, tag: u8) {
         self.outstanding[index(requester, tag)] = false;

@@ -3,9 +3,9 @@
 //! The isolation rules are about permission, and permission comes from the host. So the checker keeps its own account of
 //! it, from the writes on the wire, and never asks the card.
 
-use azote_regs::Field;
 use azote_regs::function::{FunctionId, KINDS, Kind, Role};
 use azote_regs::pcie::{capability, express, header, power, sriov};
+use azote_regs::{Field, bar};
 use azote_tlp::rules::Limits;
 
 /// The state of all functions as one moment of the write stream has it.
@@ -13,6 +13,16 @@ use azote_tlp::rules::Limits;
 pub(crate) struct Shadow {
     command: Vec<u16>,
     pf: [PfState; KINDS as usize],
+    bars: [Bars; KINDS as usize],
+}
+
+/// BARs of a PF and of its VFs, as they were written: who asks by address must be answered by whom it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Bars {
+    pf: [u32; header::BARS as usize],
+    vf: [u32; header::BARS as usize],
+    /// A larger System Page Size than 4 KiB was set: VFs' BARs may lie further apart.
+    large_pages: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +42,7 @@ const PF_RESET: PfState = PfState {
 
 impl Default for Shadow {
     fn default() -> Self {
-        Shadow { command: vec![0; 256], pf: [PF_RESET; KINDS as usize] }
+        Shadow { command: vec![0; 256], pf: [PF_RESET; KINDS as usize], bars: Default::default() }
     }
 }
 
@@ -96,6 +106,7 @@ impl Shadow {
         }
         if id.role == Role::Pf {
             self.apply_pf(id.kind, write);
+            self.apply_bars(id.kind, write);
         }
     }
 
@@ -119,6 +130,54 @@ impl Shadow {
         }
     }
 
+    fn apply_bars(&mut self, kind: Kind, write: &Write) {
+        let bars = &mut self.bars[kind as usize];
+        let register = u64::from(write.register);
+        let at = |base: u64| register.checked_sub(base).map(|past| (past / 4) as usize).filter(|i| *i < bars.pf.len());
+        let merge = |old: u32| {
+            let mut bytes = old.to_le_bytes();
+            (0..4).filter(|i| write.first_be >> i & 1 == 1).for_each(|i| bytes[i] = write.data[i]);
+            u32::from_le_bytes(bytes)
+        };
+        if let Some(i) = at(header::BAR0) {
+            bars.pf[i] = merge(bars.pf[i]);
+        } else if let Some(i) = at(capability::pf::SRIOV + sriov::VF_BAR0) {
+            bars.vf[i] = merge(bars.vf[i]);
+        } else if register == capability::pf::SRIOV + sriov::SYSTEM_PAGE_SIZE {
+            bars.large_pages =
+                u64::from(merge(sriov::SYSTEM_PAGE_SIZE_RESET as u32)) > 4 * sriov::SYSTEM_PAGE_SIZE_RESET;
+        }
+    }
+
+    /// Whose BAR0 an address is in, going by what was written to BARs alone; `None` if nobody's, or if it can not be said.
+    pub fn owner(&self, address: u64) -> Option<u8> {
+        let base = |bars: &[u32]| (u64::from(bars[1]) << 32 | u64::from(bars[0])) & !(bar::BAR0_SIZE - 1);
+        let inside = |start: u64, count: u64| {
+            address.checked_sub(start).map(|past| past / bar::BAR0_SIZE).filter(|i| *i < count)
+        };
+        let mut found = None;
+        for kind in Kind::ALL {
+            let (bars, state) = (&self.bars[kind as usize], &self.pf[kind as usize]);
+            let pf = FunctionId::pf(kind);
+            let mut candidates = Vec::new();
+            let decodes = is_set(header::COMMAND_MSE, self.command[usize::from(pf.number())]);
+            if decodes && inside(base(&bars.pf), 1).is_some() {
+                candidates.push(pf.number());
+            }
+            let vfs = is_set(sriov::CONTROL_VF_MSE, state.sriov_control) && !bars.large_pages;
+            if let Some(i) = inside(base(&bars.vf), state.num_vfs.into()).filter(|_| vfs) {
+                candidates.extend(FunctionId::vf(kind, i as u8).map(FunctionId::number).filter(|f| self.exists(*f)));
+            }
+            for candidate in candidates {
+                // Overlapping BARs are the host's mistake; then nobody is wrong.
+                if found.replace(candidate).is_some() {
+                    return None;
+                }
+            }
+        }
+        found
+    }
+
     fn clear_vfs(&mut self, kind: Kind) {
         for number in 0..=255u8 {
             if FunctionId::from_number(number).is_some_and(|f| f.kind == kind && f.role != Role::Pf) {
@@ -132,6 +191,7 @@ impl Shadow {
         self.command[usize::from(id.number())] = 0;
         if id.role == Role::Pf {
             self.pf[id.kind as usize] = PF_RESET;
+            self.bars[id.kind as usize] = Bars::default();
             self.clear_vfs(id.kind);
         }
     }

@@ -113,6 +113,16 @@ fn isolation_is_still_checked() {
 }
 
 #[test]
+fn who_answers_for_an_address_is_known_from_the_guests_own_writes() {
+    let device = SoftCard::misbehaving(4, Misbehave::WrongCompleter);
+    let mut root = Root::new(Box::new(device), Options::default()).unwrap();
+    bring_up(&mut root);
+    root.take_violations();
+    assert!(root.mem_read(VF_BARS, 4, None).is_ok());
+    assert_eq!(root.violations().1.first().map(|v| v.rule), Some(Rule::Crossing), "the PF answered for its VF");
+}
+
+#[test]
 fn a_card_that_was_provisioned_can_be_handed_over_with_its_bindings() {
     let card = Card::over(Box::new(SoftCard::new(4)), Options::default()).unwrap();
     let trust = card.function(FunctionId::pf(Kind::Trust).number()).unwrap();

@@ -91,7 +91,7 @@ impl Root {
     }
 
     /// Reads `bytes` bytes (1 to 4096, not across 4 KiB) of the card's memory space. `owner` is the function that must
-    /// answer, where the caller knows.
+    /// answer, where the caller knows; else the checker goes by the BARs that were written.
     pub fn mem_read(&mut self, address: u64, bytes: u32, owner: Option<u8>) -> Result<Vec<u8>, RequestError> {
         let (length, first_be, last_be) = request::enables(address, bytes);
         self.mem_read_dws(address & !3, length, first_be, last_be, owner)
@@ -108,7 +108,7 @@ impl Root {
     ) -> Result<Vec<u8>, RequestError> {
         let mut memory = Memory { requester: HOST, tag: 0, address, length, first_be, last_be };
         let asked = Asked::Memory { bytes: memory.byte_count(), lower_address: memory.lower_address() };
-        memory.tag = self.requests.open(asked, owner)?;
+        memory.tag = self.requests.open(asked, owner.or_else(|| self.checker.owner(address)))?;
         self.push(&Body::MemRead(memory).into());
         self.wait(memory.tag)
     }
