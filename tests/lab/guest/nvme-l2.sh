@@ -20,12 +20,25 @@ refuse "no such virtual function" "no net virtual function is free" azote run --
 # The hypervisor dies: whoever waits for it gives the function back.
 hold() {
     azote run --kernel /q/vmlinux --initramfs /guest.cpio --cmdline "console=ttyS0 quiet panic=-1 lab=guest hold=1" \
-        --memory size=256M --vf storage >/tmp/held 2>&1 &
+        --memory size=256M --vf storage --api-socket /tmp/api >/tmp/held 2>&1 &
     held=$!
     wait_for 60 grep -q "guest holds" /tmp/held || fail "the guest did not come up: $(tail -3 /tmp/held)"
 }
 hold
 refuse "a function in use" "in use by azote-vmm" azote vf release $PF
+
+# Commands at its socket.
+check "state" azote ctl /tmp/api state
+grep -qi running /tmp/check || fail "the guest runs, and its state is: $(cat /tmp/check)"
+check "pause" azote ctl /tmp/api pause
+check "state, paused" azote ctl /tmp/api state
+grep -qi paused /tmp/check || fail "the guest is paused, and its state is: $(cat /tmp/check)"
+check "resume" azote ctl /tmp/api resume
+check "counters" azote ctl /tmp/api counters
+check "power button pressed" azote ctl /tmp/api power-button
+wait_for 20 grep -q "guest saw the power button" /tmp/held || fail "the guest did not see its power button"
+say "the guest saw its power button"
+refuse "a command that is none" "try .--help" azote ctl /tmp/api explode
 killall -9 azote-vmm
 wait $held && fail "the hypervisor was killed, and azote run reports success"
 grep "^azote: " /tmp/held | tail -1

@@ -31,6 +31,11 @@ fn rtl_in_l1() {
 }
 
 #[test]
+fn rtl_by_message() {
+    case("rtl-msg");
+}
+
+#[test]
 fn nvme_in_l2() {
     case("nvme-l2");
 }

@@ -22,8 +22,16 @@ pub struct Case {
 }
 
 /// All of them, in the order in which they are run.
-pub const ALL: &[Case] =
-    &[nvme_vf::CASE, rtl_l1::CASE, nested::NVME, nested::RTL, nested::CARD, nested::USER, native::CASE];
+pub const ALL: &[Case] = &[
+    nvme_vf::CASE,
+    rtl_l1::CASE,
+    rtl_l1::BY_MESSAGE,
+    nested::NVME,
+    nested::RTL,
+    nested::CARD,
+    nested::USER,
+    native::CASE,
+];
 
 /// Those that measure; they are run only when asked for.
 pub const MEASURE: &[Case] = &[figures::BESIDE_QEMU, figures::RTL];

@@ -4,13 +4,20 @@ use super::Case;
 use crate::machine::{Machine, Outcome, silent};
 use crate::pieces::Pieces;
 use crate::server::Server;
-use crate::{Initramfs, Result, image, programs};
+use crate::{Error, Initramfs, Result, image, programs};
 
 /// The case.
 pub const CASE: Case = Case {
     name: "rtl-l1",
     about: "stock Linux on two RTL VFs (vfio-user): file system, tree, checksums, fsck, FLR and rebinding under I/O",
     run,
+};
+
+/// The same without shared memory.
+pub const BY_MESSAGE: Case = Case {
+    name: "rtl-msg",
+    about: "stock Linux on an RTL VF without shared memory: all DMA by vfio-user messages",
+    run: by_message,
 };
 
 const SCRIPT: &str = include_str!("../../guest/rtl-l1.sh");
@@ -32,5 +39,26 @@ fn run(pieces: &Pieces) -> Result<Outcome> {
         .timeout(300)
         .run(&mut silent)?;
     server.stop()?;
+    Ok(outcome)
+}
+
+fn by_message(pieces: &Pieces) -> Result<Outcome> {
+    let name = "rtl-msg";
+    let server = Server::start(&pieces.root, name, &[image::empty(pieces, name, 32)?])?;
+    let initramfs = Initramfs::new(pieces, &[], include_str!("../../guest/rtl-msg.sh"))?
+        .program(&programs::host("mke2fs")?)?
+        .program(&programs::host("e2fsck")?)?
+        .write(name)?;
+    let outcome = Machine::new(pieces, name, initramfs)
+        .private()
+        .with_port("rp0", 0)
+        .with(&["-device", &server.device(0, "rp0")])
+        .timeout(200)
+        .run(&mut silent)?;
+    let report = server.stop()?;
+    // Nothing may have gone the other way.
+    if report.contains("and 0 B by message") {
+        return Err(Error::Piece(format!("no DMA went by message: {report}")));
+    }
     Ok(outcome)
 }

@@ -23,6 +23,7 @@ pub struct Machine<'a> {
     append: String,
     arguments: Vec<String>,
     timeout: Duration,
+    private: bool,
     on_step: Option<&'a mut dyn FnMut(&str)>,
 }
 
@@ -57,6 +58,7 @@ impl<'a> Machine<'a> {
             append: String::new(),
             arguments: Vec::new(),
             timeout: Duration::from_secs(120),
+            private: false,
             on_step: None,
         }
     }
@@ -64,6 +66,12 @@ impl<'a> Machine<'a> {
     /// Tells of each step as it happens.
     pub fn on_step(mut self, tell: &'a mut dyn FnMut(&str)) -> Self {
         self.on_step = Some(tell);
+        self
+    }
+
+    /// Its memory is its own: other processes reach it by messages only.
+    pub fn private(mut self) -> Self {
+        self.private = true;
         self
     }
 
@@ -125,8 +133,12 @@ impl<'a> Machine<'a> {
         let mut qemu = self.pieces.qemu();
         let memory = self.memory;
         qemu.args(["-accel", "tcg", "-cpu", "EPYC,+svm", "-smp", "2", "-m", &memory.to_string()]);
-        qemu.args(["-object", &format!("memory-backend-memfd,id=memory,size={memory}M,share=on")]);
-        qemu.args(["-machine", "q35,kernel-irqchip=split,memory-backend=memory"]);
+        if self.private {
+            qemu.args(["-machine", "q35,kernel-irqchip=split"]);
+        } else {
+            qemu.args(["-object", &format!("memory-backend-memfd,id=memory,size={memory}M,share=on")]);
+            qemu.args(["-machine", "q35,kernel-irqchip=split,memory-backend=memory"]);
+        }
         qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot"]);
         qemu.arg("-qmp").arg(format!("unix:{},server=on,wait=off", socket.display()));
         qemu.arg("-kernel").arg(&self.pieces.kernel.image).arg("-initrd").arg(&self.initramfs);
