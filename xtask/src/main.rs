@@ -2,6 +2,7 @@
 //!
 //! It has no dependencies, so that the first command on a fresh machine answers within seconds.
 
+mod fuzz;
 mod lint;
 mod run;
 mod setup;
@@ -18,6 +19,7 @@ cargo xtask <command>
   bench storage|sim        measure, against bounds derived from first principles (--json for machines)
   path read|write          show what moves on the card's ports for one command, clock by clock
   lab [case…]              try it all with real VFIO, KVM and Linux, in an emulated host; `lab list` lists the cases
+  fuzz [target…] [seconds] fuzz what parses a guest's, a client's or a file's bytes; a minute each
   docs                     write the tables and listings in docs/ anew from the code
   setup                    install what the others need, or say what to install
 
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         "bench" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("azote-tests", "bench", rest)),
         "path" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("azote-tests", "path", rest)),
         "lab" => setup::ensure(setup::ALL).and_then(|()| run::program("azote-lab", "lab", rest)),
+        "fuzz" => fuzz::run(rest),
         "docs" => none(rest)
             .and_then(|()| setup::ensure(setup::SIMULATION))
             .and_then(|()| run::program("azote-tests", "docs", rest)),
