@@ -164,7 +164,7 @@ impl Device for ScriptedDevice {
 }
 
 /// A machine that checks what is asked of it.
-struct CheckingMachine {
+pub struct CheckingMachine {
     addresses: AddressMap,
     windows: Vec<Range<u64>>,
     slots: Mutex<BTreeMap<u32, Range<u64>>>,
@@ -215,23 +215,50 @@ impl Machine for CheckingMachine {
     }
 }
 
+/// A function of a plausible device in a machine: 8 vectors, their table at 0x2000 of BAR 0, pending bits at 0x3000, all vectors
+/// signalled once when the device is given their events.
+#[must_use]
+pub fn plausible() -> Option<(Arc<Passthrough>, Arc<CheckingMachine>)> {
+    give(&mut Input(&[]))
+}
+
+impl CheckingMachine {
+    /// What is mapped into the guest: first address and the one after the last.
+    pub fn mapped(&self) -> Vec<Range<u64>> {
+        lock(&self.slots).values().cloned().collect()
+    }
+
+    /// How many events are attached to interrupts.
+    pub fn attached(&self) -> usize {
+        lock(&self.attached).len()
+    }
+
+    /// An empty machine.
+    #[must_use]
+    pub fn new(windows: Vec<Range<u64>>) -> Arc<Self> {
+        Arc::new(Self {
+            addresses: AddressMap::new(windows.clone()),
+            windows,
+            slots: Mutex::default(),
+            next: AtomicU32::new(0),
+            attached: Mutex::default(),
+        })
+    }
+}
+
+fn give(input: &mut Input<'_>) -> Option<(Arc<Passthrough>, Arc<CheckingMachine>)> {
+    let device = Arc::new(ScriptedDevice::new(input));
+    let mut allocator = Allocator::new(RAM).ok()?;
+    let machine = CheckingMachine::new(allocator.windows());
+    let function = Passthrough::new(device, machine.clone(), &mut allocator, &Exits::default()).ok()?;
+    Some((function, machine))
+}
+
 /// Makes a device of the first bytes, gives it to a machine, and does with it what the others say. True if the device was one that
 /// is given to guests at all. Panics if a rule is broken.
 pub fn play(bytes: &[u8]) -> bool {
     let mut input = Input(bytes);
-    let device = Arc::new(ScriptedDevice::new(&mut input));
-    let Ok(mut allocator) = Allocator::new(RAM) else { return false };
-    let windows = allocator.windows();
-    let machine = Arc::new(CheckingMachine {
-        addresses: AddressMap::new(windows.clone()),
-        windows,
-        slots: Mutex::default(),
-        next: AtomicU32::new(0),
-        attached: Mutex::default(),
-    });
-    let Ok(function) = Passthrough::new(device, machine.clone(), &mut allocator, &Exits::default()) else {
-        return false;
-    };
+    let Some((function, machine)) = give(&mut input) else { return false };
     // What firmware would do: BARs are placed, decoding is on.
     function.config_write(4, &6u16.to_le_bytes());
     while !input.0.is_empty() {

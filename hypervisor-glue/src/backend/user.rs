@@ -5,7 +5,7 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
     path::Path,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -16,7 +16,6 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 use super::mapping::Mapping;
 use crate::{
     Error, Result,
-    log::warn,
     memory::Memory,
     pci::{Alarm, Area, Device, config::BARS},
 };
@@ -36,13 +35,13 @@ pub struct UserDevice {
 
 /// Learns of the server's end.
 struct Watcher {
-    name: String,
     gone: EventFd,
+    why: Arc<OnceLock<String>>,
 }
 
 impl Guest for Watcher {
     fn gone(&self, error: &azote_vfio_user::Error) {
-        warn(format_args!("{}: {error}", self.name));
+        let _ = self.why.set(error.to_string());
         let _ = self.gone.write(1);
     }
 }
@@ -53,7 +52,9 @@ impl UserDevice {
         let name = socket.display().to_string();
         let fail = |reason: &dyn std::fmt::Display| Error::device(name.clone(), reason);
         let event = EventFd::new(EFD_NONBLOCK).map_err(|e| fail(&e))?;
-        let watcher = Watcher { name: name.clone(), gone: event.try_clone().map_err(|e| fail(&e))? };
+        let gone = event.try_clone().map_err(|e| fail(&e))?;
+        let alarm = Alarm::new(event, "the vfio-user server is gone");
+        let watcher = Watcher { gone, why: alarm.detail.clone() };
         let client = match Client::connect(socket, Arc::new(watcher), timeout) {
             Ok(client) => client,
             // This one names the socket itself.
@@ -73,7 +74,6 @@ impl UserDevice {
         for (areas, region) in areas.iter_mut().zip(client.regions()) {
             map(region, areas, &mut mappings).map_err(|e| fail(&format!("mapping its BAR: {e}")))?;
         }
-        let alarm = Alarm { event, meaning: "the vfio-user server is gone" };
         Ok(Self { name, client, areas, alarms: [alarm], _mappings: mappings })
     }
 }

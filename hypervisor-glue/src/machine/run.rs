@@ -131,7 +131,7 @@ impl Machine {
     fn alarm(&self, index: u64) {
         if let Some((name, alarm)) = self.devices.alarms().get(index as usize) {
             let _ = alarm.event.read();
-            self.state.stop(Stop::Device(format!("{name}: {}", alarm.meaning)));
+            self.state.stop(Stop::Device(format!("{name}: {}", alarm.text())));
         }
     }
 

@@ -5,7 +5,7 @@
 //! and MSI-X are ours; PCI Express control and vendor capabilities are live; what would let a guest reach beyond its
 //! function, or what its bus has not, is hidden.
 
-use azote_regs::pcie::{CONFIG_SIZE, EXTENDED, capability, dsn, express, header, msix, power};
+use azote_regs::pcie::{CONFIG_SIZE, EXTENDED, bridge, capability, dsn, express, header, msix, power};
 
 use crate::pci::Device;
 
@@ -21,8 +21,6 @@ const EXT_VENDOR_SPECIFIC: u64 = 0x0b;
 const LIST_MAX: usize = 48;
 /// The same for the extended list.
 const EXT_LIST_MAX: usize = 480;
-/// Device/port type: integrated into the root complex, as anything on bus 0 without a link is.
-const TYPE_INTEGRATED: u64 = 9;
 /// Where registers of a link begin in the PCI Express capability, and end.
 const LINK: std::ops::Range<u64> = express::LINK_CAPS..express::LINK_CAPS + 0x10;
 
@@ -269,7 +267,11 @@ impl ConfigSpace {
             return false;
         }
         self.shown[at..at + len].copy_from_slice(&raw[at..at + len]);
-        put16(&mut self.shown, at as u64 + express::CAPS, express::CAPS_TYPE.set(caps, TYPE_INTEGRATED) as u16);
+        put16(
+            &mut self.shown,
+            at as u64 + express::CAPS,
+            express::CAPS_TYPE.set(caps, bridge::TYPE_INTEGRATED_ENDPOINT) as u16,
+        );
         for range in [LINK, express::LINK_CAPS_2..express::LINK_CAPS_2 + 8] {
             for offset in range.filter(|o| *o < len as u64) {
                 self.shown[at + offset as usize] = 0;

@@ -13,7 +13,7 @@ mod vectors;
 
 use std::{
     io,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
 };
 
 use vmm_sys_util::eventfd::EventFd;
@@ -56,6 +56,25 @@ pub struct Alarm {
     pub event: EventFd,
     /// What it means, for people.
     pub meaning: &'static str,
+    /// And more, if whoever raises it knows more.
+    pub detail: Arc<OnceLock<String>>,
+}
+
+impl Alarm {
+    /// One that nobody has raised yet.
+    #[must_use]
+    pub fn new(event: EventFd, meaning: &'static str) -> Self {
+        Self { event, meaning, detail: Arc::default() }
+    }
+
+    /// All that is known, in a line.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self.detail.get() {
+            Some(detail) => format!("{} ({detail})", self.meaning),
+            None => self.meaning.to_owned(),
+        }
+    }
 }
 
 /// Pages of a BAR in this process's address space.

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use azote_regs::pcie::{capability, express, header};
+use azote_regs::pcie::{bridge, capability, express, header};
 
 use crate::{
     exits::{Exits, Region},
@@ -27,30 +27,13 @@ pub trait Downstream: Send + Sync {
 
 /// Device id of the port, from the range for experiments; the vendor id is the card's.
 const DEVICE_ID: u16 = 0x10ff;
-/// Class code: a PCI-to-PCI bridge.
-const CLASS_BRIDGE: u32 = 0x06_04_00;
-/// The type 1 header (PCIe 7.5.1.3).
-const HEADER_BRIDGE: u8 = 1;
-const PRIMARY_BUS: u64 = 0x18;
-const SECONDARY_BUS: u64 = 0x19;
-const SUBORDINATE_BUS: u64 = 0x1a;
-const MEMORY_BASE: u64 = 0x20;
-const MEMORY_LIMIT: u64 = 0x22;
-/// Prefetchable base above its limit: there is no such window.
-const PREFETCHABLE_BASE: u64 = 0x24;
-const BRIDGE_CONTROL: u64 = 0x3e;
-/// Base and limit count units of 1 MiB in their upper 12 bits.
-const WINDOW_BITS: u16 = 0xfff0;
-/// Bridge control: parity, SERR and secondary bus reset can be set; a reset of the bus resets nothing here (each
-/// function has a reset of its own).
-const BRIDGE_CONTROL_BITS: u16 = 0x0043;
-
+/// Bridge control: these can be set; a reset of the bus resets nothing here (each function has a reset of its own).
+const BRIDGE_CONTROL_BITS: u64 =
+    bridge::BRIDGE_CONTROL_PARITY.mask() | bridge::BRIDGE_CONTROL_SERR.mask() | bridge::BRIDGE_CONTROL_RESET.mask();
 /// Where the port has its PCI Express capability.
 const EXPRESS: u64 = 0x40;
-/// Device/port type: root port.
-const TYPE_ROOT_PORT: u64 = 4;
-/// Device Capabilities 2, Device Control 2: ARI forwarding.
-const ARI_FORWARDING: u32 = 1 << 5;
+/// The writable bits of Memory Base and Limit.
+const WINDOW_BITS: u16 = bridge::MEMORY_WINDOW.mask() as u16;
 /// Functions that are reached without ARI forwarding: those of device 0.
 const WITHOUT_ARI: u8 = 8;
 
@@ -89,8 +72,8 @@ impl RootPort {
     fn forwards(&self, bus: u8, function: u8) -> bool {
         let state = self.lock();
         let registers = &state.registers;
-        let secondary = registers.get8(SECONDARY_BUS);
-        let ari = registers.get32(EXPRESS + express::DEVICE_CONTROL_2) & ARI_FORWARDING != 0;
+        let secondary = registers.get8(bridge::SECONDARY_BUS);
+        let ari = bridge::ARI_FORWARDING.is_set(registers.get32(EXPRESS + express::DEVICE_CONTROL_2).into());
         // Nothing behind the card has buses of its own, so it is the secondary bus or none.
         secondary != 0 && bus == secondary && (ari || function < WITHOUT_ARI)
     }
@@ -98,7 +81,7 @@ impl RootPort {
     fn decode(&self, state: &mut State) {
         let registers = &state.registers;
         let edge = |register| u64::from(registers.get16(register) & WINDOW_BITS) << 16;
-        let (base, limit) = (edge(MEMORY_BASE), edge(MEMORY_LIMIT) + 0x10_0000);
+        let (base, limit) = (edge(bridge::MEMORY_BASE), edge(bridge::MEMORY_LIMIT) + bridge::MEMORY_UNIT);
         let enabled = header::COMMAND_MSE.is_set(registers.get16(header::COMMAND).into());
         let wanted = (enabled && base < limit).then_some(base..limit);
         if wanted == state.decoded {
@@ -120,24 +103,23 @@ fn registers(window: &Range<u64>) -> Registers {
     let mut r = Registers::new();
     r.set16(header::VENDOR_ID, azote_regs::ids::VENDOR as u16);
     r.set16(header::DEVICE_ID, DEVICE_ID);
-    r.set32(header::REVISION_ID, CLASS_BRIDGE << 8 | 1);
-    r.set8(header::HEADER_TYPE, HEADER_BRIDGE);
+    r.set32(header::REVISION_ID, (bridge::CLASS << 8 | 1) as u32);
+    r.set8(header::HEADER_TYPE, bridge::LAYOUT as u8);
     let command = header::COMMAND_MSE.mask() | header::COMMAND_BME.mask() | header::COMMAND_INTX_DISABLE.mask();
     r.allow16(header::COMMAND, command as u16);
     r.set16(header::COMMAND, (header::COMMAND_MSE.mask() | header::COMMAND_BME.mask()) as u16);
     r.set16(header::STATUS, header::STATUS_CAPABILITIES.mask() as u16);
     r.set8(header::CAPABILITIES, EXPRESS as u8);
-    for (register, value) in [(PRIMARY_BUS, 0), (SECONDARY_BUS, 1), (SUBORDINATE_BUS, 1)] {
+    for (register, value) in [(bridge::PRIMARY_BUS, 0), (bridge::SECONDARY_BUS, 1), (bridge::SUBORDINATE_BUS, 1)] {
         r.set8(register, value);
         r.allow8(register, 0xff);
     }
-    r.set16(MEMORY_BASE, (window.start >> 16) as u16 & WINDOW_BITS);
-    r.set16(MEMORY_LIMIT, ((window.end - 1) >> 16) as u16 & WINDOW_BITS);
-    r.allow16(MEMORY_BASE, WINDOW_BITS);
-    r.allow16(MEMORY_LIMIT, WINDOW_BITS);
-    r.set16(PREFETCHABLE_BASE, 0);
-    r.allow16(BRIDGE_CONTROL, BRIDGE_CONTROL_BITS);
-    let caps = express::CAPS_VERSION.put(2) | express::CAPS_TYPE.put(TYPE_ROOT_PORT);
+    r.set16(bridge::MEMORY_BASE, (window.start >> 16) as u16 & WINDOW_BITS);
+    r.set16(bridge::MEMORY_LIMIT, ((window.end - 1) >> 16) as u16 & WINDOW_BITS);
+    r.allow16(bridge::MEMORY_BASE, WINDOW_BITS);
+    r.allow16(bridge::MEMORY_LIMIT, WINDOW_BITS);
+    r.allow16(bridge::BRIDGE_CONTROL, BRIDGE_CONTROL_BITS as u16);
+    let caps = express::CAPS_VERSION.put(2) | express::CAPS_TYPE.put(bridge::TYPE_ROOT_PORT);
     r.set32(EXPRESS, (capability::header(express::ID, 0) | caps << 16) as u32);
     let device = express::DEVICE_CAPS_MPS.put(express::MPS_256) | express::DEVICE_CAPS_RBER.put(1);
     r.set32(EXPRESS + express::DEVICE_CAPS, device as u32);
@@ -145,8 +127,8 @@ fn registers(window: &Range<u64>) -> Registers {
     r.allow16(EXPRESS + express::DEVICE_CONTROL, 0x70ff);
     r.set32(EXPRESS + express::LINK_CAPS, express::LINK_CAPS_VALUE as u32);
     r.set16(EXPRESS + express::LINK_STATUS, express::LINK_STATUS_VALUE as u16);
-    r.set32(EXPRESS + express::DEVICE_CAPS_2, ARI_FORWARDING);
-    r.allow16(EXPRESS + express::DEVICE_CONTROL_2, ARI_FORWARDING as u16);
+    r.set32(EXPRESS + express::DEVICE_CAPS_2, bridge::ARI_FORWARDING.mask() as u32);
+    r.allow16(EXPRESS + express::DEVICE_CONTROL_2, bridge::ARI_FORWARDING.mask() as u16);
     r.set32(EXPRESS + express::LINK_CAPS_2, express::LINK_CAPS_2_VALUE as u32);
     r
 }

@@ -84,7 +84,7 @@ impl VfioFunction {
         }
         let event = EventFd::new(EFD_NONBLOCK)?;
         if self.set_irqs(index, 0, &[&event]).is_ok() {
-            self.alarms.push(Alarm { event, meaning });
+            self.alarms.push(Alarm::new(event, meaning));
         }
         Ok(())
     }

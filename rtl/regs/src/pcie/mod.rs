@@ -3,6 +3,7 @@
 pub mod acs;
 pub mod aer;
 pub mod ari;
+pub mod bridge;
 pub mod capability;
 pub mod dsn;
 pub mod express;
