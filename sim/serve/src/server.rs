@@ -16,6 +16,7 @@ use azote_vfio_user::wire::{Connection, ERROR, Header, REPLY};
 use crate::device::Device;
 use crate::messages::Outbox;
 use crate::session::Session;
+use crate::view::View;
 use crate::{Error, Result};
 
 /// What a socket has done so far.
@@ -90,8 +91,11 @@ impl Server {
 
     /// Serves a function at a socket. One that was left behind by a server that is gone is replaced.
     pub fn add(&mut self, number: u8, path: &Path) -> Result<()> {
-        let listener = Arc::new(listen(path)?);
+        // The socket last: it must not be left behind by what fails before.
         let device = Device::new(&self.card, number, self.bell())?;
+        let view = View::of(&device)?;
+        device.ring();
+        let listener = Arc::new(listen(path)?);
         let mut socket = Socket {
             path: path.to_owned(),
             listener: listener.clone(),
@@ -103,7 +107,7 @@ impl Server {
         };
         let (tally, stop, current) = (socket.tally.clone(), socket.stop.clone(), socket.current.clone());
         let builder = std::thread::Builder::new().name(format!("function {number:02x}"));
-        let run = move || accept(&listener, &device, &tally, &stop, &current);
+        let run = move || accept(&listener, (&device, &view), &tally, &stop, &current);
         socket.thread = Some(builder.spawn(run).map_err(|source| Error::System { what: "starting a thread", source })?);
         self.sockets.push(socket);
         Ok(())
@@ -194,7 +198,13 @@ impl Drop for Place<'_> {
 }
 
 /// Takes clients, one at a time; whoever comes while one is there is told so.
-fn accept(listener: &UnixListener, device: &Device, tally: &Tally, stop: &Stop, current: &Mutex<Option<Arc<Outbox>>>) {
+fn accept(
+    listener: &UnixListener,
+    (device, view): (&Device, &View),
+    tally: &Tally,
+    stop: &Stop,
+    current: &Mutex<Option<Arc<Outbox>>>,
+) {
     let (served, sent_away) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         while !stop.is_set() {
@@ -213,7 +223,7 @@ fn accept(listener: &UnixListener, device: &Device, tally: &Tally, stop: &Stop, 
             let thread = std::thread::Builder::new().name(format!("session {:02x}", device.number()));
             let started = match Place::of(&served, 1) {
                 Some(place) => thread.spawn_scoped(scope, move || {
-                    one(device, connection, tally, stop, current);
+                    one((device, view), connection, tally, stop, current);
                     drop(place);
                 }),
                 None => match Place::of(&sent_away, SENT_AWAY) {
@@ -233,10 +243,16 @@ fn accept(listener: &UnixListener, device: &Device, tally: &Tally, stop: &Stop, 
 }
 
 /// A client, from its first message until its function is clean again.
-fn one(device: &Device, connection: Connection, tally: &Tally, stop: &Stop, current: &Mutex<Option<Arc<Outbox>>>) {
+fn one(
+    (device, view): (&Device, &View),
+    connection: Connection,
+    tally: &Tally,
+    stop: &Stop,
+    current: &Mutex<Option<Arc<Outbox>>>,
+) {
     let name = azote_seam::Function::name(device.function()).to_owned();
     let lock = || current.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut session = match Session::new(device, connection, tally) {
+    let mut session = match Session::new(device, view.clone(), connection, tally) {
         Ok(session) => session,
         Err(error) => return tracing::error!("{name}: {error}"),
     };

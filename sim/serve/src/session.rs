@@ -47,9 +47,8 @@ pub struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Begins a session on a function that nobody else has.
-    pub fn new(device: &'a Device, connection: Connection, tally: &'a Tally) -> crate::Result<Session<'a>> {
+    pub fn new(device: &'a Device, view: View, connection: Connection, tally: &'a Tally) -> crate::Result<Session<'a>> {
         let irqs = Arc::new(Irqs::default());
-        let view = View::of(device)?;
         irqs.clear(view.vectors());
         let system = |source| crate::Error::System { what: "starting a session's thread", source };
         let late = tally.late.clone();

@@ -19,6 +19,7 @@ pub enum Effect {
 }
 
 /// The bytes of configuration space, and which of them a client may write.
+#[derive(Clone)]
 pub struct View {
     bytes: Vec<u8>,
     writable: Vec<u8>,
@@ -28,7 +29,7 @@ pub struct View {
 }
 
 impl View {
-    /// Looks at the function, once: nothing that is shown changes by itself.
+    /// Looks at the function, once for all its clients: a thousand reads, and nothing that is shown changes by itself.
     pub fn of(device: &Device) -> Result<View> {
         let function = device.function();
         let mut bytes = Vec::with_capacity(CONFIG_SIZE as usize);

@@ -7,6 +7,7 @@ mod common;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use azote_regs::function::{FunctionId, Kind};
 use azote_regs::pcie::{EXTENDED, acs, ari, capability, express, header, msix, sriov};
 use azote_regs::{bar, ids, nvme};
 use azote_seam::{Capabilities, Function};
@@ -208,7 +209,10 @@ fn sockets_come_and_go_with_the_server() {
     std::fs::write(&file, "precious").unwrap();
     assert!(server.add(vf(0), &file).is_err());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
-    assert!(server.add(3, &rig.dir.path().join("none.sock")).is_err(), "no such function");
+    let none = rig.dir.path().join("none.sock");
+    for number in [3, FunctionId::vf(Kind::Net, 0).unwrap().number()] {
+        assert!(server.add(number, &none).is_err() && !none.exists(), "no such function, or one that is not enabled");
+    }
     // A name that somebody took away does not keep the server from ending.
     std::fs::remove_file(&path).unwrap();
     drop(server);
