@@ -4,8 +4,8 @@ use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -178,26 +178,43 @@ fn listen(path: &Path) -> Result<UnixListener> {
     }
 }
 
-/// Clients that are being sent away at one time; more are so without a word.
-const SENT_AWAY: usize = 4;
+/// Clients that wait for a function, or are being sent away, at one time; more are sent away without a word.
+const WAITING: usize = 4;
+/// How long a client waits for the one before it. One that has just gone has its function reset, which takes some time; one
+/// that is there stays.
+const TURN: Duration = Duration::from_millis(500);
 
-/// One of a number of places, until it is dropped.
-struct Place<'a>(&'a AtomicUsize);
+/// A number of places, of which a client takes one.
+struct Places {
+    free: Mutex<usize>,
+    changed: Condvar,
+}
 
-impl<'a> Place<'a> {
-    fn of(taken: &'a AtomicUsize, most: usize) -> Option<Place<'a>> {
-        let more = |n| (n < most).then_some(n + 1);
-        taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok().map(|_| Place(taken))
+/// A place, until it is dropped.
+struct Place<'a>(&'a Places);
+
+impl Places {
+    fn new(free: usize) -> Places {
+        Places { free: Mutex::new(free), changed: Condvar::new() }
+    }
+
+    fn take(&self, wait: Duration) -> Option<Place<'_>> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(free, wait, |free| *free == 0);
+        let (mut free, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        *free = free.checked_sub(1)?;
+        Some(Place(self))
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.changed.notify_one();
     }
 }
 
-/// Takes clients, one at a time; whoever comes while one is there is told so.
+/// Takes clients, one at a time; whoever comes while one is there, and stays, is told so.
 fn accept(
     listener: &UnixListener,
     (device, view): (&Device, &View),
@@ -205,7 +222,7 @@ fn accept(
     stop: &Stop,
     current: &Mutex<Option<Arc<Outbox>>>,
 ) {
-    let (served, sent_away) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (seat, queue) = (Places::new(1), Places::new(1 + WAITING));
     std::thread::scope(|scope| {
         while !stop.is_set() {
             let stream = match listener.accept() {
@@ -220,20 +237,19 @@ fn accept(
                 break;
             }
             let Ok(connection) = Connection::new(stream) else { continue };
+            let Some(queued) = queue.take(Duration::ZERO) else { continue };
             let thread = std::thread::Builder::new().name(format!("session {:02x}", device.number()));
-            let started = match Place::of(&served, 1) {
-                Some(place) => thread.spawn_scoped(scope, move || {
-                    one((device, view), connection, tally, stop, current);
-                    drop(place);
-                }),
-                None => match Place::of(&sent_away, SENT_AWAY) {
-                    Some(place) => thread.spawn_scoped(scope, move || {
-                        turn_away(&connection);
+            let seat = &seat;
+            let started = thread.spawn_scoped(scope, move || {
+                match seat.take(TURN) {
+                    Some(place) => {
+                        one((device, view), connection, tally, stop, current);
                         drop(place);
-                    }),
-                    None => continue,
-                },
-            };
+                    }
+                    None => turn_away(&connection),
+                }
+                drop(queued);
+            });
             // No thread to be had: the client sees its socket closed, and may come again.
             if let Err(error) = started {
                 tracing::error!("cannot serve a client: {error}");
