@@ -7,7 +7,6 @@
 pub const DEFAULTS: &[(&str, &str)] = &[
     ("reboot=a", "reset through the register that the FADT names, without trying the keyboard controller"),
     ("8250.nr_uarts=1", "there is one serial port; three probes of ports that nobody answers are spared"),
-    ("pci=noearly", "configuration space is memory here; a hundred early looks at the old ports find nothing"),
     ("no_timer_check", "interrupts are KVM's; there is no PIT that the I/O APIC could be tested with"),
     ("tsc=reliable", "the TSC is KVM's clock, and needs no watchdog"),
 ];
