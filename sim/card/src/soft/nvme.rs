@@ -137,7 +137,8 @@ impl Nvme {
             if enabled && !regs::CSTS_RDY.is_set(was) {
                 let aqa = word(memory, regs::AQA);
                 let queue = |at: u64, size: u64| Queue {
-                    base: word(memory, at) | word(memory, at + 4) << 32,
+                    // Bits 11:0 are reserved (NVMe 3.1.9). No host has memory in the upper half of all addresses.
+                    base: (word(memory, at) | word(memory, at + 4) << 32) & !(PAGE - 1) & (u64::MAX >> 1),
                     size: size as u16 + 1,
                     phase: true,
                     ..Queue::default()
@@ -245,7 +246,7 @@ impl Nvme {
                 let pages = list.chunks_exact(8).map(|b| b.iter().rev().fold(0, |v, b| v << 8 | u64::from(*b)));
                 let mut left = task.bytes - task.ranges[0].1;
                 for page in pages {
-                    if page % PAGE != 0 {
+                    if !aligned(page, PAGE) {
                         left = u64::MAX;
                         break;
                     }
@@ -323,6 +324,10 @@ impl Nvme {
         }
         let (prp1, prp2) = (task.qword(entry::SQE_PRP1), task.qword(entry::SQE_PRP2));
         let first = task.bytes.min(PAGE - prp1 % PAGE);
+        let second = if task.bytes - first > PAGE { 8 } else { PAGE };
+        if !aligned(prp1, 4) || task.bytes > first && !aligned(prp2, second) {
+            return Some((status::PRP_OFFSET, 0));
+        }
         task.ranges = vec![(prp1, first)];
         let left = task.bytes - first;
         if left > PAGE {
@@ -341,10 +346,18 @@ impl Nvme {
     /// An admin command; `None` if it stays with the controller.
     fn admin(&mut self, task: &mut Task, context: &Context, tx: &mut VecDeque<Packet>) -> Option<(u64, u64)> {
         let (cdw10, cdw11) = (task.dword(entry::SQE_CDW10), task.dword(entry::SQE_CDW11));
-        let prp1 = task.qword(entry::SQE_PRP1);
+        let (prp1, prp2) = (task.qword(entry::SQE_PRP1), task.qword(entry::SQE_PRP2));
         let qid = dw::QUEUE_QID.of(cdw10) as usize;
         let queue = Queue { base: prp1, size: dw::QUEUE_SIZE.of(cdw10) as u16 + 1, phase: true, ..Queue::default() };
         let function = task.function;
+        let offset_is_right = match entry::CDW0_OPC.of(task.dword(entry::SQE_CDW0)) {
+            opcode::CREATE_CQ | opcode::CREATE_SQ => aligned(prp1, PAGE),
+            opcode::IDENTIFY | opcode::GET_LOG_PAGE => aligned(prp1, 4) && (prp1 % PAGE == 0 || aligned(prp2, PAGE)),
+            _ => true,
+        };
+        if !offset_is_right {
+            return Some((status::PRP_OFFSET, 0));
+        }
         let is_io_queue = (1..limits::QUEUES as usize).contains(&qid);
         let controller = self.controller(function);
         match entry::CDW0_OPC.of(task.dword(entry::SQE_CDW0)) {
@@ -353,7 +366,7 @@ impl Nvme {
                 let Some(page) = identify::page(cns, task.dword(entry::SQE_NSID), function, context.binding) else {
                     return Some((status::INVALID_FIELD, 0));
                 };
-                push(context, tx, &[(prp1, PAGE - prp1 % PAGE), (task.qword(entry::SQE_PRP2), prp1 % PAGE)], &page);
+                push(context, tx, &[(prp1, PAGE - prp1 % PAGE), (prp2, prp1 % PAGE)], &page);
             }
             opcode::GET_LOG_PAGE => {
                 let bytes = (dw::LOG_NUMDL.of(cdw10) as usize + 1) * 4;
@@ -483,6 +496,11 @@ impl Nvme {
 
 /// Not a status: the command stays with the controller.
 const HELD: u64 = u64::MAX;
+
+/// May a PRP have this address? No host has memory in the upper half of all addresses.
+fn aligned(prp: u64, to: u64) -> bool {
+    prp.is_multiple_of(to) && prp <= u64::MAX >> 1
+}
 
 /// Writes `data` over the ranges, split at Max_Payload_Size and pages.
 fn push(context: &Context, tx: &mut VecDeque<Packet>, ranges: &[(u64, u64)], data: &[u8]) {
