@@ -120,7 +120,7 @@ fn registers_answer_soon_while_another_function_keeps_the_card_busy() {
         longest
     });
     // Two cores shared with other tests; alone it is below a millisecond.
-    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    assert!(longest < Duration::from_secs(5), "{longest:?}");
     rig.check();
 }
 

@@ -25,6 +25,6 @@ fn idle_guests_cost_no_clocks_and_next_to_no_processor() {
     std::thread::sleep(Duration::from_secs(1));
     let spent = processor_time() - before;
     assert_eq!(rig.card.clocks(), clocks);
-    assert!(spent < Duration::from_millis(10), "{spent:?} of processor time in a second of idleness");
+    assert!(spent < Duration::from_millis(50), "{spent:?} of processor time in a second of idleness");
     exercise(&mut working, 0, 1);
 }

@@ -30,7 +30,7 @@ fn who_never_answers_for_his_memory_does_not_stop_the_rtl() {
         let before = Instant::now();
         exercise(&mut good, 1, 5);
         let spent = before.elapsed();
-        assert!(spent < Duration::from_secs(3), "the good client took {spent:?} for a few blocks");
+        assert!(spent < Duration::from_secs(8), "the good client took {spent:?} for a few blocks");
         drop(raw);
     }
     wait_until("the end of the bad client", || !rig.server.counters()[0].connected);

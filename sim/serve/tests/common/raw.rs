@@ -51,7 +51,7 @@ impl Raw {
     }
 
     pub fn send(&mut self, command: u16, payload: &[u8], fds: &[BorrowedFd<'_>]) -> Result<u16, Error> {
-        self.next += 1;
+        self.next = self.next.wrapping_add(1);
         let header = Header { id: self.next, command, ..Header::default() };
         self.connection.send(header, &[payload], fds).map(|()| self.next)
     }
