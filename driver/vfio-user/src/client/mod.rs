@@ -113,6 +113,7 @@ impl Client {
             let irq = client.ask(Command::GetIrqInfo, ask.as_bytes())?.0;
             client.irqs.push(irq);
         }
+        client.pump.arm()?;
         Ok(client)
     }
 

@@ -29,9 +29,10 @@ pub struct Pump {
 struct State {
     next: u16,
     waiting: HashMap<u16, SyncSender<Message>>,
-    /// The session is over; whether somebody wanted it so.
+    /// The session is over.
     over: bool,
-    wanted: bool,
+    /// Who has the device is told of its end. Not before they have it, nor when they end it themselves.
+    tell: bool,
 }
 
 /// It only moves messages; a thread's usual stack would count against a small hypervisor.
@@ -102,9 +103,16 @@ impl Pump {
         Ok(reply)
     }
 
+    /// The device is somebody's from now on, who will be told of its end; an error if that was already.
+    pub fn arm(&self) -> Result<()> {
+        let mut state = self.lock();
+        state.tell = true;
+        if state.over { Err(Error::Closed) } else { Ok(()) }
+    }
+
     /// Ends the session.
     pub fn end(&self) {
-        self.lock().wanted = true;
+        self.lock().tell = false;
         self.connection.close();
     }
 
@@ -119,14 +127,14 @@ impl Pump {
             }
         };
         self.connection.close();
-        let wanted = {
+        let tell = {
             let mut state = self.lock();
             state.over = true;
             // Dropping the senders tells all who wait.
             state.waiting.clear();
-            state.wanted
+            state.tell
         };
-        if !wanted {
+        if tell {
             self.guest.gone(&error);
         }
     }
