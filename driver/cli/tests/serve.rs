@@ -47,6 +47,14 @@ impl Served {
     }
 }
 
+/// A test that fails leaves no server behind.
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn azote(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_azote")).args(args).output().unwrap()
 }
