@@ -21,7 +21,15 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         eprintln!("fuzz: {target}, {seconds} s");
         // Without a sanitizer it runs on the stable compiler; Rust's own checks are on.
         let mut fuzz = Command::new(&tool);
-        fuzz.current_dir(root()).args(["fuzz", "run", "-s", "none", "--debug-assertions", target, "--"]);
+        fuzz.current_dir(root()).args(["fuzz", "run", "-s", "none", "--debug-assertions", target]);
+        // What was found before, and what was chosen by hand.
+        let seeds = root().join("fuzz/seeds").join(target);
+        let corpus = root().join("fuzz/corpus").join(target);
+        if seeds.is_dir() {
+            std::fs::create_dir_all(&corpus).map_err(|e| format!("{}: {e}", corpus.display()))?;
+            fuzz.arg(&corpus).arg(&seeds);
+        }
+        fuzz.arg("--");
         fuzz.args([&format!("-max_total_time={seconds}"), "-rss_limit_mb=4096", "-timeout=20"]);
         check(&mut fuzz)?;
     }

@@ -1,7 +1,7 @@
 //! Virtual processors: what they say of themselves, how they start, and the loop that runs them.
 
 pub mod cpuid;
-mod registers;
+pub(crate) mod registers;
 mod run;
 
 pub use run::{Bus, Stop, Vcpu, VcpuState, kick_signal};

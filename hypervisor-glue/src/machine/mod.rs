@@ -4,6 +4,8 @@ mod build;
 mod bus;
 mod devices;
 mod kvm;
+#[cfg(test)]
+mod plumbing;
 mod run;
 
 use std::{sync::Arc, thread::JoinHandle};
