@@ -37,6 +37,14 @@ pub enum Error {
         /// Its console.
         log: PathBuf,
     },
+    /// A case did not come to its end in its time.
+    #[error("{reason}\n    the whole console: {}", log.display())]
+    Late {
+        /// How far it came.
+        reason: String,
+        /// Its console.
+        log: PathBuf,
+    },
     /// There is no such case.
     #[error("there is no case `{0}`; `cargo xtask lab list` shows them")]
     NoCase(String),

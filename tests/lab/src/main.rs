@@ -67,7 +67,7 @@ fn one(case: &Case, pieces: &Pieces, verbose: bool) -> bool {
     bar.set_message(format!("{:<12}", case.name));
     bar.enable_steady_tick(Duration::from_millis(200));
     let start = Instant::now();
-    let result = (case.run)(pieces);
+    let result = cases::attempt(case, pieces);
     let seconds = start.elapsed().as_secs_f64();
     bar.finish_and_clear();
     match result {

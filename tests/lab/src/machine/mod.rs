@@ -154,8 +154,11 @@ impl<'a> Machine<'a> {
         let verdict = loop {
             let Some(line) = console.next(deadline)? else {
                 let last = outcome.steps.last().map_or("its start", String::as_str);
-                let kind = if Instant::now() >= deadline { "took too long" } else { "ended by itself" };
-                break Err(failed(format!("the machine {kind} after: {last}{}", console.hint())));
+                if Instant::now() >= deadline {
+                    let reason = format!("the machine took too long after: {last}{}", console.hint());
+                    break Err(Error::Late { reason, log: log.clone() });
+                }
+                break Err(failed(format!("the machine ended by itself after: {last}{}", console.hint())));
             };
             match line {
                 Line::Step(step) => {
