@@ -90,7 +90,6 @@ impl Device {
     /// Function level reset. Bus mastering is off afterwards.
     pub fn reset(&self) -> Result<()> {
         self.function.reset()?;
-        // What the guest had not given back is nobody's.
         self.ring();
         Ok(())
     }

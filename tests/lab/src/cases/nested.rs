@@ -47,14 +47,19 @@ pub fn guest(pieces: &Pieces, name: &str, script: &str) -> Result<PathBuf> {
         .write(&format!("{name}-guest"))
 }
 
-/// A host that runs a guest, with our command line and what else it needs.
+/// What every host of a guest has: our command line, the hypervisor, and the guest's initramfs.
+fn host_initramfs<'a>(pieces: &'a Pieces, script: &str, guest: PathBuf) -> Result<Initramfs<'a>> {
+    let made = Initramfs::new(pieces, &HOST, script)?.program(&programs::azote()?)?.program(&programs::vmm()?)?;
+    Ok(made.copy("guest.cpio", guest))
+}
+
+/// A host that runs a guest, and what else it needs.
 pub fn host<'a>(pieces: &'a Pieces, name: &str, script: &str, guest: PathBuf, more: &[PathBuf]) -> Result<Machine<'a>> {
-    let mut initramfs =
-        Initramfs::new(pieces, &HOST, script)?.program(&programs::azote()?)?.program(&programs::vmm()?)?;
+    let mut initramfs = host_initramfs(pieces, script, guest)?;
     for program in more {
         initramfs = initramfs.program(program)?;
     }
-    let initramfs = initramfs.copy("guest.cpio", guest).write(name)?;
+    let initramfs = initramfs.write(name)?;
     Ok(Machine::new(pieces, name, initramfs).memory(1536).with_iommu().with_disk(&image::tools(pieces)?).timeout(240))
 }
 
@@ -81,12 +86,8 @@ fn rtl(pieces: &Pieces) -> Result<Outcome> {
 
 /// A host that simulates the card itself. It has no Verilator: the RTL is compiled here, for its processor.
 fn host_with_model<'a>(pieces: &'a Pieces, name: &str, script: &str, guest: PathBuf) -> Result<Machine<'a>> {
-    let initramfs = Initramfs::new(pieces, &HOST, script)?
-        .program(&programs::azote()?)?
-        .program(&programs::vmm()?)?
-        .library(&programs::model(pieces)?, "card.so")?
-        .copy("guest.cpio", guest)
-        .write(name)?;
+    let initramfs =
+        host_initramfs(pieces, script, guest)?.library(&programs::model(pieces)?, "card.so")?.write(name)?;
     Ok(Machine::new(pieces, name, initramfs).memory(1536).with_disk(&image::tools(pieces)?).timeout(300))
 }
 

@@ -38,16 +38,23 @@ fn run(case: &str) -> Result<Outcome> {
     cases::run(case).map_err(|e| Error::Wrong(e.to_string()))
 }
 
+/// All that a machine measured under one name.
+fn counts<'a>(outcome: &'a Outcome, name: &'a str) -> impl Iterator<Item = f64> + 'a {
+    outcome.values.iter().filter(move |(n, _)| n == name).map(|(_, v)| *v)
+}
+
+fn measured(count: Option<f64>, name: &str) -> Result<f64> {
+    count.ok_or_else(|| Error::Wrong(format!("the machine did not measure {name}")))
+}
+
 /// The least of a value's counts: a busy machine only ever adds.
 fn least(outcome: &Outcome, name: &str) -> Result<f64> {
-    let counts = outcome.values.iter().filter(|(n, _)| n == name).map(|(_, v)| *v);
-    counts.min_by(f64::total_cmp).ok_or_else(|| Error::Wrong(format!("the machine did not measure {name}")))
+    measured(counts(outcome, name).min_by(f64::total_cmp), name)
 }
 
 /// The most, for rates.
 fn most(outcome: &Outcome, name: &str) -> Result<f64> {
-    let counts = outcome.values.iter().filter(|(n, _)| n == name).map(|(_, v)| *v);
-    counts.max_by(f64::total_cmp).ok_or_else(|| Error::Wrong(format!("the machine did not measure {name}")))
+    measured(counts(outcome, name).max_by(f64::total_cmp), name)
 }
 
 fn hypervisor(o: &Outcome) -> Result<Vec<Figure>> {
