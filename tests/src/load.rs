@@ -1,5 +1,6 @@
-//! Random I/O at a steady queue depth.
+//! Random I/O at a steady queue depth, on one function or several at once.
 
+use azote_dma::Buffer;
 use azote_nvme::{Controller, Io};
 use azote_regs::nvme::limits::LBA_SIZE;
 use rand::rngs::SmallRng;
@@ -7,7 +8,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::{Error, Result};
 
-/// What is asked of the controller.
+/// What is asked of each controller.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
     /// Bytes of each command.
@@ -16,48 +17,118 @@ pub struct Load {
     pub depth: usize,
     /// How many in all.
     pub commands: u64,
-    /// Writes; else reads.
-    pub write: bool,
+    /// How many of a hundred commands write; the others read.
+    pub writes: u32,
     /// Seed of the addresses.
     pub seed: u64,
 }
 
-impl Load {
-    /// Runs it on the first I/O queue.
-    pub fn run(&self, nvme: &mut Controller) -> Result<()> {
-        let blocks = self.bytes / LBA_SIZE;
-        let places = nvme.require_namespace()?.blocks / blocks;
+/// One controller's share.
+struct Client {
+    load: Load,
+    rng: SmallRng,
+    buffer: Buffer,
+    places: u64,
+    free: Vec<u64>,
+    left: u64,
+    done: u64,
+}
+
+impl Client {
+    fn new(load: Load, nvme: &Controller, seed: u64) -> Result<Client> {
+        let places = nvme.require_namespace()?.blocks / (load.bytes / LBA_SIZE);
         if places == 0 {
-            return Err(Error::Wrong(format!("the namespace is smaller than one command of {} bytes", self.bytes)));
+            return Err(Error::Wrong(format!("the namespace is smaller than one command of {} bytes", load.bytes)));
         }
-        let mut rng = SmallRng::seed_from_u64(self.seed);
-        let buffer = nvme.dma().alloc(self.bytes * self.depth as u64, 4096)?;
-        let mut free: Vec<u64> = (0..self.depth as u64).collect();
-        let mut left = self.commands;
-        while left > 0 || nvme.in_flight(0) > 0 {
-            let mut rung = true;
-            while left > 0 && !nvme.is_full(0) {
-                let Some(slot) = free.pop() else { break };
-                let data = buffer.slice(slot * self.bytes, self.bytes)?;
-                let lba = rng.random_range(0..places) * blocks;
-                let io = if self.write { Io::Write { lba, data } } else { Io::Read { lba, data } };
-                nvme.push(0, io, slot)?;
-                rung = false;
-                left -= 1;
-            }
-            if !rung {
-                nvme.ring(0)?;
-            }
-            // One is waited for; others that have come with it cost no further look.
-            let mut completion = Some(nvme.wait(0)?);
-            while let Some(done) = completion {
-                if let Err(failure) = done.result {
-                    return Err(Error::Wrong(format!("a command failed: {failure}")));
-                }
-                free.push(done.user);
-                completion = nvme.poll(0)?;
-            }
+        Ok(Client {
+            load,
+            rng: SmallRng::seed_from_u64(seed),
+            buffer: nvme.dma().alloc(load.bytes * load.depth as u64, 4096)?,
+            places,
+            free: (0..load.depth as u64).collect(),
+            left: load.commands,
+            done: 0,
+        })
+    }
+
+    /// Gives the controller what there is room for, with one doorbell.
+    fn fill(&mut self, nvme: &mut Controller) -> Result<()> {
+        let bytes = self.load.bytes;
+        let mut rung = true;
+        while self.left > 0 && !nvme.is_full(0) {
+            let Some(slot) = self.free.pop() else { break };
+            let data = self.buffer.slice(slot * bytes, bytes)?;
+            let lba = self.rng.random_range(0..self.places) * (bytes / LBA_SIZE);
+            let write = self.rng.random_range(0..100) < self.load.writes;
+            let io = if write { Io::Write { lba, data } } else { Io::Read { lba, data } };
+            nvme.push(0, io, slot)?;
+            rung = false;
+            self.left -= 1;
+        }
+        if !rung {
+            nvme.ring(0)?;
         }
         Ok(())
     }
+
+    /// Takes what has come; waits for one if it is told to.
+    fn collect(&mut self, nvme: &mut Controller, wait: bool) -> Result<()> {
+        let mut completion = if wait { Some(nvme.wait(0)?) } else { nvme.poll(0)? };
+        while let Some(done) = completion {
+            if let Err(failure) = done.result {
+                return Err(Error::Wrong(format!("a command failed: {failure}")));
+            }
+            self.free.push(done.user);
+            self.done += 1;
+            completion = nvme.poll(0)?;
+        }
+        Ok(())
+    }
+}
+
+impl Load {
+    /// Runs it on the first I/O queue of each controller, until each has done its commands.
+    pub fn run(self, nvmes: &mut [Controller]) -> Result<()> {
+        self.until(nvmes, |_| false).map(drop)
+    }
+
+    /// The same, but nothing new is begun once `enough` says so of the commands that each has done; returns those counts
+    /// as they were then.
+    pub fn until(self, nvmes: &mut [Controller], enough: impl FnMut(&[u64]) -> bool) -> Result<Vec<u64>> {
+        run_each(&vec![self; nvmes.len()], nvmes, enough)
+    }
+}
+
+/// Runs a load of its own on each controller.
+pub fn run_each(loads: &[Load], nvmes: &mut [Controller], mut enough: impl FnMut(&[u64]) -> bool) -> Result<Vec<u64>> {
+    let mut clients = loads
+        .iter()
+        .zip(nvmes.iter())
+        .zip(0..)
+        .map(|((load, nvme), i)| Client::new(*load, nvme, load.seed.wrapping_add(i << 32)))
+        .collect::<Result<Vec<_>>>()?;
+    let mut counts = None;
+    let mut turn = 0;
+    loop {
+        for (client, nvme) in clients.iter_mut().zip(nvmes.iter_mut()) {
+            client.fill(nvme)?;
+        }
+        // One function is waited for: that which has least in flight at once, since it would stand still soonest, and of
+        // those each in turn. What has come for others in the meantime costs no further look.
+        let busy = (0..nvmes.len()).map(|i| (turn + i) % nvmes.len()).filter(|&i| nvmes[i].in_flight(0) > 0);
+        let Some(who) = busy.min_by_key(|&i| clients[i].load.depth) else { break };
+        turn = who + 1;
+        clients[who].collect(&mut nvmes[who], true)?;
+        for (client, nvme) in clients.iter_mut().zip(nvmes.iter_mut()) {
+            client.collect(nvme, false)?;
+        }
+        if counts.is_none() {
+            let done: Vec<u64> = clients.iter().map(|c| c.done).collect();
+            if enough(&done) {
+                clients.iter_mut().for_each(|c| c.left = 0);
+                counts = Some(done);
+            }
+        }
+    }
+    Ok(counts.unwrap_or_else(|| clients.iter().map(|c| c.done).collect()))
 }

@@ -46,8 +46,14 @@ impl Path {
         };
         provision(&card, &[(&image, false)])?;
         let options = NvmeOptions { completions: Completions::Interrupts, ..NvmeOptions::default() };
-        let mut nvme = controller(&card, 0, 8 << 20, options)?;
-        let load = |seed| Load { bytes: 4096, depth: self.depth, commands: self.commands, write: self.write, seed };
+        let mut nvme = [controller(&card, 0, 8 << 20, options)?];
+        let load = |seed| Load {
+            bytes: 4096,
+            depth: self.depth,
+            commands: self.commands,
+            writes: if self.write { 100 } else { 0 },
+            seed,
+        };
         load(1).run(&mut nvme)?;
         card.run_idle(10_000);
         record.clear();

@@ -1,6 +1,7 @@
 //! What nothing can beat: beats of the 128-bit streams, counted from the specifications.
 
 use azote_regs::nvme::entry::{CQE_SIZE, SQE_SIZE};
+use azote_regs::nvme::limits;
 
 /// Bytes of a beat.
 const BEAT: u64 = 16;
@@ -23,16 +24,42 @@ const DOORBELL: u64 = packet(4);
 /// A read request: a header.
 const REQUEST: u64 = packet(0);
 
-/// Beats of `tx` for a read: its data, its completion entry, its interrupt, and the request that fetched it. A page-aligned
-/// page needs no PRP list.
-pub const fn read(bytes: u64, max_payload: u64) -> u64 {
-    transfer(bytes, max_payload) + packet(CQE_SIZE) + INTERRUPT + REQUEST
+/// Bytes of the PRP list of a page-aligned transfer: none for one page or two, else an entry for each but the first
+/// (NVMe 1.4 §4.3).
+const fn list(bytes: u64) -> u64 {
+    let pages = bytes.div_ceil(limits::PAGE_SIZE);
+    if pages <= 2 { 0 } else { (pages - 1) * 8 }
 }
 
-/// Beats of `rx` for a write: its data, in completions, and its submission entry, in one. Doorbells are left out: one can
-/// ring for any number of commands.
+/// What every command costs on `tx`: the request that fetches its entry, that for its list, its completion entry and its
+/// interrupt.
+const fn command_tx(bytes: u64) -> u64 {
+    REQUEST * (if list(bytes) == 0 { 1 } else { 2 }) + packet(CQE_SIZE) + INTERRUPT
+}
+
+/// What every command costs on `rx`: its submission entry and its list. Doorbells are left out: one can ring for any number
+/// of commands.
+const fn command_rx(bytes: u64, max_payload: u64) -> u64 {
+    packet(SQE_SIZE) + transfer(list(bytes), max_payload)
+}
+
+/// Beats of `tx` for a read: its data, and what every command costs.
+pub const fn read(bytes: u64, max_payload: u64) -> u64 {
+    transfer(bytes, max_payload) + command_tx(bytes)
+}
+
+/// Beats of `rx` for a write: its data, in completions, and what every command costs.
 pub const fn write(bytes: u64, max_payload: u64) -> u64 {
-    transfer(bytes, max_payload) + packet(SQE_SIZE)
+    transfer(bytes, max_payload) + command_rx(bytes, max_payload)
+}
+
+/// Beats of the busier direction for a hundred commands of which so many write, both directions at once. A write's data is
+/// asked for in requests of Max_Read_Request_Size.
+pub const fn mixed(bytes: u64, max_payload: u64, max_read: u64, writes: u64) -> u64 {
+    let reads = 100 - writes;
+    let tx = reads * read(bytes, max_payload) + writes * (bytes.div_ceil(max_read) * REQUEST + command_tx(bytes));
+    let rx = writes * write(bytes, max_payload) + reads * command_rx(bytes, max_payload);
+    if tx > rx { tx } else { rx }
 }
 
 /// Clocks of a read alone, from the doorbell's first beat to its interrupt's last, if every block answered in the clock
@@ -51,6 +78,20 @@ mod tests {
         assert_eq!(read(4096, 256), 16 * 17 + 2 + 2 + 1);
         assert_eq!(write(4096, 256), 277);
         assert_eq!(transfer(300, 256), 17 + 4);
+    }
+
+    #[test]
+    fn long_transfers_have_a_list() {
+        assert_eq!((list(8192), list(12288), list(128 << 10)), (0, 16, 248));
+        assert_eq!(read(128 << 10, 256), 512 * 17 + 2 + 2 + 2);
+        assert_eq!(write(128 << 10, 256), 512 * 17 + 5 + 17);
+    }
+
+    #[test]
+    fn of_a_mixture_the_busier_direction_counts() {
+        assert_eq!(mixed(4096, 256, 512, 0), 100 * read(4096, 256));
+        assert_eq!(mixed(4096, 256, 512, 100), 100 * write(4096, 256));
+        assert_eq!(mixed(4096, 256, 512, 30), 70 * 277 + 30 * (8 + 5));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bounds;
+mod fairness;
 mod guest;
 mod sim;
 mod storage;
@@ -36,7 +37,7 @@ struct Arguments {
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
     commands: u64,
     /// VFs of each kind that the card is built with.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=60))]
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(8..=60))]
     vfs: u8,
     /// Measure the card in software instead: a check of the bench, not of the card.
     #[arg(long)]

@@ -7,20 +7,19 @@ use azote_tests::figures::Figure;
 use azote_tests::load::Load;
 
 use crate::Arguments;
-use crate::storage::{clean, driver, rig};
+use crate::storage::{TOGETHER, clean, driver, rig};
 
 /// What a machine of two cores must reach. Not a bound of nature: there is none for a simulator.
 const WANTED: f64 = 500_000.0;
 
 /// Measures it: clocks under load, by the time that they and everything around them took.
 pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>> {
-    let (card, _folder) = rig(arguments)?;
-    let mut nvme = driver(&card)?;
-    let load = |write, commands| Load { bytes: 4096, depth: 32, commands, write, seed: 2 };
-    load(false, 100).run(&mut nvme)?;
+    let (card, _folder) = rig(arguments, TOGETHER)?;
+    let mut nvmes = (0..TOGETHER).map(|vf| driver(&card, vf)).collect::<Result<Vec<_>>>()?;
+    let load = |writes, commands| Load { bytes: 4096, depth: 32, commands, writes, seed: 2 };
+    load(0, 100).run(&mut nvmes)?;
     let (start, clocks) = (Instant::now(), card.clocks());
-    load(false, arguments.commands).run(&mut nvme)?;
-    load(true, arguments.commands).run(&mut nvme)?;
+    load(30, arguments.commands).run(&mut nvmes)?;
     let value = (card.clocks() - clocks) as f64 / start.elapsed().as_secs_f64();
     clean(&card)?;
     Ok(vec![Figure::rate("sim.clocks_per_second", value, "clocks/s", WANTED).at_least(1.0)])

@@ -1,4 +1,4 @@
-//! `bench storage`: one VF, random 4 KiB commands.
+//! `bench storage`: random commands on one VF and on eight, alone and mixed, and how they share the card.
 
 use azote_nvme::{Completions, Controller, Options as NvmeOptions};
 use azote_sim::{Card, Options};
@@ -7,74 +7,103 @@ use azote_tests::load::Load;
 use azote_tests::rig::{Setup, controller, pattern, provision};
 use azote_tests::{Error, Result};
 
-use crate::{Arguments, bounds};
+use crate::{Arguments, bounds, fairness};
 
-/// Bytes of each command.
-const BYTES: u64 = 4096;
-/// Blocks of the volume: 16 MiB.
+/// Blocks of each volume: 16 MiB.
 const BLOCKS: u64 = 32768;
+/// VFs that are driven at once, where it is not one.
+pub const TOGETHER: u8 = 8;
+/// The part of a bound that must be reached.
+const WANTED: f64 = 0.95;
+/// Clocks that a read may take.
+const LATENCY: f64 = 400.0;
 
-/// A card with a volume on VF 0, and the folder that the volume is in.
-pub fn rig(arguments: &Arguments) -> Result<(Card, tempfile::TempDir)> {
+/// A card with a volume on each of its first `volumes` VFs, and the folder that they are in.
+pub fn rig(arguments: &Arguments, volumes: u8) -> Result<(Card, tempfile::TempDir)> {
     let folder = tempfile::tempdir().map_err(|source| Error::Io {
         what: "create a folder in",
         path: std::env::temp_dir(),
         source,
     })?;
-    let path = folder.path().join("volume");
-    pattern(&path, BLOCKS)?;
+    let paths: Vec<_> = (0..volumes).map(|i| folder.path().join(format!("volume{i}"))).collect();
+    for path in &paths {
+        pattern(path, BLOCKS)?;
+    }
     let setup = Setup { model: arguments.model(), vfs: arguments.vfs, ..Setup::default() };
     let card = setup.card()?;
-    provision(&card, &[(&path, false)])?;
+    let images: Vec<_> = paths.iter().map(|path| (path.as_path(), false)).collect();
+    provision(&card, &images)?;
     Ok((card, folder))
 }
 
-/// A driver on VF 0 that sleeps until interrupts come, as the bounds count them.
-pub fn driver(card: &Card) -> Result<Controller> {
-    let options = NvmeOptions { completions: Completions::Interrupts, ..NvmeOptions::default() };
-    controller(card, 0, 8 << 20, options)
+/// A driver on a VF that sleeps until interrupts come, as the bounds count them.
+pub fn driver(card: &Card, vf: u8) -> Result<Controller> {
+    let options = NvmeOptions { completions: Completions::Interrupts, depth: 128, ..NvmeOptions::default() };
+    controller(card, vf, 32 << 20, options)
 }
 
 /// Measures them all.
 pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>> {
-    let (card, _folder) = rig(arguments)?;
-    let mut nvme = driver(&card)?;
-    let max_payload = card.root().options().max_payload.into();
+    let (card, _folder) = rig(arguments, TOGETHER)?;
+    let mut nvmes = (0..TOGETHER).map(|vf| driver(&card, vf)).collect::<Result<Vec<_>>>()?;
+    let options = card.root().options().clone();
+    let (payload, request) = (options.max_payload.into(), options.max_read.into());
     let mut figures = Vec::new();
-    for (name, write, beats) in [
-        ("storage.read.4k.qd32.1vf", false, bounds::read(BYTES, max_payload)),
-        ("storage.write.4k.qd32.1vf", true, bounds::write(BYTES, max_payload)),
+    for (name, bytes, vfs, writes) in [
+        ("storage.read.4k.qd32.1vf", 4 << 10, 1, 0),
+        ("storage.write.4k.qd32.1vf", 4 << 10, 1, 100),
+        ("storage.read.128k.qd32.1vf", 128 << 10, 1, 0),
+        ("storage.write.128k.qd32.1vf", 128 << 10, 1, 100),
+        ("storage.read.4k.qd32.8vf", 4 << 10, TOGETHER, 0),
+        ("storage.write.4k.qd32.8vf", 4 << 10, TOGETHER, 100),
+        ("storage.read.128k.qd32.8vf", 128 << 10, TOGETHER, 0),
+        ("storage.write.128k.qd32.8vf", 128 << 10, TOGETHER, 100),
+        ("storage.mix70.4k.qd32.8vf", 4 << 10, TOGETHER, 30),
     ] {
-        let load = Load { bytes: BYTES, depth: 32, commands: arguments.commands, write, seed: 1 };
-        let start = card.clocks();
-        load.run(&mut nvme)?;
-        let clocks = (card.clocks() - start) as f64;
-        let value = (arguments.commands * BYTES) as f64 / clocks;
-        figures.push(Figure::rate(name, value, "bytes/clock", BYTES as f64 / beats as f64).at_least(0.70));
+        // As many bytes with long commands as with short ones would take too long; as many commands too few bytes.
+        let commands = (arguments.commands * 4096 / bytes).max(100) / u64::from(vfs) * if bytes > 4096 { 2 } else { 1 };
+        let load = Load { bytes, depth: 32, commands, writes, seed: 1 };
+        let value = rate(&card, &mut nvmes[..usize::from(vfs)], load)?;
+        let beats = match writes {
+            0 => bounds::read(bytes, payload) as f64,
+            100 => bounds::write(bytes, payload) as f64,
+            _ => bounds::mixed(bytes, payload, request, writes.into()) as f64 / 100.0,
+        };
+        figures.push(Figure::rate(name, value, "bytes/clock", bytes as f64 / beats).at_least(WANTED));
     }
-    figures.push(latency(&card, &mut nvme, max_payload)?);
+    figures.push(latency(&card, &mut nvmes[..1], &options)?);
+    figures.extend(fairness::measure(&card, &mut nvmes)?);
     clean(&card)?;
     Ok(figures)
 }
 
+/// Bytes a clock of a load, from its first doorbell to its last interrupt.
+fn rate(card: &Card, nvmes: &mut [Controller], load: Load) -> Result<f64> {
+    card.run_idle(10_000);
+    let start = card.clocks();
+    load.run(nvmes)?;
+    Ok((load.commands * nvmes.len() as u64 * load.bytes) as f64 / (card.clocks() - start) as f64)
+}
+
 /// From the doorbell write to the interrupt, one command at a time; the mean of some.
-fn latency(card: &Card, nvme: &mut Controller, max_payload: u64) -> Result<Figure> {
-    let Options { read_latency, .. } = *card.root().options();
+fn latency(card: &Card, nvme: &mut [Controller], options: &Options) -> Result<Figure> {
     const COMMANDS: u64 = 64;
+    const BYTES: u64 = 4096;
     let mut clocks = 0;
     for seed in 0..COMMANDS {
         card.run_idle(10_000);
         card.root().interrupts().take_history();
         let start = card.clocks();
-        Load { bytes: BYTES, depth: 1, commands: 1, write: false, seed }.run(nvme)?;
+        Load { bytes: BYTES, depth: 1, commands: 1, writes: 0, seed }.run(nvme)?;
         let history = card.root().interrupts().take_history();
         let Some(first) = history.first() else {
             return Err(Error::Wrong("a read ended without an interrupt".into()));
         };
         clocks += first.clock + 1 - start;
     }
-    let bound = bounds::latency(BYTES, max_payload, read_latency.into()) as f64;
-    Ok(Figure::cost("storage.latency.read.4k.qd1", clocks as f64 / COMMANDS as f64, "clocks", bound))
+    let bound = bounds::latency(BYTES, options.max_payload.into(), options.read_latency.into()) as f64;
+    let figure = Figure::cost("storage.latency.read.4k.qd1", clocks as f64 / COMMANDS as f64, "clocks", bound);
+    Ok(figure.at_least(bound / LATENCY))
 }
 
 /// Figures of a card that broke a rule are worth nothing.

@@ -1,0 +1,51 @@
+//! How VFs share the card: alike when all want it, and a quiet one beside busy ones.
+
+use azote_nvme::Controller;
+use azote_regs::function::FunctionId;
+use azote_sim::Card;
+use azote_tests::figures::Figure;
+use azote_tests::load::{Load, run_each};
+use azote_tests::rig::storage_vf;
+use azote_tests::{Error, Result};
+
+use crate::storage::TOGETHER;
+
+const BYTES: u64 = 4096;
+/// How far apart the VFs may be: the slowest beside the fastest.
+const ALIKE: f64 = 0.95;
+/// Foreign commands that a quiet VF may have to wait for.
+const FOREIGN: f64 = 8.0;
+
+/// Measures both.
+pub fn measure(card: &Card, nvmes: &mut [Controller]) -> Result<Vec<Figure>> {
+    Ok(vec![alike(nvmes)?, quiet(card, nvmes)?])
+}
+
+/// All at once, without end: how much less than the fastest the slowest has done when the fastest has done enough.
+fn alike(nvmes: &mut [Controller]) -> Result<Figure> {
+    const ENOUGH: u64 = 500;
+    let load = Load { bytes: BYTES, depth: 32, commands: u64::MAX, writes: 0, seed: 3 };
+    let counts = load.until(nvmes, |done| done.iter().any(|&n| n >= ENOUGH))?;
+    let (least, most) = (counts.iter().min().copied().unwrap_or(0), counts.iter().max().copied().unwrap_or(1));
+    let share = least as f64 / most as f64;
+    Ok(Figure::rate("storage.fairness.8vf", share, "slowest of fastest", 1.0).at_least(ALIKE))
+}
+
+/// One VF at depth 1 beside the others at 64: how many commands of others end between its doorbell and its interrupt, at
+/// most. Interrupts are counted: at this depth and without coalescing, each command has one.
+fn quiet(card: &Card, nvmes: &mut [Controller]) -> Result<Figure> {
+    const COMMANDS: u64 = 50;
+    let busy = Load { bytes: BYTES, depth: 64, commands: u64::MAX, writes: 0, seed: 4 };
+    let mut loads = vec![busy; usize::from(TOGETHER)];
+    loads[0] = Load { depth: 1, commands: COMMANDS, ..busy };
+    card.run_idle(10_000);
+    card.root().interrupts().take_history();
+    run_each(&loads, nvmes, |done| done[0] == COMMANDS)?;
+    let own: FunctionId = storage_vf(0)?;
+    let history = card.root().interrupts().take_history();
+    let places: Vec<usize> =
+        history.iter().enumerate().filter(|(_, i)| i.function == own.number()).map(|(at, _)| at).collect();
+    let most = places.windows(2).map(|pair| pair[1] - pair[0] - 1).max();
+    let most = most.ok_or_else(|| Error::Wrong("the quiet VF had no interrupts".into()))?;
+    Ok(Figure::cost("storage.fairness.quiet.8vf", most as f64, "foreign commands", FOREIGN).at_least(1.0))
+}
