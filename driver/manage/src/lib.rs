@@ -47,6 +47,16 @@ pub enum Error {
         /// The number of VFs.
         count: u8,
     },
+    /// A limit that the card's registers cannot hold.
+    #[error("{what} {value}: at most {most}")]
+    BadLimit {
+        /// Which one.
+        what: &'static str,
+        /// What was asked for.
+        value: u64,
+        /// The largest.
+        most: u64,
+    },
     /// A volume that can not be.
     #[error("volume {volume}: {blocks} blocks from block {base} is not a range of blocks")]
     BadRange {
@@ -78,6 +88,17 @@ pub struct Volume {
     pub blocks: u64,
     /// Writes are refused.
     pub read_only: bool,
+}
+
+/// How fast a storage function may go, and its share when all want more than there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Commands that it may begin in 2^24 clocks of the card ([`regs::RATE_CLOCKS`]); 0 is no limit.
+    pub commands: u32,
+    /// Blocks of 512 bytes that it may move in as many; 0 is no limit.
+    pub blocks: u32,
+    /// Commands of each of its turns; 0 counts as 1.
+    pub weight: u8,
 }
 
 /// The management of a card.
@@ -120,8 +141,10 @@ impl Manager {
         }
         // Nothing is committed before CTRL is written, so the function never shows half of a binding.
         let (base, blocks) = (volume.base, volume.blocks);
+        let word = u64::from(self.registers.read32(at + regs::BINDING_VOLUME)?);
+        let word = word & !regs::VOLUME_ID.mask() | regs::VOLUME_ID.put(volume.id.into());
         for (offset, value) in [
-            (regs::BINDING_VOLUME, volume.id.into()),
+            (regs::BINDING_VOLUME, word as u32),
             (regs::BINDING_BASE_LO, base as u32),
             (regs::BINDING_BASE_HI, (base >> 32) as u32),
             (regs::BINDING_LENGTH_LO, blocks as u32),
@@ -156,6 +179,43 @@ impl Manager {
         }))
     }
 
+    /// Limits a storage function, whatever volume it has and will have; counts from now on, all of it at once.
+    pub fn limit(&self, role: Role, limits: Limits) -> Result<()> {
+        let at = self.slot(role)?;
+        for (what, value, field) in [
+            ("a limit of commands of", limits.commands.into(), regs::RATE),
+            ("a limit of blocks of", limits.blocks.into(), regs::RATE),
+            ("a weight of", u64::from(limits.weight), regs::VOLUME_WEIGHT),
+        ] {
+            let most = field.of(field.mask());
+            if value > most {
+                return Err(Error::BadLimit { what, value, most });
+            }
+        }
+        let word = u64::from(self.registers.read32(at + regs::BINDING_VOLUME)?);
+        let word = word & !regs::VOLUME_WEIGHT.mask() | regs::VOLUME_WEIGHT.put(limits.weight.into());
+        self.registers.write32(at + regs::BINDING_VOLUME, word as u32)?;
+        self.registers.write32(at + regs::BINDING_COMMANDS, limits.commands)?;
+        self.registers.write32(at + regs::BINDING_BLOCKS, limits.blocks)?;
+        let ctrl = self.registers.read32(at + regs::BINDING_CTRL)?;
+        self.registers.write32(at + regs::BINDING_CTRL, ctrl)?;
+        if self.limits(role)? == limits {
+            return Ok(());
+        }
+        Err(self.not_taken(role))
+    }
+
+    /// The limits of a storage function.
+    pub fn limits(&self, role: Role) -> Result<Limits> {
+        let at = self.slot(role)?;
+        let word = u64::from(self.registers.read32(at + regs::BINDING_VOLUME)?);
+        Ok(Limits {
+            commands: self.registers.read32(at + regs::BINDING_COMMANDS)?,
+            blocks: self.registers.read32(at + regs::BINDING_BLOCKS)?,
+            weight: regs::VOLUME_WEIGHT.of(word) as u8,
+        })
+    }
+
     /// Every binding of the card.
     pub fn bindings(&self) -> Result<Vec<(Role, Volume)>> {
         let roles = std::iter::once(Role::Pf).chain((0..self.vfs).map(Role::Vf));
@@ -172,11 +232,15 @@ impl Manager {
         if self.binding(role)? == wanted {
             return Ok(());
         }
+        Err(self.not_taken(role))
+    }
+
+    fn not_taken(&self, role: Role) -> Error {
         let slot = match role {
             Role::Pf => "the storage PF".into(),
             Role::Vf(i) => format!("storage VF {i}"),
         };
-        Err(Error::NotTaken { function: self.name.clone(), slot })
+        Error::NotTaken { function: self.name.clone(), slot }
     }
 
     fn slot(&self, role: Role) -> Result<u64> {
@@ -217,6 +281,29 @@ mod tests {
         assert_eq!(m.bindings().unwrap(), []);
         m.bind(Role::Pf, VOLUME).unwrap();
         assert_eq!(f.bar(2).unwrap().read32(0x1000).unwrap(), 3);
+    }
+
+    #[test]
+    fn limits_stand_beside_the_binding_and_survive_another() {
+        let (f, m) = card(4);
+        let limits = Limits { commands: 1000, blocks: 0xff_ffff, weight: 15 };
+        m.bind(Role::Vf(1), VOLUME).unwrap();
+        m.limit(Role::Vf(1), limits).unwrap();
+        assert_eq!(m.binding(Role::Vf(1)).unwrap(), Some(VOLUME));
+        m.bind(Role::Vf(1), Volume { id: 9, ..VOLUME }).unwrap();
+        assert_eq!(m.limits(Role::Vf(1)).unwrap(), limits);
+        let word = |at: u64| f.bar(2).unwrap().read32(0x1040 + at).unwrap();
+        assert_eq!([4, 24, 28].map(word), [0xf_0009, 1000, 0xff_ffff]);
+        assert_eq!(m.limits(Role::Vf(2)).unwrap(), Limits::default());
+    }
+
+    #[test]
+    fn limits_that_the_card_cannot_hold_are_refused() {
+        let (_, m) = card(4);
+        let e = m.limit(Role::Pf, Limits { commands: 1 << 24, ..Limits::default() }).unwrap_err();
+        assert_eq!(e.to_string(), "a limit of commands of 16777216: at most 16777215");
+        let e = m.limit(Role::Pf, Limits { weight: 16, ..Limits::default() }).unwrap_err();
+        assert_eq!(e.to_string(), "a weight of 16: at most 15");
     }
 
     #[test]

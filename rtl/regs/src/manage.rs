@@ -9,7 +9,7 @@ pub const MAGIC_VALUE: u64 = 0x544f_5a41;
 /// Version of this register page.
 pub const VERSION: u64 = 0x0004;
 /// Major and minor version; a driver refuses another major one.
-pub const VERSION_VALUE: u64 = VERSION_MAJOR.put(1) | VERSION_MINOR.put(0);
+pub const VERSION_VALUE: u64 = VERSION_MAJOR.put(1) | VERSION_MINOR.put(1);
 /// VERSION: changes when an old driver would do harm.
 pub const VERSION_MAJOR: Field = Field::bits(31, 16);
 /// VERSION: changes when something was added.
@@ -40,6 +40,16 @@ pub const BINDING_BASE_HI: u64 = 12;
 pub const BINDING_LENGTH_LO: u64 = 16;
 /// Binding: length, high half.
 pub const BINDING_LENGTH_HI: u64 = 20;
+/// VOLUME word: how many commands the slot may fetch in its turn; 0 counts as 1.
+pub const VOLUME_WEIGHT: Field = Field::bits(19, 16);
+/// Binding: how many commands the slot may begin in [`RATE_CLOCKS`] clocks; 0 is no limit.
+pub const BINDING_COMMANDS: u64 = 24;
+/// Binding: how many 512-byte blocks it may move in as many; 0 is no limit.
+pub const BINDING_BLOCKS: u64 = 28;
+/// A rate's bits in its word.
+pub const RATE: Field = Field::bits(23, 0);
+/// The clocks that a rate counts for.
+pub const RATE_CLOCKS: u64 = 1 << 24;
 
 /// The offset in BAR2 of the binding of a storage slot.
 #[must_use]
@@ -48,7 +58,7 @@ pub const fn binding(slot: u64) -> u64 {
 }
 
 const _: () = {
-    assert!(BINDING_LENGTH_HI + 4 <= BINDING_STRIDE);
+    assert!(BINDING_BLOCKS + 4 <= BINDING_STRIDE);
     assert!(binding(1 + function::MAX_VFS) <= bar::BAR2_SIZE);
     assert!(binding(1 + function::MAX_VFS) <= BINDINGS + bar::PAGE_SIZE);
 };

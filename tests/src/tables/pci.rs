@@ -34,7 +34,7 @@ pub fn tables() -> Vec<Table> {
     ];
     let pages = rows!(bar, BAR, REGISTERS DOORBELLS MSIX_TABLE MSIX_PBA);
     let top = rows!(manage, MANAGE, MAGIC VERSION VFS BINDINGS);
-    let entry = rows!(manage, MANAGE, BINDING_CTRL BINDING_VOLUME BINDING_BASE_LO BINDING_BASE_HI BINDING_LENGTH_LO BINDING_LENGTH_HI);
+    let entry = rows!(manage, MANAGE, BINDING_CTRL BINDING_VOLUME BINDING_BASE_LO BINDING_BASE_HI BINDING_LENGTH_LO BINDING_LENGTH_HI BINDING_COMMANDS BINDING_BLOCKS);
     let offsets = |rows: Vec<(&'static str, u64, String)>| {
         table(
             ["offset", "name", "what"],

@@ -1,4 +1,4 @@
-//! The binding table: which volume each storage slot has.
+//! The binding table: which volume each storage slot has, and how fast it may go.
 //!
 //! The host writes a binding's fields one by one; only the write of CTRL makes all of them count at once, so that no
 //! command ever sees half of a new binding.
@@ -26,6 +26,8 @@ const WORD_BASE_LO: u64 = manage::BINDING_BASE_LO / 4;
 const WORD_BASE_HI: u64 = manage::BINDING_BASE_HI / 4;
 const WORD_LENGTH_LO: u64 = manage::BINDING_LENGTH_LO / 4;
 const WORD_LENGTH_HI: u64 = manage::BINDING_LENGTH_HI / 4;
+const WORD_COMMANDS: u64 = manage::BINDING_COMMANDS / 4;
+const WORD_BLOCKS: u64 = manage::BINDING_BLOCKS / 4;
 
 #[derive(LogicBlock, Default)]
 pub struct Bindings {
@@ -38,6 +40,9 @@ pub struct Bindings {
     pub binding: O<106>,
     pub page_slot: I<6>,
     pub page_binding: O<106>,
+    /// The limits of the clock before's slot: `{weight 4, blocks 24, commands 24}`.
+    pub rate_slot: I<6>,
+    pub rates: O<52>,
     pub busy: O<1>,
     vfs: Param,
     st: Reg<3>,
@@ -48,9 +53,13 @@ pub struct Bindings {
     vol: Reg<8>,
     from: Reg<48>,
     count: Reg<48>,
+    commands: Reg<24>,
+    blocks: Reg<24>,
+    share: Reg<4>,
     words: Ram<9, 32>,
     volumes: Ram<6, 106>,
     page_table: Ram<6, 106>,
+    rate_table: Ram<6, 52>,
 }
 
 impl Bindings {
@@ -63,6 +72,7 @@ impl Bindings {
             words: Ram::new(slots * 8),
             volumes: Ram::new(slots),
             page_table: Ram::new(slots),
+            rate_table: Ram::new(slots),
             ..Self::default()
         }
     }
@@ -71,7 +81,7 @@ impl Bindings {
 #[kernel]
 impl Logic for Bindings {
     fn update(&mut self) {
-        memories!(self.words, self.volumes, self.page_table);
+        memories!(self.words, self.volumes, self.page_table, self.rate_table);
         let offset = self.bus.offset;
         let in_table = offset.bits(15, 12) == konst(manage::BINDINGS >> 12);
         let slot = offset.bits(10, 5);
@@ -133,15 +143,20 @@ impl Logic for Bindings {
                 raddr = cat(slot, self.step.q + 1);
                 let v = self.words.rdata;
                 match self.step.q {
-                    WORD_VOLUME => self.vol.d = v.get(manage::VOLUME_ID),
+                    WORD_VOLUME => {
+                        self.vol.d = v.get(manage::VOLUME_ID);
+                        self.share.d = v.get(manage::VOLUME_WEIGHT);
+                    }
                     WORD_BASE_LO => self.from.d = cat(self.from.q.bits(47, 32), v),
                     WORD_BASE_HI => self.from.d = cat(v.bits(15, 0), self.from.q.bits(31, 0)),
                     WORD_LENGTH_LO => self.count.d = cat(self.count.q.bits(47, 32), v),
                     WORD_LENGTH_HI => self.count.d = cat(v.bits(15, 0), self.count.q.bits(31, 0)),
+                    WORD_COMMANDS => self.commands.d = v.get(manage::RATE),
+                    WORD_BLOCKS => self.blocks.d = v.get(manage::RATE),
                     _ => {}
                 }
                 self.step.d = self.step.q + 1;
-                if self.step.q == WORD_LENGTH_HI {
+                if self.step.q == WORD_BLOCKS {
                     self.st.d = St::COMMIT;
                 }
             }
@@ -164,6 +179,12 @@ impl Logic for Bindings {
         self.page_table.waddr = t_at;
         self.page_table.wdata = t_new;
         self.page_table.raddr = self.page_slot;
+        self.rate_table.we = t_we;
+        self.rate_table.waddr = t_at;
+        self.rate_table.wdata =
+            if self.st.q == St::BOOT { 0 } else { cat(self.share.q, self.blocks.q, self.commands.q) };
+        self.rate_table.raddr = self.rate_slot;
+        self.rates = self.rate_table.rdata;
         self.binding = self.volumes.rdata;
         self.page_binding = self.page_table.rdata;
         self.busy = (self.st.q != St::IDLE) | self.bus.valid;

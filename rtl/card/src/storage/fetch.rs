@@ -51,6 +51,8 @@ pub struct Fetch {
     pub qid: O<3>,
     /// The front has read it from the control buffer.
     pub take: I<1>,
+    /// The front will wait: fetch no more than one, so that a function which comes now waits for no more than it must.
+    pub linger: I<1>,
     /// The front has nothing in hand.
     pub idle: I<1>,
     pub busy: O<1>,
@@ -92,7 +94,8 @@ impl Logic for Fetch {
         let mut asked = self.asked.q;
         match self.st.q {
             St::IDLE => {
-                if self.work & !self.hold.q & !self.used.q.sel(tail) {
+                let ahead = self.linger & (self.used.q != 0);
+                if self.work & !self.hold.q & !self.used.q.sel(tail) & !ahead {
                     self.rd_forget = sized(1, 2) << tail;
                     self.st.d = St::TAKE;
                 }

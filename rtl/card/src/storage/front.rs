@@ -87,7 +87,7 @@ pub struct Front {
     pub src_ready: I<1>,
     pub src_page: O<1>,
     pub src_what: O<3>,
-    pub src_beats: O<13>,
+    pub src_beats: O<14>,
     // Reads of the media.
     pub media_valid: O<1>,
     pub media_ready: I<1>,
@@ -198,7 +198,7 @@ impl Logic for Front {
         self.src_valid = self.st.q == St::SOURCE;
         self.src_page = self.page.q;
         self.src_what = self.a_what;
-        self.src_beats = (self.dws.q.zext(17) + 3).bits(14, 2);
+        self.src_beats = (self.dws.q.zext(17) + 3).bits(15, 2);
         self.media_valid = self.st.q == St::MEDIA;
         self.media_volume = self.volume;
         self.media_lba = self.base + self.first_lba.q;

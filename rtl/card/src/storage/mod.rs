@@ -8,11 +8,13 @@ pub mod admin;
 pub mod counters;
 pub mod fetch;
 pub mod front;
+pub mod limiter;
 pub mod mover;
 pub mod pages;
 pub mod poster;
 pub mod queues;
 pub mod registers;
+pub mod turns;
 pub mod walker;
 pub mod writer;
 
@@ -34,6 +36,9 @@ pub struct Storage {
     pub binding: I<106>,
     pub page_slot: O<6>,
     pub page_binding: I<106>,
+    /// The limits of `rate_slot`, a clock later: `{weight 4, blocks 24, commands 24}`.
+    pub rate_slot: O<6>,
+    pub rates: I<52>,
     /// A read of host memory; see `dma::Read`.
     pub rd_valid: O<1>,
     pub rd_owner: O<8>,
@@ -85,6 +90,7 @@ pub struct Storage {
     m_writer: Reg<1>,
     registers: registers::Registers,
     queues: queues::Queues,
+    limiter: limiter::Limiter,
     fetch: fetch::Fetch,
     front: front::Front,
     admin: admin::Admin,
@@ -103,6 +109,7 @@ impl Storage {
         Storage {
             registers: registers::Registers::new(vfs),
             queues: queues::Queues::new(vfs),
+            limiter: limiter::Limiter::new(vfs),
             admin: admin::Admin::new(vfs),
             pages: pages::Pages::new(),
             counters: counters::Counters::new(vfs),
@@ -118,6 +125,7 @@ impl Storage {
 #[kernel]
 impl Logic for Storage {
     fn update(&mut self) {
+        clocked!(self.limiter);
         clocked!(self.registers, self.queues, self.fetch, self.front, self.admin, self.pages, self.counters);
         clocked!(self.mover, self.writer, self.poster, self.read_segments, self.write_segments);
 
@@ -145,6 +153,20 @@ impl Logic for Storage {
         self.registers.forget_done = self.admin.forget_done;
         self.admin.forget = self.registers.forget;
         self.admin.forget_slot = self.registers.forget_slot;
+
+        // Limits.
+        self.rate_slot = self.limiter.rate_slot;
+        self.limiter.rates = self.rates;
+        self.limiter.fetched = self.queues.fetched;
+        self.limiter.fetched_slot = self.queues.f_slot;
+        self.limiter.moves = self.front.count;
+        self.limiter.moves_slot = self.front.slot;
+        self.limiter.moves_blocks = self.front.count_blocks;
+        self.limiter.ask = self.queues.ask;
+        self.queues.allowed = self.limiter.allowed;
+        self.queues.weight = self.limiter.weight;
+        self.queues.revive = self.limiter.revive;
+        self.queues.revive_slot = self.limiter.revive_slot;
 
         // Admin.
         self.queues.valid[queues::ADMIN] = self.admin.q_valid;
@@ -192,6 +214,7 @@ impl Logic for Storage {
         self.fetch.q_address = self.queues.address;
         self.fetch.take = self.front.sqe_take;
         self.fetch.idle = self.front.idle;
+        self.fetch.linger = self.pages.full;
         self.front.sqe_valid = self.fetch.valid;
         self.front.sqe_failed = self.fetch.failed;
         self.front.sqe_place = self.fetch.place;
@@ -305,6 +328,7 @@ impl Logic for Storage {
         self.mover.in_valid = self.pages.out_valid;
         self.pages.out_ready = self.mover.in_ready;
         self.mover.in_data = self.pages.out_data;
+        self.pages.drained = self.mover.drained;
         self.mover.mps = self.mps;
         self.mover.bus_number = self.bus_number;
         link!(self.tx_data, self.mover.tx);
@@ -398,6 +422,7 @@ impl Logic for Storage {
 
         self.busy = self.registers.busy
             | self.queues.busy
+            | self.limiter.busy
             | self.fetch.busy
             | self.front.busy
             | self.admin.busy

@@ -31,6 +31,8 @@ pub struct Mover {
     pub in_valid: I<1>,
     pub in_ready: O<1>,
     pub in_data: I<130>,
+    /// One clock: a row has left the buffer.
+    pub drained: O<1>,
     pub mps: I<3>,
     pub bus_number: I<8>,
     pub tx: TxOut,
@@ -186,6 +188,7 @@ impl Logic for Mover {
             pop = 1;
         }
         self.buffer.out_ready = pop;
+        self.drained = pop & next_valid;
         self.ends.d = self.ends.q + ended_in_cur.zext(10) - over.zext(10);
 
         self.done_valid = self.st.q == St::DONE;

@@ -24,6 +24,10 @@ impl What {
     pub const FIRMWARE: u64 = 7;
 }
 
+/// How far data is asked for ahead of the link, in rows: while more are on their way no further command begins, since every
+/// function would wait behind them. Three pages hide a media latency of about 800 clocks.
+const WINDOW: u64 = 3 * limits::PAGE_SIZE / 16;
+
 /// The qualified name's last two characters tell functions apart.
 const NQN: &[u8] = b"nqn.2014-08.org.nvmexpress:azote-card-02415afffe4f5401-slot-00";
 /// The serial number's too.
@@ -162,7 +166,11 @@ pub struct Pages {
     pub src_page: I<1>,
     pub src_what: I<3>,
     pub src_slot: I<6>,
-    pub src_beats: I<13>,
+    pub src_beats: I<14>,
+    /// One clock: a row has left the mover.
+    pub drained: I<1>,
+    /// As much is on its way as may be.
+    pub full: O<1>,
     /// Data of the media's reads.
     pub rd_valid: I<1>,
     pub rd_ready: O<1>,
@@ -188,9 +196,11 @@ pub struct Pages {
     pub error_entry: I<64>,
     pub busy: O<1>,
     st: Reg<3>,
-    beat: Reg<13>,
-    left: Reg<13>,
-    order: Fifo<23>,
+    beat: Reg<14>,
+    left: Reg<14>,
+    /// Rows that were asked for and have not left the mover.
+    ahead: Reg<15>,
+    order: Fifo<24>,
     rom: Rom<11, 128>,
 }
 
@@ -217,14 +227,18 @@ impl Logic for Pages {
     fn update(&mut self) {
         clocked!(self.order);
         memories!(self.rom);
-        self.order.in_valid = self.src_valid;
         self.order.in_data = cat(self.src_page, self.src_what, self.src_slot, self.src_beats);
-        self.src_ready = self.order.in_ready;
+        let room = self.ahead.q < WINDOW;
+        self.order.in_valid = self.src_valid & room;
+        self.src_ready = self.order.in_ready & room;
+        self.full = !room;
+        let asked = if self.src_valid & self.order.in_ready & room { self.src_beats.zext(15) } else { 0 };
+        self.ahead.d = self.ahead.q + asked - self.drained.zext(15);
         let head = self.order.out_data;
-        let is_page = head.bit(22);
-        let what = head.bits(21, 19);
-        let slot = head.bits(18, 13);
-        let beats = head.bits(12, 0);
+        let is_page = head.bit(23);
+        let what = head.bits(22, 20);
+        let slot = head.bits(19, 14);
+        let beats = head.bits(13, 0);
         self.slot = slot;
         self.rom.raddr = cat(what, self.beat.q.trunc(8));
 

@@ -1,7 +1,7 @@
 //! The queues of all storage functions: one memory of submission queues, one of completion queues, one machine.
 //!
-//! Work is found by a ring: a queue with entries to fetch stands in it once, and goes to its end after each command, so
-//! that all queues of all functions take turns and finding the next costs the same with one queue or five hundred.
+//! Whose entry is fetched next is for `turns` to say: a queue with entries to fetch is marked there, once, and again after
+//! each command, so that finding the next costs the same with one queue or five hundred.
 //!
 //! A command is only fetched when its completion queue has room for the completion, which is then reserved: the poster
 //! never waits for a host that does not read its completions (NVMe 4.1, 4.6).
@@ -12,7 +12,7 @@
 
 use azote_hdl::prelude::*;
 
-use crate::parts::BlockFifo;
+use super::turns::Turns;
 
 /// Operations, in the order of their clients.
 pub struct Op;
@@ -109,8 +109,16 @@ pub struct Queues {
     pub wrong: O<1>,
     pub wrong_slot: O<6>,
     pub wrong_value: O<1>,
-    /// Something stands in the ring.
+    /// Something can be fetched.
     pub work: O<1>,
+    /// One clock: a command of `f_slot` was fetched from an I/O queue.
+    pub fetched: O<1>,
+    /// The limits of `ask`, in the same clock; and of whom they have just been eased.
+    pub ask: O<6>,
+    pub allowed: I<1>,
+    pub weight: I<4>,
+    pub revive: I<1>,
+    pub revive_slot: I<6>,
     pub busy: O<1>,
     st: Reg<4>,
     who: Reg<2>,
@@ -135,7 +143,7 @@ pub struct Queues {
     sqs: Ram<9, 105>,
     cqs: Ram<9, 108>,
     open: LutRam<6, 1>,
-    ring: BlockFifo<9, 9>,
+    turns: Turns,
 }
 
 impl Queues {
@@ -147,6 +155,7 @@ impl Queues {
             sqs: Ram::new(slots * 8),
             cqs: Ram::new(slots * 8),
             open: LutRam::new(slots),
+            turns: Turns::new(vfs),
             ..Self::default()
         }
     }
@@ -169,7 +178,7 @@ fn cq(reserved: V, blocked: V, valid: V, ien: V, iv: V, phase: V, tail: V, head:
 #[kernel]
 impl Logic for Queues {
     fn update(&mut self) {
-        clocked!(self.ring);
+        clocked!(self.turns);
         memories!(self.sqs, self.cqs, self.open);
         // The words in hand, taken apart.
         let w = self.sqs.rdata;
@@ -224,8 +233,14 @@ impl Logic for Queues {
         let mut push_q = self.q.q;
         let mut sq_read = cat(self.s.q, self.q.q);
         let mut cq_read = cat(self.s.q, self.cq.q);
-        self.ring.out_ready = 0;
-        self.work = self.ring.out_valid;
+        let mut fresh = sized(0, 1);
+        self.turns.take = 0;
+        self.work = self.turns.valid;
+        self.ask = self.turns.ask;
+        self.turns.allowed = self.allowed;
+        self.turns.weight = self.weight;
+        self.turns.revive = self.revive;
+        self.turns.revive_slot = self.revive_slot;
 
         for i in 0..4 {
             self.ack[i] = (self.st.q == St::DONE) & (self.who.q == i);
@@ -264,12 +279,12 @@ impl Logic for Queues {
                         self.st.d = St::READ;
                     }
                 }
-                // FETCH names no queue: it takes the first of the ring.
+                // FETCH names no queue: it takes whose turn it is.
                 if self.valid[FRONT] & !self.valid[0] & !self.valid[1] & !self.valid[2] {
-                    self.s.d = self.ring.out_data.bits(8, 3);
-                    self.q.d = self.ring.out_data.bits(2, 0);
-                    self.ring.out_ready = 1;
-                    if !self.ring.out_valid {
+                    self.s.d = self.turns.slot;
+                    self.q.d = self.turns.qid;
+                    self.turns.take = self.turns.valid;
+                    if !self.turns.valid {
                         self.st.d = St::DONE;
                     }
                 }
@@ -293,6 +308,7 @@ impl Logic for Queues {
                             let tail = self.value.trunc(12);
                             let go = (tail != s_head) & !s_ring;
                             push = go;
+                            fresh = s_inflight == 0;
                             sq_we = 1;
                             sq_new = sq(s_inflight, s_valid, s_ring | go, s_cqid, tail, s_head, s_size, s_base);
                         }
@@ -571,7 +587,7 @@ impl Logic for Queues {
                 }
             }
             St::WIPE => {
-                // A queue that stands in the ring stays in it until FETCH meets it.
+                // A queue that is marked stays so until FETCH meets it.
                 let q = self.walk.q.trunc(3);
                 sq_read = cat(self.s.q, q);
                 cq_at = cat(self.s.q, q);
@@ -603,8 +619,13 @@ impl Logic for Queues {
             _ => self.st.d = St::IDLE,
         }
 
-        self.ring.in_valid = push;
-        self.ring.in_data = cat(self.s.q, push_q);
+        let fetching = (self.st.q == St::DONE) & (op == Op::FETCH);
+        self.turns.mark = push;
+        self.turns.mark_slot = self.s.q;
+        self.turns.mark_qid = push_q;
+        self.turns.mark_fresh = fresh;
+        self.turns.over = fetching;
+        self.fetched = fetching & self.r_found.q & (self.q.q != 0);
         self.sqs.we = sq_we;
         self.sqs.waddr = sq_at;
         self.sqs.wdata = sq_new;
@@ -629,6 +650,6 @@ impl Logic for Queues {
         self.wrong = (self.st.q == St::DONE) & self.r_wrong.q;
         self.wrong_slot = self.s.q;
         self.wrong_value = self.r_wrong_value.q;
-        self.busy = (self.st.q != St::IDLE) | self.ring.out_valid;
+        self.busy = (self.st.q != St::IDLE) | self.turns.busy;
     }
 }

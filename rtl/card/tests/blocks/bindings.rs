@@ -32,6 +32,15 @@ fn committed(w: &[u32; WORDS]) -> Binding {
     )
 }
 
+/// The limits of a slot as the limiter sees them.
+fn rates(w: &[u32; WORDS]) -> u128 {
+    let at = |offset: u64| u64::from(w[offset as usize / 4]);
+    let rate = |offset| u128::from(manage::RATE.of(at(offset)));
+    u128::from(manage::VOLUME_WEIGHT.of(at(manage::BINDING_VOLUME))) << 48
+        | rate(manage::BINDING_BLOCKS) << 24
+        | rate(manage::BINDING_COMMANDS)
+}
+
 #[test]
 fn a_binding_counts_whole_from_the_write_of_ctrl_and_touches_no_other_slot() {
     let mut dut = bench::build("bindings", || Bindings::new(VFS as usize));
@@ -39,6 +48,7 @@ fn a_binding_counts_whole_from_the_write_of_ctrl_and_touches_no_other_slot() {
     bench::settle(&mut dut, "busy");
     let mut words = [[0u32; WORDS]; VFS as usize + 1];
     let mut bindings = [committed(&words[0]); VFS as usize + 1];
+    let mut limits = [0u128; VFS as usize + 1];
     for _ in 0..4000 {
         let slot = rng.random_range(0..VFS + 3) as usize;
         let word = rng.random_range(0..WORDS);
@@ -64,6 +74,7 @@ fn a_binding_counts_whole_from_the_write_of_ctrl_and_touches_no_other_slot() {
             if word == 0 {
                 words[slot][0] &= 3;
                 bindings[slot] = committed(&words[slot]);
+                limits[slot] = rates(&words[slot]);
             }
         }
         // While it is written a reader sees the old binding or the new one, never a mixture.
@@ -90,7 +101,9 @@ fn a_binding_counts_whole_from_the_write_of_ctrl_and_touches_no_other_slot() {
         dut.set("bus_valid", 0);
         dut.set("slot", slot.min(VFS as usize) as u128);
         dut.set("page_slot", slot.min(VFS as usize) as u128);
+        dut.set("rate_slot", slot.min(VFS as usize) as u128);
         dut.clock();
+        assert_eq!(dut.get("rates"), limits[slot.min(VFS as usize)]);
         // From the acknowledgement on it is the new one.
         assert_eq!(seen(&dut, "binding"), bindings[slot.min(VFS as usize)]);
         assert_eq!(seen(&dut, "page_binding"), bindings[slot.min(VFS as usize)]);
@@ -105,7 +118,7 @@ fn reset_unbinds_every_slot() {
         dut.set(port, v);
     }
     dut.set("bus_offset", manage::binding(1).into());
-    dut.clock_n(12);
+    dut.clock_n(16);
     dut.set("bus_valid", 0);
     dut.set("slot", 1);
     dut.clock_n(12);

@@ -64,7 +64,9 @@ fn page(sources: &[Source]) -> Vec<Vec<(u128, bool)>> {
         media.drive(&mut dut, &mut rng);
         out.drive(&mut dut, &mut rng);
         dut.eval();
-        if let Some(v) = out.taken(&dut, "data") {
+        let taken = out.taken(&dut, "data");
+        dut.set("drained", u32::from(taken.is_some()).into());
+        if let Some(v) = taken {
             let rows = done.last_mut().unwrap();
             rows.push((part(&v, 0, 128), part(&v, 129, 1) == 1));
             let last = part(&v, 128, 1) == 1;

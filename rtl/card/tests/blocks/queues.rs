@@ -87,6 +87,7 @@ impl World {
     fn new(seed: u64) -> World {
         let mut dut = bench::build("queues", || Queues::new(VFS));
         bench::settle(&mut dut, "busy");
+        dut.set("allowed", 1);
         World {
             dut,
             rng: bench::rng(seed),
@@ -97,6 +98,18 @@ impl World {
             standing: [None; 4],
             fetched: vec![],
         }
+    }
+
+    /// Whether something can be fetched, once it is known whose turn it is.
+    fn work(&mut self) -> bool {
+        for _ in 0..64 {
+            self.dut.eval();
+            if self.dut.get("work") == 1 {
+                return true;
+            }
+            self.clock();
+        }
+        false
     }
 
     fn random(&mut self, client: usize) -> Option<Request> {
@@ -358,9 +371,8 @@ fn the_queues_do_what_their_clients_ask_and_nothing_is_fetched_that_may_not_be()
             while w.standing.iter().any(Option::is_some) {
                 w.clock();
             }
-            while w.dut.get("work") == 1 {
+            while w.work() {
                 w.serve(FRONT, Request { op: Op::FETCH, ..NOTHING });
-                w.dut.eval();
             }
             for slot in 0..SLOTS {
                 for qid in 0..QUEUES {
@@ -378,7 +390,6 @@ fn the_queues_do_what_their_clients_ask_and_nothing_is_fetched_that_may_not_be()
 fn all_queues_with_work_take_turns() {
     let mut w = World::new(2);
     let size = 100;
-    let mut busy = 0;
     for slot in 0..SLOTS {
         w.serve(REGISTERS, Request { op: Op::ENABLE, slot, size, ..NOTHING });
         for qid in 1..=slot {
@@ -387,14 +398,28 @@ fn all_queues_with_work_take_turns() {
         }
         for qid in 0..=slot {
             w.serve(REGISTERS, Request { op: Op::SQ_DOORBELL, slot, qid, value: 50, ..NOTHING });
-            busy += 1;
         }
     }
-    for _ in 0..20 {
+    // Functions take turns, whatever number of queues they have, and the queues of a function do.
+    // At first those that had nothing in flight go before the others.
+    for _ in 0..4 * SLOTS {
+        assert!(w.work(), "there is something to fetch");
+        w.serve(FRONT, Request { op: Op::FETCH, ..NOTHING });
+    }
+    for _ in 0..5 {
         w.fetched.clear();
-        for _ in 0..busy {
-            w.serve(FRONT, Request { op: Op::FETCH, ..NOTHING });
+        for round in 1..=SLOTS {
+            for _ in 0..SLOTS {
+                assert!(w.work(), "there is something to fetch");
+                w.serve(FRONT, Request { op: Op::FETCH, ..NOTHING });
+            }
+            for slot in 0..SLOTS {
+                assert_eq!(w.fetched.iter().filter(|f| f.0 == slot).count(), round, "slot {slot} once a round");
+            }
         }
-        assert_eq!(w.fetched.iter().collect::<HashSet<_>>().len(), busy, "each once a round");
+        for slot in 0..SLOTS {
+            let different: HashSet<_> = w.fetched.iter().filter(|f| f.0 == slot).collect();
+            assert_eq!(different.len(), slot + 1, "each queue of slot {slot} in its turn");
+        }
     }
 }

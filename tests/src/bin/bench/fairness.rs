@@ -1,11 +1,14 @@
-//! How VFs share the card: alike when all want it, and a quiet one beside busy ones.
+//! How VFs share the card: alike when all want it, a quiet one beside busy ones, and those with limits.
 
+use azote_manage::{Limits, Manager};
 use azote_nvme::Controller;
-use azote_regs::function::FunctionId;
+use azote_regs::function::{FunctionId, Kind, Role};
+use azote_regs::manage::RATE_CLOCKS;
+use azote_regs::nvme::limits::LBA_SIZE;
 use azote_sim::Card;
 use azote_tests::figures::Figure;
 use azote_tests::load::{Load, run_each};
-use azote_tests::rig::storage_vf;
+use azote_tests::rig::{function, storage_vf};
 use azote_tests::{Error, Result};
 
 use crate::storage::TOGETHER;
@@ -16,9 +19,11 @@ const ALIKE: f64 = 0.95;
 /// Foreign commands that a quiet VF may have to wait for.
 const FOREIGN: f64 = 8.0;
 
-/// Measures both.
+/// Measures all of it.
 pub fn measure(card: &Card, nvmes: &mut [Controller]) -> Result<Vec<Figure>> {
-    Ok(vec![alike(nvmes)?, quiet(card, nvmes)?])
+    let mut figures = vec![alike(nvmes)?, quiet(card, nvmes)?];
+    figures.extend(limited(card, nvmes)?);
+    Ok(figures)
 }
 
 /// All at once, without end: how much less than the fastest the slowest has done when the fastest has done enough.
@@ -45,7 +50,40 @@ fn quiet(card: &Card, nvmes: &mut [Controller]) -> Result<Figure> {
     let history = card.root().interrupts().take_history();
     let places: Vec<usize> =
         history.iter().enumerate().filter(|(_, i)| i.function == own.number()).map(|(at, _)| at).collect();
-    let most = places.windows(2).map(|pair| pair[1] - pair[0] - 1).max();
+    // The first two are from the start, when all begin at once and nobody is busy yet.
+    let most = places.windows(2).skip(2).map(|pair| pair[1] - pair[0] - 1).max();
     let most = most.ok_or_else(|| Error::Wrong("the quiet VF had no interrupts".into()))?;
     Ok(Figure::cost("storage.fairness.quiet.8vf", most as f64, "foreign commands", FOREIGN).at_least(1.0))
+}
+
+/// A VF with a limit of commands, and one with a limit of blocks, beside six without: how near the limits each comes.
+fn limited(card: &Card, nvmes: &mut [Controller]) -> Result<Vec<Figure>> {
+    /// Clocks of the measurement.
+    const CLOCKS: u64 = 400_000;
+    let manager = Manager::open(&*function(card, FunctionId::pf(Kind::Trust))?)?;
+    let commands = Limits { commands: 8_000, ..Limits::default() };
+    let blocks = Limits { blocks: 50_000, ..Limits::default() };
+    manager.limit(Role::Vf(0), commands)?;
+    manager.limit(Role::Vf(1), blocks)?;
+    let load = Load { bytes: BYTES, depth: 16, commands: u64::MAX, writes: 30, seed: 5 };
+    // Limits count after a round of the timer, and buckets are full at first.
+    load.until(nvmes, |done| done[2] >= 200)?;
+    let start = card.clocks();
+    let mut clocks = 0;
+    let done = load.until(nvmes, |_| {
+        clocks = card.clocks() - start;
+        clocks >= CLOCKS
+    })?;
+    let rounds = clocks as f64 / RATE_CLOCKS as f64;
+    for vf in [0, 1] {
+        manager.limit(Role::Vf(vf), Limits::default())?;
+    }
+    let part = |got: u64, limit: u32| got as f64 / (f64::from(limit) * rounds);
+    let per_command = BYTES / LBA_SIZE;
+    // Above its limit is as wrong as below.
+    let within = |name, got: f64| Figure::rate(name, got.min(2.0 - got), "of its limit", 1.0).at_least(0.98);
+    Ok(vec![
+        within("storage.fairness.limit.commands.8vf", part(done[0], commands.commands)),
+        within("storage.fairness.limit.blocks.8vf", part(done[1] * per_command, blocks.blocks)),
+    ])
 }

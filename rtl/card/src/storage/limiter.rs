@@ -1,0 +1,182 @@
+//! How fast each function may go: two token buckets each, of commands and of blocks, filled by one timer that goes from
+//! slot to slot.
+//!
+//! A rate is what comes into the bucket in 2^24 clocks; a slot's turn comes every 4096 clocks, so that the rate is what is
+//! added then, in 4096ths. A command is paid for when it is fetched, its blocks when they are known: a bucket may fall
+//! below nothing, and the function waits until it has filled again. What a bucket holds at most is two turns' worth and one
+//! command, so a quiet function may be ahead of its limit by that and no more.
+//!
+//! Promise: a function without a limit is always allowed; in the long run one that wants more gets its limit.
+
+use azote_hdl::prelude::*;
+
+/// Clocks between two slots' turns, and of a round of all 64.
+const STEP: u64 = 64;
+const ROUND: u64 = STEP * 64;
+/// Parts of a token.
+const TOKEN: u64 = ROUND;
+
+struct St;
+impl St {
+    const BOOT: u64 = 0;
+    const IDLE: u64 = 1;
+    const READ: u64 = 2;
+    const WRITE: u64 = 3;
+}
+
+#[derive(LogicBlock, Default)]
+pub struct Limiter {
+    pub clock: Clk,
+    pub reset: Rst,
+    /// The limits of `rate_slot`, a clock later: `{weight 4, blocks 24, commands 24}`; 0 is none.
+    pub rate_slot: O<6>,
+    pub rates: I<52>,
+    /// One clock: a command was fetched; a command has so many blocks. Neither twice within eight clocks.
+    pub fetched: I<1>,
+    pub fetched_slot: I<6>,
+    pub moves: I<1>,
+    pub moves_slot: I<6>,
+    pub moves_blocks: I<9>,
+    /// Whether `ask` may fetch, and its weight.
+    pub ask: I<6>,
+    pub allowed: O<1>,
+    pub weight: O<4>,
+    /// One clock: the bucket of this slot holds something again.
+    pub revive: O<1>,
+    pub revive_slot: O<6>,
+    /// Never set for time alone: who waits for it is busy itself.
+    pub busy: O<1>,
+    st: Reg<2>,
+    boot: Reg<6>,
+    s: Reg<6>,
+    fills: Reg<1>,
+    pays: Reg<1>,
+    cost: Reg<9>,
+    f_wait: Reg<1>,
+    f_slot: Reg<6>,
+    m_wait: Reg<1>,
+    m_slot: Reg<6>,
+    m_blocks: Reg<9>,
+    timer: Reg<12>,
+    due: Reg<1>,
+    due_slot: Reg<6>,
+    commands: Ram<6, 32>,
+    blocks: Ram<6, 32>,
+    /// `{weight 4, no blocks left, no commands left}`.
+    state: LutRam<6, 6>,
+}
+
+impl Limiter {
+    /// The limits of the PF and `vfs` VFs.
+    pub fn new(vfs: usize) -> Self {
+        let slots = (vfs + 1).next_power_of_two();
+        Limiter { commands: Ram::new(slots), blocks: Ram::new(slots), state: LutRam::new(slots), ..Self::default() }
+    }
+}
+
+/// What a bucket of this rate holds at most.
+#[pure]
+fn most(rate: V) -> V {
+    cat(sized(0, 7), rate, sized(0, 1)) + konst(TOKEN)
+}
+
+/// A bucket after what came and what went: both in 32 bits, two's complement.
+#[pure]
+fn bucket(held: V, rate: V, fills: V, cost: V) -> V {
+    let filled = held + (if fills { rate.zext(32) } else { 0 });
+    let top = most(rate);
+    let over = (!filled.bit(31)) & (filled > top);
+    (if over { top } else { filled }) - cost
+}
+
+/// Nothing is left in a bucket: zero or below.
+#[pure]
+fn spent(held: V) -> V {
+    held.bit(31) | (held == 0)
+}
+
+#[kernel]
+impl Logic for Limiter {
+    fn update(&mut self) {
+        memories!(self.commands, self.blocks, self.state);
+        let rate_c = self.rates.bits(23, 0);
+        let rate_b = self.rates.bits(47, 24);
+        let cost_c = if self.pays.q { sized(TOKEN, 32) } else { 0 };
+        let cost_b = cat(sized(0, 11), self.cost.q, sized(0, 12));
+        let new_c = bucket(self.commands.rdata, rate_c, self.fills.q, cost_c);
+        let new_b = bucket(self.blocks.rdata, rate_b, self.fills.q, cost_b);
+        // A bucket without a limit stays where it is, so that a limit that comes begins with an empty one.
+        let limit_c = rate_c != 0;
+        let limit_b = rate_b != 0;
+        let empty_c = limit_c & spent(new_c);
+        let empty_b = limit_b & spent(new_b);
+
+        let writes = self.st.q == St::WRITE;
+        let boots = self.st.q == St::BOOT;
+        let at = if boots { self.boot.q } else { self.s.q };
+        self.commands.we = writes | boots;
+        self.commands.waddr = at;
+        self.commands.wdata = if boots | !limit_c { 0 } else { new_c };
+        self.commands.raddr = self.s.q;
+        self.blocks.we = writes | boots;
+        self.blocks.waddr = at;
+        self.blocks.wdata = if boots | !limit_b { 0 } else { new_b };
+        self.blocks.raddr = self.s.q;
+        self.state.we = writes | boots;
+        self.state.waddr = at;
+        self.state.wdata = if boots { 0 } else { cat(self.rates.bits(51, 48), empty_b, empty_c) };
+        self.state.raddr = self.ask;
+        self.allowed = self.state.rdata.bits(1, 0) == 0;
+        self.weight = self.state.rdata.bits(5, 2);
+        self.rate_slot = self.s.q;
+        self.revive = writes & self.fills.q & !(empty_c | empty_b);
+        self.revive_slot = self.s.q;
+
+        self.timer.d = self.timer.q + 1;
+        if self.timer.q.bits(5, 0).all() {
+            self.due.d = 1;
+            self.due_slot.d = self.timer.q.bits(11, 6);
+        }
+        if self.fetched {
+            self.f_wait.d = 1;
+            self.f_slot.d = self.fetched_slot;
+        }
+        if self.moves {
+            self.m_wait.d = 1;
+            self.m_slot.d = self.moves_slot;
+            self.m_blocks.d = self.moves_blocks;
+        }
+        match self.st.q {
+            St::BOOT => {
+                self.boot.d = self.boot.q + 1;
+                if self.boot.q.all() {
+                    self.st.d = St::IDLE;
+                }
+            }
+            St::IDLE => {
+                self.fills.d = 0;
+                self.pays.d = 0;
+                self.cost.d = 0;
+                if self.f_wait.q {
+                    self.f_wait.d = self.fetched;
+                    self.s.d = self.f_slot.q;
+                    self.pays.d = 1;
+                    self.st.d = St::READ;
+                } else if self.m_wait.q {
+                    self.m_wait.d = self.moves;
+                    self.s.d = self.m_slot.q;
+                    self.cost.d = self.m_blocks.q;
+                    self.st.d = St::READ;
+                } else if self.due.q {
+                    self.due.d = 0;
+                    self.s.d = self.due_slot.q;
+                    self.fills.d = 1;
+                    self.st.d = St::READ;
+                }
+            }
+            St::READ => self.st.d = St::WRITE,
+            _ => self.st.d = St::IDLE,
+        }
+        self.busy = boots | self.f_wait.q | self.m_wait.q;
+    }
+}

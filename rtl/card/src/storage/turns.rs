@@ -1,0 +1,255 @@
+//! Whose turn it is: functions take turns, and within a function its queues.
+//!
+//! Functions that have something to fetch stand in one of two rings, each once: those that had nothing in flight (`fresh`)
+//! and those that go on. The rings are served alternately, so that a function which asks for little waits for few others,
+//! however many ask for much. A function keeps its turn for as many commands as its weight says, then goes to the end. One
+//! over its limit is parked, in no ring, until its bucket is filled again; only its admin queue is served meanwhile.
+//!
+//! Promise: a queue that was marked is offered, in bounded time if its function is within its limits; a function stands in
+//! the rings at most once, so they never overflow; nothing is offered that was not marked.
+
+use azote_hdl::prelude::*;
+
+use crate::parts::Fifo;
+
+struct St;
+impl St {
+    const BOOT: u64 = 0;
+    const IDLE: u64 = 1;
+    const MARK: u64 = 2;
+    const REVIVE: u64 = 3;
+    const LOOK: u64 = 4;
+    const TOOK: u64 = 5;
+}
+
+#[derive(LogicBlock, Default)]
+pub struct Turns {
+    pub clock: Clk,
+    pub reset: Rst,
+    /// One clock: this queue has something to fetch. Never more than eight within sixteen clocks.
+    pub mark: I<1>,
+    pub mark_slot: I<6>,
+    pub mark_qid: I<3>,
+    /// It had nothing in flight.
+    pub mark_fresh: I<1>,
+    /// Whose turn it is.
+    pub valid: O<1>,
+    pub slot: O<6>,
+    pub qid: O<3>,
+    /// One clock: it was taken; what it asks for is known when `over`.
+    pub take: I<1>,
+    pub over: I<1>,
+    /// Whether `ask` is within its limits, and its weight; in the same clock.
+    pub ask: O<6>,
+    pub allowed: I<1>,
+    pub weight: I<4>,
+    /// One clock: the bucket of this slot was filled.
+    pub revive: I<1>,
+    pub revive_slot: I<6>,
+    pub busy: O<1>,
+    st: Reg<3>,
+    boot: Reg<6>,
+    s: Reg<6>,
+    q: Reg<3>,
+    new: Reg<1>,
+    have: Reg<1>,
+    pick: Reg<3>,
+    took: Reg<1>,
+    /// A function has the turn, and for how many commands more.
+    turn: Reg<1>,
+    current: Reg<6>,
+    left: Reg<4>,
+    /// The command that was taken is not over yet.
+    away: Reg<1>,
+    was_fresh: Reg<1>,
+    wakes: Reg<1>,
+    wake_slot: Reg<6>,
+    /// How many slots are parked.
+    waiting: Reg<7>,
+    /// `{last 3, parked, standing, marks 8}` of each slot.
+    context: LutRam<6, 13>,
+    marks: Fifo<10>,
+    fresh: Fifo<6>,
+    rest: Fifo<6>,
+}
+
+impl Turns {
+    /// The turns of the PF and `vfs` VFs.
+    pub fn new(vfs: usize) -> Self {
+        let slots = (vfs + 1).next_power_of_two();
+        Turns {
+            context: LutRam::new(slots),
+            marks: Fifo::new(16),
+            fresh: Fifo::new(slots),
+            rest: Fifo::new(slots),
+            ..Self::default()
+        }
+    }
+}
+
+/// The first mark after `last`, in turn.
+#[pure]
+fn after(marks: V, last: V) -> V {
+    let turned = (cat(marks, marks) >> last).bits(15, 1);
+    let step = if turned.bit(0) {
+        sized(1, 3)
+    } else if turned.bit(1) {
+        2
+    } else if turned.bit(2) {
+        3
+    } else if turned.bit(3) {
+        4
+    } else if turned.bit(4) {
+        5
+    } else if turned.bit(5) {
+        6
+    } else if turned.bit(6) {
+        7
+    } else {
+        0
+    };
+    last + step
+}
+
+#[kernel]
+impl Logic for Turns {
+    fn update(&mut self) {
+        clocked!(self.marks, self.fresh, self.rest);
+        memories!(self.context);
+        let word = self.context.rdata;
+        let marks = word.bits(7, 0);
+        let standing = word.bit(8);
+        let parked = word.bit(9);
+        let last = word.bits(12, 10);
+        let mut at = self.s.q;
+        let mut we = sized(0, 1);
+        let mut new = word;
+        let mut to_fresh = sized(0, 1);
+        let mut to_rest = sized(0, 1);
+        // Admin commands cost nothing: a guest over its limit can still reset, and ask why.
+        let eligible = if self.allowed { marks } else { marks & 1 };
+
+        self.marks.in_valid = self.mark;
+        self.marks.in_data = cat(self.mark_fresh, self.mark_slot, self.mark_qid);
+        self.marks.out_ready = 0;
+        self.fresh.out_ready = 0;
+        self.rest.out_ready = 0;
+        self.ask = self.s.q;
+        self.valid = self.have.q;
+        self.slot = self.current.q;
+        self.qid = self.pick.q;
+        if self.take {
+            self.have.d = 0;
+            self.away.d = 1;
+            self.took.d = 1;
+        }
+        if self.revive {
+            self.wakes.d = 1;
+            self.wake_slot.d = self.revive_slot;
+        }
+        if self.over {
+            self.away.d = 0;
+        }
+
+        match self.st.q {
+            St::BOOT => {
+                at = self.boot.q;
+                we = 1;
+                new = 0;
+                self.boot.d = self.boot.q + 1;
+                if self.boot.q.all() {
+                    self.st.d = St::IDLE;
+                }
+            }
+            St::IDLE => {
+                // The mark of what was taken goes before new marks: it may be marked again at once.
+                if self.took.q {
+                    self.took.d = 0;
+                    self.s.d = self.current.q;
+                    self.st.d = St::TOOK;
+                } else if self.marks.out_valid {
+                    self.marks.out_ready = 1;
+                    self.new.d = self.marks.out_data.bit(9);
+                    self.s.d = self.marks.out_data.bits(8, 3);
+                    self.q.d = self.marks.out_data.bits(2, 0);
+                    self.st.d = St::MARK;
+                } else if self.wakes.q {
+                    self.wakes.d = self.revive;
+                    self.s.d = self.wake_slot.q;
+                    self.st.d = St::REVIVE;
+                } else if self.have.q {
+                    self.st.d = St::IDLE;
+                } else if self.turn.q {
+                    if !self.away.q {
+                        self.s.d = self.current.q;
+                        self.st.d = St::LOOK;
+                    }
+                } else if self.fresh.out_valid & !(self.was_fresh.q & self.rest.out_valid) {
+                    self.fresh.out_ready = 1;
+                    self.was_fresh.d = 1;
+                    self.s.d = self.fresh.out_data;
+                    self.st.d = St::LOOK;
+                } else if self.rest.out_valid {
+                    self.rest.out_ready = 1;
+                    self.was_fresh.d = 0;
+                    self.s.d = self.rest.out_data;
+                    self.st.d = St::LOOK;
+                }
+            }
+            St::MARK => {
+                let joins = (!standing) & ((!parked) | (self.q.q == 0));
+                we = 1;
+                new = cat(last, parked, standing | joins, marks | (sized(1, 8) << self.q.q));
+                to_fresh = joins & self.new.q;
+                to_rest = joins & !self.new.q;
+                self.st.d = St::IDLE;
+            }
+            St::REVIVE => {
+                we = parked;
+                new = cat(last, sized(0b01, 2), marks);
+                to_rest = parked & !standing;
+                self.waiting.d = self.waiting.q - parked.zext(7);
+                self.st.d = St::IDLE;
+            }
+            St::LOOK => {
+                self.st.d = St::IDLE;
+                self.current.d = self.s.q;
+                self.turn.d = 0;
+                if eligible == 0 {
+                    let parks = marks != 0;
+                    we = 1;
+                    new = cat(last, parks, sized(0, 1), marks);
+                    self.waiting.d = self.waiting.q + parks.zext(7) - parked.zext(7);
+                } else if self.turn.q & (self.left.q == 0) {
+                    to_rest = 1;
+                } else {
+                    self.turn.d = 1;
+                    self.have.d = 1;
+                    self.pick.d = after(eligible, last);
+                    let more = if self.weight == 0 { sized(0, 4) } else { self.weight - 1 };
+                    self.left.d = if self.turn.q { self.left.q - 1 } else { more };
+                }
+            }
+            St::TOOK => {
+                we = 1;
+                new = cat(self.pick.q, parked, standing, marks & !(sized(1, 8) << self.pick.q));
+                self.st.d = St::IDLE;
+            }
+            _ => self.st.d = St::IDLE,
+        }
+        self.context.raddr = self.s.q;
+        self.context.we = we;
+        self.context.waddr = at;
+        self.context.wdata = new;
+        self.fresh.in_valid = to_fresh;
+        self.fresh.in_data = self.s.q;
+        self.rest.in_valid = to_rest;
+        self.rest.in_data = self.s.q;
+        self.busy = (self.st.q != St::IDLE)
+            | self.marks.out_valid
+            | (self.waiting.q != 0)
+            | self.turn.q
+            | self.fresh.out_valid
+            | self.rest.out_valid;
+    }
+}
