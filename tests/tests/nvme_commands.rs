@@ -67,6 +67,16 @@ impl Bench {
         }
     }
 
+    fn log(&mut self, lid: u64, len: u64) -> Vec<u8> {
+        let slice = self.buffer.slice(0, len).unwrap();
+        let dws = (len / 4 - 1) as u32;
+        let c = admin(opcode::GET_LOG_PAGE, 0, [dws << 16 | lid as u32, 0, 0, 0, 0, 0], Data::Slice(slice));
+        self.admin(c).unwrap();
+        let mut page = vec![0; len as usize];
+        self.buffer.read(0, &mut page).unwrap();
+        page
+    }
+
     fn page(&mut self, cns: u64, nsid: u32) -> Vec<u8> {
         let slice = self.buffer.slice(0, 4096).unwrap();
         self.admin(admin(opcode::IDENTIFY, nsid, [cns as u32, 0, 0, 0, 0, 0], Data::Slice(slice))).unwrap();
@@ -261,7 +271,7 @@ fn log_pages_count_what_happened() {
     let get = |lid: u64, dws: u32, cdw11: u32, offset: u32| {
         admin(opcode::GET_LOG_PAGE, 0, [(dws - 1) << 16 | lid as u32, cdw11, offset, 0, 0, 0], Data::Slice(slice))
     };
-    for lid in [0, 4, 0x55, 0xff] {
+    for lid in [0, 6, 0x55, 0xff] {
         assert_eq!(code(b.admin(get(lid, 128, 0, 0))), status::INVALID_LOG, "log {lid:#x}");
     }
     assert_eq!(code(b.admin(get(opcode::LOG_SMART, 128, 1, 0))), status::INVALID_FIELD, "more than MDTS");
@@ -461,6 +471,88 @@ fn a_wrong_doorbell_is_an_event_and_changes_nothing() {
     let slice = b.buffer.slice(0, 4096).unwrap();
     assert_eq!(b.io(admin(opcode::READ, 1, [0, 0, 7, 0, 0, 0], Data::Slice(slice))), status::SUCCESS);
     b.card.assert_clean();
+}
+
+#[test]
+fn a_volume_is_taken_away_and_another_given_under_io_and_the_guest_is_told() {
+    let mut b = bench_with(Options::default(), NvmeOptions { events: 2, ..NvmeOptions::default() }, false);
+    let manager = azote_manage::Manager::open(&*rig::function(&b.card, FunctionId::pf(Kind::Trust)).unwrap()).unwrap();
+    let wants = [opcode::FEATURE_ASYNC_EVENT as u32, id::OAES_NAMESPACE.mask() as u32, 0, 0, 0, 0];
+    b.admin(admin(opcode::SET_FEATURES, 0, wants, Data::None)).unwrap();
+    let whole = manager.binding(Role::Vf(0)).unwrap().expect("a volume");
+    let half = azote_manage::Volume { base: whole.blocks / 2, blocks: whole.blocks / 2, ..whole };
+    let data = b.buffer.slice(0, 4096).unwrap();
+    for (round, volume) in [None, Some(half), None, Some(whole)].into_iter().enumerate() {
+        // Reads are in flight while it happens: each ends, well or with "no such namespace".
+        for user in 0..16 {
+            let lba = 8 * user as u32;
+            b.nvme.submit_command(0, admin(opcode::READ, 1, [lba, 0, 7, 0, 0, 0], Data::Slice(data)), user).unwrap();
+        }
+        match volume {
+            Some(volume) => manager.bind(Role::Vf(0), volume).unwrap(),
+            None => manager.unbind(Role::Vf(0)).unwrap(),
+        }
+        for _ in 0..16 {
+            match b.nvme.wait(0).unwrap().result {
+                Ok(_) => {}
+                Err(Failure::Status(s)) => assert_eq!(s.code(), status::INVALID_NAMESPACE, "round {round}"),
+                Err(other) => panic!("{other}"),
+            }
+        }
+        b.card.run_idle(100_000);
+        let event = b.nvme.next_event().unwrap().expect("an event");
+        assert_eq!(
+            (u64::from(event.kind), u64::from(event.info), u64::from(event.log)),
+            (cmd::EVENT_TYPE_NOTICE, cmd::EVENT_INFO_NAMESPACE, opcode::LOG_CHANGED)
+        );
+        assert_eq!(&b.log(opcode::LOG_CHANGED, 4096)[..8], [1, 0, 0, 0, 0, 0, 0, 0], "namespace 1 has changed");
+        assert_eq!(b.log(opcode::LOG_CHANGED, 4096), [0; 4096], "and that is known now");
+        let blocks = b.nvme.rescan().unwrap().map(|n| n.blocks);
+        assert_eq!(blocks, volume.map(|v| v.blocks), "round {round}");
+    }
+    // What the second half of the volume began with was read as block 0 in its time; now it is the whole volume again.
+    assert_eq!(b.io(admin(opcode::READ, 1, [0, 0, 7, 0, 0, 0], Data::Slice(data))), status::SUCCESS);
+    b.card.assert_clean();
+}
+
+#[test]
+fn the_effects_log_lists_what_is_carried_out_and_nothing_else() {
+    let mut b = bench();
+    let page = b.log(opcode::LOG_EFFECTS, log::EFFECTS_SIZE);
+    for (first, io) in [(log::EFFECTS_ADMIN, false), (log::EFFECTS_IO, true)] {
+        for opc in 0..256u64 {
+            // Event requests stay with the controller, and creating and deleting queues is tried elsewhere.
+            if !io && [opcode::ASYNC_EVENT, opcode::DELETE_SQ, opcode::DELETE_CQ].contains(&opc) {
+                continue;
+            }
+            let at = (first + 4 * opc) as usize;
+            let listed = u64::from(page[at]) & log::EFFECTS_CSUPP != 0;
+            let c = admin(opc, 0x55, [0; 6], Data::None);
+            let unknown = if io {
+                b.io(c) == status::INVALID_OPCODE
+            } else {
+                matches!(b.admin(c), Err(Error::Status { status, .. }) if status.code() == status::INVALID_OPCODE)
+            };
+            assert_eq!(listed, !unknown, "opcode {opc:#x}, io {io}");
+        }
+    }
+}
+
+#[test]
+fn a_log_page_as_long_as_a_transfer_may_be_ends() {
+    let mut b = bench();
+    let (bytes, list) = (limits::MAX_TRANSFER, 192 << 10);
+    b.buffer.fill(0xee);
+    for page in 1..bytes / limits::PAGE_SIZE {
+        b.buffer.write_u64(list + 8 * (page - 1), b.buffer.iova() + page * limits::PAGE_SIZE).unwrap();
+    }
+    let dws = (bytes / 4 - 1) as u32;
+    let data = Data::Prps(b.buffer.iova(), b.buffer.iova() + list);
+    b.admin(admin(opcode::GET_LOG_PAGE, 0, [dws << 16 | opcode::LOG_SMART as u32, 0, 0, 0, 0, 0], data)).unwrap();
+    let mut page = vec![0; bytes as usize + 4];
+    b.buffer.read(0, &mut page).unwrap();
+    assert!(page[log::SMART_SIZE as usize..bytes as usize].iter().all(|&x| x == 0), "nothing is behind the page");
+    assert_eq!(page[bytes as usize..], [0xee; 4], "nor is more written");
 }
 
 #[test]

@@ -197,8 +197,6 @@ impl Manager {
         self.registers.write32(at + regs::BINDING_VOLUME, word as u32)?;
         self.registers.write32(at + regs::BINDING_COMMANDS, limits.commands)?;
         self.registers.write32(at + regs::BINDING_BLOCKS, limits.blocks)?;
-        let ctrl = self.registers.read32(at + regs::BINDING_CTRL)?;
-        self.registers.write32(at + regs::BINDING_CTRL, ctrl)?;
         if self.limits(role)? == limits {
             return Ok(());
         }

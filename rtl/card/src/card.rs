@@ -285,6 +285,8 @@ impl Logic for Card {
         self.bindings.page_slot = self.storage.page_slot;
         self.storage.binding = self.bindings.binding;
         self.storage.page_binding = self.bindings.page_binding;
+        self.storage.changed = self.bindings.changed;
+        self.storage.changed_slot = self.bindings.changed_slot;
         self.bindings.rate_slot = self.storage.rate_slot;
         self.storage.rates = self.bindings.rates;
         self.mreq_valid = self.storage.mreq_valid;

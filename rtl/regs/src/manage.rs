@@ -22,7 +22,7 @@ pub const BINDINGS: u64 = 0x1000;
 /// Size of one binding.
 pub const BINDING_STRIDE: u64 = 32;
 
-/// Binding: control. Writing it commits the fields that were written before.
+/// Binding: control. Writing it commits the volume, base and length that were written before.
 pub const BINDING_CTRL: u64 = 0;
 /// CTRL: the slot has a volume; without it the controller has no active namespace.
 pub const CTRL_VALID: Field = Field::bit(0);
@@ -44,7 +44,7 @@ pub const BINDING_LENGTH_HI: u64 = 20;
 pub const VOLUME_WEIGHT: Field = Field::bits(19, 16);
 /// Binding: how many commands the slot may begin in [`RATE_CLOCKS`] clocks; 0 is no limit.
 pub const BINDING_COMMANDS: u64 = 24;
-/// Binding: how many 512-byte blocks it may move in as many; 0 is no limit.
+/// Binding: how many 512-byte blocks it may move in as many; 0 is no limit. Writing it commits the weight and the limits.
 pub const BINDING_BLOCKS: u64 = 28;
 /// A rate's bits in its word.
 pub const RATE: Field = Field::bits(23, 0);

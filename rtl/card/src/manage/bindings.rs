@@ -1,7 +1,7 @@
 //! The binding table: which volume each storage slot has, and how fast it may go.
 //!
 //! The host writes a binding's fields one by one; only the write of CTRL makes all of them count at once, so that no
-//! command ever sees half of a new binding.
+//! command ever sees half of a new binding. Limits count likewise, from the write of BLOCKS.
 
 use azote_hdl::prelude::*;
 use azote_regs::manage;
@@ -40,6 +40,9 @@ pub struct Bindings {
     pub binding: O<106>,
     pub page_slot: I<6>,
     pub page_binding: O<106>,
+    /// One clock: the binding of this slot is another.
+    pub changed: O<1>,
+    pub changed_slot: O<6>,
     /// The limits of the clock before's slot: `{weight 4, blocks 24, commands 24}`.
     pub rate_slot: I<6>,
     pub rates: O<52>,
@@ -56,6 +59,8 @@ pub struct Bindings {
     commands: Reg<24>,
     blocks: Reg<24>,
     share: Reg<4>,
+    /// It is a binding that was committed, not limits.
+    binds: Reg<1>,
     words: Ram<9, 32>,
     volumes: Ram<6, 106>,
     page_table: Ram<6, 106>,
@@ -96,6 +101,9 @@ impl Logic for Bindings {
         let mut wdata = merged;
         let mut raddr = cat(slot, word);
         let mut t_we = sized(0, 1);
+        let mut r_we = sized(0, 1);
+        self.changed = (self.st.q == St::COMMIT) & self.binds.q;
+        self.changed_slot = slot;
         let mut t_at = slot;
         let mut t_new = cat(self.count.q, self.from.q, self.vol.q, self.ctrl.q);
         self.bus.ack = self.st.q == St::ACK;
@@ -107,6 +115,7 @@ impl Logic for Bindings {
                 waddr = self.boot.q;
                 wdata = 0;
                 t_we = 1;
+                r_we = 1;
                 t_at = self.boot.q.bits(8, 3);
                 t_new = 0;
                 self.boot.d = self.boot.q + 1;
@@ -131,7 +140,12 @@ impl Logic for Bindings {
                 self.value.d = if exists { self.words.rdata } else { global };
                 if self.bus.write & exists {
                     we = 1;
+                    if word == WORD_BLOCKS {
+                        self.binds.d = 0;
+                        self.st.d = St::GATHER;
+                    }
                     if word == WORD_CTRL {
+                        self.binds.d = 1;
                         self.ctrl.d = merged.bits(1, 0);
                         wdata = merged & 3;
                         self.st.d = St::GATHER;
@@ -161,7 +175,8 @@ impl Logic for Bindings {
                 }
             }
             St::COMMIT => {
-                t_we = 1;
+                t_we = self.binds.q;
+                r_we = !self.binds.q;
                 self.st.d = St::ACK;
             }
             St::ACK => self.st.d = St::IDLE,
@@ -179,7 +194,7 @@ impl Logic for Bindings {
         self.page_table.waddr = t_at;
         self.page_table.wdata = t_new;
         self.page_table.raddr = self.page_slot;
-        self.rate_table.we = t_we;
+        self.rate_table.we = r_we;
         self.rate_table.waddr = t_at;
         self.rate_table.wdata =
             if self.st.q == St::BOOT { 0 } else { cat(self.share.q, self.blocks.q, self.commands.q) };

@@ -1,10 +1,11 @@
 //! Admin commands (NVMe 5): each is decided here; data goes the way of a read, from a page instead of the media.
 //!
-//! An Asynchronous Event Request is kept here by its id until there is something to tell: a doorbell that was rung wrongly
-//! (NVMe 5.2.1). One event is told, then the type is masked until the host has read the error log.
+//! An Asynchronous Event Request is kept here by its id until there is something to tell: a doorbell that was rung wrongly, or
+//! a namespace that is another one now (NVMe 5.2.1). One event is told, then its type is masked until the host has read
+//! the log page that it names. A controller that is not enabled is told nothing: it looks for itself when it begins.
 
 use azote_hdl::prelude::*;
-use azote_regs::nvme::{command as cmd, entry, limits, opcode, status};
+use azote_regs::nvme::{command as cmd, entry, identify, limits, opcode, status};
 
 use super::pages::What;
 use super::queues::{Answer, Op};
@@ -35,10 +36,17 @@ impl St {
     const EVENT: u64 = 10;
     const RESERVE: u64 = 11;
     const TELL: u64 = 12;
+    const NEWS: u64 = 13;
+    const NEWS_READ: u64 = 14;
 }
 
 /// DW 0 of an event's completion, but for which of the two wrong doorbells it was.
 const EVENT_DW0: u64 = cmd::EVENT_TYPE.put(cmd::EVENT_TYPE_ERROR) | cmd::EVENT_LOG.put(opcode::LOG_ERROR);
+
+/// DW 0 of the completion that tells of another namespace.
+const NEWS_DW0: u64 = cmd::EVENT_TYPE.put(cmd::EVENT_TYPE_NOTICE)
+    | cmd::EVENT_INFO.put(cmd::EVENT_INFO_NAMESPACE)
+    | cmd::EVENT_LOG.put(opcode::LOG_CHANGED);
 
 /// Features are kept as their difference to the default.
 const WRITE_CACHE_DEFAULT: u64 = 1;
@@ -66,7 +74,7 @@ pub struct Admin {
     pub next: O<2>,
     pub status: O<11>,
     pub dw0: O<32>,
-    pub what: O<3>,
+    pub what: O<4>,
     pub dws: O<16>,
     /// To the queues.
     pub q_valid: O<1>,
@@ -85,6 +93,11 @@ pub struct Admin {
     pub wrong: I<1>,
     pub wrong_slot: I<6>,
     pub wrong_value: I<1>,
+    /// One clock: a controller was enabled; a slot has another binding.
+    pub began: I<1>,
+    pub began_slot: I<6>,
+    pub changed: I<1>,
+    pub changed_slot: I<6>,
     /// An event to tell.
     pub tell_valid: O<1>,
     pub tell_ready: I<1>,
@@ -101,15 +114,20 @@ pub struct Admin {
     then: Reg<2>,
     code: Reg<11>,
     result: Reg<32>,
-    page: Reg<3>,
+    page: Reg<4>,
     length: Reg<16>,
     count: Reg<10>,
     e_slot: Reg<6>,
     e_value: Reg<1>,
+    /// It is about a namespace.
+    e_news: Reg<1>,
+    /// Whose controllers are enabled, and whose binding has changed since.
+    live: Reg<64>,
+    news: Reg<64>,
     cid: Reg<16>,
     features: Ram<10, 32>,
-    /// `{masked, pending, which, held 3}`, and the ids of the requests that are held.
-    events: LutRam<6, 6>,
+    /// `{listed, news masked, news pending, masked, pending, which, held 3}`, and the ids of the requests that are held.
+    events: LutRam<6, 9>,
     ids: LutRam<8, 16>,
     wrongs: Fifo<7>,
 }
@@ -167,19 +185,31 @@ impl Logic for Admin {
         let which = events.bit(3);
         let pending = events.bit(4);
         let masked = events.bit(5);
+        let news_pending = events.bit(6);
+        let news_masked = events.bit(7);
+        let listed = events.bit(8);
+        let notes = events.bits(8, 6);
+        let errors = events.bits(5, 3);
         let queues = sized(cmd::QUEUES_NSQ.put(limits::IO_QUEUES - 1) | cmd::QUEUES_NCQ.put(limits::IO_QUEUES - 1), 32);
+
+        let mut first = sized(0, 6);
+        for back in 0..64 {
+            if self.news.q.bit(63 - back) {
+                first = konst(63 - back);
+            }
+        }
 
         let mut f_we = sized(0, 1);
         let mut f_at = cat(self.slot, fid.bits(3, 0));
         let mut f_new = self.cdw11 ^ default;
         let mut e_we = sized(0, 1);
         let mut e_at = self.slot;
-        let mut e_new = sized(0, 6);
+        let mut e_new = sized(0, 9);
         let mut id_we = sized(0, 1);
         self.wrongs.in_valid = self.wrong;
         self.wrongs.in_data = cat(self.wrong_value, self.wrong_slot);
         self.wrongs.out_ready = 0;
-        let about_event = (self.st.q == St::EVENT) | (self.st.q == St::RESERVE);
+        let about_event = (self.st.q == St::EVENT) | (self.st.q == St::RESERVE) | (self.st.q == St::NEWS_READ);
         let event_slot = if about_event { self.e_slot.q } else { self.slot };
         self.done = self.st.q == St::DONE;
         self.q_valid = 0;
@@ -208,7 +238,12 @@ impl Logic for Admin {
                     self.wrongs.out_ready = 1;
                     self.e_slot.d = self.wrongs.out_data.bits(5, 0);
                     self.e_value.d = self.wrongs.out_data.bit(6);
+                    self.e_news.d = 0;
                     self.st.d = St::EVENT;
+                } else if self.news.q != 0 {
+                    self.e_slot.d = first;
+                    self.e_news.d = 1;
+                    self.st.d = St::NEWS;
                 }
             }
             St::PAUSE => self.st.d = St::DECIDE,
@@ -298,18 +333,25 @@ impl Logic for Admin {
                                 opcode::LOG_ERROR => self.page.d = What::ERROR,
                                 opcode::LOG_SMART => self.page.d = What::SMART,
                                 opcode::LOG_FIRMWARE => self.page.d = What::FIRMWARE,
+                                opcode::LOG_CHANGED => self.page.d = if listed { What::LIST } else { What::ZERO },
+                                opcode::LOG_EFFECTS => self.page.d = What::EFFECTS,
                                 _ => {}
                             }
-                            if (lid == 0) | (lid > opcode::LOG_FIRMWARE) {
+                            if (lid == 0) | (lid > opcode::LOG_EFFECTS) {
                                 self.code.d = status::INVALID_LOG;
                             } else if !(log_fits & log_start) {
                                 self.code.d = status::INVALID_FIELD;
                             } else {
                                 self.then.d = Next::PAGE;
-                                // Reading the error log lets the next error event through.
-                                if (lid == opcode::LOG_ERROR) & !self.cdw10.get(cmd::LOG_RAE) {
+                                // Reading its log page lets the next event of a type through.
+                                let keeps = self.cdw10.get(cmd::LOG_RAE);
+                                if (lid == opcode::LOG_ERROR) & !keeps {
                                     e_we = 1;
-                                    e_new = events & 0x1f;
+                                    e_new = cat(notes, sized(0, 1), events.bits(4, 0));
+                                }
+                                if (lid == opcode::LOG_CHANGED) & !keeps {
+                                    e_we = 1;
+                                    e_new = cat(sized(0, 2), news_pending, errors, held);
                                 }
                             }
                         }
@@ -357,13 +399,17 @@ impl Logic for Admin {
                             if pending & !masked {
                                 // Something happened while nobody had asked.
                                 e_we = 1;
-                                e_new = cat(sized(0b100, 3), held);
+                                e_new = cat(notes, sized(0b100, 3), held);
                                 self.result.d = cat(sized(EVENT_DW0 >> 9, 23), which, sized(EVENT_DW0 & 0xff, 8));
+                            } else if news_pending & !news_masked {
+                                e_we = 1;
+                                e_new = cat(listed, sized(0b10, 2), errors, held);
+                                self.result.d = konst(NEWS_DW0);
                             } else if held > limits::AERL {
                                 self.code.d = status::EVENT_LIMIT;
                             } else {
                                 e_we = 1;
-                                e_new = cat(events.bits(5, 3), held + 1);
+                                e_new = cat(notes, errors, held + 1);
                                 id_we = 1;
                                 self.then.d = Next::HOLD;
                             }
@@ -409,8 +455,18 @@ impl Logic for Admin {
                 if (held == 0) & !masked {
                     e_we = 1;
                     e_at = self.e_slot.q;
-                    e_new = cat(sized(0b01, 2), self.e_value.q, held);
+                    e_new = cat(notes, sized(0b01, 2), self.e_value.q, held);
                 }
+            }
+            St::NEWS => self.st.d = St::NEWS_READ,
+            St::NEWS_READ => {
+                // It is on the list in any case; told only if the host has asked for such notices.
+                self.cid.d = self.ids.rdata;
+                let wanted = self.features.rdata.get(identify::OAES_NAMESPACE) & !news_masked;
+                e_we = 1;
+                e_at = self.e_slot.q;
+                e_new = cat(sized(1, 1), news_masked, news_pending | (wanted & (held == 0)), errors, held);
+                self.st.d = if wanted & (held != 0) { St::RESERVE } else { St::IDLE };
             }
             St::RESERVE => {
                 // The completion queue may be full of what the host has not read: then the event waits.
@@ -419,11 +475,17 @@ impl Logic for Admin {
                 if self.q_ack {
                     e_we = 1;
                     e_at = self.e_slot.q;
-                    e_new = if self.q_found {
-                        cat(sized(0b100, 3), held - 1)
-                    } else {
-                        cat(sized(0b01, 2), self.e_value.q, held)
-                    };
+                    let told = cat(
+                        if self.e_news.q { cat(listed, sized(0b10, 2)) } else { notes },
+                        if self.e_news.q { errors } else { sized(0b100, 3) },
+                        held - 1,
+                    );
+                    let kept = cat(
+                        if self.e_news.q { cat(listed, news_masked, sized(1, 1)) } else { notes },
+                        if self.e_news.q { errors } else { cat(sized(0b01, 2), self.e_value.q) },
+                        held,
+                    );
+                    e_new = if self.q_found { told } else { kept };
                     self.st.d = if self.q_found { St::TELL } else { St::IDLE };
                 }
             }
@@ -460,7 +522,11 @@ impl Logic for Admin {
         self.tell_valid = self.st.q == St::TELL;
         self.tell_slot = self.e_slot.q;
         self.tell_cid = self.cid.q;
-        self.tell_dw0 = cat(sized(EVENT_DW0 >> 9, 23), self.e_value.q, sized(EVENT_DW0 & 0xff, 8));
+        self.tell_dw0 = if self.e_news.q {
+            konst(NEWS_DW0)
+        } else {
+            cat(sized(EVENT_DW0 >> 9, 23), self.e_value.q, sized(EVENT_DW0 & 0xff, 8))
+        };
         self.q_base = self.prp1.bits(63, 12);
         self.q_size = size.trunc(12);
         self.q_cqid = cqid.trunc(3);
@@ -469,7 +535,18 @@ impl Logic for Admin {
         self.features.we = f_we;
         self.features.waddr = f_at;
         self.features.wdata = f_new;
-        self.features.raddr = cat(self.slot, fid.bits(3, 0));
+        let configuration = sized(opcode::FEATURE_ASYNC_EVENT, 4);
+        self.features.raddr =
+            if self.st.q == St::NEWS { cat(self.e_slot.q, configuration) } else { cat(self.slot, fid.bits(3, 0)) };
+        // Who begins has seen what there is; who is closed is told nothing.
+        let ends = self.st.q == St::FORGET;
+        let one = sized(1, 64);
+        let begins = if self.began { one << self.began_slot } else { 0 };
+        let over = if ends { one << self.forget_slot } else { 0 };
+        let seen = if self.st.q == St::NEWS { one << self.e_slot.q } else { 0 };
+        let fresh = if self.changed { one << self.changed_slot } else { 0 };
+        self.live.d = (self.live.q & !over) | begins;
+        self.news.d = ((self.news.q & !seen) | (fresh & self.live.q)) & !(over | begins);
         self.events.we = e_we;
         self.events.waddr = e_at;
         self.events.wdata = e_new;
@@ -479,6 +556,6 @@ impl Logic for Admin {
         self.ids.waddr = cat(self.slot, held.trunc(2));
         self.ids.wdata = self.cdw0.get(entry::CDW0_CID);
         self.ids.raddr = cat(event_slot, held.trunc(2) - 1);
-        self.busy = (self.st.q != St::IDLE) | self.wrongs.out_valid;
+        self.busy = (self.st.q != St::IDLE) | self.wrongs.out_valid | (self.news.q != 0);
     }
 }

@@ -73,7 +73,7 @@ pub struct Front {
     pub a_next: I<2>,
     pub a_status: I<11>,
     pub a_dw0: I<32>,
-    pub a_what: I<3>,
+    pub a_what: I<4>,
     pub a_dws: I<16>,
     pub cdw0: O<32>,
     pub nsid: O<32>,
@@ -86,7 +86,7 @@ pub struct Front {
     pub src_valid: O<1>,
     pub src_ready: I<1>,
     pub src_page: O<1>,
-    pub src_what: O<3>,
+    pub src_what: O<4>,
     pub src_beats: O<14>,
     // Reads of the media.
     pub media_valid: O<1>,

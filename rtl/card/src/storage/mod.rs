@@ -36,6 +36,9 @@ pub struct Storage {
     pub binding: I<106>,
     pub page_slot: O<6>,
     pub page_binding: I<106>,
+    /// One clock: the binding of this slot is another.
+    pub changed: I<1>,
+    pub changed_slot: I<6>,
     /// The limits of `rate_slot`, a clock later: `{weight 4, blocks 24, commands 24}`.
     pub rate_slot: O<6>,
     pub rates: I<52>,
@@ -151,6 +154,10 @@ impl Logic for Storage {
         self.registers.posting = self.poster.posting;
         self.registers.posting_slot = self.poster.q_slot;
         self.registers.forget_done = self.admin.forget_done;
+        self.admin.began = self.registers.began;
+        self.admin.began_slot = self.registers.began_slot;
+        self.admin.changed = self.changed;
+        self.admin.changed_slot = self.changed_slot;
         self.admin.forget = self.registers.forget;
         self.admin.forget_slot = self.registers.forget_slot;
 

@@ -22,6 +22,7 @@ impl What {
     pub const ERROR: u64 = 5;
     pub const SMART: u64 = 6;
     pub const FIRMWARE: u64 = 7;
+    pub const EFFECTS: u64 = 8;
 }
 
 /// How far data is asked for ahead of the link, in rows: while more are on their way no further command begins, since every
@@ -56,6 +57,8 @@ fn controller() -> Page {
     p.put(id::MN, &id::MODEL);
     p.put(id::FR, &id::FIRMWARE);
     p.le(id::MDTS, limits::MDTS, 1);
+    p.le(id::OAES, id::OAES_NAMESPACE.mask(), 4);
+    p.le(id::LPA, id::LPA_EFFECTS, 1);
     p.le(id::VER, azote_regs::nvme::controller::VS_VALUE, 4);
     p.le(id::CNTRLTYPE, 1, 1);
     p.le(id::ACL, limits::ACL, 1);
@@ -110,7 +113,33 @@ fn smart() -> Page {
     p
 }
 
-/// The ROM: address `{what[2:0], beat[7:0]}`.
+/// What each command may change beside its own data: nothing, but for what blocks hold.
+fn effects() -> Page {
+    let mut p = Page([0; 4096]);
+    for opc in [
+        opcode::DELETE_SQ,
+        opcode::CREATE_SQ,
+        opcode::GET_LOG_PAGE,
+        opcode::DELETE_CQ,
+        opcode::CREATE_CQ,
+        opcode::IDENTIFY,
+        opcode::ABORT,
+        opcode::SET_FEATURES,
+        opcode::GET_FEATURES,
+        opcode::ASYNC_EVENT,
+    ] {
+        p.le(log::EFFECTS_ADMIN + 4 * opc, log::EFFECTS_CSUPP, 4);
+    }
+    for opc in [opcode::FLUSH, opcode::READ] {
+        p.le(log::EFFECTS_IO + 4 * opc, log::EFFECTS_CSUPP, 4);
+    }
+    for opc in [opcode::WRITE, opcode::WRITE_ZEROES] {
+        p.le(log::EFFECTS_IO + 4 * opc, log::EFFECTS_CSUPP | log::EFFECTS_LBCC, 4);
+    }
+    p
+}
+
+/// The ROM: address `{what[3:0], beat[7:0]}`.
 fn rom() -> Vec<u128> {
     let mut list = Page([0; 4096]);
     list.le(0, limits::NSID, 4);
@@ -120,7 +149,7 @@ fn rom() -> Vec<u128> {
     let mut error = Page([0; 4096]);
     error.le(log::ERROR_NSID, limits::NSID, 4);
     let empty = Page([0; 4096]);
-    let pages = [empty, controller(), namespace(), list, descriptors(), error, smart(), firmware];
+    let pages = [empty, controller(), namespace(), list, descriptors(), error, smart(), firmware, effects()];
     let beat = |b: &[u8]| b.iter().rev().fold(0u128, |v, x| v << 8 | u128::from(*x));
     pages.iter().flat_map(|p| p.0.chunks(16).map(beat)).collect()
 }
@@ -140,7 +169,7 @@ const WRITES_BEAT: u64 = beat_of(log::SMART_WRITES);
 const MEDIA_ERRORS_BEAT: u64 = beat_of(log::SMART_MEDIA_ERRORS);
 const ERROR_ENTRIES_BEAT: u64 = beat_of(log::SMART_ERROR_ENTRIES);
 const _: () = {
-    assert!(opcode::LOG_FIRMWARE == 3 && bar::MSIX_VECTORS == 8);
+    assert!(opcode::LOG_EFFECTS == 5 && bar::MSIX_VECTORS == 8);
     assert!(NQN.len() % 16 == 14 && id::SUBNQN.is_multiple_of(16));
     assert!(
         (id::SN + id::SN_LEN - 2) % 16 == 6 && id::CNTLID % 16 == 14 && id::NSATTR % 16 == 3 && id::EUI64 % 16 == 8
@@ -164,7 +193,7 @@ pub struct Pages {
     pub src_valid: I<1>,
     pub src_ready: O<1>,
     pub src_page: I<1>,
-    pub src_what: I<3>,
+    pub src_what: I<4>,
     pub src_slot: I<6>,
     pub src_beats: I<14>,
     /// One clock: a row has left the mover.
@@ -200,8 +229,8 @@ pub struct Pages {
     left: Reg<14>,
     /// Rows that were asked for and have not left the mover.
     ahead: Reg<15>,
-    order: Fifo<24>,
-    rom: Rom<11, 128>,
+    order: Fifo<25>,
+    rom: Rom<12, 128>,
 }
 
 impl Pages {
@@ -235,8 +264,8 @@ impl Logic for Pages {
         let asked = if self.src_valid & self.order.in_ready & room { self.src_beats.zext(15) } else { 0 };
         self.ahead.d = self.ahead.q + asked - self.drained.zext(15);
         let head = self.order.out_data;
-        let is_page = head.bit(23);
-        let what = head.bits(22, 20);
+        let is_page = head.bit(24);
+        let what = head.bits(23, 20);
         let slot = head.bits(19, 14);
         let beats = head.bits(13, 0);
         self.slot = slot;

@@ -74,6 +74,9 @@ pub struct Registers {
     pub fatal: I<1>,
     pub fatal_slot: I<6>,
     pub fatal_ready: O<1>,
+    /// One clock: the controller of this slot is enabled.
+    pub began: O<1>,
+    pub began_slot: O<6>,
     /// What others keep of a slot is to be cleared: held until `forget_done`.
     pub forget: O<1>,
     pub forget_slot: O<6>,
@@ -155,6 +158,8 @@ impl Logic for Registers {
         self.asqs = self.aqa.q.get(nvme::AQA_ASQS);
         self.acqs = self.aqa.q.get(nvme::AQA_ACQS);
         self.fatal_ready = 0;
+        self.began = (self.st.q == St::ENABLE) & self.q_ack;
+        self.began_slot = self.slot.q;
         self.forget = 0;
         self.forget_slot = self.c_slot.q;
         self.closers.in_valid = 0;

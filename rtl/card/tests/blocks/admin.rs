@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use azote_regs::bar;
-use azote_regs::nvme::{command as cmd, entry, limits, opcode, status};
+use azote_regs::nvme::{command as cmd, entry, identify, limits, opcode, status};
 use azote_rtl::storage::admin::{Admin, Next};
 use azote_rtl::storage::pages::What;
 use azote_rtl::storage::queues::{Answer, Op};
@@ -258,4 +258,78 @@ fn a_wrong_doorbell_is_told_to_its_own_function_once_until_the_log_is_read() {
     // What happened while nobody had asked is told to the next that asks.
     assert_eq!(w.run(&Command { cdw0: event(1), ..w.of(3, 0, 0, 0) }), DONE);
     assert_eq!(w.dut.get("dw0") as u64, dw0);
+}
+
+#[test]
+fn another_namespace_is_told_to_who_is_enabled_and_asked_for_it_and_listed_until_it_is_read() {
+    let mut w = World::new(5);
+    let event = |cid: u64| opcode::ASYNC_EVENT | entry::CDW0_CID.put(cid);
+    let pulse = |w: &mut World, port: &str, slot: u64| {
+        w.dut.set(port, 1);
+        w.dut.set(&format!("{port}_slot"), slot.into());
+        w.clock();
+        w.dut.clock();
+        w.dut.set(port, 0);
+    };
+    let told = |w: &mut World, slot: u64| {
+        pulse(w, "changed", slot);
+        w.dut.set("tell_ready", 1);
+        let mut seen = vec![];
+        for _ in 0..100 {
+            w.clock();
+            if w.dut.get("tell_valid") == 1 {
+                seen.push((w.dut.get("tell_slot") as u64, w.dut.get("tell_cid") as u64, w.dut.get("tell_dw0") as u64));
+            }
+            w.dut.clock();
+        }
+        seen
+    };
+    let ask = |w: &mut World, slot: u64, cid: u64| w.run(&Command { cdw0: event(cid), ..w.of(slot, 0, 0, 0) });
+    let read = |w: &mut World, slot: u64| {
+        let log = cmd::LOG_LID.put(opcode::LOG_CHANGED) | cmd::LOG_NUMDL.put(1023);
+        assert_eq!(w.run(&w.of(slot, opcode::GET_LOG_PAGE, log, 0)).0, Next::PAGE);
+        w.dut.get("what") as u64
+    };
+    let wants = |w: &mut World, slot: u64| {
+        let wanted = identify::OAES_NAMESPACE.mask();
+        assert_eq!(w.run(&w.of(slot, opcode::SET_FEATURES, opcode::FEATURE_ASYNC_EVENT, wanted)), DONE);
+    };
+    let dw0 = cmd::EVENT_TYPE.put(cmd::EVENT_TYPE_NOTICE)
+        | cmd::EVENT_INFO.put(cmd::EVENT_INFO_NAMESPACE)
+        | cmd::EVENT_LOG.put(opcode::LOG_CHANGED);
+
+    // Slot 1 is not enabled: nothing is told, nor kept for later.
+    assert_eq!(ask(&mut w, 1, 7), (Next::HOLD, status::SUCCESS));
+    wants(&mut w, 1);
+    assert_eq!(told(&mut w, 1), []);
+    assert_eq!(read(&mut w, 1), What::ZERO);
+    // Slot 2 is, but has not asked for notices: it is on the list all the same.
+    pulse(&mut w, "began", 2);
+    assert_eq!(ask(&mut w, 2, 8), (Next::HOLD, status::SUCCESS));
+    assert_eq!(told(&mut w, 2), []);
+    assert_eq!(read(&mut w, 2), What::LIST);
+    assert_eq!(read(&mut w, 2), What::ZERO, "once");
+    // Now it has.
+    wants(&mut w, 2);
+    assert_eq!(told(&mut w, 2), [(2, 8, dw0)]);
+    assert_eq!(ask(&mut w, 2, 9), (Next::HOLD, status::SUCCESS));
+    assert_eq!(told(&mut w, 2), [], "masked until the list is read");
+    assert_eq!(read(&mut w, 2), What::LIST);
+    assert_eq!(told(&mut w, 2), [(2, 9, dw0)]);
+    assert_eq!(read(&mut w, 2), What::LIST);
+    // What happens while nobody has asked is told to the next that asks.
+    assert_eq!(told(&mut w, 2), []);
+    assert_eq!(ask(&mut w, 2, 10), DONE);
+    assert_eq!(w.dut.get("dw0") as u64, dw0);
+    // A controller that is closed is told nothing afterwards.
+    assert_eq!(ask(&mut w, 2, 11), (Next::HOLD, status::SUCCESS));
+    w.dut.set("forget", 1);
+    w.dut.set("forget_slot", 2);
+    while w.dut.get("forget_done") == 0 {
+        w.clock();
+        w.dut.clock();
+        w.dut.eval();
+    }
+    w.dut.set("forget", 0);
+    assert_eq!(told(&mut w, 2), []);
 }

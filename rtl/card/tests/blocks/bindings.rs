@@ -74,11 +74,13 @@ fn a_binding_counts_whole_from_the_write_of_ctrl_and_touches_no_other_slot() {
             if word == 0 {
                 words[slot][0] &= 3;
                 bindings[slot] = committed(&words[slot]);
+            }
+            if word == (manage::BINDING_BLOCKS / 4) as usize {
                 limits[slot] = rates(&words[slot]);
             }
         }
         // While it is written a reader sees the old binding or the new one, never a mixture.
-        let mut look = 0;
+        let (mut look, mut told) = (0, 0);
         loop {
             look = (look + 1) % (VFS as usize + 1);
             let page = rng.random_range(0..=VFS as usize);
@@ -86,6 +88,10 @@ fn a_binding_counts_whole_from_the_write_of_ctrl_and_touches_no_other_slot() {
             dut.set("page_slot", page as u128);
             dut.eval();
             let ack = dut.get("bus_ack") == 1;
+            if dut.get("changed") == 1 {
+                told += 1;
+                assert_eq!(dut.get("changed_slot"), slot as u128);
+            }
             if ack && !write {
                 assert_eq!(dut.get("bus_rdata") as u32, old, "{offset:x}");
             }
@@ -98,6 +104,7 @@ fn a_binding_counts_whole_from_the_write_of_ctrl_and_touches_no_other_slot() {
                 break;
             }
         }
+        assert_eq!(told, u32::from(write && exists && word == 0), "a new binding is told once, and nothing else is");
         dut.set("bus_valid", 0);
         dut.set("slot", slot.min(VFS as usize) as u128);
         dut.set("page_slot", slot.min(VFS as usize) as u128);

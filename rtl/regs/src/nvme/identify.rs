@@ -33,6 +33,8 @@ pub const CNTLID: u64 = 78;
 pub const VER: u64 = 80;
 /// Controller: Optional Asynchronous Events Supported, 4 bytes.
 pub const OAES: u64 = 92;
+/// OAES, and Asynchronous Event Configuration likewise: Namespace Attribute Notices.
+pub const OAES_NAMESPACE: crate::Field = crate::Field::bit(8);
 /// Controller: Controller Attributes, 4 bytes.
 pub const CTRATT: u64 = 96;
 /// Controller: Controller Type; 1 is an I/O controller.
@@ -47,6 +49,8 @@ pub const AERL: u64 = 259;
 pub const FRMW: u64 = 260;
 /// Controller: Log Page Attributes.
 pub const LPA: u64 = 261;
+/// LPA: the Commands Supported and Effects log page.
+pub const LPA_EFFECTS: u64 = 1 << 1;
 /// Controller: Error Log Page Entries, 0's based.
 pub const ELPE: u64 = 262;
 /// Controller: Number of Power States, 0's based.

@@ -46,6 +46,17 @@ pub const SMART_MEDIA_ERRORS: u64 = 160;
 /// SMART: number of error log entries over the controller's life, 16 bytes.
 pub const SMART_ERROR_ENTRIES: u64 = 176;
 
+/// Size of the Commands Supported and Effects page (NVMe 5.14.1.5).
+pub const EFFECTS_SIZE: u64 = 4096;
+/// Effects: the entry of the first admin opcode, four bytes each.
+pub const EFFECTS_ADMIN: u64 = 0;
+/// Effects: the entry of the first I/O opcode.
+pub const EFFECTS_IO: u64 = 1024;
+/// Effects entry: the command is supported.
+pub const EFFECTS_CSUPP: u64 = 1 << 0;
+/// Effects entry: it may change what logical blocks hold.
+pub const EFFECTS_LBCC: u64 = 1 << 1;
+
 /// Size of the Firmware Slot Information page (NVMe 5.14.1.3).
 pub const FIRMWARE_SIZE: u64 = 512;
 /// Firmware: active firmware info: active slot in bits 2:0.

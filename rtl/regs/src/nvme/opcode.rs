@@ -66,3 +66,7 @@ pub const LOG_ERROR: u64 = 0x01;
 pub const LOG_SMART: u64 = 0x02;
 /// Log page: Firmware Slot Information (NVMe 5.14.1.3).
 pub const LOG_FIRMWARE: u64 = 0x03;
+/// Log page: Changed Namespace List (NVMe 5.14.1.4).
+pub const LOG_CHANGED: u64 = 0x04;
+/// Log page: Commands Supported and Effects (NVMe 5.14.1.5).
+pub const LOG_EFFECTS: u64 = 0x05;
