@@ -45,6 +45,8 @@ pub fn tables() -> Vec<Table> {
         ("CTRL_VALID", manage::CTRL_VALID),
         ("CTRL_READ_ONLY", manage::CTRL_READ_ONLY),
         ("VOLUME_ID", manage::VOLUME_ID),
+        ("VOLUME_WEIGHT", manage::VOLUME_WEIGHT),
+        ("RATE", manage::RATE),
     ];
     vec![
         ("identity", table(["kind", "PF", "VFs", "vendor:device", "class"], identity)),
