@@ -150,6 +150,9 @@ impl Logic for Card {
         self.door.eop[5] = self.message.tx.eop;
         self.door.owner[5] = self.message.tx.owner;
         self.door.data[5] = self.message.tx.data;
+        self.door.midway = self.transmit.open;
+        self.door.turn = self.transmit.turn;
+        self.door.swallows = self.transmit.swallows;
         self.door.ask = self.transmit.ask;
         self.door.may = self.space.may;
         self.door.tx_valid = self.transmit.tx_valid;

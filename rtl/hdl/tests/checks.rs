@@ -67,9 +67,9 @@ fn a_check_is_printed_where_a_synthesiser_does_not_look() {
     let text = design().text;
     let want = "`ifndef SYNTHESIS
   always @(posedge clock) if (!reset) begin
-    `CHECK(check_1, \"rule 7: the count stays below 100\");
-    `CHECK(check_2, \"3 is not added to 9\");
-    `ASSUME(check_3, \"nobody steps by 15\");
+    must_check_1: `CHECK(check_1, \"rule 7: the count stays below 100\");
+    must_check_2: `CHECK(check_2, \"3 is not added to 9\");
+    must_check_3: `ASSUME(check_3, \"nobody steps by 15\");
   end
 `endif
 ";
@@ -78,7 +78,7 @@ fn a_check_is_printed_where_a_synthesiser_does_not_look() {
 }
 
 #[test]
-#[should_panic(expected = "outer.u_inner: rule 7: the count stays below 100")]
+#[should_panic(expected = "outer.u_inner.must_check_1: rule 7: the count stays below 100")]
 fn a_broken_check_ends_the_bench_with_its_place() {
     let mut dut = dut();
     dut.set("step", 10);
@@ -87,7 +87,7 @@ fn a_broken_check_ends_the_bench_with_its_place() {
 }
 
 #[test]
-#[should_panic(expected = "outer.u_inner: nobody steps by 15")]
+#[should_panic(expected = "outer.u_inner.must_check_3: nobody steps by 15")]
 fn an_assumption_is_a_check_in_simulation() {
     let mut dut = dut();
     dut.set("step", 15);

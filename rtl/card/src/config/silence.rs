@@ -103,12 +103,15 @@ impl Logic for Silence {
             "rule 3: the gate is open without Bus Master Enable"
         );
 
+        check!(self.sw_slot <= konst(self.vfs.get()), "a sweep begins beyond the last VF");
+        check!((!(sweeping & mine)) | known, "a sweep is at a VF that the card has not");
         // A reset of one function alone stays with it; one of a PF with its VFs ends with the PF.
         let to_itself = self.sw_self & !self.sw_vfs;
         let to_all = self.sw_self & self.sw_vfs;
-        check!((!sweeping) | (!to_itself) | (self.valid & (self.owner == target)), "a sweep leaves its function");
+        check!((!sweeping) | self.valid, "a sweep goes on without the access that asked for it");
+        check!((!sweeping) | (!to_itself) | (self.owner == target), "a sweep leaves its function");
         let is_pf = target == self.sw_kind.zext(8);
-        check!((!sweeping) | (!to_all) | (self.valid & is_pf), "a sweep of all ends elsewhere than at their PF");
+        check!((!sweeping) | (!to_all) | is_pf, "a sweep of all ends elsewhere than at their PF");
 
         if const { self.watched.get() != 0 } {
             let named = self.valid & self.write & (target == self.ask) & !in_gap(self.number);
@@ -131,6 +134,11 @@ impl Logic for Silence {
                 self.swept.d = 0;
             }
             let served = accessing | acking;
+            check!(
+                (!self.booting) | !(self.forgetting.q | self.swept.q),
+                "a function is forgotten before it was known"
+            );
+            check!(!(sweeping & commands), "a write to Command begins a sweep");
             check!((!(served & commands)) | !self.off.q, "what is being written is not known");
             check!((!(awake & self.off.q)) | !self.bme, "rule 3: Bus Master Enable is off, and the gate has it on");
             check!((!self.forgetting.q) | self.resetting, "rule 3: a function in FLR is not silent");
@@ -138,6 +146,7 @@ impl Logic for Silence {
             check!((!(awake & behind & known)) | self.swept.q, "a sweep leaves out a VF");
             let clears = (self.st == St::CLEAR) & mine;
             check!((!clears) | !self.forgetting.q, "rule 3: FLR ends before the engines have let go");
+            check!((!(sweeping & resets & self.sw_vfs)) | self.sw_self, "FLR of a PF does not come back to the PF");
             let done = (at_next | at_sweep) & resets & !self.sw_self;
             check!((!done) | self.swept.q, "a sweep leaves out who asked for it");
             check!((!(at_reading & resets & !self.sw_self)) | mine, "a sweep is elsewhere than at who asked for it");

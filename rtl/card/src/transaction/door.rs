@@ -24,6 +24,10 @@ pub struct Door {
     pub eop: [I<1>; CLIENTS],
     pub owner: [I<8>; CLIENTS],
     pub data: [I<128>; CLIENTS],
+    /// What the transmitter believes of the packet that is on its way in.
+    pub midway: I<1>,
+    pub turn: I<3>,
+    pub swallows: I<1>,
     /// The gate.
     pub ask: I<8>,
     pub may: I<1>,
@@ -125,6 +129,9 @@ impl Logic for Door {
         check!((!(begins & gated)) | (self.ask == owner), "rule 3: the gate was asked for another function");
         check!((!(begins & gated)) | (killed == !self.may), "rule 3: the gate is not obeyed");
         check!((!(takes & self.open.q)) | (killed == self.swallowed.q), "a packet is sent in part");
+        check!(self.midway == self.open.q, "a packet has no end, or no beginning");
+        check!((!self.open.q) | (self.turn == self.maker.q), "a packet loses its turn");
+        check!((!self.open.q) | (self.swallows == self.swallowed.q), "a packet is sent in part");
         if takes {
             self.open.d = !eop;
             self.maker.d = maker;

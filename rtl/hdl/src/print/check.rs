@@ -39,7 +39,8 @@ pub fn checks(n: &Node, stmts: &[Vs], sy: &Symbols) -> Result<String, String> {
         };
         let Some((wire, text)) = rest.split_once(' ') else { continue };
         let wire = sy.known.get(wire).map_or(wire, |k| &k.1);
-        let _ = writeln!(lines, "    `{macro_name}({wire}, \"{text}\");");
+        // The label is what a prover calls it.
+        let _ = writeln!(lines, "    must_{wire}: `{macro_name}({wire}, \"{text}\");");
     }
     if lines.is_empty() {
         return Ok(lines);
