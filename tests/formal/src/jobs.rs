@@ -105,7 +105,7 @@ pub const FLAWS: [Flaw; 7] = [
         job: "gate",
         find: "assign tx_data = data_q;",
         replace: "assign tx_data = data_q ^ (128'h4 << 48);",
-        caught_by: "rule 1: a request leaves with a wrong requester id",
+        caught_by: "rule 1: a beat leaves that is not what its maker gave",
     },
     Flaw {
         name: "the transmitter loses a beat that the link has not taken",
