@@ -20,6 +20,7 @@ cargo xtask <command>
   path read|write          show what moves on the card's ports for one command, clock by clock
   lab [case…]              try it all with real VFIO, KVM and Linux, in an emulated host; `lab list` lists the cases
   fuzz [target…] [seconds] fuzz what parses a guest's, a client's or a file's bytes; a minute each
+  formal                   prove the isolation rules that can be, and that broken designs are caught
   docs                     write the tables and listings in docs/ anew from the code
   setup                    install what the others need, or say what to install
 
@@ -42,6 +43,9 @@ fn main() -> ExitCode {
         "path" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("azote-tests", "path", rest)),
         "lab" => setup::ensure(setup::ALL).and_then(|()| run::program("azote-lab", "lab", rest)),
         "fuzz" => fuzz::run(rest),
+        "formal" => none(rest)
+            .and_then(|()| setup::ensure(setup::PROOF))
+            .and_then(|()| run::program("azote-formal", "formal", rest)),
         "docs" => none(rest)
             .and_then(|()| setup::ensure(setup::SIMULATION))
             .and_then(|()| run::program("azote-tests", "docs", rest)),

@@ -26,11 +26,19 @@ pub const SIMULATION: &[Need] = &[
     need("/usr/include/zlib.h", "zlib1g-dev", "compresses waves (--trace)"),
 ];
 
+/// To prove.
+pub const PROOF: &[Need] = &[
+    need("yosys-smtbmc", "yosys", "makes formulas of the card's Verilog (cargo xtask formal)"),
+    need("z3", "z3", "decides them (cargo xtask formal)"),
+];
+
 /// To do everything.
 pub const ALL: &[Need] = &[
     need("verilator", "verilator", "turns the card's Verilog into C++"),
     need("g++", "g++", "compiles the simulated card"),
     need("/usr/include/zlib.h", "zlib1g-dev", "compresses waves (--trace)"),
+    need("yosys-smtbmc", "yosys", "makes formulas of the card's Verilog (cargo xtask formal)"),
+    need("z3", "z3", "decides them (cargo xtask formal)"),
     need("mkfs.ext4", "e2fsprogs", "makes the demo's file system"),
     need("debugfs", "e2fsprogs", "reads the demo's file system"),
     need("ldd", "libc-bin", "finds what a program of the lab's machines needs"),

@@ -8,7 +8,8 @@ use crate::dma::{Lanes, Read};
 use crate::interrupt::Msix;
 use crate::manage::Bindings;
 use crate::storage::Storage;
-use crate::transaction::{Completer, Receive, Transmit};
+use crate::transaction::transmit::CLIENTS;
+use crate::transaction::{Completer, Door, Receive, Transmit};
 
 /// Completion time-out in ticks of 1024 clocks: about a millisecond at 62.5 MHz, in the default range of PCIe 7.5.3.16.
 const COMPLETION_TICKS: usize = 64;
@@ -55,6 +56,7 @@ pub struct Card {
     receive: Receive,
     completer: Completer,
     transmit: Transmit,
+    door: Door,
     space: Space,
     decode: Decode,
     message: Message,
@@ -87,7 +89,7 @@ const KINDS: usize = function::KINDS as usize;
 impl Logic for Card {
     fn update(&mut self) {
         clocked!(self.receive, self.completer, self.transmit, self.space, self.decode, self.message, self.msix);
-        clocked!(self.bindings, self.read, self.storage);
+        clocked!(self.bindings, self.read, self.storage, self.door);
         memories!(self.control, self.data);
 
         // The link.
@@ -111,6 +113,53 @@ impl Logic for Card {
         join!(self.message.tx, self.transmit.client[5]);
         self.space.ask = self.transmit.ask;
         self.transmit.may = self.space.may;
+
+        // What must hold at the door.
+        self.door.bus_number = self.completer.bus_number;
+        for i in 0..CLIENTS {
+            self.door.ready[i] = self.transmit.client[i].ready;
+            self.door.killed[i] = self.transmit.client[i].killed;
+        }
+        self.door.valid[0] = self.completer.tx.valid;
+        self.door.sop[0] = self.completer.tx.sop;
+        self.door.eop[0] = self.completer.tx.eop;
+        self.door.owner[0] = self.completer.tx.owner;
+        self.door.data[0] = self.completer.tx.data;
+        self.door.valid[1] = self.read.tx.valid;
+        self.door.sop[1] = self.read.tx.sop;
+        self.door.eop[1] = self.read.tx.eop;
+        self.door.owner[1] = self.read.tx.owner;
+        self.door.data[1] = self.read.tx.data;
+        self.door.valid[2] = self.storage.tx_data.valid;
+        self.door.sop[2] = self.storage.tx_data.sop;
+        self.door.eop[2] = self.storage.tx_data.eop;
+        self.door.owner[2] = self.storage.tx_data.owner;
+        self.door.data[2] = self.storage.tx_data.data;
+        self.door.valid[3] = self.storage.tx_entry.valid;
+        self.door.sop[3] = self.storage.tx_entry.sop;
+        self.door.eop[3] = self.storage.tx_entry.eop;
+        self.door.owner[3] = self.storage.tx_entry.owner;
+        self.door.data[3] = self.storage.tx_entry.data;
+        self.door.valid[4] = self.msix.tx.valid;
+        self.door.sop[4] = self.msix.tx.sop;
+        self.door.eop[4] = self.msix.tx.eop;
+        self.door.owner[4] = self.msix.tx.owner;
+        self.door.data[4] = self.msix.tx.data;
+        self.door.valid[5] = self.message.tx.valid;
+        self.door.sop[5] = self.message.tx.sop;
+        self.door.eop[5] = self.message.tx.eop;
+        self.door.owner[5] = self.message.tx.owner;
+        self.door.data[5] = self.message.tx.data;
+        self.door.midway = self.transmit.open;
+        self.door.turn = self.transmit.turn;
+        self.door.swallows = self.transmit.swallows;
+        self.door.ask = self.transmit.ask;
+        self.door.may = self.space.may;
+        self.door.tx_valid = self.transmit.tx_valid;
+        self.door.tx_ready = self.tx_ready;
+        self.door.tx_sop = self.transmit.tx_sop;
+        self.door.tx_eop = self.transmit.tx_eop;
+        self.door.tx_data = self.transmit.tx_data;
 
         // Requests.
         self.completer.req_valid = self.receive.req_valid;

@@ -79,7 +79,18 @@ fn flow_that_hardware_has_not() {
     assert_eq!(kernel(quote! { return; }), statement);
     assert_eq!(kernel(quote! { f(self.a); }), statement);
     assert_eq!(kernel(quote! { println!("x"); }), "expected a block or an interface of `self`");
-    assert_eq!(kernel(quote! { assert!(self.a); }), "only clocked!, memories!, link! and join! stand in a kernel");
+    let macros = "only clocked!, memories!, link!, join!, check! and assume! stand in a kernel";
+    assert_eq!(kernel(quote! { assert!(self.a); }), macros);
+}
+
+#[test]
+fn checks_without_a_text_or_with_one_that_verilog_could_not_hold() {
+    let shape = "expected a condition and a text, as in check!(a != b, \"they differ\")";
+    assert_eq!(kernel(quote! { check!(self.a); }), shape);
+    assert_eq!(kernel(quote! { check!(self.a, self.b); }), shape);
+    let text = "the text of a check goes into Verilog: ASCII without quotes, backslashes and per cent signs";
+    assert_eq!(kernel(quote! { check!(self.a, "50 %"); }), text);
+    assert_eq!(kernel(quote! { check!(self.a | self.b, "one of them"); }), "accepted");
 }
 
 #[test]

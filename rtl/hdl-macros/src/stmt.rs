@@ -59,7 +59,7 @@ fn stmt(s: &Stmt, sc: &mut Scope, mode: Mode) -> Result<TokenStream> {
             })
         }
         Stmt::Item(i) => Ok(quote!(#i)),
-        Stmt::Macro(m) => statement_macro(&m.mac, mode),
+        Stmt::Macro(m) => statement_macro(&m.mac, sc, mode),
         Stmt::Expr(e, _) => stmt_expr(e, sc, mode),
     }
 }
@@ -123,7 +123,7 @@ fn stmt_expr(e: &Expr, sc: &mut Scope, mode: Mode) -> Result<TokenStream> {
             Ok(quote! { for #id in #range { #body } })
         }
         Expr::Block(b) => block(&b.block, sc, mode),
-        Expr::Macro(m) => statement_macro(&m.mac, mode),
+        Expr::Macro(m) => statement_macro(&m.mac, sc, mode),
         _ => err(e, "this is not a statement of the kernel language (see docs/write-a-block.md)"),
     }
 }
@@ -145,10 +145,29 @@ fn if_stmt(i: &syn::ExprIf, sc: &mut Scope, mode: Mode) -> Result<TokenStream> {
     Ok(quote_spanned! {i.cond.span()=> if { let __c = #cond; __d.then(__c) } { #then } #other __d.end_if(); })
 }
 
-/// `clocked!(a, b[i])` (clock and reset), `memories!(m)` (clock only), `link!(outer, inner)`, `join!(a, b)`.
-fn statement_macro(m: &syn::Macro, mode: Mode) -> Result<TokenStream> {
+/// `check!(condition, "text")` and `assume!(..)`: what must hold in every clock in which the statement is reached.
+fn check(m: &syn::Macro, name: &str, args: &[&Expr], sc: &Scope) -> Result<TokenStream> {
+    let [condition, Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. })] = args else {
+        return err(m, "expected a condition and a text, as in check!(a != b, \"they differ\")");
+    };
+    if !text.value().chars().all(|c| (c == ' ' || c.is_ascii_graphic()) && !matches!(c, '"' | '\\' | '%' | '`')) {
+        return err(
+            text,
+            "the text of a check goes into Verilog: ASCII without quotes, backslashes and per cent signs",
+        );
+    }
+    let v = expr(condition, sc)?;
+    let assumed = name == "assume";
+    Ok(quote_spanned! {condition.span()=> { let __v = #v; __d.check(#assumed, #text, __v); } })
+}
+
+/// `clocked!(a, b[i])` (clock and reset), `memories!(m)` (clock only), `link!(outer, inner)`, `join!(a, b)`, and checks.
+fn statement_macro(m: &syn::Macro, sc: &Scope, mode: Mode) -> Result<TokenStream> {
     let args = m.parse_body_with(syn::punctuated::Punctuated::<Expr, syn::Token![,]>::parse_terminated)?;
     let name = m.path.get_ident().map(ToString::to_string).unwrap_or_default();
+    if matches!(name.as_str(), "check" | "assume") {
+        return check(m, &name, &args.iter().collect::<Vec<_>>(), sc);
+    }
     let places = args
         .iter()
         .map(|a| match place(a)? {
@@ -201,6 +220,6 @@ fn statement_macro(m: &syn::Macro, mode: Mode) -> Result<TokenStream> {
                 Mode::Describe => quote! { __d.#f(&#ar, &#br, #an, #bn); },
             })
         }
-        _ => err(m, "only clocked!, memories!, link! and join! stand in a kernel"),
+        _ => err(m, "only clocked!, memories!, link!, join!, check! and assume! stand in a kernel"),
     }
 }

@@ -80,6 +80,11 @@ impl Sim {
             r.d.next = r.q.val();
         }
     }
+    /// `check!` and `assume!`: not looked at here, where values pass through states that are no clock's.
+    #[track_caller]
+    pub fn check(&mut self, _assumed: bool, _text: &str, v: Val) {
+        let _ = v.fit(1);
+    }
     /// `if`.
     #[track_caller]
     pub fn then(&mut self, c: Val) -> bool {
@@ -133,18 +138,23 @@ pub struct Ast {
     blocks: Vec<VerilogBlock>,
     open: Vec<Open>,
     wires: Vec<(String, usize)>,
+    checks: Vec<Vs>,
 }
 
 /// The comment that carries a block's type name to the printer.
 pub const BLOCK_MARK: &str = "block ";
 /// What the AST name of a `let` wire starts with.
 pub const WIRE_MARK: &str = "let$";
+/// Starts the comment that tells the printer of a check: the AST has no assertion.
+pub const CHECK_MARK: &str = "check ";
+/// The same for an assumption.
+pub const ASSUME_MARK: &str = "assume ";
 
 impl Ast {
     /// Starts the kernel of the block type `name`.
     pub fn new(name: &str) -> Ast {
         let first = Vs::Comment(format!("{BLOCK_MARK}{name}"));
-        Ast { blocks: vec![vec![first]], open: Vec::new(), wires: Vec::new() }
+        Ast { blocks: vec![vec![first]], open: Vec::new(), wires: Vec::new(), checks: Vec::new() }
     }
 
     fn push(&mut self, s: Vs) {
@@ -176,6 +186,20 @@ impl Ast {
         let Some(w) = wire.width() else { panic!("give the wire a width with sized(v, w) before it is assigned") };
         let v = v.fit(w);
         self.push(Vs::Assignment(wire.ast(), v.ast()));
+    }
+
+    /// `check!` and `assume!`: a wire with the condition, true where the statement is not reached, and a note to the printer.
+    #[track_caller]
+    pub fn check(&mut self, assumed: bool, text: &str, v: Expr) {
+        let v = v.fit(1).ast();
+        let wire = format!("{WIRE_MARK}check_{}", self.checks.len() + 1);
+        if self.blocks.len() > 1 {
+            let yes = Expr::lit(1u8.into()).fit(1).ast();
+            self.blocks[0].insert(1, Vs::Assignment(Vx::Signal(wire.clone()), yes));
+        }
+        self.push(Vs::Assignment(Vx::Signal(wire.clone()), v));
+        let mark = if assumed { ASSUME_MARK } else { CHECK_MARK };
+        self.checks.push(Vs::Comment(format!("{mark}{wire} {text}")));
     }
 
     /// An assignment to a signal.
@@ -292,7 +316,9 @@ impl Ast {
 
     /// The whole kernel.
     pub fn finish(mut self) -> Verilog {
-        Verilog::Combinatorial(self.blocks.swap_remove(0))
+        let mut all = self.blocks.swap_remove(0);
+        all.append(&mut self.checks);
+        Verilog::Combinatorial(all)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The Verilated card: loads what `azote-verilate` compiled with this crate's own shim.
 
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::{Path, PathBuf};
 
 use azote_tlp::Beat;
@@ -53,7 +53,8 @@ struct Out {
     mwr_last: u8,
     mdone_ready: u8,
     busy: u8,
-    pad: [u8; 1],
+    /// A check of the design's own failed; `azote_failed` says which.
+    failed: u8,
 }
 
 const _: () = assert!(size_of::<In>() == 48 && size_of::<Out>() == 56);
@@ -110,6 +111,9 @@ pub struct Hardware {
     cycle: unsafe extern "C" fn(Sim, *const In, *mut Out),
     trace: unsafe extern "C" fn(Sim, *const c_char) -> i32,
     free: unsafe extern "C" fn(Sim),
+    failed: unsafe extern "C" fn() -> *const c_char,
+    forgive: unsafe extern "C" fn(),
+    clocks: u64,
     /// Keeps the code mapped for as long as the pointers above are used.
     _library: Library,
 }
@@ -141,19 +145,34 @@ impl Hardware {
         // SAFETY: the file was compiled from this crate's shim, as the caller was told; its only initialisers are those of
         // Verilator's runtime. One that is no shared object or has not its symbols is an error.
         let library = unsafe { Library::new(path) }.map_err(failed)?;
-        // SAFETY: the four types are those that shim.cpp declares.
-        let (new, cycle, trace, free) = unsafe {
+        // SAFETY: the types are those that shim.cpp and the shim's common part declare.
+        let (new, cycle, trace, free, failed, forgive) = unsafe {
             let new = *library.get::<unsafe extern "C" fn(u32) -> Sim>(b"card_new\0").map_err(failed)?;
             (
                 new,
                 *library.get(b"card_cycle\0").map_err(failed)?,
                 *library.get(b"card_trace\0").map_err(failed)?,
                 *library.get(b"card_free\0").map_err(failed)?,
+                *library.get(b"azote_failed\0").map_err(failed)?,
+                *library.get(b"azote_forgive\0").map_err(failed)?,
             )
         };
         // SAFETY: the call takes a number and returns a new instance, which `drop` frees once.
         let sim = unsafe { new(seed) };
-        Ok(Hardware { sim, cycle, trace, free, _library: library })
+        Ok(Hardware { sim, cycle, trace, free, failed, forgive, clocks: 0, _library: library })
+    }
+
+    /// Ends the simulation: one of the card's own rules is broken, and nothing that it does from here on can be trusted.
+    #[cold]
+    fn broken(&self) -> ! {
+        // SAFETY: the call takes nothing and returns null or a string of this thread's that lives until `forgive`.
+        let what = unsafe {
+            let text = (self.failed)();
+            let what = if text.is_null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() };
+            (self.forgive)();
+            what
+        };
+        panic!("a check of the card's own failed in clock {}: {what}", self.clocks);
     }
 }
 
@@ -187,6 +206,10 @@ impl TlpDevice for Hardware {
         // SAFETY: `sim` is the live instance from `load` and `&mut self` makes this its only use; both structures have
         // the layout that shim.cpp gives them (their sizes are asserted on both sides) and live through the call.
         unsafe { (self.cycle)(self.sim, &i, &mut o) };
+        self.clocks += 1;
+        if o.failed != 0 {
+            self.broken();
+        }
         *outputs = Outputs {
             rx_ready: o.rx_ready != 0,
             tx: (o.tx_valid != 0).then_some(Beat {

@@ -113,7 +113,11 @@ impl Drop for Runner {
         self.bell.lock().ended = true;
         self.bell.changed.notify_one();
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+            let ended = thread.join();
+            // A check of the card's that failed there must not pass for an idle card.
+            if let (Err(panic), false) = (ended, std::thread::panicking()) {
+                std::panic::resume_unwind(panic);
+            }
         }
     }
 }

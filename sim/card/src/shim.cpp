@@ -15,7 +15,7 @@ struct Out {
     uint8_t mreq_volume, mreq_op, mreq_valid;
     uint8_t rx_ready, tx_valid, tx_keep, tx_sop, tx_eop;
     uint8_t mrd_ready, mwr_valid, mwr_last, mdone_ready, busy;
-    uint8_t pad[1];
+    uint8_t failed;
 };
 static_assert(sizeof(In) == 48 && sizeof(Out) == 56, "hardware.rs has these sizes");
 
@@ -89,4 +89,5 @@ EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
     o->busy = t->busy;
     t->clock = 1;
     step(s);
+    o->failed = azote_failed() != nullptr;
 }

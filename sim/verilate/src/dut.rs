@@ -126,6 +126,7 @@ impl Dut {
     /// Settles combinational outputs after inputs changed.
     pub fn eval(&mut self) {
         self.model.eval();
+        self.look();
     }
 
     /// One clock: inputs settle, `clock` rises, `clock` falls. Outputs then show the state after the edge.
@@ -137,6 +138,7 @@ impl Dut {
     pub fn clock_n(&mut self, n: u64) {
         self.model.clock(n);
         self.clocks += n;
+        self.look();
     }
 
     /// Holds `reset` for two clocks and lets go of it.
@@ -145,6 +147,13 @@ impl Dut {
         self.clock_n(2);
         self.set("reset", 0);
         self.eval();
+    }
+
+    /// Ends the bench if a check of the design's own failed: whatever it computes from there on is of no use.
+    fn look(&mut self) {
+        if let Some(what) = self.model.failed() {
+            panic!("a check failed in or before clock {}: {what}", self.clocks);
+        }
     }
 
     /// Clocks since the model was built.

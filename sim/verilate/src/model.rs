@@ -1,6 +1,6 @@
 //! The loaded shared object: the only place with `unsafe`.
 
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::Path;
 
 use libloading::Library;
@@ -18,6 +18,8 @@ pub(crate) struct Model {
     poke: unsafe extern "C" fn(Sim, u32, *const u32),
     peek: unsafe extern "C" fn(Sim, u32, *mut u32),
     trace: unsafe extern "C" fn(Sim, *const c_char) -> i32,
+    failed: unsafe extern "C" fn() -> *const c_char,
+    forgive: unsafe extern "C" fn(),
     /// Keeps the code mapped for as long as the pointers above are used.
     _library: Library,
 }
@@ -49,6 +51,8 @@ impl Model {
             poke: symbol!("azote_poke"),
             peek: symbol!("azote_peek"),
             trace: symbol!("azote_trace"),
+            failed: symbol!("azote_failed"),
+            forgive: symbol!("azote_forgive"),
             _library: library,
         };
         // SAFETY: the call takes a number and returns a new instance, which `drop` frees once.
@@ -64,6 +68,21 @@ impl Model {
     pub fn clock(&mut self, n: u64) {
         // SAFETY: as in `eval`.
         unsafe { (self.clock)(self.sim, n) }
+    }
+
+    /// The first check of the design that failed since this was asked last, as "path of the block: text".
+    pub fn failed(&mut self) -> Option<String> {
+        // SAFETY: the call takes nothing and returns null or a string that lives until `forgive`, which comes after it was
+        // copied. It is this thread's own, and this thread made the calls that could have failed.
+        unsafe {
+            let what = (self.failed)();
+            if what.is_null() {
+                return None;
+            }
+            let text = CStr::from_ptr(what).to_string_lossy().into_owned();
+            (self.forgive)();
+            Some(text)
+        }
     }
 
     /// `words` must hold at least the port's words; the caller took both from the same port list as the shim.

@@ -85,10 +85,17 @@ pub(crate) fn preamble(prefix: &str) -> String {
         r#"#include "{prefix}.h"
 #include "verilated.h"
 #include <cstdint>
+#include <string>
 #if VM_TRACE
 #include "verilated_fst_c.h"
 #endif
 #define EXPORT extern "C" __attribute__((visibility("default")))
+/* The first check that failed in this thread's last calls. A model is evaluated by one thread at a time, and that thread
+   asks before it does anything else. */
+static thread_local std::string check_what;
+extern "C" void azote_check_failed(const char* what) {{ if (check_what.empty()) check_what = what; }}
+EXPORT const char* azote_failed() {{ return check_what.empty() ? nullptr : check_what.c_str(); }}
+EXPORT void azote_forgive() {{ check_what.clear(); }}
 /* seed 0: what has no initial value starts at zero; else at random values of that seed */
 static inline void start(VerilatedContext* c, uint32_t seed) {{
     c->randReset(seed ? 2 : 0);

@@ -2,6 +2,7 @@
 
 pub mod decode;
 pub mod message;
+mod silence;
 pub mod space;
 pub mod template;
 

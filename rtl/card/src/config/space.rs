@@ -8,6 +8,7 @@ use azote_hdl::prelude::*;
 use azote_regs::function;
 use azote_regs::pcie::{aer, capability as cap, express, header, power, sriov, tlp};
 
+use super::silence::Silence;
 use super::template::{self, slot};
 use crate::parts::{BlockFifo, byte_mask};
 use crate::transaction::ErrorIn;
@@ -31,26 +32,26 @@ const DW_BAR1: u64 = DW_BAR0 + 1;
 const DW_VF_BAR1: u64 = DW_VF_BAR + 1;
 const DW_DEVICE_2: u64 = dw(cap::pf::EXPRESS + express::DEVICE_CONTROL_2);
 
-struct St;
+pub(super) struct St;
 impl St {
-    const IDLE: u64 = 0;
-    const ROM: u64 = 1;
-    const STATE: u64 = 2;
-    const EXECUTE: u64 = 3;
-    const EFFECT: u64 = 4;
-    const ACK: u64 = 5;
-    const SWEEP_NEXT: u64 = 6;
-    const SWEEP_READ: u64 = 7;
-    const SWEEP_KEEP: u64 = 8;
-    const SWEEP: u64 = 9;
-    const ERROR_READ: u64 = 10;
-    const ERROR_TAKE: u64 = 11;
-    const ERROR_DEVICE: u64 = 12;
-    const ERROR_STATUS: u64 = 13;
-    const ERROR_CORRECTABLE: u64 = 14;
-    const ERROR_LOG: u64 = 15;
-    const ERROR_NEXT: u64 = 16;
-    const CLEAR: u64 = 17;
+    pub const IDLE: u64 = 0;
+    pub const ROM: u64 = 1;
+    pub const STATE: u64 = 2;
+    pub const EXECUTE: u64 = 3;
+    pub const EFFECT: u64 = 4;
+    pub const ACK: u64 = 5;
+    pub const SWEEP_NEXT: u64 = 6;
+    pub const SWEEP_READ: u64 = 7;
+    pub const SWEEP_KEEP: u64 = 8;
+    pub const SWEEP: u64 = 9;
+    pub const ERROR_READ: u64 = 10;
+    pub const ERROR_TAKE: u64 = 11;
+    pub const ERROR_DEVICE: u64 = 12;
+    pub const ERROR_STATUS: u64 = 13;
+    pub const ERROR_CORRECTABLE: u64 = 14;
+    pub const ERROR_LOG: u64 = 15;
+    pub const ERROR_NEXT: u64 = 16;
+    pub const CLEAR: u64 = 17;
 }
 
 #[derive(LogicBlock, Default)]
@@ -150,6 +151,7 @@ pub struct Space {
     resetting_own: LutRam<8, 1>,
     msix: LutRam<8, 2>,
     queue: BlockFifo<8, 8>,
+    silence: Silence,
 }
 
 impl Space {
@@ -167,8 +169,15 @@ impl Space {
             resetting: LutRam::new(functions),
             resetting_own: LutRam::new(functions),
             msix: LutRam::new(functions),
+            silence: Silence::new(vfs, false),
             ..Self::default()
         }
+    }
+
+    /// For the prover, which asks the gate about one and the same function all the time. `awake`: as after the sweep of
+    /// the memories that follows a reset, which takes longer than any bounded proof reaches.
+    pub fn watched(vfs: usize, awake: bool) -> Self {
+        Space { booting: Reg::new(!awake), silence: Silence::new(vfs, true), ..Self::new(vfs) }
     }
 }
 
@@ -183,7 +192,7 @@ fn reset_mrrs() -> Reg<3> {
 #[kernel]
 impl Logic for Space {
     fn update(&mut self) {
-        clocked!(self.queue);
+        clocked!(self.queue, self.silence);
         memories!(self.rom, self.state, self.bme, self.resetting, self.resetting_own, self.msix);
         let number = self.number;
         let asked = owner_of(number);
@@ -615,12 +624,17 @@ impl Logic for Space {
 
         // A sleeping PF (D3hot) sends nothing, and neither do its VFs.
         let mut asleep = sized(0, 1);
+        let mut ask_vfe = sized(0, 1);
+        let mut ask_num = sized(0, 6);
         for k in 0..KINDS {
             if self.ask.bits(1, 0) == k {
                 asleep = self.l_sleep[k].q;
+                ask_vfe = self.l_vfe[k].q;
+                ask_num = self.l_num_vfs[k].q;
             }
         }
-        self.may = self.bme.rdata & !self.resetting.rdata & !asleep & !boot;
+        let may = self.bme.rdata & !self.resetting.rdata & !asleep & !boot;
+        self.may = may;
         self.msix_enable = self.msix.rdata.bit(1);
         self.msix_mask = self.msix.rdata.bit(0);
 
@@ -632,6 +646,31 @@ impl Logic for Space {
         }
         self.reset_valid = self.re_busy.q;
         self.reset_owner = self.re_owner.q;
+
+        // What must hold of all this.
+        self.silence.ask = self.ask;
+        self.silence.may = may;
+        self.silence.bme = self.bme.rdata;
+        self.silence.resetting = self.resetting.rdata;
+        self.silence.vfe = ask_vfe;
+        self.silence.num = ask_num;
+        self.silence.st = self.st.q;
+        self.silence.owner = self.owner.q;
+        self.silence.valid = self.valid;
+        self.silence.write = self.write;
+        self.silence.number = self.number;
+        self.silence.dw = self.dw;
+        self.silence.be = self.be;
+        self.silence.wdata = self.wdata;
+        self.silence.absent = self.absent.q;
+        self.silence.sw_slot = self.sw_slot.q;
+        self.silence.sw_kind = self.sw_kind.q;
+        self.silence.sw_self = self.sw_self.q;
+        self.silence.sw_vfs = self.sw_vfs.q;
+        self.silence.let_go = self.re_busy.q & self.reset_done;
+        self.silence.re_owner = self.re_owner.q;
+        self.silence.booting = boot;
+        self.silence.boot = self.boot.q;
 
         self.rdata = self.out.q;
         self.none = self.absent.q;

@@ -15,6 +15,8 @@ pub struct Arbiter<const N: usize, const B: usize> {
     /// Somebody has the grant, and who. A grant that was taken and not its last stands even if its owner pauses.
     pub any: O<1>,
     pub grant: O<B>,
+    /// Somebody is between his first `take` and his last.
+    pub holding: O<1>,
     /// The grant is used in this clock; and for the last time.
     pub take: I<1>,
     pub last: I<1>,
@@ -32,6 +34,7 @@ impl<const N: usize, const B: usize> Default for Arbiter<N, B> {
             wants: Default::default(),
             any: Default::default(),
             grant: Default::default(),
+            holding: Default::default(),
             take: Default::default(),
             last: Default::default(),
             turn: Default::default(),
@@ -57,6 +60,7 @@ impl<const N: usize, const B: usize> Logic for Arbiter<N, B> {
         }
         self.any = self.held.q | self.wants.any();
         self.grant = pick;
+        self.holding = self.held.q;
         if self.take {
             self.turn.d = pick;
             self.held.d = !self.last;

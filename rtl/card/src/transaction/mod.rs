@@ -1,12 +1,14 @@
 //! The transaction layer: what is a TLP on one side, and a register bus, a completion or a DMA stream on the other.
 
 pub mod completer;
+pub mod door;
 pub mod header;
 pub mod receive;
 pub mod stream;
 pub mod transmit;
 
 pub use completer::Completer;
+pub use door::Door;
 pub use receive::Receive;
 pub use stream::{BusMaster, BusSlave, ErrorIn, ErrorOut, TxIn, TxOut};
 pub use transmit::Transmit;

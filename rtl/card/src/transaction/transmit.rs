@@ -29,6 +29,10 @@ pub struct Transmit {
     pub tx_data: O<128>,
     pub tx_ready: I<1>,
     pub busy: O<1>,
+    /// For [`Door`](super::Door): a packet is on its way in, whose turn it is, and whether it is swallowed.
+    pub open: O<1>,
+    pub turn: O<3>,
+    pub swallows: O<1>,
     midway: Reg<1>,
     kill: Reg<1>,
     v: Reg<1>,
@@ -100,5 +104,9 @@ impl Logic for Transmit {
         self.tx_keep = self.keep.q;
         self.tx_data = self.data.q;
         self.busy = self.v.q | self.midway.q | any;
+        self.open = self.midway.q;
+        self.turn = pick;
+        self.swallows = self.kill.q;
+        check!(self.turns.holding == self.midway.q, "rule 5: the turn is lost in the middle of a packet");
     }
 }

@@ -5,6 +5,7 @@
 //! equal modules, and splits a kernel by what it assigns, so that Verilator's width, latch, loop and multi-driver lints
 //! can be errors. What it cannot print it refuses, with the path of the block.
 
+mod check;
 mod expr;
 mod module;
 mod split;

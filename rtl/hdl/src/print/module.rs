@@ -8,7 +8,7 @@ use std::fmt::Write;
 use super::expr::Symbols;
 use super::stmt::{S, lower, verilog_name, wires};
 use super::tree::{Leaf, Node};
-use super::{PrintError, split};
+use super::{PrintError, check as checks, split};
 
 /// Prints modules once each and keeps them.
 #[derive(Default)]
@@ -190,6 +190,9 @@ impl Printer {
     /// All modules.
     pub fn text(&self) -> String {
         let mut s = String::from("`default_nettype none\n");
+        if self.modules.iter().any(|(_, body)| body.contains("`CHECK(") || body.contains("`ASSUME(")) {
+            s.push_str(checks::PREAMBLE);
+        }
         for (name, body) in &self.modules {
             let _ = write!(s, "\nmodule {name}{body}");
         }
@@ -298,6 +301,7 @@ fn kernel(n: &Node, kinds: &[String], stmts: &[rust_hdl::core::ast::VerilogState
     let register_inputs =
         n.kids.iter().filter(|k| k.is_register()).map(|k| format!("{}$d", k.name)).collect::<BTreeSet<_>>();
     b.push_str(&split::processes(&body, &sy, &register_inputs));
+    b.push_str(&checks::checks(n, stmts, &sy)?);
     Ok(b)
 }
 

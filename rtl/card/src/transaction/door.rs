@@ -1,0 +1,166 @@
+//! What must hold at the door to the link (isolation rules 1, 3 and 5), seen from outside of [`Transmit`](super::Transmit).
+//!
+//! It watches the makers' packets go in and the link's come out, and drives nothing, so that a board has nothing of it. Its
+//! checks are tried in every simulation. The prover takes those about the makers for granted and proves those about the
+//! door: what leaves is what a maker gave, whole, with the requester id of the maker's function, and a request only if the
+//! gate let that function pass in the clock in which its header went in.
+
+use azote_hdl::prelude::*;
+use azote_regs::pcie::tlp;
+
+use super::header::{dw, id};
+use super::transmit::CLIENTS;
+
+#[derive(LogicBlock, Default)]
+pub struct Door {
+    pub clock: Clk,
+    pub reset: Rst,
+    pub bus_number: I<8>,
+    /// The makers' side.
+    pub valid: [I<1>; CLIENTS],
+    pub ready: [I<1>; CLIENTS],
+    pub killed: [I<1>; CLIENTS],
+    pub sop: [I<1>; CLIENTS],
+    pub eop: [I<1>; CLIENTS],
+    pub owner: [I<8>; CLIENTS],
+    pub data: [I<128>; CLIENTS],
+    /// What the transmitter believes of the packet that is on its way in.
+    pub midway: I<1>,
+    pub turn: I<3>,
+    pub swallows: I<1>,
+    /// The gate.
+    pub ask: I<8>,
+    pub may: I<1>,
+    /// The link's side.
+    pub tx_valid: I<1>,
+    pub tx_ready: I<1>,
+    pub tx_sop: I<1>,
+    pub tx_eop: I<1>,
+    pub tx_data: I<128>,
+    assumed: Param,
+    /// A packet is on its way in: from whom, whose.
+    open: Reg<1>,
+    maker: Reg<3>,
+    whose: Reg<8>,
+    swallowed: Reg<1>,
+    /// What the link must show: the beat, the requester id that is due, and whether the gate was open.
+    due: Reg<1>,
+    due_sop: Reg<1>,
+    due_eop: Reg<1>,
+    due_data: Reg<128>,
+    due_id: Reg<16>,
+    due_may: Reg<1>,
+}
+
+impl Door {
+    /// The door for the prover: that makers give what they must is assumed.
+    pub fn with_honest_makers() -> Self {
+        Door { assumed: Param::new(1), ..Self::default() }
+    }
+}
+
+/// A memory request, by its header.
+#[pure]
+fn is_request(header: V) -> V {
+    let dw0 = dw(header, { 0 });
+    dw0.get(tlp::FMT_TYPE).bits(4, 0) == tlp::TYPE_MEM
+}
+
+/// Requester (or completer) ID of a header.
+#[pure]
+fn sender(header: V) -> V {
+    let dw1 = dw(header, { 1 });
+    dw1.get(tlp::REQUESTER_ID)
+}
+
+#[kernel]
+impl Logic for Door {
+    fn update(&mut self) {
+        let mut takes = sized(0, 1);
+        let mut twice = sized(0, 1);
+        let mut maker = sized(0, 3);
+        let mut sop = sized(0, 1);
+        let mut eop = sized(0, 1);
+        let mut owner = sized(0, 8);
+        let mut data = sized(0, 128);
+        let mut killed = sized(0, 1);
+        let mut honest = sized(1, 1);
+        let mut steady = sized(1, 1);
+        let mut framed = sized(1, 1);
+        for i in 0..CLIENTS {
+            if self.valid[i] & self.ready[i] {
+                twice = twice | takes;
+                takes = 1;
+                maker = konst(i);
+                sop = self.sop[i];
+                eop = self.eop[i];
+                owner = self.owner[i];
+                data = self.data[i];
+                killed = self.killed[i];
+            }
+            let requests = is_request(self.data[i]);
+            if const { i == 0 || i == CLIENTS - 1 } {
+                // Completions and messages are never gated, so there must be no request among them.
+                honest = honest & !(self.valid[i] & self.sop[i] & requests);
+            } else {
+                let right = sender(self.data[i]) == id(self.bus_number, self.owner[i]);
+                honest = honest & ((!(self.valid[i] & self.sop[i])) | (right & requests));
+            }
+            let mid = self.open.q & (self.maker.q == i);
+            framed = framed & ((!self.valid[i]) | (self.sop[i] != mid));
+            if mid & self.valid[i] {
+                steady = self.owner[i] == self.whose.q;
+            }
+        }
+        if const { self.assumed.get() != 0 } {
+            assume!(honest, "rule 1: a maker gives a header with another function's id");
+            assume!(steady, "rule 1: a packet changes its owner on the way");
+            assume!(framed, "a packet begins in the middle of another");
+        } else {
+            check!(honest, "rule 1: a maker gives a header with another function's id");
+            check!(steady, "rule 1: a packet changes its owner on the way");
+            check!(framed, "a packet begins in the middle of another");
+        }
+        check!(!twice, "rule 5: two packets go in at once");
+
+        let gated = (maker != 0) & (maker != konst(CLIENTS - 1));
+        let begins = takes & !self.open.q;
+        check!((!(takes & self.open.q)) | (maker == self.maker.q), "a packet is cut by another");
+        check!((!(begins & gated)) | (self.ask == owner), "rule 3: the gate was asked for another function");
+        check!((!(begins & gated)) | (killed == !self.may), "rule 3: the gate is not obeyed");
+        check!((!(takes & self.open.q)) | (killed == self.swallowed.q), "a packet is sent in part");
+        check!(self.midway == self.open.q, "a packet has no end, or no beginning");
+        check!((!self.open.q) | (self.turn == self.maker.q), "a packet loses its turn");
+        check!((!self.open.q) | (self.swallows == self.swallowed.q), "a packet is sent in part");
+        if takes {
+            self.open.d = !eop;
+            self.maker.d = maker;
+            self.whose.d = owner;
+            self.swallowed.d = killed;
+        }
+
+        let enters = takes & !killed;
+        if self.tx_ready {
+            self.due.d = 0;
+        }
+        if enters {
+            self.due.d = 1;
+            self.due_sop.d = sop;
+            self.due_eop.d = eop;
+            self.due_data.d = data;
+            self.due_id.d = id(self.bus_number, owner);
+            self.due_may.d = self.may;
+        }
+        check!((!enters) | (!self.due.q) | self.tx_ready, "rule 5: a beat goes in where there is no room");
+        check!(self.tx_valid == self.due.q, "rule 1: a beat leaves that no maker gave, or is lost");
+        let same =
+            (self.tx_sop == self.due_sop.q) & (self.tx_eop == self.due_eop.q) & (self.tx_data == self.due_data.q);
+        check!((!self.tx_valid) | same, "rule 1: a beat leaves that is not what its maker gave");
+        let request = self.tx_valid & self.tx_sop & is_request(self.tx_data);
+        check!(
+            (!request) | (sender(self.tx_data) == self.due_id.q),
+            "rule 1: a request leaves with a wrong requester id"
+        );
+        check!((!request) | self.due_may.q, "rule 3: a request leaves of a function that may not send");
+    }
+}

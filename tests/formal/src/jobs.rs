@@ -1,0 +1,159 @@
+//! What is proved, how far, and the broken designs that the same proof must refuse.
+
+use azote_hdl::{Design, print};
+
+use crate::tops::{Gate, Silent};
+use crate::{Error, Result};
+
+/// How a proof goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// Every run of so many clocks from the start.
+    Bounded(u32),
+    /// For ever: so many clocks from the start, and from any state in which the checks held so many clocks long.
+    Induction(u32),
+}
+
+/// One proof.
+#[derive(Clone, Copy)]
+pub struct Job {
+    /// The top module's name, and the files'.
+    pub name: &'static str,
+    /// What is proved, for a reader.
+    pub claim: &'static str,
+    /// The rules of `docs/formal.md`.
+    pub rules: &'static str,
+    /// How.
+    pub how: How,
+    /// Without `reset`: for a design that starts as after it.
+    pub no_reset: bool,
+    make: fn(&'static str) -> Result<Design>,
+}
+
+/// A place in the printed design where it is made wrong.
+#[derive(Debug, Clone, Copy)]
+pub struct Flaw {
+    /// What is wrong.
+    pub name: &'static str,
+    /// The job that must find it.
+    pub job: &'static str,
+    /// The text, which stands there once, and what is put in its place.
+    find: &'static str,
+    replace: &'static str,
+    /// A text of one of the checks that must fail.
+    pub caught_by: &'static str,
+}
+
+fn gate(name: &'static str) -> Result<Design> {
+    Ok(print(&Gate::default(), name)?)
+}
+
+fn silent(name: &'static str) -> Result<Design> {
+    Ok(print(&Silent::new(name == AWAKE), name)?)
+}
+
+const AWAKE: &str = "silent_awake";
+
+/// All proofs.
+pub const JOBS: [Job; 5] = [
+    Job {
+        name: "gate",
+        claim: "what leaves is what a maker gave, with its function's id, and if the gate let it",
+        rules: "1 3 5",
+        how: How::Bounded(6),
+        no_reset: false,
+        make: gate,
+    },
+    Job { name: "gate", claim: "the same", rules: "1 3 5", how: How::Induction(3), no_reset: false, make: gate },
+    Job {
+        name: AWAKE,
+        claim: "the gate is shut for Bus Master Enable off, FLR, VFs that are not enabled",
+        rules: "2 3",
+        how: How::Bounded(40),
+        no_reset: true,
+        make: silent,
+    },
+    Job { name: AWAKE, claim: "the same", rules: "2 3", how: How::Induction(8), no_reset: true, make: silent },
+    Job {
+        name: "silent",
+        claim: "the same, from and through any reset",
+        rules: "2 3",
+        how: How::Induction(8),
+        no_reset: false,
+        make: silent,
+    },
+];
+
+/// Broken designs. Each is one line of the printed Verilog, such as a slip in the kernel would change it.
+pub const FLAWS: [Flaw; 7] = [
+    Flaw {
+        name: "the transmitter does not ask the gate",
+        job: "gate",
+        find: "assign allowed = ((may | ",
+        replace: "assign allowed = ((1'b1 | ",
+        caught_by: "rule 3: the gate is not obeyed",
+    },
+    Flaw {
+        name: "the transmitter asks about another function",
+        job: "gate",
+        find: "assign ask = owner;",
+        replace: "assign ask = owner ^ 8'h4;",
+        caught_by: "rule 3: the gate was asked for another function",
+    },
+    Flaw {
+        name: "the transmitter damages the requester id",
+        job: "gate",
+        find: "assign tx_data = data_q;",
+        replace: "assign tx_data = data_q ^ (128'h4 << 48);",
+        caught_by: "rule 1: a beat leaves that is not what its maker gave",
+    },
+    Flaw {
+        name: "the transmitter loses a beat that the link has not taken",
+        job: "gate",
+        find: "assign go = (valid & (room | kill));",
+        replace: "assign go = valid;",
+        caught_by: "rule 5: a beat goes in where there is no room",
+    },
+    Flaw {
+        name: "FLR does not silence",
+        job: AWAKE,
+        find: "assign resetting_wdata = re_new;",
+        replace: "assign resetting_wdata = 1'b0;",
+        caught_by: "rule 3: a function in FLR is not silent",
+    },
+    Flaw {
+        name: "Bus Master Enable can not be turned off",
+        job: AWAKE,
+        find: "bme_new = value[2];",
+        replace: "bme_new = 1'b1;",
+        caught_by: "rule 3: Bus Master Enable is off, and the gate has it on",
+    },
+    Flaw {
+        name: "VFs that are not enabled are served",
+        job: AWAKE,
+        find: "(asked_vfe & (asked_slot <= asked_num))",
+        replace: "1'b1",
+        caught_by: "rule 2: an access to a VF that is not enabled is served",
+    },
+];
+
+impl Job {
+    /// The design, right or wrong.
+    pub fn design(&self, flaw: Option<&Flaw>) -> Result<Design> {
+        let (make, name) = (self.make, self.name);
+        // A configuration space is a deep value.
+        let thread = std::thread::Builder::new().stack_size(256 << 20).spawn(move || make(name));
+        let mut design = match thread.map_err(Error::Thread)?.join() {
+            Ok(design) => design?,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        if let Some(flaw) = flaw {
+            let times = design.text.matches(flaw.find).count();
+            if times != 1 {
+                return Err(Error::Flaw { flaw: flaw.name, find: flaw.find, times });
+            }
+            design.text = design.text.replace(flaw.find, flaw.replace);
+        }
+        Ok(design)
+    }
+}

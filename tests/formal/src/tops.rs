@@ -1,0 +1,145 @@
+//! What is proved of what: small designs around blocks of the card, whose inputs the prover chooses.
+#![allow(missing_docs)] // ports are those of the blocks inside
+
+use azote_hdl::prelude::*;
+use azote_rtl::config::Space;
+use azote_rtl::transaction::transmit::CLIENTS;
+use azote_rtl::transaction::{Door, ErrorIn, Transmit, TxIn};
+
+/// VFs of the card that is proved: with two there is one before and one behind in every sweep.
+pub const VFS: usize = 2;
+
+/// The transmitter and what must hold at its door; makers, gate and link are the prover's.
+#[derive(LogicBlock)]
+pub struct Gate {
+    pub clock: Clk,
+    pub reset: Rst,
+    pub client: [TxIn; CLIENTS],
+    pub bus_number: I<8>,
+    pub may: I<1>,
+    pub tx_ready: I<1>,
+    pub busy: O<1>,
+    transmit: Transmit,
+    door: Door,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Gate {
+            clock: Default::default(),
+            reset: Default::default(),
+            client: Default::default(),
+            bus_number: Default::default(),
+            may: Default::default(),
+            tx_ready: Default::default(),
+            busy: Default::default(),
+            transmit: Default::default(),
+            door: Door::with_honest_makers(),
+        }
+    }
+}
+
+#[kernel]
+impl Logic for Gate {
+    fn update(&mut self) {
+        clocked!(self.transmit, self.door);
+        for i in 0..CLIENTS {
+            link!(self.client[i], self.transmit.client[i]);
+            self.door.valid[i] = self.client[i].valid;
+            self.door.sop[i] = self.client[i].sop;
+            self.door.eop[i] = self.client[i].eop;
+            self.door.owner[i] = self.client[i].owner;
+            self.door.data[i] = self.client[i].data;
+            self.door.ready[i] = self.transmit.client[i].ready;
+            self.door.killed[i] = self.transmit.client[i].killed;
+        }
+        self.door.bus_number = self.bus_number;
+        self.transmit.may = self.may;
+        self.transmit.tx_ready = self.tx_ready;
+        self.door.midway = self.transmit.open;
+        self.door.turn = self.transmit.turn;
+        self.door.swallows = self.transmit.swallows;
+        self.door.ask = self.transmit.ask;
+        self.door.may = self.may;
+        self.door.tx_valid = self.transmit.tx_valid;
+        self.door.tx_ready = self.tx_ready;
+        self.door.tx_sop = self.transmit.tx_sop;
+        self.door.tx_eop = self.transmit.tx_eop;
+        self.door.tx_data = self.transmit.tx_data;
+        self.busy = self.transmit.busy;
+    }
+}
+
+/// Configuration space with a gate that is asked about one function, which the prover chooses, for ever. The host's
+/// accesses are the prover's too, of which only this is taken for granted: one is held until it is answered.
+#[derive(LogicBlock)]
+pub struct Silent {
+    pub clock: Clk,
+    pub reset: Rst,
+    pub valid: I<1>,
+    pub write: I<1>,
+    pub number: I<8>,
+    pub dw: I<10>,
+    pub be: I<4>,
+    pub wdata: I<32>,
+    pub ask: I<8>,
+    pub reset_done: I<1>,
+    pub error: ErrorIn,
+    pub may: O<1>,
+    begun: Reg<1>,
+    asked: Reg<8>,
+    waiting: Reg<1>,
+    held: Reg<55>,
+    space: Space,
+}
+
+impl Silent {
+    /// `awake`: see [`Space::watched`].
+    pub fn new(awake: bool) -> Self {
+        Silent {
+            clock: Default::default(),
+            reset: Default::default(),
+            valid: Default::default(),
+            write: Default::default(),
+            number: Default::default(),
+            dw: Default::default(),
+            be: Default::default(),
+            wdata: Default::default(),
+            ask: Default::default(),
+            reset_done: Default::default(),
+            error: Default::default(),
+            may: Default::default(),
+            begun: Default::default(),
+            asked: Default::default(),
+            waiting: Default::default(),
+            held: Default::default(),
+            space: Space::watched(VFS, awake),
+        }
+    }
+}
+
+#[kernel]
+impl Logic for Silent {
+    fn update(&mut self) {
+        clocked!(self.space);
+        link!(self.error, self.space.error);
+        self.space.valid = self.valid;
+        self.space.write = self.write;
+        self.space.number = self.number;
+        self.space.dw = self.dw;
+        self.space.be = self.be;
+        self.space.wdata = self.wdata;
+        self.space.ask = self.ask;
+        self.space.msix_ask = self.ask;
+        self.space.reset_done = self.reset_done;
+        self.may = self.space.may;
+
+        self.begun.d = 1;
+        self.asked.d = self.ask;
+        assume!((!self.begun.q) | (self.ask == self.asked.q), "the gate is asked about one function");
+        let access = cat(self.write, self.number, self.dw, self.be, self.wdata);
+        self.held.d = access;
+        self.waiting.d = self.valid & !self.space.ack;
+        assume!((!self.waiting.q) | (self.valid & (access == self.held.q)), "an access is held until it is answered");
+    }
+}
