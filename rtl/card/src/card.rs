@@ -111,6 +111,7 @@ impl Logic for Card {
         join!(self.message.tx, self.transmit.client[5]);
         self.space.ask = self.transmit.ask;
         self.transmit.may = self.space.may;
+        self.transmit.changed = self.space.changed;
 
         // Requests.
         self.completer.req_valid = self.receive.req_valid;

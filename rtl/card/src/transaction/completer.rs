@@ -70,7 +70,8 @@ pub struct Completer {
     offset: Reg<16>,
     /// DWs of the request that are not done yet.
     left: Reg<11>,
-    first: Reg<1>,
+    /// The enables of the DW in hand.
+    be: Reg<4>,
     bytes: Reg<13>,
     lower: Reg<7>,
     status: Reg<3>,
@@ -109,15 +110,7 @@ impl Logic for Completer {
         self.address = cat(high, low.bits(31, 2), sized(0, 2));
         let target = dw(h, { 2 });
 
-        // The enables of the DW in hand.
-        let only = dws == 1;
-        let be = if self.first.q {
-            first_be
-        } else if (self.left.q == 1) & !only {
-            last_be
-        } else {
-            15
-        };
+        let be = self.be.q;
         let word = self.data.q.bits(31, 0);
         // Nothing of what another access left on the bus shows in a DW that was not read.
         let word_in = if be == 0 { 0 } else { self.bus.rdata };
@@ -180,7 +173,7 @@ impl Logic for Completer {
                 }
             }
             St::DECODE => {
-                self.first.d = 1;
+                self.be.d = first_be;
                 self.left.d = dws;
                 self.have.d = 0;
                 self.sent.d = 0;
@@ -266,7 +259,7 @@ impl Logic for Completer {
             St::READ => {
                 self.bus.valid = be != 0;
                 if dw_done {
-                    self.first.d = 0;
+                    self.be.d = if self.left.q == 2 { last_be } else { 15 };
                     self.left.d = self.left.q - 1;
                     self.offset.d = self.offset.q + 4;
                     self.have.d = self.have.q + 1;
@@ -297,7 +290,7 @@ impl Logic for Completer {
             St::WRITE => {
                 self.bus.valid = be != 0;
                 if dw_done {
-                    self.first.d = 0;
+                    self.be.d = if self.left.q == 2 { last_be } else { 15 };
                     self.left.d = self.left.q - 1;
                     self.offset.d = self.offset.q + 4;
                     self.lane.d = self.lane.q + 1;
