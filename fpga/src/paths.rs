@@ -1,8 +1,8 @@
 //! The longest paths of a routed design, by the source's names.
 //!
 //! nextpnr names one path, the worst; whoever wants to know what to do needs to see what comes after it. So the delays are
-//! added up here, from every register to every register. Paths between the same two signals are one path (its worst
-//! bit): ten bits of one adder would hide nine other places.
+//! added up here, from every register to every register. Paths between the same two signals, or registers of one array,
+//! are one path (its worst bit): ten bits of one adder would hide nine other places.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -55,7 +55,7 @@ pub fn worst(delays: &Delays, called: &Called, count: usize) -> Vec<Path> {
     let mut paths = Vec::new();
     for (at, pin) in ends {
         let path = trace(delays, &arrivals, called, at, pin);
-        if seen.insert((path.from.clone(), path.to.clone())) {
+        if seen.insert((family(&path.from), family(&path.to))) {
             paths.push(path);
             if paths.len() == count {
                 break;
@@ -63,6 +63,11 @@ pub fn worst(delays: &Delays, called: &Called, count: usize) -> Vec<Path> {
         }
     }
     paths
+}
+
+/// The name without the numbers of an array's registers: `read.count_6` and `read.count_4` are of one family.
+fn family(name: &str) -> String {
+    name.trim_end_matches(|c: char| c == '_' || c.is_ascii_digit()).to_owned()
 }
 
 /// Every pin's latest change, in an order in which each pin comes after all that lead to it.

@@ -116,7 +116,10 @@ pub struct Read {
     l_tag: Reg<5>,
     l_used: Reg<1>,
     l_resting: Reg<1>,
-    l_old: Reg<20>,
+    l_late: Reg<1>,
+    l_very_late: Reg<1>,
+    l_client: Reg<4>,
+    l_owner: Reg<8>,
     e_valid: Reg<1>,
     e_code: Reg<5>,
     e_owner: Reg<8>,
@@ -304,17 +307,17 @@ impl Logic for Read {
             self.now.d = self.now.q + 1;
         }
         self.old.raddr = self.look.q;
-        // In use in both clocks: then what was read is of this use, for a tag rests a clock between two.
-        self.l_tag.d = self.look.q;
-        self.l_used.d = self.used.q.sel(self.look.q);
-        self.l_resting.d = self.resting.q.sel(self.look.q);
-        self.l_old.d = self.old.rdata;
-        let stamp = self.l_old.q.bits(7, 0);
-        let age = self.now.q - stamp;
-        let late = age >= konst(self.timeout.get());
-        let very_late = age >= konst(2 * self.timeout.get());
+        let age = self.now.q - self.old.rdata.bits(7, 0);
         let quiet = (!valid) & !self.live.q;
-        let expires = self.l_used.q & self.used.q.sel(self.l_tag.q) & late & !self.patient;
+        // In a quiet clock no other tag ends, so that this one is in the next clock what it is now.
+        self.l_tag.d = self.look.q;
+        self.l_used.d = quiet & self.used.q.sel(self.look.q);
+        self.l_resting.d = quiet & self.resting.q.sel(self.look.q);
+        self.l_late.d = age >= konst(self.timeout.get());
+        self.l_very_late.d = age >= konst(2 * self.timeout.get());
+        self.l_client.d = self.old.rdata.bits(11, 8);
+        self.l_owner.d = self.old.rdata.bits(19, 12);
+        let expires = self.l_used.q & self.l_late.q & !self.patient;
         if quiet {
             self.look.d = self.look.q + 1;
             if expires {
@@ -322,10 +325,10 @@ impl Logic for Read {
                 ends_badly = 1;
                 rest = 1;
                 end_tag = self.l_tag.q;
-                end_client = self.l_old.q.bits(11, 8);
+                end_client = self.l_client.q;
                 record = 1;
                 code = konst(aer::COMPLETION_TIMEOUT.lo);
-                whose = self.l_old.q.bits(19, 12);
+                whose = self.l_owner.q;
             }
         }
 
@@ -415,7 +418,7 @@ impl Logic for Read {
         let begun = if starts_tag { one_hot(self.tag.q) } else { 0 };
         let over = if ends { one_hot(end_tag) } else { 0 };
         self.used.d = (self.used.q | begun) & !over;
-        let wakes = self.l_resting.q & self.resting.q.sel(self.l_tag.q) & very_late;
+        let wakes = self.l_resting.q & self.l_very_late.q;
         let revived = if quiet & wakes { one_hot(self.l_tag.q) } else { 0 };
         let put_down = if rest { one_hot(end_tag) } else { 0 };
         self.resting.d = (self.resting.q | put_down) & !revived;

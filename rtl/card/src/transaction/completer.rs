@@ -25,6 +25,7 @@ impl St {
     const REFUSE: u64 = 9;
     const FETCH: u64 = 10;
     const CONFIG_DATA: u64 = 11;
+    const LOCATE: u64 = 12;
 }
 
 #[derive(LogicBlock, Default)]
@@ -45,7 +46,7 @@ pub struct Completer {
     pub cfg_rdata: I<32>,
     /// With `cfg_ack`: there is no such function.
     pub cfg_none: I<1>,
-    /// Address to find a BAR for, and what it hit, in the same clock.
+    /// Address to find a BAR for, and what it hit, two clocks later.
     pub address: O<64>,
     pub hit: I<1>,
     pub hit_owner: I<8>,
@@ -191,7 +192,7 @@ impl Logic for Completer {
                     if is_read {
                         self.bytes.d = byte_count(dws, first_be, last_be);
                     }
-                    self.st.d = St::TARGET;
+                    self.st.d = St::LOCATE;
                 } else if is_message {
                     self.st.d = if has_data { St::DROP } else { St::IDLE };
                 } else {
@@ -233,6 +234,7 @@ impl Logic for Completer {
                     self.st.d = St::SEND_HEADER;
                 }
             }
+            St::LOCATE => self.st.d = St::TARGET,
             St::TARGET => {
                 self.owner.d = self.hit_owner;
                 self.number.d = function_number(self.hit_owner);
