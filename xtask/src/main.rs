@@ -18,13 +18,14 @@ cargo xtask <command>
   lint                     check formatting, clippy and the hardware kernels
   bench storage|sim        measure, against bounds derived from first principles (--json for machines)
   path read|write          show what moves on the card's ports for one command, clock by clock
+  fpga --core [--synth-only] the card core on an FPGA: cells by block, clock, worst paths (yosys, nextpnr)
   lab [case…]              try it all with real VFIO, KVM and Linux, in an emulated host; `lab list` lists the cases
   fuzz [target…] [seconds] fuzz what parses a guest's, a client's or a file's bytes; a minute each
   formal                   prove the isolation rules that can be, and that broken designs are caught
   docs                     write the tables and listings in docs/ anew from the code
   setup                    install what the others need, or say what to install
 
-Arguments after `demo`, `bench`, `path` and `lab` go to the program; `cargo xtask demo --help` lists them.";
+Arguments after `demo`, `bench`, `path`, `fpga` and `lab` go to the program; `cargo xtask demo --help` lists them.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         "bench" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("azote-tests", "bench", rest)),
         "path" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("azote-tests", "path", rest)),
         "lab" => setup::ensure(setup::ALL).and_then(|()| run::program("azote-lab", "lab", rest)),
+        "fpga" => setup::ensure(setup::FPGA).and_then(|()| run::program("azote-fpga", "fpga", rest)),
         "fuzz" => fuzz::run(rest),
         "formal" => none(rest)
             .and_then(|()| setup::ensure(setup::PROOF))

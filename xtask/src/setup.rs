@@ -7,7 +7,7 @@ use crate::run;
 
 /// One thing that is needed.
 pub struct Need {
-    /// A program to be found on PATH, or a file.
+    /// A program to be found on PATH, a file, or `import` and a module of Python's.
     what: &'static str,
     /// The package of Debian and Ubuntu that has it.
     package: &'static str,
@@ -32,12 +32,19 @@ pub const PROOF: &[Need] = &[
     need("z3", "z3", "decides them (cargo xtask formal)"),
 ];
 
+/// To put the card on an FPGA. nextpnr comes from PyPI, below `target`.
+pub const FPGA: &[Need] = &[
+    need("yosys", "yosys", "synthesizes the card"),
+    need("python3", "python3", "runs nextpnr"),
+    need("import ensurepip", "python3-venv", "installs nextpnr below target"),
+];
+
 /// To do everything.
 pub const ALL: &[Need] = &[
     need("verilator", "verilator", "turns the card's Verilog into C++"),
     need("g++", "g++", "compiles the simulated card"),
     need("/usr/include/zlib.h", "zlib1g-dev", "compresses waves (--trace)"),
-    need("yosys-smtbmc", "yosys", "makes formulas of the card's Verilog (cargo xtask formal)"),
+    need("yosys-smtbmc", "yosys", "makes formulas of the card's Verilog (cargo xtask formal) and synthesizes it"),
     need("z3", "z3", "decides them (cargo xtask formal)"),
     need("mkfs.ext4", "e2fsprogs", "makes the demo's file system"),
     need("debugfs", "e2fsprogs", "reads the demo's file system"),
@@ -56,6 +63,9 @@ const SYSTEM: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
 fn is_there(what: &str) -> bool {
     if what.starts_with('/') {
         return Path::new(what).exists();
+    }
+    if what.starts_with("import ") {
+        return Command::new("python3").args(["-c", what]).output().is_ok_and(|output| output.status.success());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).chain(SYSTEM.map(Into::into)).any(|folder| folder.join(what).is_file())

@@ -113,6 +113,7 @@ impl Logic for Card {
         join!(self.message.tx, self.transmit.client[5]);
         self.space.ask = self.transmit.ask;
         self.transmit.may = self.space.may;
+        self.transmit.changed = self.space.changed;
 
         // What must hold at the door.
         self.door.bus_number = self.completer.bus_number;
@@ -151,9 +152,14 @@ impl Logic for Card {
         self.door.owner[5] = self.message.tx.owner;
         self.door.data[5] = self.message.tx.data;
         self.door.midway = self.transmit.open;
-        self.door.turn = self.transmit.turn;
+        self.door.turn = self.transmit.has_turn;
+        self.door.knows = self.transmit.knows;
+        self.door.knows_may = self.transmit.knows_may;
+        for i in 0..CLIENTS {
+            self.door.knows_owner[i] = self.transmit.knows_owner[i];
+        }
         self.door.swallows = self.transmit.swallows;
-        self.door.ask = self.transmit.ask;
+        self.door.watched = self.transmit.ask;
         self.door.may = self.space.may;
         self.door.tx_valid = self.transmit.tx_valid;
         self.door.tx_ready = self.tx_ready;

@@ -23,8 +23,11 @@ pub fn card(vfs: usize) -> Result<Design, PrintError> {
     on_big_stack(move || azote_hdl::print(&card::Card::new(vfs), "azote_card"))
 }
 
-/// A whole card is a deep value; built where there is room for it.
-fn on_big_stack<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+/// Runs `f` where there is room for a whole card, which is a deep value.
+///
+/// # Panics
+/// If `f` does, or if there is no memory for the stack.
+pub fn on_big_stack<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     let handle = std::thread::Builder::new().stack_size(256 << 20).spawn(f);
     match handle.map(std::thread::JoinHandle::join) {
         Ok(Ok(t)) => t,

@@ -85,20 +85,34 @@ pub const JOBS: [Job; 5] = [
 ];
 
 /// Broken designs. Each is one line of the printed Verilog, such as a slip in the kernel would change it.
-pub const FLAWS: [Flaw; 7] = [
+pub const FLAWS: [Flaw; 10] = [
     Flaw {
         name: "the transmitter does not ask the gate",
         job: "gate",
-        find: "assign allowed = ((may | ",
-        replace: "assign allowed = ((1'b1 | ",
+        find: "(answered & (may ? 6'h3f : 6'h0))",
+        replace: "answered",
         caught_by: "rule 3: the gate is not obeyed",
     },
     Flaw {
         name: "the transmitter asks about another function",
         job: "gate",
-        find: "assign ask = owner;",
-        replace: "assign ask = owner ^ 8'h4;",
-        caught_by: "rule 3: the gate was asked for another function",
+        find: "assign ask = asked_q;",
+        replace: "assign ask = asked_q ^ 8'h4;",
+        caught_by: "rule 3: the gate is not obeyed",
+    },
+    Flaw {
+        name: "the transmitter believes what was said before a change",
+        job: "gate",
+        find: "known_d = (changed ? 6'h0 : (known_q | answered));",
+        replace: "known_d = (known_q | answered);",
+        caught_by: "rule 3: the gate is not obeyed",
+    },
+    Flaw {
+        name: "the transmitter takes one function's answer for another's",
+        job: "gate",
+        find: "assign passes_3 = (midway_q | (known_q[2] & same_3));",
+        replace: "assign passes_3 = (midway_q | known_q[2]);",
+        caught_by: "rule 3: the gate is not obeyed",
     },
     Flaw {
         name: "the transmitter damages the requester id",
@@ -110,9 +124,16 @@ pub const FLAWS: [Flaw; 7] = [
     Flaw {
         name: "the transmitter loses a beat that the link has not taken",
         job: "gate",
-        find: "assign go = (valid & (room | kill));",
-        replace: "assign go = valid;",
+        find: "assign ready_2 = ((mine_2 & passes_2) & (room | stops_2));",
+        replace: "assign ready_2 = (mine_2 & passes_2);",
         caught_by: "rule 5: a beat goes in where there is no room",
+    },
+    Flaw {
+        name: "the configuration space does not say that the gate changes",
+        job: AWAKE,
+        find: "((((boot | (st_q == 5'h4))",
+        replace: "((((boot | 1'b0)",
+        caught_by: "rule 3: the gate changes and does not say so",
     },
     Flaw {
         name: "FLR does not silence",

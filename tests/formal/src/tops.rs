@@ -9,16 +9,25 @@ use azote_rtl::transaction::{Door, ErrorIn, Transmit, TxIn};
 /// VFs of the card that is proved: with two there is one before and one behind in every sweep.
 pub const VFS: usize = 2;
 
-/// The transmitter and what must hold at its door; makers, gate and link are the prover's.
+/// The transmitter and what must hold at its door; makers, gate and link are the prover's. Of the gate only this is taken for
+/// granted: what it says of a function changes only after it said that something `changed`, which [`Silent`] proves.
 #[derive(LogicBlock)]
 pub struct Gate {
     pub clock: Clk,
     pub reset: Rst,
     pub client: [TxIn; CLIENTS],
     pub bus_number: I<8>,
+    /// One function that is watched, and the gate's answers about it and about others.
+    pub watched: I<8>,
     pub may: I<1>,
+    pub may_others: I<1>,
+    pub changed: I<1>,
     pub tx_ready: I<1>,
     pub busy: O<1>,
+    begun: Reg<1>,
+    before: Reg<8>,
+    before_may: Reg<1>,
+    before_changed: Reg<1>,
     transmit: Transmit,
     door: Door,
 }
@@ -30,7 +39,14 @@ impl Default for Gate {
             reset: Default::default(),
             client: Default::default(),
             bus_number: Default::default(),
+            watched: Default::default(),
             may: Default::default(),
+            may_others: Default::default(),
+            changed: Default::default(),
+            begun: Default::default(),
+            before: Default::default(),
+            before_may: Default::default(),
+            before_changed: Default::default(),
             tx_ready: Default::default(),
             busy: Default::default(),
             transmit: Default::default(),
@@ -54,12 +70,25 @@ impl Logic for Gate {
             self.door.killed[i] = self.transmit.client[i].killed;
         }
         self.door.bus_number = self.bus_number;
-        self.transmit.may = self.may;
+        self.begun.d = 1;
+        self.before.d = self.watched;
+        self.before_may.d = self.may;
+        self.before_changed.d = self.changed;
+        assume!((!self.begun.q) | (self.watched == self.before.q), "one function is watched");
+        let same = self.may == self.before_may.q;
+        assume!((!self.begun.q) | self.before_changed.q | same, "the gate says when something changes");
+        self.transmit.may = if self.transmit.ask == self.watched { self.may } else { self.may_others };
+        self.transmit.changed = self.changed;
         self.transmit.tx_ready = self.tx_ready;
         self.door.midway = self.transmit.open;
-        self.door.turn = self.transmit.turn;
+        self.door.turn = self.transmit.has_turn;
+        self.door.knows = self.transmit.knows;
+        self.door.knows_may = self.transmit.knows_may;
+        for i in 0..CLIENTS {
+            self.door.knows_owner[i] = self.transmit.knows_owner[i];
+        }
         self.door.swallows = self.transmit.swallows;
-        self.door.ask = self.transmit.ask;
+        self.door.watched = self.watched;
         self.door.may = self.may;
         self.door.tx_valid = self.transmit.tx_valid;
         self.door.tx_ready = self.tx_ready;
@@ -88,6 +117,8 @@ pub struct Silent {
     pub may: O<1>,
     begun: Reg<1>,
     asked: Reg<8>,
+    before_may: Reg<1>,
+    before_changed: Reg<1>,
     waiting: Reg<1>,
     held: Reg<55>,
     space: Space,
@@ -111,6 +142,8 @@ impl Silent {
             may: Default::default(),
             begun: Default::default(),
             asked: Default::default(),
+            before_may: Default::default(),
+            before_changed: Default::default(),
             waiting: Default::default(),
             held: Default::default(),
             space: Space::watched(VFS, awake),
@@ -133,6 +166,10 @@ impl Logic for Silent {
         self.space.msix_ask = self.ask;
         self.space.reset_done = self.reset_done;
         self.may = self.space.may;
+        self.before_may.d = self.space.may;
+        self.before_changed.d = self.space.changed;
+        let same = self.space.may == self.before_may.q;
+        check!((!self.begun.q) | self.before_changed.q | same, "rule 3: the gate changes and does not say so");
 
         self.begun.d = 1;
         self.asked.d = self.ask;

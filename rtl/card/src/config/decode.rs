@@ -1,4 +1,5 @@
-//! Which function's BAR an address hits. The answer comes a clock after the address.
+//! Which function's BAR an address hits. The answer comes two clocks after the address: one to compare and subtract, one to
+//! find the VF.
 //!
 //! VF BARs are one aperture a PF: VF *i* begins at *i* times the VF's size, which is 16 KiB or the System Page Size if that
 //! is larger (PCIe 9.3.3.13, 9.3.3.14); beyond 16 KiB such a page is empty and hits nothing.
@@ -27,6 +28,11 @@ pub struct Decode {
     pub owner: O<8>,
     pub offset: O<16>,
     pub manage: O<1>,
+    s_pf: [Reg<1>; KINDS],
+    s_below: [Reg<1>; KINDS],
+    s_away: [Reg<50>; KINDS],
+    s_manage: Reg<1>,
+    s_low: Reg<16>,
     r_hit: Reg<1>,
     r_owner: Reg<8>,
     r_offset: Reg<16>,
@@ -40,13 +46,18 @@ impl Logic for Decode {
         let mut hit = sized(0, 1);
         let mut owner = sized(0, 8);
         let mut manage = sized(0, 1);
-        let mut offset = self.address.bits(13, 0).zext(16);
+        let mut offset = self.s_low.q.bits(13, 0).zext(16);
+        self.s_low.d = self.address.bits(15, 0);
+        self.s_manage.d = self.memory[2] & (self.manage_bar == self.address.bits(63, 16));
         for k in 0..KINDS {
-            if self.memory[k] & (self.bar0[k] == page) {
+            self.s_pf[k].d = self.memory[k] & (self.bar0[k] == page);
+            self.s_away[k].d = page - self.vf_bar0[k];
+            self.s_below[k].d = page < self.vf_bar0[k];
+            if self.s_pf[k].q {
                 hit = 1;
                 owner = konst(k);
             }
-            let away = page - self.vf_bar0[k];
+            let away = self.s_away[k].q;
             let mask = match self.vf_scale[k] {
                 0 => sized(0, 8),
                 1 => 0x03,
@@ -56,17 +67,16 @@ impl Logic for Decode {
             };
             let index = away >> (self.vf_scale[k].zext(4) << 1);
             let beyond = (away.bits(7, 0) & mask) != 0;
-            let below = page < self.vf_bar0[k];
-            if self.vf_memory[k] & !below & !beyond & (index < self.num_vfs[k].zext(50)) {
+            if self.vf_memory[k] & !self.s_below[k].q & !beyond & (index < self.num_vfs[k].zext(50)) {
                 hit = 1;
                 owner = cat(index.trunc(6) + 1, sized(k, 2));
             }
         }
-        if self.memory[2] & (self.manage_bar == self.address.bits(63, 16)) {
+        if self.s_manage.q {
             hit = 1;
             manage = 1;
             owner = konst(function::TRUST);
-            offset = self.address.bits(15, 0);
+            offset = self.s_low.q;
         }
         self.r_hit.d = hit;
         self.r_owner.d = owner;

@@ -52,6 +52,7 @@ impl St {
     pub const ERROR_LOG: u64 = 15;
     pub const ERROR_NEXT: u64 = 16;
     pub const CLEAR: u64 = 17;
+    pub const CHECK: u64 = 18;
 }
 
 #[derive(LogicBlock, Default)]
@@ -73,6 +74,8 @@ pub struct Space {
     /// The gate: may `ask` send requests?
     pub ask: I<8>,
     pub may: O<1>,
+    /// From the next clock on `may` may differ.
+    pub changed: O<1>,
     /// MSI-X Enable and Function Mask of `msix_ask`, in the same clock.
     pub msix_ask: I<8>,
     pub msix_enable: O<1>,
@@ -109,6 +112,8 @@ pub struct Space {
     new: Reg<32>,
     out: Reg<32>,
     absent: Reg<1>,
+    /// A register insists on what it has.
+    refuse: Reg<1>,
     // Live copies of what the rest of the card needs at once.
     l_bar0: [Reg<50>; KINDS],
     l_vf_bar0: [Reg<50>; KINDS],
@@ -302,9 +307,9 @@ impl Logic for Space {
                 self.cur.d = cur;
                 self.out.d = cur;
                 self.new.d = cleared;
-                self.st.d = if self.write { St::EFFECT } else { St::ACK };
+                self.st.d = if self.write { St::CHECK } else { St::ACK };
             }
-            St::EFFECT => {
+            St::CHECK => {
                 // What a few registers insist on before they take the value.
                 let mut value = self.new.q;
                 let mut refuse = sized(0, 1);
@@ -336,6 +341,13 @@ impl Logic for Space {
                     let state = value.get(power::PMCSR_STATE);
                     refuse = (state != power::D0) & (state != power::D3HOT);
                 }
+                self.new.d = value;
+                self.refuse.d = refuse;
+                self.st.d = St::EFFECT;
+            }
+            St::EFFECT => {
+                let value = self.new.q;
+                let refuse = self.refuse.q;
                 we = t_stored & !refuse;
                 wdata = value ^ t_reset;
                 self.st.d = St::ACK;
@@ -635,6 +647,12 @@ impl Logic for Space {
         }
         let may = self.bme.rdata & !self.resetting.rdata & !asleep & !boot;
         self.may = may;
+        // Wherever one of these is written.
+        self.changed = boot
+            | (self.st.q == St::EFFECT)
+            | (self.st.q == St::SWEEP_NEXT)
+            | (self.st.q == St::SWEEP_READ)
+            | (self.st.q == St::CLEAR);
         self.msix_enable = self.msix.rdata.bit(1);
         self.msix_mask = self.msix.rdata.bit(0);
 

@@ -8,11 +8,14 @@
 //! land (Unsupported Request, Completer Abort, poison, time-out, a gate that closed) sets `failed`; a completion that
 //! nobody waits for changes nothing but the error record; a tag that timed out is not used again for as long as the
 //! time-out, so that a late completion cannot land in somebody else's data.
+//!
+//! What costs time is done a clock ahead: a completion is looked up in the clock in which it comes and judged in the next, a
+//! free tag is chosen before one is wanted, and a tag's age is read in one clock and acted upon in another.
 
 use azote_hdl::prelude::*;
 use azote_regs::pcie::{aer, tlp};
 
-use crate::transaction::header::{dw, id, memory};
+use crate::transaction::header::{dw, id, in_gap, memory, owner_of};
 use crate::transaction::{ErrorOut, TxOut};
 
 /// Tags in flight.
@@ -72,6 +75,25 @@ pub struct Read {
     resting: Reg<32>,
     count: [Reg<6>; CLIENTS],
     fail: Reg<11>,
+    /// A free tag, found a clock ago.
+    found: Reg<1>,
+    pick: Reg<5>,
+    /// Whose request is being sent.
+    s_owner: Reg<8>,
+    s_client: Reg<4>,
+    // The beat in hand, a clock after it came, and what was asked for under its tag.
+    p_valid: Reg<1>,
+    p_sop: Reg<1>,
+    p_eop: Reg<1>,
+    p_bad: Reg<1>,
+    p_data: Reg<128>,
+    p_ctx: Reg<33>,
+    /// Its requester is one of our functions, and which.
+    p_ours: Reg<1>,
+    p_owner: Reg<8>,
+    /// What was written in the clock in which the context was read, if it was the same.
+    p_newer: Reg<1>,
+    p_new: Reg<33>,
     // The completion in hand.
     live: Reg<1>,
     c_tag: Reg<5>,
@@ -90,6 +112,14 @@ pub struct Read {
     tick: Reg<10>,
     now: Reg<8>,
     look: Reg<5>,
+    // The tag that was looked at in the clock before.
+    l_tag: Reg<5>,
+    l_used: Reg<1>,
+    l_resting: Reg<1>,
+    l_late: Reg<1>,
+    l_very_late: Reg<1>,
+    l_client: Reg<4>,
+    l_owner: Reg<8>,
     e_valid: Reg<1>,
     e_code: Reg<5>,
     e_owner: Reg<8>,
@@ -118,28 +148,64 @@ fn least(a: V, b: V) -> V {
     if a < b { a } else { b }
 }
 
+/// The lowest bit of eight that is set; 7 if none is.
+#[pure]
+fn lowest(of: V) -> V {
+    if of.bit(0) {
+        sized(0, 3)
+    } else if of.bit(1) {
+        1
+    } else if of.bit(2) {
+        2
+    } else if of.bit(3) {
+        3
+    } else if of.bit(4) {
+        4
+    } else if of.bit(5) {
+        5
+    } else if of.bit(6) {
+        6
+    } else {
+        7
+    }
+}
+
 #[kernel]
 impl Logic for Read {
     fn update(&mut self) {
         memories!(self.ctx, self.old);
-        // --- what came back
-        let h = self.cpl_data;
+        // --- what came back: its context
+        let tag8 = dw(self.cpl_data, { 2 }).get(tlp::TAG);
+        let requester = dw(self.cpl_data, { 2 }).get(tlp::REQUESTER_ID);
+        let number = requester.trunc(8);
+        self.ctx.raddr = tag8.trunc(5);
+        self.p_valid.d = self.cpl_valid;
+        self.p_sop.d = self.cpl_sop;
+        self.p_eop.d = self.cpl_eop;
+        self.p_bad.d = self.cpl_bad;
+        self.p_data.d = self.cpl_data;
+        self.p_ctx.d = self.ctx.rdata;
+        self.p_owner.d = owner_of(number);
+        self.p_ours.d = (requester.bits(15, 8) == self.bus_number) & !in_gap(number);
+
+        // --- and whether it fits
+        let h = self.p_data.q;
         let dw0 = dw(h, { 0 });
         let dw1 = dw(h, { 1 });
         let dw2 = dw(h, { 2 });
-        let tag8 = dw2.get(tlp::TAG);
-        let tag = tag8.trunc(5);
-        let starts = self.cpl_valid & self.cpl_sop;
-        let ctx_tag = tag;
-        self.ctx.raddr = ctx_tag;
-        let ctx = self.ctx.rdata;
+        let tag9 = dw2.get(tlp::TAG);
+        let tag = tag9.trunc(5);
+        let valid = self.p_valid.q;
+        let eop = self.p_eop.q;
+        let bad = self.p_bad.q;
+        let starts = valid & self.p_sop.q;
+        let ctx = if self.p_newer.q { self.p_new.q } else { self.p_ctx.q };
         let ctx_owner = ctx.bits(7, 0);
         let ctx_client = ctx.bits(11, 8);
         let ctx_left = ctx.bits(19, 12);
         let ctx_to = ctx.bits(32, 20);
-        let in_use = self.used.q.sel(tag) & (tag8.bits(7, 5) == 0);
-        let for_us = dw2.get(tlp::REQUESTER_ID) == id(self.bus_number, ctx_owner);
-        let expected = in_use & for_us;
+        let in_use = self.used.q.sel(tag) & (tag9.bits(7, 5) == 0);
+        let expected = in_use & self.p_ours.q & (self.p_owner.q == ctx_owner);
         let good_status = (dw1.get(tlp::STATUS) == tlp::SC) & dw0.get(tlp::FMT_BIT_DATA);
         let length = dw0.get(tlp::LENGTH);
         let bytes = dw1.get(tlp::BYTE_COUNT);
@@ -162,7 +228,7 @@ impl Logic for Read {
 
         let off = self.c_to.q.bits(1, 0);
         let many = if self.c_piece.q > 4 { sized(4, 8) } else { self.c_piece.q };
-        let word = self.cpl_data;
+        let word = h;
         let turned = match off {
             0 => word,
             1 => cat(word.bits(95, 0), word.bits(127, 96)),
@@ -186,7 +252,7 @@ impl Logic for Read {
         self.w_control.d = 0;
 
         if starts {
-            self.live.d = takes & !self.cpl_eop;
+            self.live.d = takes & !eop;
             self.c_tag.d = tag;
             self.c_owner.d = ctx_owner;
             self.c_client.d = ctx_client;
@@ -197,8 +263,8 @@ impl Logic for Read {
             whose = ctx_owner;
             if !expected {
                 whose = konst(azote_regs::function::STORAGE);
-                record = !(self.cpl_eop & self.cpl_bad);
-            } else if !takes & !(self.cpl_eop & self.cpl_bad) {
+                record = !(eop & bad);
+            } else if !takes & !(eop & bad) {
                 // Refused or not what was asked: this tag will not be served any more.
                 ends = 1;
                 ends_badly = 1;
@@ -206,7 +272,7 @@ impl Logic for Read {
                 end_client = ctx_client;
                 record = good_status;
             }
-        } else if self.cpl_valid & self.live.q {
+        } else if valid & self.live.q {
             self.c_to.d = self.c_to.q + many.zext(13);
             self.c_piece.d = self.c_piece.q - many;
             self.c_left.d = self.c_left.q - many;
@@ -215,10 +281,10 @@ impl Logic for Read {
             } else {
                 self.w_data.d = lanes;
             }
-            if self.cpl_eop {
+            if eop {
                 self.live.d = 0;
                 let left = self.c_left.q - many;
-                if !self.cpl_bad {
+                if !bad {
                     if left == 0 {
                         ends = 1;
                         ends_badly = self.c_poison.q;
@@ -233,31 +299,36 @@ impl Logic for Read {
                 }
             }
         }
-        let poisoned_part =
-            self.cpl_valid & (!self.cpl_sop) & self.live.q & self.cpl_eop & (!self.cpl_bad) & self.c_poison.q;
+        let poisoned_part = valid & (!self.p_sop.q) & self.live.q & eop & (!bad) & self.c_poison.q;
 
-        // --- time-outs, one tag a clock, when no completion is being looked at
+        // --- time-outs, one tag after the other, when no completion is being looked at
         self.tick.d = self.tick.q + 1;
         if self.tick.q == konst(TICK - 1) {
             self.now.d = self.now.q + 1;
         }
         self.old.raddr = self.look.q;
-        let stamp = self.old.rdata.bits(7, 0);
-        let age = self.now.q - stamp;
-        let late = age >= konst(self.timeout.get());
-        let very_late = age >= konst(2 * self.timeout.get());
-        let quiet = (!self.cpl_valid) & !self.live.q;
+        let age = self.now.q - self.old.rdata.bits(7, 0);
+        let quiet = (!valid) & !self.live.q;
+        // In a quiet clock no other tag ends, so that this one is in the next clock what it is now.
+        self.l_tag.d = self.look.q;
+        self.l_used.d = quiet & self.used.q.sel(self.look.q);
+        self.l_resting.d = quiet & self.resting.q.sel(self.look.q);
+        self.l_late.d = age >= konst(self.timeout.get());
+        self.l_very_late.d = age >= konst(2 * self.timeout.get());
+        self.l_client.d = self.old.rdata.bits(11, 8);
+        self.l_owner.d = self.old.rdata.bits(19, 12);
+        let expires = self.l_used.q & self.l_late.q & !self.patient;
         if quiet {
             self.look.d = self.look.q + 1;
-            if self.used.q.sel(self.look.q) & late & !self.patient {
+            if expires {
                 ends = 1;
                 ends_badly = 1;
                 rest = 1;
-                end_tag = self.look.q;
-                end_client = self.old.rdata.bits(11, 8);
+                end_tag = self.l_tag.q;
+                end_client = self.l_client.q;
                 record = 1;
                 code = konst(aer::COMPLETION_TIMEOUT.lo);
-                whose = self.old.rdata.bits(19, 12);
+                whose = self.l_owner.q;
             }
         }
 
@@ -269,15 +340,21 @@ impl Logic for Read {
         };
         let to_page = sized(1024, 11) - self.at.q.bits(11, 2).zext(11);
         let piece = least(least(self.left.q, limit.zext(11)), to_page);
-        let free = !(self.used.q | self.resting.q);
+        // The tag in hand is not in use yet, and taken.
+        let taken = if self.sending.q { one_hot(self.tag.q) } else { 0 };
+        let free = !(self.used.q | self.resting.q | taken);
         let mut found = sized(0, 1);
         let mut pick = sized(0, 5);
-        for i in 0..TAGS {
-            if free.bit(TAGS - 1 - i) {
+        for i in 0..TAGS / 8 {
+            let group: usize = TAGS / 8 - 1 - i;
+            let eight = free.bits(8 * group + 7, 8 * group);
+            if eight.any() {
                 found = 1;
-                pick = konst(TAGS - 1 - i);
+                pick = cat(sized(group, 2), lowest(eight));
             }
         }
+        self.found.d = found;
+        self.pick.d = pick;
         self.ready = 0;
         let mut starts_tag = sized(0, 1);
         let mut gated = sized(0, 1);
@@ -287,16 +364,18 @@ impl Logic for Read {
                 self.at.d = self.address;
                 self.left.d = self.dws;
                 self.to.d = self.dest;
+                self.s_owner.d = self.owner;
+                self.s_client.d = self.client;
             }
         } else if !self.sending.q {
             // The completion side has the memory of contexts first.
-            if found & !ctx_we {
+            if self.found.q & !ctx_we {
                 self.sending.d = 1;
-                self.tag.d = pick;
+                self.tag.d = self.pick.q;
                 self.piece.d = piece.trunc(8);
                 ctx_we = 1;
-                ctx_at = pick;
-                ctx_new = cat(self.to.q, piece.trunc(8), self.client, self.owner);
+                ctx_at = self.pick.q;
+                ctx_new = cat(self.to.q, piece.trunc(8), self.s_client.q, self.s_owner.q);
             }
         } else if self.tx.ready {
             self.sending.d = 0;
@@ -313,21 +392,23 @@ impl Logic for Read {
         self.ctx.we = ctx_we;
         self.ctx.waddr = ctx_at;
         self.ctx.wdata = ctx_new;
-        self.old.we = starts_tag | rest;
-        self.old.waddr = if rest { end_tag } else { self.tag.q };
-        self.old.wdata =
-            if rest { cat(self.old.rdata.bits(19, 8), stamp) } else { cat(self.owner, self.client, self.now.q) };
+        self.p_newer.d = ctx_we & (ctx_at == tag8.trunc(5));
+        self.p_new.d = ctx_new;
+        // A tag that rests keeps its time: it rests until twice the time-out.
+        self.old.we = starts_tag;
+        self.old.waddr = self.tag.q;
+        self.old.wdata = cat(self.s_owner.q, self.s_client.q, self.now.q);
         let only = self.piece.q == 1;
-        self.tx.valid = self.sending.q & !rest;
+        self.tx.valid = self.sending.q;
         self.tx.sop = 1;
         self.tx.eop = 1;
         self.tx.keep = 15;
-        self.tx.owner = self.owner;
+        self.tx.owner = self.s_owner.q;
         self.tx.data = memory(
             sized(0, 1),
             self.at.q,
             self.piece.q.zext(11),
-            id(self.bus_number, self.owner),
+            id(self.bus_number, self.s_owner.q),
             self.tag.q.zext(8),
             if only { sized(0, 4) } else { 15 },
             sized(15, 4),
@@ -337,13 +418,14 @@ impl Logic for Read {
         let begun = if starts_tag { one_hot(self.tag.q) } else { 0 };
         let over = if ends { one_hot(end_tag) } else { 0 };
         self.used.d = (self.used.q | begun) & !over;
-        let revived = if quiet & self.resting.q.sel(self.look.q) & very_late { one_hot(self.look.q) } else { 0 };
+        let wakes = self.l_resting.q & self.l_very_late.q;
+        let revived = if quiet & wakes { one_hot(self.l_tag.q) } else { 0 };
         let put_down = if rest { one_hot(end_tag) } else { 0 };
         self.resting.d = (self.resting.q | put_down) & !revived;
         let mut pending = sized(0, 11);
         let mut fail = self.fail.q & !self.forget;
         for c in 0..CLIENTS {
-            let up = starts_tag & (self.client == c);
+            let up = starts_tag & (self.s_client.q == c);
             let down = ends & (end_client == c);
             if up & !down {
                 self.count[c].d = self.count[c].q + 1;
@@ -355,7 +437,7 @@ impl Logic for Read {
                 pending = pending | konst(1 << c);
             }
             let hurt = poisoned_part & (self.c_client.q == c);
-            if (down & ends_badly) | (gated & (self.client == c)) | hurt {
+            if (down & ends_badly) | (gated & (self.s_client.q == c)) | hurt {
                 fail = fail | konst(1 << c);
             }
         }
@@ -370,7 +452,7 @@ impl Logic for Read {
             self.e_valid.d = 1;
             self.e_code.d = code;
             self.e_owner.d = whose;
-            self.e_header.d = if starts { self.cpl_data } else { 0 };
+            self.e_header.d = if starts { h } else { 0 };
         }
         self.error.valid = self.e_valid.q;
         self.error.owner = self.e_owner.q;
@@ -387,6 +469,7 @@ impl Logic for Read {
             | (self.resting.q != 0)
             | self.live.q
             | self.cpl_valid
+            | valid
             | self.e_valid.q;
     }
 }

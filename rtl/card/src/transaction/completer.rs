@@ -25,6 +25,7 @@ impl St {
     const REFUSE: u64 = 9;
     const FETCH: u64 = 10;
     const CONFIG_DATA: u64 = 11;
+    const LOCATE: u64 = 12;
 }
 
 #[derive(LogicBlock, Default)]
@@ -45,7 +46,7 @@ pub struct Completer {
     pub cfg_rdata: I<32>,
     /// With `cfg_ack`: there is no such function.
     pub cfg_none: I<1>,
-    /// Address to find a BAR for, and what it hit, in the same clock.
+    /// Address to find a BAR for, and what it hit, two clocks later.
     pub address: O<64>,
     pub hit: I<1>,
     pub hit_owner: I<8>,
@@ -70,7 +71,8 @@ pub struct Completer {
     offset: Reg<16>,
     /// DWs of the request that are not done yet.
     left: Reg<11>,
-    first: Reg<1>,
+    /// The enables of the DW in hand.
+    be: Reg<4>,
     bytes: Reg<13>,
     lower: Reg<7>,
     status: Reg<3>,
@@ -109,15 +111,7 @@ impl Logic for Completer {
         self.address = cat(high, low.bits(31, 2), sized(0, 2));
         let target = dw(h, { 2 });
 
-        // The enables of the DW in hand.
-        let only = dws == 1;
-        let be = if self.first.q {
-            first_be
-        } else if (self.left.q == 1) & !only {
-            last_be
-        } else {
-            15
-        };
+        let be = self.be.q;
         let word = self.data.q.bits(31, 0);
         // Nothing of what another access left on the bus shows in a DW that was not read.
         let word_in = if be == 0 { 0 } else { self.bus.rdata };
@@ -180,7 +174,7 @@ impl Logic for Completer {
                 }
             }
             St::DECODE => {
-                self.first.d = 1;
+                self.be.d = first_be;
                 self.left.d = dws;
                 self.have.d = 0;
                 self.sent.d = 0;
@@ -198,7 +192,7 @@ impl Logic for Completer {
                     if is_read {
                         self.bytes.d = byte_count(dws, first_be, last_be);
                     }
-                    self.st.d = St::TARGET;
+                    self.st.d = St::LOCATE;
                 } else if is_message {
                     self.st.d = if has_data { St::DROP } else { St::IDLE };
                 } else {
@@ -240,6 +234,7 @@ impl Logic for Completer {
                     self.st.d = St::SEND_HEADER;
                 }
             }
+            St::LOCATE => self.st.d = St::TARGET,
             St::TARGET => {
                 self.owner.d = self.hit_owner;
                 self.number.d = function_number(self.hit_owner);
@@ -266,7 +261,7 @@ impl Logic for Completer {
             St::READ => {
                 self.bus.valid = be != 0;
                 if dw_done {
-                    self.first.d = 0;
+                    self.be.d = if self.left.q == 2 { last_be } else { 15 };
                     self.left.d = self.left.q - 1;
                     self.offset.d = self.offset.q + 4;
                     self.have.d = self.have.q + 1;
@@ -297,7 +292,7 @@ impl Logic for Completer {
             St::WRITE => {
                 self.bus.valid = be != 0;
                 if dw_done {
-                    self.first.d = 0;
+                    self.be.d = if self.left.q == 2 { last_be } else { 15 };
                     self.left.d = self.left.q - 1;
                     self.offset.d = self.offset.q + 4;
                     self.lane.d = self.lane.q + 1;

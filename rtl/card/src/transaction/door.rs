@@ -4,6 +4,9 @@
 //! checks are tried in every simulation. The prover takes those about the makers for granted and proves those about the
 //! door: what leaves is what a maker gave, whole, with the requester id of the maker's function, and a request only if the
 //! gate let that function pass in the clock in which its header went in.
+//!
+//! The transmitter asks the gate beforehand, so here one function is watched, whichever: a prover takes any and stays with it,
+//! a simulation the one that the gate is just being asked about.
 
 use azote_hdl::prelude::*;
 use azote_regs::pcie::tlp;
@@ -26,10 +29,14 @@ pub struct Door {
     pub data: [I<128>; CLIENTS],
     /// What the transmitter believes of the packet that is on its way in.
     pub midway: I<1>,
-    pub turn: I<3>,
+    pub turn: I<CLIENTS>,
     pub swallows: I<1>,
-    /// The gate.
-    pub ask: I<8>,
+    /// What it believes of the gate, for each maker.
+    pub knows: I<CLIENTS>,
+    pub knows_may: I<CLIENTS>,
+    pub knows_owner: [I<8>; CLIENTS],
+    /// The function that is watched, and whether the gate lets it pass now.
+    pub watched: I<8>,
     pub may: I<1>,
     /// The link's side.
     pub tx_valid: I<1>,
@@ -126,12 +133,22 @@ impl Logic for Door {
         let gated = (maker != 0) & (maker != konst(CLIENTS - 1));
         let begins = takes & !self.open.q;
         check!((!(takes & self.open.q)) | (maker == self.maker.q), "a packet is cut by another");
-        check!((!(begins & gated)) | (self.ask == owner), "rule 3: the gate was asked for another function");
-        check!((!(begins & gated)) | (killed == !self.may), "rule 3: the gate is not obeyed");
+        let of_watched = owner == self.watched;
+        check!((!(begins & gated & of_watched)) | (killed == !self.may), "rule 3: the gate is not obeyed");
+        let mut believes = sized(1, 1);
+        for i in 0..CLIENTS {
+            let about = self.knows.bit(i) & (self.knows_owner[i] == self.watched);
+            believes = believes & ((!about) | (self.knows_may.bit(i) == self.may));
+        }
+        check!(believes, "rule 3: what is believed of the gate does not hold any more");
+        let one = (self.turn != 0) & ((self.turn & (self.turn - 1)) == 0);
+        check!(one, "rule 5: nobody has the turn, or two have it");
         check!((!(takes & self.open.q)) | (killed == self.swallowed.q), "a packet is sent in part");
         check!(self.midway == self.open.q, "a packet has no end, or no beginning");
-        check!((!self.open.q) | (self.turn == self.maker.q), "a packet loses its turn");
+        check!((!self.open.q) | (self.turn == (sized(1, 6) << self.maker.q)), "a packet loses its turn");
         check!((!self.open.q) | (self.swallows == self.swallowed.q), "a packet is sent in part");
+        let free = (self.maker.q == 0) | (self.maker.q == konst(CLIENTS - 1));
+        check!(!(self.open.q & free & self.swallowed.q), "a completion or a message is swallowed");
         if takes {
             self.open.d = !eop;
             self.maker.d = maker;
@@ -149,7 +166,7 @@ impl Logic for Door {
             self.due_eop.d = eop;
             self.due_data.d = data;
             self.due_id.d = id(self.bus_number, owner);
-            self.due_may.d = self.may;
+            self.due_may.d = self.may | !(begins & of_watched);
         }
         check!((!enters) | (!self.due.q) | self.tx_ready, "rule 5: a beat goes in where there is no room");
         check!(self.tx_valid == self.due.q, "rule 1: a beat leaves that no maker gave, or is lost");

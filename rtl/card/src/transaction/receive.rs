@@ -57,6 +57,14 @@ pub struct Receive {
     c_data: Reg<128>,
     e_valid: Reg<1>,
     e_header: Reg<128>,
+    // The beat of a request that was judged in the clock before, and what was found wrong in it.
+    b_valid: Reg<1>,
+    b_sop: Reg<1>,
+    b_eop: Reg<1>,
+    b_good: Reg<1>,
+    b_data: Reg<128>,
+    f_valid: Reg<1>,
+    f_header: Reg<128>,
     mem: LutRam<6, 128>,
 }
 
@@ -112,8 +120,9 @@ impl Logic for Receive {
         let payload = if has_data { cat(length == 0, length) } else { 0 };
         let form = defined(dw0.get(tlp::FMT), kind) & (is_cpl | request_form(h));
 
+        // The beat that was judged in the clock before is not written yet.
         let level = self.write.q - self.read.q;
-        let room = level < (BEATS as u64);
+        let room = (level < (BEATS as u64)) & !((level == konst(BEATS - 1)) & self.b_valid.q);
         let starts = self.rx_valid & self.rx_sop;
         // A completion always has room; so has a beat of a packet that is being dropped.
         let wants_memory = if self.rx_sop { !is_cpl } else { self.to_req.q };
@@ -131,9 +140,22 @@ impl Logic for Receive {
         let header_ok = form & (self.rx_eop == !has_data) & (self.rx_keep == 15);
         let good = if self.rx_sop { header_ok } else { beat_ok & !self.bad.q };
 
-        self.mem.we = 0;
-        self.mem.waddr = self.write.q.trunc(6);
-        self.mem.wdata = self.rx_data;
+        // Written a clock later: a packet begins where the last good one ended, whatever came of another in between.
+        let base = if self.b_sop.q { self.commit.q } else { self.write.q };
+        self.mem.we = self.b_valid.q & self.b_good.q;
+        self.mem.waddr = base.trunc(6);
+        self.mem.wdata = self.b_data.q;
+        if self.b_valid.q {
+            self.write.d = if self.b_good.q { base + 1 } else { self.commit.q };
+            if self.b_good.q & self.b_eop.q {
+                self.commit.d = base + 1;
+            }
+        }
+        self.b_valid.d = 0;
+        self.b_sop.d = self.rx_sop;
+        self.b_eop.d = self.rx_eop;
+        self.b_good.d = good;
+        self.b_data.d = self.rx_data;
         self.mem.raddr = self.read.q.trunc(6);
         self.req_data = self.mem.rdata;
         self.req_valid = self.read.q != self.commit.q;
@@ -149,14 +171,16 @@ impl Logic for Receive {
         if self.e_valid.q & self.error.ready {
             self.e_valid.d = 0;
         }
+        self.f_valid.d = 0;
+        self.f_header.d = if self.rx_sop & !self.midway.q { self.rx_data } else { self.header.q };
 
         if taken {
             let req = if self.rx_sop { !is_cpl } else { self.to_req.q };
             let cpl = if self.rx_sop { is_cpl } else { self.to_cpl.q };
             // A packet that begins inside another ends that one badly: its tail never came.
             let cut = self.rx_sop & self.midway.q;
-            let base = if cut { self.commit.q } else { self.write.q };
             self.c_valid.d = cpl;
+            self.b_valid.d = req;
             if self.rx_sop {
                 self.header.d = self.rx_data;
                 self.left.d = payload;
@@ -167,23 +191,13 @@ impl Logic for Receive {
             self.bad.d = !good;
             self.to_cpl.d = cpl & !self.rx_eop;
             self.to_req.d = req & good & !self.rx_eop;
-            if req & good {
-                self.mem.we = 1;
-                self.mem.waddr = base.trunc(6);
-                self.write.d = base + 1;
-                if self.rx_eop {
-                    self.commit.d = base + 1;
-                }
-            }
-            if req & !good {
-                self.write.d = self.commit.q;
-            }
             // Once a packet, where it first goes wrong.
             let newly = if self.rx_sop { !good } else { (!good) & !self.bad.q };
-            if (newly | cut) & !self.e_valid.q {
-                self.e_valid.d = 1;
-                self.e_header.d = if self.rx_sop & !cut { self.rx_data } else { self.header.q };
-            }
+            self.f_valid.d = newly | cut;
+        }
+        if self.f_valid.q & !self.e_valid.q {
+            self.e_valid.d = 1;
+            self.e_header.d = self.f_header.q;
         }
 
         self.cpl_valid = self.c_valid.q;
@@ -197,6 +211,12 @@ impl Logic for Receive {
         self.error.code = konst(aer::MALFORMED.lo);
         self.error.advisory = 0;
         self.error.header = self.e_header.q;
-        self.busy = starts | self.midway.q | self.c_valid.q | self.e_valid.q | (self.read.q != self.commit.q);
+        self.busy = starts
+            | self.midway.q
+            | self.b_valid.q
+            | self.c_valid.q
+            | self.f_valid.q
+            | self.e_valid.q
+            | (self.read.q != self.commit.q);
     }
 }

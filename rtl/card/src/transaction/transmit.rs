@@ -1,27 +1,36 @@
 //! The one door to the link. Packets of six makers take turns, whole packet by whole packet, and every request passes
 //! the gate here: a function without Bus Master Enable, in FLR, or a VF that is not enabled, sends nothing.
 //!
-//! Promise: no bubble between packets while one waits; a packet that entered is finished; a request whose owner may not
-//! send is swallowed whole and its maker told so (`killed`); what passed the gate before a completion leaves before it,
-//! so that whoever saw "Bus Master Enable is off" completed sees no request after it.
+//! Promise: no bubble between packets while one waits whose function the gate knows; a packet that entered is finished; a
+//! request whose owner may not send is swallowed whole and its maker told so (`killed`); what passed the gate before a
+//! completion leaves before it, so that whoever saw "Bus Master Enable is off" completed sees no request after it.
+//!
+//! Neither the turn nor the gate is worked out in the clock of the packet, for that is one long path from every maker's
+//! registers to every other's. The turn is a register: who is next is decided while the one before is at its end, and one
+//! who comes alone after another waits a clock. The gate is asked for each maker's function in rotation, all the time; an
+//! answer holds for as long as the maker stays with the function, and until something `changed` behind the gate. And
+//! `ready` does not look at `valid`: makers look at both.
 
 use azote_hdl::prelude::*;
 
 use super::stream::TxIn;
-use crate::parts::Arbiter;
 
-/// Makers: completions first (never gated), then requests.
+/// Makers: completions first (never gated), then requests, error messages last (never gated).
 pub const CLIENTS: usize = 6;
+/// Makers whose packets are requests: all but the first and the last.
+const GATED: usize = CLIENTS - 2;
 
-#[derive(LogicBlock, Default)]
+#[derive(LogicBlock)]
 pub struct Transmit {
     pub clock: Clk,
     pub reset: Rst,
     /// 0 is the completer.
     pub client: [TxIn; CLIENTS],
-    /// Whose packet wants to pass, and whether it may: answered in the same clock.
+    /// Whose request may pass? Answered in the same clock.
     pub ask: O<8>,
     pub may: I<1>,
+    /// From the next clock on answers may differ.
+    pub changed: I<1>,
     pub tx_valid: O<1>,
     pub tx_sop: O<1>,
     pub tx_eop: O<1>,
@@ -29,84 +38,180 @@ pub struct Transmit {
     pub tx_data: O<128>,
     pub tx_ready: I<1>,
     pub busy: O<1>,
-    /// For [`Door`](super::Door): a packet is on its way in, whose turn it is, and whether it is swallowed.
+    /// For [`Door`](super::Door): a packet is on its way in, whose turn it is, whether it is swallowed, and what is known of the
+    /// gate.
     pub open: O<1>,
-    pub turn: O<3>,
+    pub has_turn: O<CLIENTS>,
     pub swallows: O<1>,
+    pub knows: O<CLIENTS>,
+    pub knows_may: O<CLIENTS>,
+    pub knows_owner: [O<8>; CLIENTS],
+    /// Who has the turn or was the last to have it, one bit each.
+    turn: Reg<CLIENTS>,
     midway: Reg<1>,
     kill: Reg<1>,
+    /// The rotation of questions, and the one that is being answered.
+    look: Reg<2>,
+    asked: Reg<8>,
+    asked_for: Reg<CLIENTS>,
+    /// What the gate said of each maker's function, of which, and whether that still holds.
+    known: Reg<CLIENTS>,
+    known_may: Reg<CLIENTS>,
+    known_owner: [Reg<8>; CLIENTS],
     v: Reg<1>,
     sop: Reg<1>,
     eop: Reg<1>,
     keep: Reg<4>,
     data: Reg<128>,
-    turns: Arbiter<CLIENTS, 3>,
+}
+
+impl Default for Transmit {
+    fn default() -> Self {
+        Transmit {
+            clock: Default::default(),
+            reset: Default::default(),
+            client: Default::default(),
+            ask: Default::default(),
+            may: Default::default(),
+            changed: Default::default(),
+            tx_valid: Default::default(),
+            tx_sop: Default::default(),
+            tx_eop: Default::default(),
+            tx_keep: Default::default(),
+            tx_data: Default::default(),
+            tx_ready: Default::default(),
+            busy: Default::default(),
+            open: Default::default(),
+            has_turn: Default::default(),
+            swallows: Default::default(),
+            knows: Default::default(),
+            knows_may: Default::default(),
+            knows_owner: Default::default(),
+            turn: Reg::new(1u64),
+            midway: Default::default(),
+            kill: Default::default(),
+            look: Default::default(),
+            asked: Default::default(),
+            asked_for: Default::default(),
+            known: Default::default(),
+            known_may: Default::default(),
+            known_owner: Default::default(),
+            v: Default::default(),
+            sop: Default::default(),
+            eop: Default::default(),
+            keep: Default::default(),
+            data: Default::default(),
+        }
+    }
 }
 
 #[kernel]
 impl Logic for Transmit {
     fn update(&mut self) {
-        clocked!(self.turns);
-        let mut wants = sized(0, CLIENTS);
-        for i in 0..CLIENTS {
-            if self.client[i].valid {
-                wants = wants | konst(1 << i);
+        // --- the gate
+        let mut owner = sized(0, 8);
+        let mut asks_for = sized(0, CLIENTS);
+        for i in 0..GATED {
+            if self.look.q == i {
+                owner = self.client[i + 1].owner;
+                asks_for = konst(2 << i);
             }
         }
-        self.turns.wants = wants;
-        let any = self.turns.any;
-        let pick = self.turns.grant;
-        let mut valid = sized(0, 1);
+        self.look.d = self.look.q + 1;
+        self.asked.d = owner;
+        self.asked_for.d = asks_for;
+        self.ask = self.asked.q;
+        let answered = self.asked_for.q;
+        for i in 0..CLIENTS {
+            if answered.bit(i) {
+                self.known_owner[i].d = self.asked.q;
+            }
+        }
+        self.known_may.d = (self.known_may.q & !answered) | (answered & self.may.rep(CLIENTS));
+        self.known.d = if self.changed { 0 } else { self.known.q | answered };
+
+        // --- who has the turn
+        let turn = self.turn.q;
+        let room = self.tx_ready | !self.v.q;
+        let mut wants = sized(0, CLIENTS);
+        let mut here = sized(0, 1);
+        let mut go = sized(0, 1);
+        let mut kill = sized(0, 1);
         let mut sop = sized(0, 1);
         let mut eop = sized(0, 1);
         let mut keep = sized(0, 4);
         let mut data = sized(0, 128);
-        let mut owner = sized(0, 8);
         for i in 0..CLIENTS {
-            if pick == i {
-                valid = self.client[i].valid & any;
-                sop = self.client[i].sop;
-                eop = self.client[i].eop;
-                keep = self.client[i].keep;
-                data = self.client[i].data;
-                owner = self.client[i].owner;
+            // Completions and error messages are not requests: Bus Master Enable does not stop them (PCIe 7.5.1.1.3).
+            let free: bool = i == 0 || i == CLIENTS - 1;
+            let same = self.known_owner[i].q == self.client[i].owner;
+            let passes = if const { free } { sized(1, 1) } else { self.midway.q | (self.known.q.bit(i) & same) };
+            let stops = if const { free } {
+                sized(0, 1)
+            } else {
+                if self.midway.q { self.kill.q } else { !self.known_may.q.bit(i) }
+            };
+            let mine = turn.bit(i);
+            let ready = mine & passes & (room | stops);
+            let valid = self.client[i].valid;
+            self.client[i].ready = ready;
+            self.client[i].killed = stops;
+            if valid {
+                wants = wants | konst(1 << i);
             }
+            here = here | (mine & valid);
+            go = go | (ready & valid);
+            kill = kill | (mine & stops);
+            sop = sop | (mine & self.client[i].sop);
+            eop = eop | (mine & self.client[i].eop);
+            keep = keep | (mine.rep(4) & self.client[i].keep);
+            data = data | (mine.rep(128) & self.client[i].data);
         }
-        self.ask = owner;
-        // Completions and error messages are not requests: Bus Master Enable does not stop them (PCIe 7.5.1.1.3).
-        let allowed = self.may | (pick == 0) | (pick == konst(CLIENTS - 1));
-        let kill = if self.midway.q { self.kill.q } else { !allowed };
-        let room = self.tx_ready | !self.v.q;
-        let go = valid & (room | kill);
-        for i in 0..CLIENTS {
-            self.client[i].ready = go & (pick == i);
-            self.client[i].killed = kill;
+
+        // --- who is next: the first after this one
+        let others = wants & !turn;
+        let mut next = sized(0, CLIENTS);
+        for from in 0..CLIENTS {
+            let mut pick = turn;
+            // Later assignments win, so the order of preference is read from the bottom up.
+            for step in 1..CLIENTS {
+                let who: usize = (from + CLIENTS - step) % CLIENTS;
+                if others.bit(who) {
+                    pick = konst(1 << who);
+                }
+            }
+            next = next | (pick & turn.bit(from).rep(CLIENTS));
         }
-        self.turns.take = go;
-        self.turns.last = eop;
+        let stays = if go { !eop } else { self.midway.q | here };
+        self.turn.d = if stays { turn } else { next };
+
         if self.tx_ready {
             self.v.d = 0;
         }
         if go {
             self.midway.d = !eop;
             self.kill.d = kill;
-            if !kill {
-                self.v.d = 1;
-                self.sop.d = sop;
-                self.eop.d = eop;
-                self.keep.d = keep;
-                self.data.d = data;
-            }
+        }
+        if go & !kill {
+            self.v.d = 1;
+            self.sop.d = sop;
+            self.eop.d = eop;
+            self.keep.d = keep;
+            self.data.d = data;
         }
         self.tx_valid = self.v.q;
         self.tx_sop = self.sop.q;
         self.tx_eop = self.eop.q;
         self.tx_keep = self.keep.q;
         self.tx_data = self.data.q;
-        self.busy = self.v.q | self.midway.q | any;
         self.open = self.midway.q;
-        self.turn = pick;
+        self.has_turn = turn;
         self.swallows = self.kill.q;
-        check!(self.turns.holding == self.midway.q, "rule 5: the turn is lost in the middle of a packet");
+        self.knows = self.known.q;
+        self.knows_may = self.known_may.q;
+        for i in 0..CLIENTS {
+            self.knows_owner[i] = self.known_owner[i].q;
+        }
+        self.busy = self.v.q | self.midway.q | wants.any();
     }
 }

@@ -86,6 +86,7 @@ fn an_address_hits_the_function_whose_aperture_it_is_in_and_nobody_else() {
             let a = (near + rng.random_range(0..2 * bar::BAR2_SIZE)).wrapping_sub(rng.random_range(0..2) * 4) & !3;
             dut.set("address", a.into());
             dut.clock();
+            dut.clock();
             let got = (dut.get("hit") == 1)
                 .then(|| (dut.get("owner") as u64, dut.get("offset") as u64, dut.get("manage") == 1));
             assert_eq!(got, find(&pfs, manage, a), "{a:x}");

@@ -207,6 +207,8 @@ fn good_packets_pass_and_malformed_ones_leave_one_error_record_and_nothing_else(
         }
         if bad {
             errors += 1;
+            // A record is made in the second clock after the beat.
+            w.clock(None);
             while w.waiting {
                 w.clock(None);
             }

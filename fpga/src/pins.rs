@@ -1,0 +1,114 @@
+//! The pin harness: 631 bits of ports behind four pins.
+//!
+//! A core has more ports than a package has pins, and no path of the real card begins or ends at a pin: the link, the
+//! media and their logic stand around it. So every input of the card is a register here, all of them one long shift
+//! register behind one pin, and every output ends in a register, all of them folded into one pin by XOR, a register
+//! after every step. Nothing of the card is constant and nothing is unused, so that nothing is optimised away.
+//!
+//! Promise: a bit that enters is at input *i* of the card *i* + 1 clocks later; any single output that changes changes the
+//! pin, three clocks after its register.
+
+use azote_hdl::prelude::*;
+use azote_rtl::card::Card;
+
+/// Bits of all inputs of the card but clock and reset.
+pub const INPUTS: usize = 271;
+/// Bits of all its outputs.
+pub const OUTPUTS: usize = 360;
+/// Groups of the first fold, and of the second.
+const FOLDS: usize = 36;
+const REFOLDS: usize = 6;
+
+/// The harness; see above.
+#[derive(LogicBlock, Default)]
+pub struct Pins {
+    /// Clock.
+    pub clock: Clk,
+    /// Reset of all registers.
+    pub reset: Rst,
+    /// Into the shift register.
+    pub serial_in: I<1>,
+    /// Out of the fold.
+    pub serial_out: O<1>,
+    shift: Reg<INPUTS>,
+    taken: Reg<OUTPUTS>,
+    fold: Reg<FOLDS>,
+    refold: Reg<REFOLDS>,
+    last: Reg<1>,
+    card: Card,
+}
+
+impl Pins {
+    /// The harness around a card with `vfs` VFs of each kind.
+    pub fn new(vfs: usize) -> Self {
+        Pins { card: Card::new(vfs), ..Self::default() }
+    }
+}
+
+#[kernel]
+impl Logic for Pins {
+    fn update(&mut self) {
+        clocked!(self.card);
+        let now = self.shift.q;
+        self.shift.d = cat(now.bits(INPUTS - 2, 0), self.serial_in);
+        self.card.rx_data = now.bits(127, 0);
+        self.card.mrd_data = now.bits(255, 128);
+        self.card.rx_keep = now.bits(259, 256);
+        self.card.rx_valid = now.bit(260);
+        self.card.rx_sop = now.bit(261);
+        self.card.rx_eop = now.bit(262);
+        self.card.tx_ready = now.bit(263);
+        self.card.mreq_ready = now.bit(264);
+        self.card.mrd_valid = now.bit(265);
+        self.card.mrd_last = now.bit(266);
+        self.card.mrd_error = now.bit(267);
+        self.card.mwr_ready = now.bit(268);
+        self.card.mdone_valid = now.bit(269);
+        self.card.mdone_error = now.bit(270);
+        let link = cat(
+            self.card.rx_ready,
+            self.card.tx_valid,
+            self.card.tx_sop,
+            self.card.tx_eop,
+            self.card.tx_keep,
+            self.card.tx_data,
+        );
+        let media = cat(
+            self.card.mreq_valid,
+            self.card.mreq_op,
+            self.card.mreq_volume,
+            self.card.mreq_lba,
+            self.card.mreq_blocks,
+            self.card.mrd_ready,
+            self.card.mwr_valid,
+            self.card.mwr_data,
+            self.card.mwr_last,
+            self.card.mdone_ready,
+        );
+        self.taken.d = cat(self.card.busy, link, media);
+        let taken = self.taken.q;
+        let mut fold = sized(0, FOLDS);
+        for i in 0..FOLDS {
+            let group = taken.bits(10 * i + 9, 10 * i);
+            fold = fold | (group.parity().zext(FOLDS) << konst(i));
+        }
+        self.fold.d = fold;
+        let folded = self.fold.q;
+        let mut refold = sized(0, REFOLDS);
+        for i in 0..REFOLDS {
+            let group = folded.bits(6 * i + 5, 6 * i);
+            refold = refold | (group.parity().zext(REFOLDS) << konst(i));
+        }
+        self.refold.d = refold;
+        self.last.d = self.refold.q.parity();
+        self.serial_out = self.last.q;
+    }
+}
+
+/// The Verilog of the harness and the card inside; the top module is `azote_pins`.
+///
+/// # Errors
+/// If a block cannot be printed, which is a mistake in its source.
+pub fn design(vfs: usize) -> Result<azote_hdl::Design, azote_hdl::PrintError> {
+    azote_rtl::on_big_stack(move || azote_hdl::print(&Pins::new(vfs), "azote_pins"))
+}

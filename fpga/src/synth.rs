@@ -1,0 +1,173 @@
+//! Synthesis by yosys: from the card's Verilog to LUTs, and what each block takes.
+//!
+//! The design is flattened, as it is for the device, so that the numbers are those of what is placed: nothing is counted
+//! that the optimiser took out across a border. Block names survive in the names of the cells (`names`).
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::cells::Netlist;
+use crate::paths::Called;
+use crate::work::{self, Job};
+use crate::{Error, device, names};
+
+/// What installs yosys.
+const REMEDY: &str = "apt-get install yosys";
+/// Raised when the meaning of what is kept changes.
+const VERSION: &str = "1";
+
+/// A synthesized design, and where its netlist is.
+#[derive(Debug, Clone)]
+pub struct Synthesis {
+    /// Counts by block.
+    pub netlist: Netlist,
+    /// yosys's netlist for nextpnr.
+    pub json: PathBuf,
+    /// First words of `yosys -V`.
+    pub tool: String,
+    /// The hash of everything that went in.
+    pub key: String,
+}
+
+impl Synthesis {
+    /// What the registers of the netlist are called in the source.
+    pub(crate) fn called(&self) -> Result<Called, Error> {
+        let path = self.json.with_file_name("called.json");
+        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        serde_json::from_str(&text).map_err(|e| Error::format(&path, e))
+    }
+}
+
+/// The card core alone, with `vfs` VFs of each kind: what it takes. Kept, so that asking again costs nothing.
+///
+/// # Errors
+/// If yosys is not there or fails.
+pub fn core(vfs: usize) -> Result<Netlist, Error> {
+    let design = azote_rtl::card(vfs)?;
+    Ok(synthesize(&design, &format!("synthesis of the core with {vfs} VFs a kind"))?.netlist)
+}
+
+/// Synthesizes `design`, or finds what was made from the same text before.
+pub fn synthesize(design: &azote_hdl::Design, what: &str) -> Result<Synthesis, Error> {
+    let tool = version()?;
+    let top = &design.top;
+    // Memories are counted as they are declared, before they are cut into the device's; then everything else.
+    let script = format!(
+        "read_verilog -sv design.sv\n\
+         synth_ecp5 -abc9 -top {top} -run begin:map_ram\n\
+         json -o memories.json t:$mem*\n\
+         synth_ecp5 -abc9 -top {top} -run map_ram:\n\
+         write_json netlist.json\n"
+    );
+    let key = work::key(&[VERSION, &tool, &script, &design.text]);
+    let folder = work::once(&format!("synth-{key}"), |folder| {
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).map_err(Error::io("write", &path))
+        };
+        write("design.sv", &design.text)?;
+        write("script.ys", &script)?;
+        let log = folder.join("yosys.log");
+        let job = Job { program: "yosys", what, log: &log, remedy: REMEDY };
+        let mut command = Command::new("yosys");
+        command.current_dir(folder).args(["-s", "script.ys"]);
+        job.run(&mut command, |line| {
+            let step = line.split_once(". Executing ")?;
+            Some(step.1.trim_end_matches('.').to_owned())
+        })?;
+        let (netlist, called) = count(&folder.join("netlist.json"), &folder.join("memories.json"), top)?;
+        let text = serde_json::to_string_pretty(&netlist).map_err(|e| Error::format(folder, e))?;
+        write("cells.json", &text)?;
+        let text = serde_json::to_string(&called).map_err(|e| Error::format(folder, e))?;
+        write("called.json", &text)
+    })?;
+    let path = folder.join("cells.json");
+    let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    let netlist = serde_json::from_str(&text).map_err(|e| Error::format(&path, e))?;
+    Ok(Synthesis { netlist, json: folder.join("netlist.json"), tool, key })
+}
+
+/// The first words of `yosys -V`: part of the key, for another yosys makes another netlist.
+fn version() -> Result<String, Error> {
+    let output = Command::new("yosys").arg("-V").output().map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::Missing { program: "yosys".into(), remedy: REMEDY },
+        _ => Error::Io { what: "run", path: "yosys".into(), source },
+    })?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.split_whitespace().take(2).collect::<Vec<_>>().join(" "))
+}
+
+fn read(path: &Path) -> Result<Value, Error> {
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    serde_json::from_slice(&bytes).map_err(|e| Error::format(path, e))
+}
+
+/// The cells of a module of a netlist: name, type, and the whole.
+fn cells<'a>(json: &'a Value, top: &str, path: &Path) -> Result<Vec<(&'a str, &'a str, &'a Value)>, Error> {
+    let cells = json["modules"][top]["cells"].as_object();
+    let cells = cells.ok_or_else(|| Error::format(path, format!("no cells of `{top}`")))?;
+    Ok(cells.iter().map(|(name, cell)| (name.as_str(), cell["type"].as_str().unwrap_or_default(), cell)).collect())
+}
+
+/// What each register of a netlist is called in the source: after the signal at its output.
+fn called(json: &Value, top: &str, path: &Path) -> Result<Called, Error> {
+    let nets = json["modules"][top]["netnames"].as_object();
+    let nets = nets.ok_or_else(|| Error::format(path, format!("no nets of `{top}`")))?;
+    // A register's output is a signal of its block and, as a port, of others; the printer calls it `_q` in its block alone.
+    let mut signals: HashMap<u64, &str> = HashMap::new();
+    for (name, net) in nets.iter().filter(|(name, _)| name.ends_with("_q")) {
+        for bit in net["bits"].as_array().into_iter().flatten().filter_map(Value::as_u64) {
+            signals.insert(bit, name);
+        }
+    }
+    let mut called = Called::new();
+    for (name, kind, cell) in cells(json, top, path)? {
+        let output = cell["connections"]["Q"][0].as_u64().filter(|_| kind == "TRELLIS_FF");
+        if let Some(signal) = output.and_then(|bit| signals.get(&bit)) {
+            called.insert(name.to_owned(), (*signal).to_owned());
+        }
+    }
+    Ok(called)
+}
+
+/// Counts what each block takes.
+fn count(netlist: &Path, memories: &Path, top: &str) -> Result<(Netlist, Called), Error> {
+    let mut counted = Netlist::default();
+    let json = read(netlist)?;
+    let called = called(&json, top, netlist)?;
+    for (name, kind, _) in cells(&json, top, netlist)? {
+        let name = called.get(name).map_or(name, String::as_str);
+        counted.blocks.entry(names::block(name)).or_default().cells.count(kind);
+    }
+    let json = read(memories)?;
+    for (name, _, cell) in cells(&json, top, memories)? {
+        let number = |key: &str| {
+            let bits = cell["parameters"][key].as_str().and_then(|b| u64::from_str_radix(b, 2).ok());
+            bits.ok_or_else(|| Error::format(memories, format!("the memory {name} has no {key}")))
+        };
+        counted.blocks.entry(names::block(name)).or_default().ram_bits += number("SIZE")? * number("WIDTH")?;
+    }
+    Ok((counted, called))
+}
+
+/// Does it fit the device at all?
+///
+/// # Errors
+/// If not, which resource there is too little of.
+pub fn fits(netlist: &Netlist) -> Result<(), Error> {
+    let cells = netlist.whole().cells;
+    for (what, used, have) in [
+        ("LUT4s", cells.places(), device::LUTS),
+        ("flip-flops", cells.ff, device::FFS),
+        ("block RAMs", cells.block_ram, device::BLOCK_RAMS),
+        ("multipliers", cells.multiplier, device::MULTIPLIERS),
+    ] {
+        if used > have {
+            return Err(Error::TooLarge { what, used, have });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! The work folder, `target/fpga`: what was made is kept under the hash of all that it was made from.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use crate::Error;
+
+/// FNV-1a over 128 bits: no cryptography is needed, only that two texts of one project do not collide.
+pub fn key(parts: &[&str]) -> String {
+    let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    for part in parts {
+        for byte in (part.len() as u64).to_le_bytes().iter().chain(part.as_bytes()) {
+            hash = (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+        }
+    }
+    format!("{hash:032x}")
+}
+
+/// `target/fpga`, or below `CARGO_TARGET_DIR`.
+pub fn folder() -> Result<PathBuf, Error> {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
+    let folder = target.join("fpga");
+    std::fs::create_dir_all(&folder).map_err(Error::io("create the work folder", &folder))?;
+    folder.canonicalize().map_err(Error::io("find", &folder))
+}
+
+/// Makes `folder/name` by calling `make` on an empty folder, once, however many processes ask at the same time.
+pub fn once(name: &str, make: impl FnOnce(&Path) -> Result<(), Error>) -> Result<PathBuf, Error> {
+    let folder = folder()?;
+    let done = folder.join(name);
+    if done.exists() {
+        return Ok(done);
+    }
+    // The lock only saves the second process its work. What keeps a half-made folder from being seen is the rename.
+    let lock_path = folder.join(format!("{name}.lock"));
+    let lock = File::create(&lock_path).map_err(Error::io("create the lock", &lock_path))?;
+    lock.lock().map_err(Error::io("lock", &lock_path))?;
+    if done.exists() {
+        return Ok(done);
+    }
+    let work = tempfile::Builder::new().prefix("making-").tempdir_in(&folder);
+    let work = work.map_err(Error::io("create a work folder in", &folder))?;
+    match make(work.path()) {
+        Ok(()) => {
+            let made = work.keep();
+            std::fs::rename(&made, &done).map_err(Error::io("move what was made to", &done))?;
+        }
+        // What a tool said is worth more than a tidy folder.
+        Err(error) => {
+            let _ = work.keep();
+            return Err(error);
+        }
+    }
+    let _ = std::fs::remove_file(&lock_path);
+    Ok(done)
+}
+
+/// A program at work: its output goes to `log`, and a line on the terminal says how far it is.
+pub struct Job<'a> {
+    /// The program's name, for messages.
+    pub program: &'a str,
+    /// What it is to do, for messages: "synthesis of 8 VFs a kind".
+    pub what: &'a str,
+    /// Where all that it says goes.
+    pub log: &'a Path,
+    /// What installs it.
+    pub remedy: &'static str,
+}
+
+impl Job<'_> {
+    /// Runs it to the end. `note` picks from a line of output what is worth showing.
+    pub fn run(&self, command: &mut Command, note: impl Fn(&str) -> Option<String>) -> Result<(), Error> {
+        let begin = Instant::now();
+        eprintln!("fpga: {}", self.what);
+        let mut log = File::create(self.log).map_err(Error::io("create the log", self.log))?;
+        let errors = log.try_clone().map_err(Error::io("write the log", self.log))?;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn();
+        let mut child = child.map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => Error::Missing { program: self.program.to_owned(), remedy: self.remedy },
+            _ => Error::Io { what: "run", path: self.program.into(), source },
+        })?;
+        let shows = std::io::stderr().is_terminal();
+        if let Some(output) = child.stdout.take() {
+            for line in BufReader::new(output).split(b'\n') {
+                let line = line.map_err(Error::io("read what the program says, for", self.log))?;
+                let text = String::from_utf8_lossy(&line);
+                writeln!(log, "{text}").map_err(Error::io("write the log", self.log))?;
+                if let (true, Some(step)) = (shows, note(&text)) {
+                    eprint!("\r\x1b[K      {:4} s  {step}", begin.elapsed().as_secs());
+                }
+            }
+        }
+        let status = child.wait().map_err(Error::io("wait for the program that writes", self.log))?;
+        if shows {
+            eprint!("\r\x1b[K");
+        }
+        if status.success() {
+            eprintln!("      {} s", begin.elapsed().as_secs());
+            return Ok(());
+        }
+        let text = std::fs::read(self.log).map_err(Error::io("read", self.log))?;
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        let tail = lines[lines.len().saturating_sub(12)..].join("\n");
+        let (program, what, log) = (self.program.to_owned(), self.what.to_owned(), self.log.to_owned());
+        Err(Error::Failed { program, what, status: status.to_string(), log, tail })
+    }
+}
