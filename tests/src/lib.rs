@@ -7,6 +7,7 @@ pub mod figures;
 pub mod load;
 pub mod path;
 pub mod rig;
+pub mod soak;
 pub mod tables;
 
 pub use error::{Error, Result};

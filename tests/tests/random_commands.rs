@@ -1,273 +1,49 @@
-//! Random commands on several VFs at once against a model that is a plain array of bytes a VF, with controller resets and
-//! function level resets in between.
-//!
-//! Every byte that a read brings is compared, and the bytes around it must be untouched. A write that a reset met in
-//! flight may have happened or not, block by block; nothing else may.
+//! Random commands on several VFs at once against a model, with resets, faults, queues deleted and VFs disabled in between.
+//! What a step can be is in `azote_tests::soak`; a failure leaves its steps in a file that `cargo xtask soak` makes smaller.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::time::Duration;
 
-use azote_dma::Buffer;
-use azote_nvme::{Command, Completions, Controller, Data, Failure, Io, Options as NvmeOptions};
-use azote_regs::nvme::{limits, opcode, status};
-use azote_sim::{Card, Options};
-use azote_tests::rig::{self, Setup};
-use rand::rngs::SmallRng;
-use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
+use azote_tests::soak::{Case, Report, Steps, attempt, minimise};
 
-const VFS: usize = 3;
-const BLOCKS: u64 = 3000;
-const SLOTS: usize = 12;
-/// Room of a buffer slot: the largest transfer, an offset of up to a page, and guards.
-const SLOT: u64 = limits::MAX_TRANSFER + 3 * 4096;
-const GUARD: u64 = 64;
-
-/// What is in flight.
-enum Op {
-    Read { lba: u64, blocks: u64, slot: usize, at: u64 },
-    Write { lba: u64, blocks: u64, slot: usize, data: Vec<u8> },
-    Flush,
-    Bad { want: u64 },
-}
-
-impl Op {
-    fn range(&self) -> Option<(u64, u64)> {
-        match self {
-            Op::Read { lba, blocks, .. } | Op::Write { lba, blocks, .. } => Some((*lba, lba + blocks)),
-            _ => None,
+fn run(seed: u64, commands: u64, rough: bool) -> Report {
+    let case = Case { seed, rough, events: rough, planted: false, steps: Steps::Until(commands) };
+    let mut steps = Vec::new();
+    match attempt(&case, &mut steps) {
+        Ok(report) => {
+            eprintln!("seed {seed}: {report:?}");
+            report
+        }
+        Err(reason) => {
+            let path = std::env::temp_dir().join(format!("azote-soak-{seed}.case"));
+            Case { steps: Steps::These(steps), ..case }.save(&path).unwrap();
+            panic!("{reason}\nto run it again and make it smaller: cargo xtask soak --replay {}", path.display());
         }
     }
-    fn slot(&self) -> Option<usize> {
-        match self {
-            Op::Read { slot, .. } => Some(*slot),
-            Op::Write { slot, .. } if *slot < SLOTS => Some(*slot),
-            _ => None,
-        }
-    }
-}
-
-struct Vf {
-    index: u8,
-    path: PathBuf,
-    nvme: Option<Controller>,
-    buffer: Buffer,
-    model: Vec<u8>,
-    flying: HashMap<u64, Op>,
-    free: Vec<usize>,
-    next: u64,
-    done: u64,
-}
-
-fn open(card: &Card, vf: u8) -> (Controller, Buffer) {
-    let completions = if vf == 0 { Completions::Polled } else { Completions::Interrupts };
-    let options = NvmeOptions { completions, io_queues: 2, depth: 16, ..NvmeOptions::default() };
-    let nvme = rig::controller(card, vf, 4 << 20, options).unwrap();
-    let buffer = nvme.dma().alloc(SLOT * SLOTS as u64, 4096).unwrap();
-    (nvme, buffer)
-}
-
-impl Vf {
-    fn nvme(&mut self) -> &mut Controller {
-        self.nvme.as_mut().unwrap()
-    }
-
-    fn clear_of_others(&self, lba: u64, blocks: u64) -> bool {
-        self.flying.values().filter_map(Op::range).all(|(a, b)| lba + blocks <= a || b <= lba)
-    }
-
-    fn submit(&mut self, rng: &mut SmallRng) {
-        let queue = rng.random_range(0..2);
-        if self.nvme().is_full(queue) {
-            return;
-        }
-        let user = self.next;
-        let kind = rng.random_range(0..100);
-        let blocks = if rng.random_bool(0.6) { rng.random_range(1..=16) } else { rng.random_range(1..=256) };
-        let lba = rng.random_range(0..BLOCKS - blocks);
-        if kind < 90 && !self.clear_of_others(lba, blocks) {
-            return;
-        }
-        match kind {
-            0..=79 => {
-                let Some(slot) = self.free.pop() else { return };
-                let at = GUARD + if rng.random_bool(0.5) { 4096 - GUARD } else { 4 * rng.random_range(0..1024) };
-                let base = slot as u64 * SLOT;
-                let slice = self.buffer.slice(base + at, blocks * 512).unwrap();
-                if kind < 45 {
-                    let around = vec![0xc3; (blocks * 512 + 2 * GUARD) as usize];
-                    self.buffer.write(base + at - GUARD, &around).unwrap();
-                    self.nvme().submit(queue, Io::Read { lba, data: slice }, user).unwrap();
-                    self.flying.insert(user, Op::Read { lba, blocks, slot, at });
-                } else {
-                    let data: Vec<u8> = (0..blocks * 512).map(|_| rng.random()).collect();
-                    self.buffer.write(base + at, &data).unwrap();
-                    self.nvme().submit(queue, Io::Write { lba, data: slice }, user).unwrap();
-                    self.flying.insert(user, Op::Write { lba, blocks, slot, data });
-                }
-            }
-            80..=86 => {
-                self.nvme().submit(queue, Io::WriteZeroes { lba, blocks }, user).unwrap();
-                let data = vec![0; (blocks * 512) as usize];
-                self.flying.insert(user, Op::Write { lba, blocks, slot: SLOTS, data });
-            }
-            87..=89 => {
-                self.nvme().submit(queue, Io::Flush, user).unwrap();
-                self.flying.insert(user, Op::Flush);
-            }
-            _ => {
-                let (command, want) = bad(rng, self.buffer.iova());
-                self.nvme().submit_command(queue, command, user).unwrap();
-                self.flying.insert(user, Op::Bad { want });
-            }
-        }
-        self.next += 1;
-    }
-
-    fn collect(&mut self, rng: &mut SmallRng) {
-        let queue = rng.random_range(0..2);
-        if self.nvme().in_flight(queue) == 0 {
-            return;
-        }
-        let wait = rng.random_bool(0.3);
-        let completion = if wait { Some(self.nvme().wait(queue).unwrap()) } else { self.nvme().poll(queue).unwrap() };
-        let Some(completion) = completion else { return };
-        let op = self.flying.remove(&completion.user).expect("a completion of something that was asked");
-        self.done += 1;
-        self.free.extend(op.slot());
-        match op {
-            Op::Bad { want } => match completion.result {
-                Err(Failure::Status(s)) => assert_eq!(s.code(), want, "VF {}: {s}", self.index),
-                other => panic!("VF {}: a bad command ended with {other:?}", self.index),
-            },
-            Op::Flush => assert!(completion.result.is_ok()),
-            Op::Write { lba, data, .. } => {
-                assert!(completion.result.is_ok(), "VF {}: write: {completion:?}", self.index);
-                self.model[(lba * 512) as usize..][..data.len()].copy_from_slice(&data);
-            }
-            Op::Read { lba, blocks, slot, at } => {
-                assert!(completion.result.is_ok(), "VF {}: read: {completion:?}", self.index);
-                let mut got = vec![0; (blocks * 512 + 2 * GUARD) as usize];
-                self.buffer.read(slot as u64 * SLOT + at - GUARD, &mut got).unwrap();
-                let (before, rest) = got.split_at(GUARD as usize);
-                let (body, after) = rest.split_at((blocks * 512) as usize);
-                let want = &self.model[(lba * 512) as usize..][..body.len()];
-                if let Some(i) = (0..body.len()).find(|i| body[*i] != want[*i]) {
-                    panic!("VF {}: read of {blocks} at {lba} (offset {at:#x}) differs from byte {i}", self.index);
-                }
-                assert!(before.iter().chain(after).all(|b| *b == 0xc3), "VF {}: wrote beyond its buffer", self.index);
-            }
-        }
-    }
-
-    /// After a reset: what was in flight happened or did not, block by block.
-    fn settle(&mut self) {
-        let file = std::fs::read(&self.path).unwrap();
-        for (_, op) in self.flying.drain() {
-            self.free.extend(op.slot());
-            let Op::Write { lba, data, .. } = op else { continue };
-            for (i, new) in data.chunks(512).enumerate() {
-                let at = (lba as usize + i) * 512;
-                let now = &file[at..at + 512];
-                let old = &self.model[at..at + 512];
-                assert!(now == old || now == new, "VF {}: block {} is neither old nor new", self.index, lba + i as u64);
-                self.model[at..at + 512].copy_from_slice(now);
-            }
-        }
-        assert!(file == self.model, "VF {}: the image is not what the commands made of it", self.index);
-    }
-
-    fn reset(&mut self, card: &Card, rng: &mut SmallRng) {
-        if rng.random_bool(0.5) {
-            self.nvme().reset().unwrap();
-            for queue in 0..2 {
-                while let Some(ended) = self.nvme().poll(queue).unwrap() {
-                    assert!(self.flying.contains_key(&ended.user), "an end of something that was not asked");
-                }
-            }
-        } else {
-            let nvme = self.nvme.take().unwrap();
-            nvme.function().reset().unwrap();
-            drop(nvme);
-            let (nvme, buffer) = open(card, self.index);
-            self.nvme = Some(nvme);
-            self.buffer = buffer;
-        }
-        self.settle();
-    }
-}
-
-/// A command that must fail, and how.
-fn bad(rng: &mut SmallRng, iova: u64) -> (Command, u64) {
-    let rw = *[opcode::READ, opcode::WRITE].choose(rng).unwrap() as u8;
-    let good = Command { opcode: rw, nsid: 1, cdw: [0, 0, 7, 0, 0, 0], data: Data::Prps(iova, iova + 4096) };
-    match rng.random_range(0..8) {
-        0 => (Command { opcode: 0x55, ..good }, status::INVALID_OPCODE),
-        1 => (Command { nsid: *[0, 2, 0xffff_ffff, 77].choose(rng).unwrap(), ..good }, status::INVALID_NAMESPACE),
-        2 => (Command { cdw: [BLOCKS as u32 - 7, 0, 7, 0, 0, 0], ..good }, status::LBA_OUT_OF_RANGE),
-        3 => (Command { cdw: [0, 1 << 31, 7, 0, 0, 0], ..good }, status::LBA_OUT_OF_RANGE),
-        4 => (Command { cdw: [0, 0, 256, 0, 0, 0], ..good }, status::INVALID_FIELD),
-        5 => (Command { data: Data::Prps(iova + 2, iova + 4096), ..good }, status::PRP_OFFSET),
-        // Two pages, and the second not at its beginning.
-        6 => (Command { data: Data::Prps(iova + 2048, iova + 4096 + 8), ..good }, status::PRP_OFFSET),
-        // A list that is not where entries can be.
-        _ => (Command { cdw: [0, 0, 63, 0, 0, 0], data: Data::Prps(iova, iova + 4), ..good }, status::PRP_OFFSET),
-    }
-}
-
-fn run(seed: u64, commands: u64, options: Options, resets: bool) {
-    let card = Setup { options, ..Setup::default() }.card().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let paths: Vec<PathBuf> = (0..VFS).map(|i| folder.path().join(format!("vf{i}"))).collect();
-    for p in &paths {
-        rig::pattern(p, BLOCKS).unwrap();
-    }
-    rig::provision(&card, &paths.iter().map(|p| (p.as_path(), false)).collect::<Vec<_>>()).unwrap();
-    let mut rng = SmallRng::seed_from_u64(seed);
-    let mut vfs: Vec<Vf> = (0..VFS as u8)
-        .map(|index| {
-            let (nvme, buffer) = open(&card, index);
-            let path = paths[usize::from(index)].clone();
-            let model = std::fs::read(&path).unwrap();
-            let free = (0..SLOTS).collect();
-            Vf { index, path, nvme: Some(nvme), buffer, model, flying: HashMap::new(), free, next: 0, done: 0 }
-        })
-        .collect();
-    let mut events = 0;
-    while vfs.iter().map(|v| v.done).sum::<u64>() < commands {
-        let vf = &mut vfs[rng.random_range(0..VFS)];
-        match rng.random_range(0..1000) {
-            0 if resets => {
-                vf.reset(&card, &mut rng);
-                events += 1;
-            }
-            1..=499 => vf.submit(&mut rng),
-            _ => vf.collect(&mut rng),
-        }
-        if rng.random_bool(0.2) {
-            card.root().advance(rng.random_range(1..200));
-        }
-    }
-    for vf in &mut vfs {
-        while !vf.flying.is_empty() {
-            vf.collect(&mut rng);
-        }
-        vf.settle();
-    }
-    let clocks = card.clocks();
-    eprintln!("seed {seed}: {commands} commands, {events} resets, {clocks} clocks");
-    assert!(!resets || events > 5, "the seed must bring resets: {events}");
-    card.assert_clean();
 }
 
 #[test]
 fn random_commands_on_three_vfs_do_what_the_model_does() {
-    run(1, 6_000, Options::default(), false);
+    run(1, 40_000, false);
 }
 
 #[test]
-fn random_commands_with_resets_on_a_rough_host() {
-    run(2, 4_000, Options::rough(2), true);
+fn random_commands_with_resets_and_faults_on_a_rough_host() {
+    let r = run(2, 60_000, true);
+    assert!(r.resets > 50 && r.faults > 50 && r.deletions > 10 && r.disables > 10, "the seed must bring events: {r:?}");
+}
+
+#[test]
+fn a_planted_failure_becomes_a_case_of_two_steps_that_fails_again() {
+    let case = Case { seed: 3, rough: true, events: true, planted: true, steps: Steps::Until(10_000) };
+    let mut steps = Vec::new();
+    assert_eq!(attempt(&case, &mut steps).unwrap_err(), "planted");
+    let with = |steps: &[u64]| Case { steps: Steps::These(steps.to_vec()), ..case.clone() };
+    let fails = |steps: &[u64]| attempt(&with(steps), &mut Vec::new()).is_err();
+    let small = minimise(steps, Duration::from_secs(120), fails);
+    assert_eq!(small.len(), 2, "a fault, and a reset of the third VF");
+    let again = Case::parse(&with(&small).text()).unwrap();
+    assert_eq!(again, with(&small));
+    assert_eq!(attempt(&again, &mut Vec::new()).unwrap_err(), "planted");
 }

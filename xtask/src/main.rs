@@ -22,10 +22,12 @@ cargo xtask <command>
   lab [case…]              try it all with real VFIO, KVM and Linux, in an emulated host; `lab list` lists the cases
   fuzz [target…] [seconds] fuzz what parses a guest's, a client's or a file's bytes; a minute each
   formal                   prove the isolation rules that can be, and that broken designs are caught
+  soak [options]           random commands, resets and faults against a model; --commands, --seed, --replay FILE
   docs                     write the tables and listings in docs/ anew from the code
   setup                    install what the others need, or say what to install
 
 Arguments after `demo`, `bench`, `path`, `fpga` and `lab` go to the program; `cargo xtask demo --help` lists them.";
+Arguments after `demo`, `bench`, `path`, `soak` and `lab` go to the program; `cargo xtask demo --help` lists them.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         "lint" => none(rest).and_then(|()| lint::run()),
         "test" => none(rest).and_then(|()| test::run()),
         "bench" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("azote-tests", "bench", rest)),
+        "soak" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("azote-tests", "soak", rest)),
         "path" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("azote-tests", "path", rest)),
         "lab" => setup::ensure(setup::ALL).and_then(|()| run::program("azote-lab", "lab", rest)),
         "fpga" => setup::ensure(setup::FPGA).and_then(|()| run::program("azote-fpga", "fpga", rest)),

@@ -1,0 +1,243 @@
+//! A VF with its driver, and the model of it: a plain array of bytes.
+//!
+//! Every byte that a read brings is compared, and the bytes around it must be untouched. A write that a reset met in
+//! flight may have happened or not, block by block; nothing else may.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use azote_dma::Buffer;
+use azote_nvme::{Command, Completions, Controller, Data, Failure, Io, Options as NvmeOptions};
+use azote_regs::nvme::{limits, opcode, status};
+use azote_sim::Card;
+use rand::Rng;
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom;
+
+use crate::rig;
+
+/// Size of each VF.
+pub const BLOCKS: u64 = 3000;
+/// Buffers of a VF.
+pub const SLOTS: usize = 12;
+/// Room of a buffer slot: the largest transfer, an offset of up to a page, and guards.
+const SLOT: u64 = limits::MAX_TRANSFER + 3 * 4096;
+const GUARD: u64 = 64;
+
+/// What is in flight.
+#[derive(Debug)]
+pub enum Op {
+    Read { lba: u64, blocks: u64, slot: usize, at: u64 },
+    Write { lba: u64, blocks: u64, slot: usize, data: Vec<u8> },
+    Flush,
+    Bad { want: u64 },
+}
+
+impl Op {
+    fn range(&self) -> Option<(u64, u64)> {
+        match self {
+            Op::Read { lba, blocks, .. } | Op::Write { lba, blocks, .. } => Some((*lba, lba + blocks)),
+            _ => None,
+        }
+    }
+    fn slot(&self) -> Option<usize> {
+        match self {
+            Op::Read { slot, .. } => Some(*slot),
+            Op::Write { slot, .. } if *slot < SLOTS => Some(*slot),
+            _ => None,
+        }
+    }
+}
+
+/// A VF, its driver and its model.
+pub struct Vf {
+    pub index: u8,
+    pub path: PathBuf,
+    pub nvme: Option<Controller>,
+    pub buffer: Buffer,
+    pub model: Vec<u8>,
+    pub flying: HashMap<u64, Op>,
+    pub free: Vec<usize>,
+    pub next: u64,
+    pub done: u64,
+}
+
+pub fn open(card: &Card, vf: u8) -> (Controller, Buffer) {
+    let completions = if vf == 0 { Completions::Polled } else { Completions::Interrupts };
+    let options = NvmeOptions { completions, io_queues: 2, depth: 16, ..NvmeOptions::default() };
+    let nvme = rig::controller(card, vf, 4 << 20, options).unwrap();
+    let buffer = nvme.dma().alloc(SLOT * SLOTS as u64, 4096).unwrap();
+    (nvme, buffer)
+}
+
+impl Vf {
+    /// The driver.
+    pub fn nvme(&mut self) -> &mut Controller {
+        self.nvme.as_mut().unwrap()
+    }
+
+    fn clear_of_others(&self, lba: u64, blocks: u64) -> bool {
+        self.flying.values().filter_map(Op::range).all(|(a, b)| lba + blocks <= a || b <= lba)
+    }
+
+    /// One command of any sort, if there is room for it.
+    pub fn submit(&mut self, rng: &mut SmallRng) {
+        let queue = rng.random_range(0..2);
+        if self.nvme().is_full(queue) {
+            return;
+        }
+        let user = self.next;
+        let kind = rng.random_range(0..100);
+        let blocks = if rng.random_bool(0.6) { rng.random_range(1..=16) } else { rng.random_range(1..=256) };
+        let lba = rng.random_range(0..BLOCKS - blocks);
+        if kind < 90 && !self.clear_of_others(lba, blocks) {
+            return;
+        }
+        match kind {
+            0..=79 => {
+                let Some(slot) = self.free.pop() else { return };
+                let at = GUARD + if rng.random_bool(0.5) { 4096 - GUARD } else { 4 * rng.random_range(0..1024) };
+                let base = slot as u64 * SLOT;
+                let slice = self.buffer.slice(base + at, blocks * 512).unwrap();
+                if kind < 45 {
+                    let around = vec![0xc3; (blocks * 512 + 2 * GUARD) as usize];
+                    self.buffer.write(base + at - GUARD, &around).unwrap();
+                    self.nvme().submit(queue, Io::Read { lba, data: slice }, user).unwrap();
+                    self.flying.insert(user, Op::Read { lba, blocks, slot, at });
+                } else {
+                    let data: Vec<u8> = (0..blocks * 512).map(|_| rng.random()).collect();
+                    self.buffer.write(base + at, &data).unwrap();
+                    self.nvme().submit(queue, Io::Write { lba, data: slice }, user).unwrap();
+                    self.flying.insert(user, Op::Write { lba, blocks, slot, data });
+                }
+            }
+            80..=86 => {
+                self.nvme().submit(queue, Io::WriteZeroes { lba, blocks }, user).unwrap();
+                let data = vec![0; (blocks * 512) as usize];
+                self.flying.insert(user, Op::Write { lba, blocks, slot: SLOTS, data });
+            }
+            87..=89 => {
+                self.nvme().submit(queue, Io::Flush, user).unwrap();
+                self.flying.insert(user, Op::Flush);
+            }
+            _ => {
+                let (command, want) = bad(rng, self.buffer.iova());
+                self.nvme().submit_command(queue, command, user).unwrap();
+                self.flying.insert(user, Op::Bad { want });
+            }
+        }
+        self.next += 1;
+    }
+
+    /// Looks for a completion, and at what it brought.
+    pub fn collect(&mut self, rng: &mut SmallRng) {
+        let queue = rng.random_range(0..2);
+        if self.nvme().in_flight(queue) == 0 {
+            return;
+        }
+        let wait = rng.random_bool(0.3);
+        let completion = if wait { Some(self.nvme().wait(queue).unwrap()) } else { self.nvme().poll(queue).unwrap() };
+        let Some(completion) = completion else { return };
+        let op = self.flying.remove(&completion.user).expect("a completion of something that was asked");
+        self.done += 1;
+        self.free.extend(op.slot());
+        match op {
+            Op::Bad { want } => match completion.result {
+                Err(Failure::Status(s)) => assert_eq!(s.code(), want, "VF {}: {s}", self.index),
+                other => panic!("VF {}: a bad command ended with {other:?}", self.index),
+            },
+            Op::Flush => assert!(completion.result.is_ok()),
+            Op::Write { lba, data, .. } => {
+                assert!(completion.result.is_ok(), "VF {}: write: {completion:?}", self.index);
+                self.model[(lba * 512) as usize..][..data.len()].copy_from_slice(&data);
+            }
+            Op::Read { lba, blocks, slot, at } => {
+                assert!(completion.result.is_ok(), "VF {}: read: {completion:?}", self.index);
+                let mut got = vec![0; (blocks * 512 + 2 * GUARD) as usize];
+                self.buffer.read(slot as u64 * SLOT + at - GUARD, &mut got).unwrap();
+                let (before, rest) = got.split_at(GUARD as usize);
+                let (body, after) = rest.split_at((blocks * 512) as usize);
+                let want = &self.model[(lba * 512) as usize..][..body.len()];
+                if let Some(i) = (0..body.len()).find(|i| body[*i] != want[*i]) {
+                    panic!("VF {}: read of {blocks} at {lba} (offset {at:#x}) differs from byte {i}", self.index);
+                }
+                assert!(before.iter().chain(after).all(|b| *b == 0xc3), "VF {}: wrote beyond its buffer", self.index);
+            }
+        }
+    }
+
+    /// After a reset: what was in flight happened or did not, block by block.
+    pub fn settle(&mut self) {
+        let file = std::fs::read(&self.path).unwrap();
+        for (_, op) in self.flying.drain() {
+            self.free.extend(op.slot());
+            let Op::Write { lba, data, .. } = op else { continue };
+            for (i, new) in data.chunks(512).enumerate() {
+                let at = (lba as usize + i) * 512;
+                let now = &file[at..at + 512];
+                let old = &self.model[at..at + 512];
+                assert!(now == old || now == new, "VF {}: block {} is neither old nor new", self.index, lba + i as u64);
+                self.model[at..at + 512].copy_from_slice(now);
+            }
+        }
+        assert!(file == self.model, "VF {}: the image is not what the commands made of it", self.index);
+    }
+
+    /// A reset of the controller or of the function, by chance.
+    pub fn reset(&mut self, card: &Card, rng: &mut SmallRng) {
+        if rng.random_bool(0.5) {
+            self.nvme().reset().unwrap();
+            for queue in 0..2 {
+                while let Some(ended) = self.nvme().poll(queue).unwrap() {
+                    assert!(self.flying.contains_key(&ended.user), "an end of something that was not asked");
+                }
+            }
+        } else {
+            let nvme = self.nvme.take().unwrap();
+            nvme.function().reset().unwrap();
+            drop(nvme);
+            self.reopen(card);
+        }
+        self.settle();
+    }
+
+    /// A new driver on a function that has forgotten everything.
+    pub fn reopen(&mut self, card: &Card) {
+        let (nvme, buffer) = open(card, self.index);
+        self.nvme = Some(nvme);
+        self.buffer = buffer;
+    }
+
+    /// Commands without looking at what becomes of them: a reset must follow.
+    pub fn load(&mut self, rng: &mut SmallRng) {
+        for _ in 0..rng.random_range(1..8) {
+            self.submit(rng);
+        }
+    }
+
+    /// Takes a submission queue away, with commands in it.
+    pub fn delete_queue(&mut self, rng: &mut SmallRng) {
+        let queue = rng.random_range(1..=2);
+        let data = Data::None;
+        let command = Command { opcode: opcode::DELETE_SQ as u8, nsid: 0, cdw: [queue, 0, 0, 0, 0, 0], data };
+        self.nvme().admin_command(command).unwrap();
+    }
+}
+
+/// A command that must fail, and how.
+fn bad(rng: &mut SmallRng, iova: u64) -> (Command, u64) {
+    let rw = *[opcode::READ, opcode::WRITE].choose(rng).unwrap() as u8;
+    let good = Command { opcode: rw, nsid: 1, cdw: [0, 0, 7, 0, 0, 0], data: Data::Prps(iova, iova + 4096) };
+    match rng.random_range(0..8) {
+        0 => (Command { opcode: 0x55, ..good }, status::INVALID_OPCODE),
+        1 => (Command { nsid: *[0, 2, 0xffff_ffff, 77].choose(rng).unwrap(), ..good }, status::INVALID_NAMESPACE),
+        2 => (Command { cdw: [BLOCKS as u32 - 7, 0, 7, 0, 0, 0], ..good }, status::LBA_OUT_OF_RANGE),
+        3 => (Command { cdw: [0, 1 << 31, 7, 0, 0, 0], ..good }, status::LBA_OUT_OF_RANGE),
+        4 => (Command { cdw: [0, 0, 256, 0, 0, 0], ..good }, status::INVALID_FIELD),
+        5 => (Command { data: Data::Prps(iova + 2, iova + 4096), ..good }, status::PRP_OFFSET),
+        // Two pages, and the second not at its beginning.
+        6 => (Command { data: Data::Prps(iova + 2048, iova + 4096 + 8), ..good }, status::PRP_OFFSET),
+        // A list that is not where entries can be.
+        _ => (Command { cdw: [0, 0, 63, 0, 0, 0], data: Data::Prps(iova, iova + 4), ..good }, status::PRP_OFFSET),
+    }
+}
