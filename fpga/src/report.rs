@@ -88,7 +88,15 @@ pub fn paths(routed: &Routed) -> String {
 }
 
 /// The whole page.
-pub fn page(vfs: usize, tool: &str, netlist: &Netlist, routed: &Routed, growth: &Growth) -> String {
+pub fn page(vfs: usize, tool: &str, netlist: &Netlist, routed: &Routed, growth: Option<&Growth>) -> String {
+    let growth = growth.map_or_else(
+        || "The last run was with `--quick`, which leaves this table out.\n".to_owned(),
+        |growth| {
+            let factor = growth.factor();
+            let table = growth.table();
+            format!("Cells from the first line to the last grow {factor:.2} times; less than {MOST_GROWTH} are asked.\n\n{table}")
+        },
+    );
     format!(
         "# Silicon\n\n\
          Written by `cargo xtask fpga --core`, which synthesizes the card core with {vfs} VFs a kind for {name} (speed grade {speed}),\n\
@@ -104,7 +112,7 @@ pub fn page(vfs: usize, tool: &str, netlist: &Netlist, routed: &Routed, growth: 
          ## The ten worst paths\n\n\
          From clock edge to clock edge, after routing. Of the paths between the same two signals the worst bit stands here.\n\n{paths}\n\
          ## With more virtual functions\n\n\
-         The core without the harness. Cells from 4 to 60 VFs a kind grow {factor:.2} times; less than {most} are asked.\n\n{growth}\n\
+         The core without the harness. {growth}\n\
          ## The pin harness\n\n\
          The core has 631 bits of ports, more than the package has pins, and in the real card none of them is a pin: the link's\n\
          logic and the media's stand around it. So each input is a register, all of them one shift register behind one pin, and\n\
@@ -117,8 +125,5 @@ pub fn page(vfs: usize, tool: &str, netlist: &Netlist, routed: &Routed, growth: 
         blocks = blocks(netlist),
         used = used(routed),
         paths = paths(routed),
-        factor = growth.factor(),
-        most = MOST_GROWTH,
-        growth = growth.table(),
     )
 }

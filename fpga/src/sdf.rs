@@ -21,7 +21,8 @@ pub struct Delays {
     pub launches: Vec<(Pin, u32)>,
     /// Inputs that are looked at with the clock, and how long before it they must be steady.
     pub captures: Vec<(Pin, u32)>,
-    numbers: HashMap<String, Pin>,
+    /// The number of a pin by `cell/port`.
+    pub(crate) numbers: HashMap<String, Pin>,
 }
 
 impl Delays {

@@ -26,8 +26,7 @@ cargo xtask <command>
   docs                     write the tables and listings in docs/ anew from the code
   setup                    install what the others need, or say what to install
 
-Arguments after `demo`, `bench`, `path`, `fpga` and `lab` go to the program; `cargo xtask demo --help` lists them.";
-Arguments after `demo`, `bench`, `path`, `soak` and `lab` go to the program; `cargo xtask demo --help` lists them.";
+Arguments after `demo`, `bench`, `soak`, `path`, `fpga` and `lab` go to the program; `cargo xtask demo --help` lists them.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
