@@ -145,7 +145,7 @@ pub const FLAWS: [Flaw; 10] = [
     Flaw {
         name: "Bus Master Enable can not be turned off",
         job: AWAKE,
-        find: "bme_new = value[2];",
+        find: "bme_new = value_2[2];",
         replace: "bme_new = 1'b1;",
         caught_by: "rule 3: Bus Master Enable is off, and the gate has it on",
     },

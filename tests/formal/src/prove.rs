@@ -99,20 +99,26 @@ fn solve(design: &Design, name: &str, how: &[&str], trace: &Path, smt2: &Path) -
     if labels.is_empty() {
         return Err(failed("yosys-smtbmc", name, &output));
     }
-    Ok(Some(labels.into_iter().map(|l| check_text(&design.text, l)).collect()))
+    Ok(Some(labels.into_iter().map(|l| check_text(&design.text, &design.top, l)).collect()))
 }
 
-/// The text of the check with the label `u_a.u_b.must_check_3`, found in the module that `u_b` is an instance of.
-fn check_text(verilog: &str, label: &str) -> String {
-    let unknown = || label.to_owned();
-    let Some((path, check)) = label.rsplit_once('.') else { return unknown() };
-    let instance = format!(" {} (", path.rsplit('.').next().unwrap_or(path));
-    let Some(line) = verilog.lines().find(|l| l.contains(&instance)) else { return unknown() };
-    let Some(module) = line.split_whitespace().next() else { return unknown() };
-    let Some((_, body)) = verilog.split_once(&format!("\nmodule {module}(")) else { return unknown() };
-    let wanted = format!("{check}: ");
-    let line = body.lines().find(|l| l.trim_start().starts_with(&wanted));
-    line.and_then(|l| l.split('"').nth(1)).map_or_else(unknown, str::to_owned)
+/// The text of the check with the label `u_a.u_b.must_check_3`, found in the module that `u_b` is an instance of; or in the
+/// top module, if the label has no path.
+fn check_text(verilog: &str, top: &str, label: &str) -> String {
+    let text = || {
+        let (path, check) = label.rsplit_once('.').unwrap_or(("", label));
+        let module = match path.rsplit('.').next() {
+            None | Some("") => top,
+            Some(instance) => {
+                let instance = format!(" {instance} (");
+                verilog.lines().find(|l| l.contains(&instance))?.split_whitespace().next()?
+            }
+        };
+        let (_, body) = verilog.split_once(&format!("\nmodule {module}("))?;
+        let wanted = format!("{check}: ");
+        body.lines().find(|l| l.trim_start().starts_with(&wanted))?.split('"').nth(1).map(str::to_owned)
+    };
+    text().unwrap_or_else(|| label.to_owned())
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
@@ -137,8 +143,8 @@ mod tests {
         let verilog = "\nmodule A(\n    must_check_1: `CHECK(check_1, \"of a\");\nendmodule\n\nmodule B(\n  \
                        A u_x (.a(b));\n  B_2 u_y (.a(b));\nendmodule\n\nmodule B_2(\n    \
                        must_check_1: `CHECK(check_1, \"of b\");\nendmodule\n";
-        assert_eq!(check_text(verilog, "u_z.u_x.must_check_1"), "of a");
-        assert_eq!(check_text(verilog, "u_y.must_check_1"), "of b");
-        assert_eq!(check_text(verilog, "u_q.must_check_1"), "u_q.must_check_1");
+        assert_eq!(check_text(verilog, "B", "u_z.u_x.must_check_1"), "of a");
+        assert_eq!(check_text(verilog, "B", "u_y.must_check_1"), "of b");
+        assert_eq!(check_text(verilog, "B", "u_q.must_check_1"), "u_q.must_check_1");
     }
 }
