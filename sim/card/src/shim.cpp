@@ -31,6 +31,8 @@ EXPORT Sim* card_new(uint32_t seed) {
 }
 EXPORT void card_free(Sim* s) {
     wave_close(s->wave);
+    // A model's scopes are taken from the thread's current context: without this from that of whichever model ran last.
+    Verilated::threadContextp(s->context);
     s->top->final();
     delete s->top;
     delete s->context;

@@ -54,7 +54,10 @@ EXPORT Sim* azote_new(uint32_t seed) {{
     return new Sim{{c, new {prefix}{{c, "{top}"}}, nullptr}};
 }}
 EXPORT void azote_free(Sim* s) {{
-    wave_close(s->wave); s->top->final(); delete s->top; delete s->context; delete s;
+    wave_close(s->wave);
+    // A model's scopes are taken from the thread's current context: without this from that of whichever model ran last.
+    Verilated::threadContextp(s->context);
+    s->top->final(); delete s->top; delete s->context; delete s;
 }}
 EXPORT void azote_eval(Sim* s) {{ step(s); }}
 EXPORT void azote_clock(Sim* s, uint64_t n) {{ for (; n; --n) {{ {edge} }} }}
