@@ -1,4 +1,4 @@
-//! The pin harness: 631 bits of ports behind four pins.
+//! The pin harness: 666 bits of ports behind four pins.
 //!
 //! A core has more ports than a package has pins, and no path of the real card begins or ends at a pin: the link, the
 //! media and their logic stand around it. So every input of the card is a register here, all of them one long shift
@@ -12,12 +12,12 @@ use azote_hdl::prelude::*;
 use azote_rtl::card::Card;
 
 /// Bits of all inputs of the card but clock and reset.
-pub const INPUTS: usize = 271;
+pub const INPUTS: usize = 272;
 /// Bits of all its outputs.
-pub const OUTPUTS: usize = 360;
-/// Groups of the first fold, and of the second.
-const FOLDS: usize = 36;
-const REFOLDS: usize = 6;
+pub const OUTPUTS: usize = 394;
+/// Groups of the first fold, of ten bits, and of the second, of six.
+const FOLDS: usize = 40;
+const REFOLDS: usize = 7;
 
 /// The harness; see above.
 #[derive(LogicBlock, Default)]
@@ -64,7 +64,7 @@ impl Logic for Pins {
         self.card.mrd_error = now.bit(267);
         self.card.mwr_ready = now.bit(268);
         self.card.mdone_valid = now.bit(269);
-        self.card.mdone_error = now.bit(270);
+        self.card.mdone_result = now.bits(271, 270);
         let link = cat(
             self.card.rx_ready,
             self.card.tx_valid,
@@ -76,6 +76,7 @@ impl Logic for Pins {
         let media = cat(
             self.card.mreq_valid,
             self.card.mreq_op,
+            self.card.mreq_fua,
             self.card.mreq_volume,
             self.card.mreq_lba,
             self.card.mreq_blocks,
@@ -86,14 +87,14 @@ impl Logic for Pins {
             self.card.mdone_ready,
         );
         self.taken.d = cat(self.card.busy, link, media);
-        let taken = self.taken.q;
+        let taken = self.taken.q.zext(10 * FOLDS);
         let mut fold = sized(0, FOLDS);
         for i in 0..FOLDS {
             let group = taken.bits(10 * i + 9, 10 * i);
             fold = fold | (group.parity().zext(FOLDS) << konst(i));
         }
         self.fold.d = fold;
-        let folded = self.fold.q;
+        let folded = self.fold.q.zext(6 * REFOLDS);
         let mut refold = sized(0, REFOLDS);
         for i in 0..REFOLDS {
             let group = folded.bits(6 * i + 5, 6 * i);

@@ -22,7 +22,7 @@ const IN: [(&str, usize); 14] = [
     ("mrd_error", 1),
     ("mwr_ready", 1),
     ("mdone_valid", 1),
-    ("mdone_error", 1),
+    ("mdone_result", 2),
 ];
 
 fn build(design: azote_hdl::Design) -> Dut {

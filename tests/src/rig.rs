@@ -73,7 +73,7 @@ pub fn provision(card: &Card, images: &[(&Path, bool)]) -> Result<()> {
     let manager = Manager::open(&*function(card, FunctionId::pf(Kind::Trust))?)?;
     for (i, (path, read_only)) in (0u8..).zip(images) {
         let blocks = card.root().media().attach(i, path, *read_only)?;
-        manager.bind(Role::Vf(i), Volume { id: i, base: 0, blocks, read_only: *read_only })?;
+        manager.bind(Role::Vf(i), Volume { id: i, base: 0, blocks, read_only: *read_only, large_blocks: false })?;
     }
     card.set_vfs(FunctionId::pf(Kind::Storage).number(), manager.vfs().into())?;
     Ok(())

@@ -57,7 +57,7 @@ pub fn provision(trust: &dyn Function, storage: &dyn Function, images: &[Image])
         return Err(Error::Usage(format!("{} volumes given, the card has {vfs} VFs", images.len())));
     }
     for (i, image) in (0..).zip(images) {
-        let volume = Volume { id: i, base: 0, blocks: image.blocks, read_only: image.read_only };
+        let volume = Volume { id: i, base: 0, blocks: image.blocks, read_only: image.read_only, large_blocks: false };
         manager.bind(Role::Vf(i), volume)?;
     }
     Sriov::find(storage)?.enable(storage, vfs as u16)?;
@@ -142,8 +142,8 @@ ADDRESS       KIND     FUNCTION  STATE    VOLUME
         let (trust, storage) = pfs(4);
         let manager = provision(&*trust, &*storage, &[image(8), image(1)]).unwrap();
         let bound = manager.bindings().unwrap();
-        assert_eq!(bound[0], (Role::Vf(0), Volume { id: 0, base: 0, blocks: 8, read_only: false }));
-        assert_eq!(bound[1], (Role::Vf(1), Volume { id: 1, base: 0, blocks: 1, read_only: true }));
+        assert_eq!(bound[0], (Role::Vf(0), Volume { id: 0, base: 0, blocks: 8, read_only: false, large_blocks: false }));
+        assert_eq!(bound[1], (Role::Vf(1), Volume { id: 1, base: 0, blocks: 1, read_only: true, large_blocks: false }));
         assert_eq!(Sriov::find(&*storage).unwrap().enabled(&*storage).unwrap(), 4);
     }
 

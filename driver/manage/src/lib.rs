@@ -88,6 +88,8 @@ pub struct Volume {
     pub blocks: u64,
     /// Writes are refused.
     pub read_only: bool,
+    /// Its namespace has blocks of 4 KiB: at first, or, read back, since the guest formatted it so.
+    pub large_blocks: bool,
 }
 
 /// How fast a storage function may go, and its share when all want more than there is.
@@ -152,7 +154,9 @@ impl Manager {
         ] {
             self.registers.write32(at + offset, value)?;
         }
-        let ctrl = regs::CTRL_VALID.put(1) | regs::CTRL_READ_ONLY.put(volume.read_only.into());
+        let ctrl = regs::CTRL_VALID.put(1)
+            | regs::CTRL_READ_ONLY.put(volume.read_only.into())
+            | regs::CTRL_BIG.put(volume.large_blocks.into());
         self.registers.write32(at + regs::BINDING_CTRL, ctrl as u32)?;
         self.verify(role, Some(volume))
     }
@@ -176,6 +180,7 @@ impl Manager {
             base: read(regs::BINDING_BASE_LO)? | read(regs::BINDING_BASE_HI)? << 32,
             blocks: read(regs::BINDING_LENGTH_LO)? | read(regs::BINDING_LENGTH_HI)? << 32,
             read_only: regs::CTRL_READ_ONLY.is_set(ctrl),
+            large_blocks: regs::CTRL_BIG.is_set(ctrl),
         }))
     }
 
@@ -264,7 +269,7 @@ mod tests {
         (f, m)
     }
 
-    const VOLUME: Volume = Volume { id: 3, base: 0x1_0000_0008, blocks: 0x2_0000_0001, read_only: true };
+    const VOLUME: Volume = Volume { id: 3, base: 0x1_0000_0008, blocks: 0x2_0000_0001, read_only: true, large_blocks: false };
 
     #[test]
     fn a_volume_is_bound_listed_and_unbound() {

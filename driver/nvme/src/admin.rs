@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use azote_dma::{Buffer, Slice};
-use azote_regs::nvme::{command as dw, controller as regs, limits, log as log_regs, opcode};
+use azote_regs::nvme::{
+    command as dw, controller as regs, limits, log as log_regs, opcode, status as codes, volume as volume_regs,
+};
 use azote_seam::Vector;
 
 use crate::{
@@ -208,6 +210,15 @@ impl Controller {
     pub fn firmware_log(&mut self) -> Result<FirmwareLog> {
         let data = self.fetch_log("Get Log Page (Firmware Slot)", opcode::LOG_FIRMWARE, log_regs::FIRMWARE_SIZE)?;
         Ok(FirmwareLog::parse(&data))
+    }
+
+    /// Reads the volume log page; `None` if the controller is not one of ours and has none.
+    pub fn volume_log(&mut self) -> Result<Option<crate::VolumeLog>> {
+        match self.fetch_log("Get Log Page (Volume)", opcode::LOG_VOLUME, volume_regs::SIZE) {
+            Ok(data) => Ok(crate::VolumeLog::parse(&data)),
+            Err(Error::Status { status, .. }) if status.code() == codes::INVALID_LOG => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 }
 

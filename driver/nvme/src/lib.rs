@@ -34,6 +34,7 @@ mod prp;
 mod queue;
 mod recovery;
 mod status;
+mod volume;
 
 pub use controller::Controller;
 pub use error::{Error, Result};
@@ -42,3 +43,4 @@ pub use io::{Command, Completion, Data, Failure, Io};
 pub use log::{Event, FirmwareLog, LoggedError, SmartLog};
 pub use options::{Completions, Options};
 pub use status::Status;
+pub use volume::{Bin, VolumeLog};

@@ -69,7 +69,9 @@ pub struct LoggedError {
     pub command: u16,
     /// The status that it was completed with.
     pub status: Status,
-    /// The first block that failed.
+    /// Where the fault is: the byte of the entry in bits 7:0, the bit of it above; ffff if no one field is to blame.
+    pub location: u16,
+    /// The first block of the command.
     pub lba: u64,
     /// The namespace.
     pub namespace: u32,
@@ -86,6 +88,7 @@ impl LoggedError {
                     queue: n(at::ERROR_SQID, 2) as u16,
                     command: n(at::ERROR_CID, 2) as u16,
                     status: Status::from_bits((n(at::ERROR_STATUS, 2) >> 1) as u16),
+                    location: n(at::ERROR_LOCATION, 2) as u16,
                     lba: n(at::ERROR_LBA, 8) as u64,
                     namespace: n(at::ERROR_NSID, 4) as u32,
                 }

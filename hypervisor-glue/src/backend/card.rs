@@ -75,7 +75,7 @@ fn bind<'a>(card: &Card, config: &'a config::Card) -> Result<(), (Option<&'a Pat
     for (i, volume) in (0u8..).zip(&config.volumes) {
         let at = |e: &dyn std::fmt::Display| (Some(volume.path.as_path()), e.to_string());
         let blocks = card.root().media().attach(i, &volume.path, volume.read_only).map_err(|e| at(&e))?;
-        let bound = Volume { id: i, base: 0, blocks, read_only: volume.read_only };
+        let bound = Volume { id: i, base: 0, blocks, read_only: volume.read_only, large_blocks: false };
         manager.bind(Role::Vf(i), bound).map_err(|e| at(&e))?;
     }
     Ok(())

@@ -32,10 +32,11 @@ pub struct Card {
     pub tx_data: O<128>,
     pub mreq_valid: O<1>,
     pub mreq_ready: I<1>,
-    pub mreq_op: O<2>,
+    pub mreq_op: O<3>,
+    pub mreq_fua: O<1>,
     pub mreq_volume: O<8>,
     pub mreq_lba: O<64>,
-    pub mreq_blocks: O<16>,
+    pub mreq_blocks: O<48>,
     pub mrd_valid: I<1>,
     pub mrd_ready: O<1>,
     pub mrd_data: I<128>,
@@ -47,7 +48,7 @@ pub struct Card {
     pub mwr_last: O<1>,
     pub mdone_valid: I<1>,
     pub mdone_ready: O<1>,
-    pub mdone_error: I<1>,
+    pub mdone_result: I<2>,
     /// Something is going on inside: stop the clock only when this is 0.
     pub busy: O<1>,
     /// Which finder of errors is being served.
@@ -342,10 +343,15 @@ impl Logic for Card {
         self.storage.page_binding = self.bindings.page_binding;
         self.storage.changed = self.bindings.changed;
         self.storage.changed_slot = self.bindings.changed_slot;
+        self.bindings.format = self.storage.format;
+        self.bindings.format_slot = self.storage.slot;
+        self.bindings.format_big = self.storage.format_big;
+        self.storage.enabled_vfs = self.space.enabled_vfs[function::STORAGE as usize];
         self.bindings.rate_slot = self.storage.rate_slot;
         self.storage.rates = self.bindings.rates;
         self.mreq_valid = self.storage.mreq_valid;
         self.mreq_op = self.storage.mreq_op;
+        self.mreq_fua = self.storage.mreq_fua;
         self.mreq_volume = self.storage.mreq_volume;
         self.mreq_lba = self.storage.mreq_lba;
         self.mreq_blocks = self.storage.mreq_blocks;
@@ -360,7 +366,7 @@ impl Logic for Card {
         self.mwr_last = self.storage.mwr_last;
         self.storage.mwr_ready = self.mwr_ready;
         self.storage.mdone_valid = self.mdone_valid;
-        self.storage.mdone_error = self.mdone_error;
+        self.storage.mdone_result = self.mdone_result;
         self.mdone_ready = self.storage.mdone_ready;
 
         self.busy = self.receive.busy

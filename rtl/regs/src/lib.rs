@@ -15,10 +15,12 @@
 #![forbid(unsafe_code)]
 
 pub mod bar;
+pub mod clock;
 mod field;
 pub mod function;
 pub mod ids;
 pub mod manage;
+pub mod media;
 pub mod nvme;
 pub mod pcie;
 

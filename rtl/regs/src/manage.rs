@@ -28,6 +28,8 @@ pub const BINDING_CTRL: u64 = 0;
 pub const CTRL_VALID: Field = Field::bit(0);
 /// CTRL: writes to the volume are refused.
 pub const CTRL_READ_ONLY: Field = Field::bit(1);
+/// CTRL: the namespace has blocks of 4 KiB. Read, it tells what Format NVM has made of it since.
+pub const CTRL_BIG: Field = Field::bit(2);
 /// Binding: which volume behind the media port.
 pub const BINDING_VOLUME: u64 = 4;
 /// The width of a volume's number at the media port.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use azote_regs::media;
 use azote_tlp::Beat;
 
 use crate::Error;
@@ -21,8 +22,8 @@ pub struct Inputs {
     pub mrd: Option<MediaData>,
     /// The medium takes data to be written.
     pub mwr_ready: bool,
-    /// A write, flush or write-zeroes ended; true if it failed.
-    pub mdone: Option<bool>,
+    /// What is no read ended, and how.
+    pub mdone: Option<MediaResult>,
 }
 
 /// What the card shows in one clock, before its edge, with the inputs of that clock settled.
@@ -66,6 +67,49 @@ pub enum MediaOp {
     Flush,
     /// Make blocks zero, without data.
     WriteZeroes,
+    /// Give blocks back; they read as zero.
+    Deallocate,
+    /// Read blocks and keep them.
+    Verify,
+    /// Take blocks and say whether the volume holds the same.
+    Compare,
+}
+
+impl MediaOp {
+    /// The operation with this number at the port; `None` for the one that has no meaning.
+    pub const fn from_code(code: u64) -> Option<Self> {
+        Some(match code {
+            media::READ => Self::Read,
+            media::WRITE => Self::Write,
+            media::FLUSH => Self::Flush,
+            media::ZEROES => Self::WriteZeroes,
+            media::DEALLOCATE => Self::Deallocate,
+            media::VERIFY => Self::Verify,
+            media::COMPARE => Self::Compare,
+            _ => return None,
+        })
+    }
+
+    /// Blocks of the host's come with it.
+    pub const fn takes_data(self) -> bool {
+        matches!(self, Self::Write | Self::Compare)
+    }
+
+    /// It only looks at blocks.
+    pub const fn reads(self) -> bool {
+        matches!(self, Self::Read | Self::Verify | Self::Compare)
+    }
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaResult {
+    /// It is done.
+    Done,
+    /// It could not be done.
+    Failed,
+    /// The volume holds something else.
+    Differs,
 }
 
 /// One request at the media port.
@@ -75,10 +119,12 @@ pub struct MediaRequest {
     pub op: MediaOp,
     /// On which volume.
     pub volume: u8,
+    /// What is written is durable before the answer; what is read was made so.
+    pub fua: bool,
     /// From which 512-byte block.
     pub lba: u64,
     /// How many blocks; 0 for a flush.
-    pub blocks: u16,
+    pub blocks: u64,
 }
 
 /// A device with the ports of `azote_card`.

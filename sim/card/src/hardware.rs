@@ -3,12 +3,13 @@
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::{Path, PathBuf};
 
+use azote_regs::media;
 use azote_tlp::Beat;
 use azote_verilate::{Dir, Options, Port, Shim, Source, build_library};
 use libloading::Library;
 
 use crate::Error;
-use crate::device::{Inputs, MediaData, MediaOp, MediaRequest, Outputs, TlpDevice};
+use crate::device::{Inputs, MediaData, MediaOp, MediaRequest, MediaResult, Outputs, TlpDevice};
 
 /// `struct In` of shim.cpp.
 #[repr(C)]
@@ -28,7 +29,7 @@ struct In {
     mrd_error: u8,
     mwr_ready: u8,
     mdone_valid: u8,
-    mdone_error: u8,
+    mdone_result: u8,
     pad: [u8; 3],
 }
 
@@ -39,9 +40,10 @@ struct Out {
     tx_data: [u32; 4],
     mwr_data: [u32; 4],
     mreq_lba: u64,
-    mreq_blocks: u16,
+    mreq_blocks: u64,
     mreq_volume: u8,
     mreq_op: u8,
+    mreq_fua: u8,
     mreq_valid: u8,
     rx_ready: u8,
     tx_valid: u8,
@@ -55,9 +57,10 @@ struct Out {
     busy: u8,
     /// A check of the design's own failed; `azote_failed` says which.
     failed: u8,
+    pad: u8,
 }
 
-const _: () = assert!(size_of::<In>() == 48 && size_of::<Out>() == 56);
+const _: () = assert!(size_of::<In>() == 48 && size_of::<Out>() == 64);
 
 /// Name of the card's top module.
 pub const TOP: &str = "azote_card";
@@ -83,10 +86,11 @@ pub fn ports() -> Vec<Port> {
         port("tx_data", Out, 128),
         port("mreq_valid", Out, 1),
         port("mreq_ready", In, 1),
-        port("mreq_op", Out, 2),
+        port("mreq_op", Out, 3),
+        port("mreq_fua", Out, 1),
         port("mreq_volume", Out, 8),
         port("mreq_lba", Out, 64),
-        port("mreq_blocks", Out, 16),
+        port("mreq_blocks", Out, 48),
         port("mrd_valid", In, 1),
         port("mrd_ready", Out, 1),
         port("mrd_data", In, 128),
@@ -98,7 +102,7 @@ pub fn ports() -> Vec<Port> {
         port("mwr_last", Out, 1),
         port("mdone_valid", In, 1),
         port("mdone_ready", Out, 1),
-        port("mdone_error", In, 1),
+        port("mdone_result", In, 2),
         port("busy", Out, 1),
     ]
 }
@@ -198,9 +202,13 @@ impl TlpDevice for Hardware {
             i.mrd_last = data.last.into();
             i.mrd_error = data.error.into();
         }
-        if let Some(error) = inputs.mdone {
+        if let Some(result) = inputs.mdone {
             i.mdone_valid = 1;
-            i.mdone_error = error.into();
+            i.mdone_result = match result {
+                MediaResult::Done => media::DONE,
+                MediaResult::Failed => media::FAILED,
+                MediaResult::Differs => media::DIFFERS,
+            } as u8;
         }
         let mut o = Out::default();
         // SAFETY: `sim` is the live instance from `load` and `&mut self` makes this its only use; both structures have
@@ -218,14 +226,10 @@ impl TlpDevice for Hardware {
                 sop: o.tx_sop != 0,
                 eop: o.tx_eop != 0,
             }),
-            mreq: (o.mreq_valid != 0).then_some(MediaRequest {
-                op: match o.mreq_op {
-                    0 => MediaOp::Read,
-                    1 => MediaOp::Write,
-                    2 => MediaOp::Flush,
-                    _ => MediaOp::WriteZeroes,
-                },
+            mreq: MediaOp::from_code(o.mreq_op.into()).filter(|_| o.mreq_valid != 0).map(|op| MediaRequest {
+                op,
                 volume: o.mreq_volume,
+                fua: o.mreq_fua != 0,
                 lba: o.mreq_lba,
                 blocks: o.mreq_blocks,
             }),

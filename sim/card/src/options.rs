@@ -60,11 +60,13 @@ pub struct MediaOptions {
     pub bandwidth: u32,
     /// Requests that the medium takes before it stalls the port.
     pub depth: usize,
+    /// Writes stay in a cache, which a power cut empties, until they are flushed; else they are in the file at once.
+    pub cache: bool,
 }
 
 impl Default for MediaOptions {
     fn default() -> Self {
-        MediaOptions { latency: 0, bandwidth: Self::FULL, depth: 32 }
+        MediaOptions { latency: 0, bandwidth: Self::FULL, depth: 32, cache: false }
     }
 }
 
@@ -105,7 +107,7 @@ impl Options {
             tx_stall: 60,
             rx_gap: 30,
             overtake: 60,
-            media: MediaOptions { latency: 20, bandwidth: MediaOptions::FULL / 2, depth: 4 },
+            media: MediaOptions { latency: 20, bandwidth: MediaOptions::FULL / 2, depth: 4, cache: false },
             ..Options::default()
         }
     }

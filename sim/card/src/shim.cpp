@@ -4,20 +4,19 @@ struct In {
     uint32_t rx_data[4];
     uint32_t mrd_data[4];
     uint8_t reset, rx_valid, rx_keep, rx_sop, rx_eop, tx_ready;
-    uint8_t mreq_ready, mrd_valid, mrd_last, mrd_error, mwr_ready, mdone_valid, mdone_error;
+    uint8_t mreq_ready, mrd_valid, mrd_last, mrd_error, mwr_ready, mdone_valid, mdone_result;
     uint8_t pad[3];
 };
 struct Out {
     uint32_t tx_data[4];
     uint32_t mwr_data[4];
-    uint64_t mreq_lba;
-    uint16_t mreq_blocks;
-    uint8_t mreq_volume, mreq_op, mreq_valid;
+    uint64_t mreq_lba, mreq_blocks;
+    uint8_t mreq_volume, mreq_op, mreq_fua, mreq_valid;
     uint8_t rx_ready, tx_valid, tx_keep, tx_sop, tx_eop;
     uint8_t mrd_ready, mwr_valid, mwr_last, mdone_ready, busy;
-    uint8_t failed;
+    uint8_t failed, pad;
 };
-static_assert(sizeof(In) == 48 && sizeof(Out) == 56, "hardware.rs has these sizes");
+static_assert(sizeof(In) == 48 && sizeof(Out) == 64, "hardware.rs has these sizes");
 
 struct Sim { VerilatedContext* context; MODEL* top; Wave* wave; };
 
@@ -64,7 +63,7 @@ EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
     t->mrd_error = i->mrd_error;
     t->mwr_ready = i->mwr_ready;
     t->mdone_valid = i->mdone_valid;
-    t->mdone_error = i->mdone_error;
+    t->mdone_result = i->mdone_result;
     for (int k = 0; k < 4; ++k) {
         t->rx_data[k] = i->rx_data[k];
         t->mrd_data[k] = i->mrd_data[k];
@@ -78,6 +77,7 @@ EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
     o->mreq_blocks = t->mreq_blocks;
     o->mreq_volume = t->mreq_volume;
     o->mreq_op = t->mreq_op;
+    o->mreq_fua = t->mreq_fua;
     o->mreq_valid = t->mreq_valid;
     o->rx_ready = t->rx_ready;
     o->tx_valid = t->tx_valid;

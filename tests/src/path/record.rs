@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use azote_sim::TlpDevice;
-use azote_sim::device::{Inputs, MediaOp, Outputs};
+use azote_sim::device::{Inputs, MediaOp, MediaResult, Outputs};
 use azote_tlp::{Assembler, Beat, Tlp};
 
 /// Beats that went one after the other and belong together.
@@ -135,6 +135,9 @@ impl<D: TlpDevice> TlpDevice for Recorder<D> {
                 MediaOp::Read => "read",
                 MediaOp::Write => "write",
                 MediaOp::Flush => "flush",
+                MediaOp::Deallocate => "deallocate",
+                MediaOp::Verify => "verify",
+                MediaOp::Compare => "compare",
                 MediaOp::WriteZeroes => "write zeroes",
             };
             let text = format!("{op}: volume {}, {} blocks from {}", request.volume, request.blocks, request.lba);
@@ -146,8 +149,12 @@ impl<D: TlpDevice> TlpDevice for Recorder<D> {
         if let (Some(data), true) = (outputs.mwr, inputs.mwr_ready) {
             mwr.beat(now, data.last, "mwr", events);
         }
-        if let (Some(failed), true) = (inputs.mdone, outputs.mdone_ready) {
-            let text = if failed { "failed" } else { "done" };
+        if let (Some(result), true) = (inputs.mdone, outputs.mdone_ready) {
+            let text = match result {
+                MediaResult::Done => "done",
+                MediaResult::Failed => "failed",
+                MediaResult::Differs => "differs",
+            };
             events.push(Event { first: now, last: now, beats: 1, port: "mdone", text: text.into() });
         }
     }

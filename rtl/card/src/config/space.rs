@@ -94,6 +94,8 @@ pub struct Space {
     pub memory: [O<1>; KINDS],
     pub vf_memory: [O<1>; KINDS],
     pub num_vfs: [O<6>; KINDS],
+    /// How many VFs of each kind are enabled.
+    pub enabled_vfs: [O<6>; KINDS],
     pub vf_scale: [O<3>; KINDS],
     /// Max_Payload_Size (of PF 0, for all: PCIe 7.5.3.4) and Max_Read_Request_Size of each PF and its VFs.
     pub mps: O<3>,
@@ -699,6 +701,7 @@ impl Logic for Space {
             self.memory[k] = self.l_mse[k].q & awake;
             self.vf_memory[k] = self.l_vf_mse[k].q & self.l_vfe[k].q & awake;
             self.num_vfs[k] = self.l_num_vfs[k].q;
+            self.enabled_vfs[k] = if self.l_vfe[k].q { self.l_num_vfs[k].q } else { 0 };
             self.vf_scale[k] = self.l_scale[k].q;
             self.mrrs[k] = self.l_mrrs[k].q;
             self.patient[k] = self.l_patient[k].q;

@@ -35,11 +35,15 @@ pub struct Bindings {
     pub reset: Rst,
     pub bus: BusSlave,
     /// Look-up, for the front and for the page maker: the binding of the clock before's slot,
-    /// `{length 48, base 48, volume 8, read only, valid}`.
+    /// `{large blocks, length 48, base 48, volume 8, read only, valid}`.
     pub slot: I<6>,
-    pub binding: O<106>,
+    pub binding: O<107>,
     pub page_slot: I<6>,
-    pub page_binding: O<106>,
+    pub page_binding: O<107>,
+    /// One clock: the namespace of this slot was formatted, with large blocks or small ones.
+    pub format: I<1>,
+    pub format_slot: I<6>,
+    pub format_big: I<1>,
     /// One clock: the binding of this slot is another.
     pub changed: O<1>,
     pub changed_slot: O<6>,
@@ -52,7 +56,7 @@ pub struct Bindings {
     step: Reg<3>,
     boot: Reg<9>,
     value: Reg<32>,
-    ctrl: Reg<2>,
+    ctrl: Reg<3>,
     vol: Reg<8>,
     from: Reg<48>,
     count: Reg<48>,
@@ -61,6 +65,13 @@ pub struct Bindings {
     share: Reg<4>,
     /// It is a binding that was committed, not limits.
     binds: Reg<1>,
+    /// Who has large blocks, and whether those looked up have.
+    big: Reg<64>,
+    f_wait: Reg<1>,
+    f_slot: Reg<6>,
+    f_big: Reg<1>,
+    slot_big: Reg<1>,
+    page_big: Reg<1>,
     words: Ram<9, 32>,
     volumes: Ram<6, 106>,
     page_table: Ram<6, 106>,
@@ -94,7 +105,12 @@ impl Logic for Bindings {
         let exists = in_table & !offset.bit(11) & (slot.zext(8) <= konst(self.vfs.get()));
         let be = self.bus.be;
         let mask = byte_mask(be);
-        let merged = (self.words.rdata & !mask) | (self.bus.wdata & mask);
+        // What is read is what is true: a format may have changed it.
+        let is_ctrl = word == WORD_CTRL;
+        let formatted = self.big.q.sel(slot).zext(32) << konst(manage::CTRL_BIG.lo);
+        let kept = self.words.rdata;
+        let held = if is_ctrl { (kept & konst(manage::CTRL_VALID.mask() | manage::CTRL_READ_ONLY.mask())) | formatted } else { kept };
+        let merged = (held & !mask) | (self.bus.wdata & mask);
 
         let mut we = sized(0, 1);
         let mut waddr = cat(slot, word);
@@ -102,10 +118,11 @@ impl Logic for Bindings {
         let mut raddr = cat(slot, word);
         let mut t_we = sized(0, 1);
         let mut r_we = sized(0, 1);
-        self.changed = (self.st.q == St::COMMIT) & self.binds.q;
+        let commits = (self.st.q == St::COMMIT) & self.binds.q;
+        self.changed = commits;
         self.changed_slot = slot;
         let mut t_at = slot;
-        let mut t_new = cat(self.count.q, self.from.q, self.vol.q, self.ctrl.q);
+        let mut t_new = cat(self.count.q, self.from.q, self.vol.q, self.ctrl.q.bits(1, 0));
         self.bus.ack = self.st.q == St::ACK;
         self.bus.rdata = self.value.q;
 
@@ -137,17 +154,17 @@ impl Logic for Bindings {
                     manage::VFS => konst(self.vfs.get()),
                     _ => 0,
                 };
-                self.value.d = if exists { self.words.rdata } else { global };
+                self.value.d = if exists { held } else { global };
                 if self.bus.write & exists {
                     we = 1;
                     if word == WORD_BLOCKS {
                         self.binds.d = 0;
                         self.st.d = St::GATHER;
                     }
-                    if word == WORD_CTRL {
+                    if is_ctrl {
                         self.binds.d = 1;
-                        self.ctrl.d = merged.bits(1, 0);
-                        wdata = merged & 3;
+                        self.ctrl.d = merged.bits(2, 0);
+                        wdata = merged & 7;
                         self.st.d = St::GATHER;
                     }
                 }
@@ -200,8 +217,23 @@ impl Logic for Bindings {
             if self.st.q == St::BOOT { 0 } else { cat(self.share.q, self.blocks.q, self.commands.q) };
         self.rate_table.raddr = self.rate_slot;
         self.rates = self.rate_table.rdata;
-        self.binding = self.volumes.rdata;
-        self.page_binding = self.page_table.rdata;
+        let one = sized(1, 64);
+        let which = one << (if commits { slot } else { self.f_slot.q });
+        let on = if commits { self.ctrl.q.bit(2) } else { self.f_big.q };
+        if self.format {
+            self.f_wait.d = 1;
+            self.f_slot.d = self.format_slot;
+            self.f_big.d = self.format_big;
+        } else if !commits {
+            self.f_wait.d = 0;
+        }
+        if commits | self.f_wait.q {
+            self.big.d = if on { self.big.q | which } else { self.big.q & !which };
+        }
+        self.slot_big.d = self.big.q.sel(self.slot);
+        self.page_big.d = self.big.q.sel(self.page_slot);
+        self.binding = cat(self.slot_big.q, self.volumes.rdata);
+        self.page_binding = cat(self.page_big.q, self.page_table.rdata);
         self.busy = (self.st.q != St::IDLE) | self.bus.valid;
     }
 }

@@ -3,20 +3,31 @@
 //!
 //! Order of checks, and so of statuses: opcode, fused and SGL bits, namespace, transfer size, range, write protection,
 //! PRPs. A command that fails one has changed nothing.
+//!
+//! Inside of the card a block is 512 bytes: what a namespace of 4 KiB blocks counts is made eight times as much here.
 
 use azote_hdl::prelude::*;
-use azote_regs::nvme::{command as cmd, entry, limits, opcode, status};
+use azote_regs::media;
+use azote_regs::nvme::{command as cmd, entry, limits, log, opcode, status};
 
 use super::admin::Next;
 use super::walker::Walker;
+use super::writer::Work;
 
-/// Media port operations.
-pub struct Media;
-impl Media {
-    pub const READ: u64 = 0;
-    pub const WRITE: u64 = 1;
-    pub const FLUSH: u64 = 2;
-    pub const ZEROES: u64 = 3;
+/// What the statistics count a command as.
+pub struct Kind;
+impl Kind {
+    pub const OTHER: u64 = 0;
+    pub const READ: u64 = 1;
+    pub const WRITE: u64 = 2;
+}
+
+/// By how much blocks of 4 KiB are more than those of 512 bytes, log2.
+const BIG: usize = (limits::BIG_LBA_SHIFT - limits::LBA_SHIFT) as usize;
+
+/// The place of a field in an entry, as the error log tells it.
+const fn place(byte: u64, bit: u64) -> u64 {
+    log::LOCATION_BYTE.put(byte) | log::LOCATION_BIT.put(bit)
 }
 
 struct St;
@@ -67,6 +78,10 @@ pub struct Front {
     pub volume: I<8>,
     pub base: I<48>,
     pub length: I<48>,
+    /// Its blocks are of 4 KiB.
+    pub big: I<1>,
+    /// Its write cache is off.
+    pub through: I<1>,
     // Admin.
     pub a_start: O<1>,
     pub a_done: I<1>,
@@ -75,6 +90,7 @@ pub struct Front {
     pub a_dw0: I<32>,
     pub a_what: I<4>,
     pub a_dws: I<16>,
+    pub a_location: I<16>,
     pub cdw0: O<32>,
     pub nsid: O<32>,
     pub prp1: O<64>,
@@ -93,11 +109,14 @@ pub struct Front {
     pub media_ready: I<1>,
     pub media_volume: O<8>,
     pub media_lba: O<48>,
-    pub media_blocks: O<16>,
+    pub media_blocks: O<48>,
+    pub media_fua: O<1>,
     // Commands for the writer, and segments for mover or writer.
     pub wr_valid: O<1>,
     pub wr_ready: I<1>,
-    pub wr_op: O<2>,
+    pub wr_op: O<3>,
+    /// The list of ranges counts in blocks of 4 KiB.
+    pub wr_big: O<1>,
     pub seg_read_valid: O<1>,
     pub seg_read_ready: I<1>,
     pub seg_write_valid: O<1>,
@@ -118,6 +137,15 @@ pub struct Front {
     pub count: O<1>,
     pub count_write: O<1>,
     pub count_blocks: O<9>,
+    /// One clock: a command starts whose end mover (or, set, writer) will tell; what it is, and its first LBA.
+    pub opens: O<1>,
+    pub opens_writer: O<1>,
+    pub kind: O<2>,
+    pub lba: O<48>,
+    /// One clock: a command failed here.
+    pub failed: O<1>,
+    pub failed_location: O<16>,
+    pub failed_lba: O<64>,
     // An entry could not be fetched: the controller is stuck.
     pub fatal: O<1>,
     pub fatal_ready: I<1>,
@@ -138,12 +166,18 @@ pub struct Front {
     dws: Reg<16>,
     page: Reg<1>,
     writes: Reg<1>,
-    op: Reg<2>,
+    op: Reg<3>,
+    r_kind: Reg<2>,
+    fua: Reg<1>,
     release: Reg<1>,
     code: Reg<11>,
+    location: Reg<16>,
     dw0: Reg<32>,
-    first_lba: Reg<48>,
-    blocks: Reg<17>,
+    /// First block and number of blocks, of 512 bytes.
+    first: Reg<67>,
+    blocks: Reg<20>,
+    /// What it is about is all of the namespace.
+    all: Reg<1>,
     fits: Reg<1>,
     walker: Walker,
 }
@@ -157,12 +191,15 @@ impl Logic for Front {
         let is_flush = opc == opcode::FLUSH;
         let is_write = opc == opcode::WRITE;
         let is_read = opc == opcode::READ;
+        let is_compare = opc == opcode::COMPARE;
         let is_zeroes = opc == opcode::WRITE_ZEROES;
-        let known = is_flush | is_write | is_read | is_zeroes;
+        let is_verify = opc == opcode::VERIFY;
+        let is_dataset = opc == opcode::DATASET;
+        let moves = is_write | is_read | is_compare;
+        let known = moves | is_flush | is_zeroes | is_verify | is_dataset;
         let our_space = (self.r_nsid.q == limits::NSID) | (is_flush & (self.r_nsid.q == limits::NSID_ALL));
         let slba = cat(self.r_cdw11.q, self.r_cdw10.q);
-        let nlb = self.r_cdw12.q.get(cmd::RW_NLB).zext(17) + 1;
-        let whole = nlb <= konst(limits::MAX_BLOCKS);
+        let whole = self.blocks.q <= konst(limits::MAX_BLOCKS);
         let owner = cat(self.s.q, sized(azote_regs::function::STORAGE, 2));
 
         self.rd_valid = self.walker.rd_valid;
@@ -201,10 +238,12 @@ impl Logic for Front {
         self.src_beats = (self.dws.q.zext(17) + 3).bits(15, 2);
         self.media_valid = self.st.q == St::MEDIA;
         self.media_volume = self.volume;
-        self.media_lba = self.base + self.first_lba.q;
-        self.media_blocks = self.blocks.q.trunc(16);
+        self.media_lba = if self.all.q { self.base } else { self.base + self.first.q.trunc(48) };
+        self.media_blocks = if self.all.q { self.length } else { self.blocks.q.zext(48) };
+        self.media_fua = self.fua.q;
         self.wr_valid = self.st.q == St::COMMAND;
         self.wr_op = self.op.q;
+        self.wr_big = self.big;
         let walking = (self.st.q == St::GO) | (self.st.q == St::WALK);
         self.seg_read_valid = self.walker.seg_valid & walking & !self.writes.q;
         self.seg_write_valid = self.walker.seg_valid & walking & self.writes.q;
@@ -218,9 +257,17 @@ impl Logic for Front {
         self.done_release = self.release.q;
         self.done_status = self.code.q;
         self.done_dw0 = self.dw0.q;
-        self.count = (self.st.q == St::GO) & !self.page.q;
-        self.count_write = self.writes.q;
+        self.count = (self.st.q == St::GO) & (self.r_kind.q != Kind::OTHER);
+        self.count_write = self.r_kind.q == Kind::WRITE;
         self.count_blocks = self.blocks.q.trunc(9);
+        let commands = (self.st.q == St::COMMAND) & self.wr_ready;
+        self.opens = commands | ((self.st.q == St::SOURCE) & self.src_ready);
+        self.opens_writer = self.writes.q;
+        self.kind = self.r_kind.q;
+        self.lba = slba.trunc(48);
+        self.failed = (self.st.q == St::COMPLETE) & self.done_ready & (self.code.q != 0) & !self.release.q;
+        self.failed_location = self.location.q;
+        self.failed_lba = if self.q.q == 0 { 0 } else { slba };
         self.fatal = self.st.q == St::FATAL;
 
         match self.st.q {
@@ -230,6 +277,10 @@ impl Logic for Front {
                 self.dw0.d = 0;
                 self.page.d = 0;
                 self.writes.d = 0;
+                self.all.d = 0;
+                self.fua.d = 0;
+                self.r_kind.d = Kind::OTHER;
+                self.location.d = konst(log::LOCATION_NONE);
                 self.step.d = 0;
                 self.s.d = self.sqe_slot;
                 self.q.d = self.sqe_qid;
@@ -257,6 +308,9 @@ impl Logic for Front {
                         self.sqe_take = 1;
                         self.r_cdw12.d = d.bits(31, 0);
                         self.r_cdw13.d = d.bits(63, 32);
+                        let nlb = d.bits(31, 0).get(cmd::RW_NLB).zext(20) + 1;
+                        self.blocks.d = if self.big { nlb << konst(BIG) } else { nlb };
+                        self.first.d = if self.big { cat(slba, sized(0, BIG)) } else { slba.zext(64 + BIG) };
                         self.st.d = if self.q.q == 0 { St::ADMIN } else { St::LIMITS };
                     }
                     _ => {}
@@ -265,40 +319,56 @@ impl Logic for Front {
             }
             St::LIMITS => {
                 // One clock for the long sums.
-                let end = slba.zext(65) + nlb.zext(65);
-                self.fits.d = end <= self.length.zext(65);
-                self.first_lba.d = slba.trunc(48);
-                self.blocks.d = nlb;
+                let end = self.first.q.zext(68) + self.blocks.q.zext(68);
+                self.fits.d = end <= self.length.zext(68);
                 self.st.d = St::DECODE;
             }
             St::DECODE => {
-                self.dws.d = cat(self.blocks.q.bits(8, 0), sized(0, 7));
-                self.writes.d = is_write;
-                self.op.d = if is_flush {
-                    Media::FLUSH
-                } else if is_zeroes {
-                    Media::ZEROES
+                let ranges = self.r_cdw10.q.get(cmd::DATASET_NR).zext(16) + 1;
+                self.dws.d = if is_dataset { ranges << 2 } else { cat(self.blocks.q.bits(8, 0), sized(0, 7)) };
+                self.writes.d = !is_read;
+                self.all.d = is_dataset;
+                self.fua.d = self.r_cdw12.q.get(cmd::RW_FUA) | self.through;
+                self.r_kind.d = if is_write {
+                    sized(Kind::WRITE, 2)
+                } else if is_read | is_compare {
+                    Kind::READ
                 } else {
-                    Media::WRITE
+                    Kind::OTHER
+                };
+                let zeroes = if self.r_cdw12.q.get(cmd::RW_DEAC) { sized(media::DEALLOCATE, 3) } else { media::ZEROES };
+                self.op.d = match opc {
+                    opcode::FLUSH => sized(media::FLUSH, 3),
+                    opcode::WRITE_ZEROES => zeroes,
+                    opcode::COMPARE => media::COMPARE,
+                    opcode::VERIFY => media::VERIFY,
+                    opcode::DATASET => Work::RANGES,
+                    _ => media::WRITE,
                 };
                 self.st.d = St::COMPLETE;
                 if !known {
                     self.code.d = status::INVALID_OPCODE;
+                    self.location.d = konst(place(entry::SQE_CDW0, 0));
                 } else if !plain {
                     self.code.d = status::INVALID_FIELD;
+                    self.location.d = konst(place(entry::SQE_CDW0 + 1, 0));
                 } else if !(our_space & self.bound) {
                     self.code.d = status::INVALID_NAMESPACE;
-                } else if (is_read | is_write) & !whole {
+                    self.location.d = konst(place(entry::SQE_NSID, 0));
+                } else if is_dataset & !self.r_cdw11.q.get(cmd::DATASET_AD) {
+                    // The other attributes are hints.
+                } else if moves & !whole {
                     self.code.d = status::INVALID_FIELD;
-                } else if (!is_flush) & !self.fits.q {
+                    self.location.d = konst(place(entry::SQE_CDW12, 0));
+                } else if (moves | is_zeroes | is_verify) & !self.fits.q {
                     self.code.d = status::LBA_OUT_OF_RANGE;
-                } else if (is_write | is_zeroes) & self.read_only {
+                    self.location.d = konst(place(entry::SQE_CDW10, 0));
+                } else if (is_write | is_zeroes | is_dataset) & self.read_only {
                     self.code.d = status::WRITE_PROTECTED;
-                } else if is_flush | is_zeroes {
-                    self.writes.d = 1;
-                    self.st.d = St::COMMAND;
-                } else {
+                } else if moves | is_dataset {
                     self.st.d = St::CHECK;
+                } else {
+                    self.st.d = St::COMMAND;
                 }
             }
             St::ADMIN => {
@@ -306,11 +376,18 @@ impl Logic for Front {
                     self.code.d = self.a_status;
                     self.dw0.d = self.a_dw0;
                     self.dws.d = self.a_dws;
+                    self.location.d = self.a_location;
                     self.page.d = 1;
+                    self.all.d = 1;
+                    self.op.d = media::DEALLOCATE;
                     self.st.d = St::COMPLETE;
                     match self.a_next {
                         Next::PAGE => self.st.d = St::CHECK,
                         Next::HOLD => self.release.d = 1,
+                        Next::ERASE => {
+                            self.writes.d = 1;
+                            self.st.d = St::COMMAND;
+                        }
                         _ => {}
                     }
                 }
@@ -318,6 +395,7 @@ impl Logic for Front {
             St::CHECK => {
                 if self.walker.checked {
                     self.code.d = self.walker.fault;
+                    self.location.d = konst(place(entry::SQE_PRP1, 0));
                     self.st.d = if self.walker.fault != 0 {
                         St::COMPLETE
                     } else if self.writes.q {
@@ -339,7 +417,9 @@ impl Logic for Front {
             }
             St::COMMAND => {
                 if self.wr_ready {
-                    self.st.d = if self.op.q == Media::WRITE { St::GO } else { St::IDLE };
+                    let with_data =
+                        (self.op.q == media::WRITE) | (self.op.q == media::COMPARE) | (self.op.q == Work::RANGES);
+                    self.st.d = if with_data { St::GO } else { St::IDLE };
                 }
             }
             St::GO => self.st.d = St::WALK,

@@ -9,10 +9,12 @@
 //! Promise: a function without a limit is always allowed; in the long run one that wants more gets its limit.
 
 use azote_hdl::prelude::*;
+use azote_regs::clock;
 
 /// Clocks between two slots' turns, and of a round of all 64.
 const STEP: u64 = 64;
 const ROUND: u64 = STEP * 64;
+const _: () = assert!(ROUND % clock::MHZ * 5 == clock::MHZ, "a fifth of a microsecond is left over");
 /// Parts of a token.
 const TOKEN: u64 = ROUND;
 
@@ -44,6 +46,13 @@ pub struct Limiter {
     /// One clock: the bucket of this slot holds something again.
     pub revive: O<1>,
     pub revive_slot: O<6>,
+    /// Who waits for its limits. One clock: `held_slot` has waited for `held_time` microseconds, for commands, for blocks.
+    pub parked: I<64>,
+    pub held: O<1>,
+    pub held_slot: O<6>,
+    pub held_time: O<6>,
+    pub held_commands: O<1>,
+    pub held_blocks: O<1>,
     /// Never set for time alone: who waits for it is busy itself.
     pub busy: O<1>,
     st: Reg<2>,
@@ -58,6 +67,8 @@ pub struct Limiter {
     m_slot: Reg<6>,
     m_blocks: Reg<9>,
     timer: Reg<12>,
+    /// Rounds are no whole number of microseconds: in one of five there is one more.
+    fifth: Reg<3>,
     due: Reg<1>,
     due_slot: Reg<6>,
     commands: Ram<6, 32>,
@@ -132,7 +143,16 @@ impl Logic for Limiter {
         self.revive = writes & self.fills.q & !(empty_c | empty_b);
         self.revive_slot = self.s.q;
 
+        self.held = writes & self.fills.q & self.parked.sel(self.s.q);
+        self.held_slot = self.s.q;
+        self.held_time = if self.fifth.q == 0 { sized(ROUND / clock::MHZ + 1, 6) } else { konst(ROUND / clock::MHZ) };
+        self.held_commands = limit_c & spent(self.commands.rdata);
+        self.held_blocks = limit_b & spent(self.blocks.rdata);
+
         self.timer.d = self.timer.q + 1;
+        if self.timer.q.all() {
+            self.fifth.d = if self.fifth.q == 4 { 0 } else { self.fifth.q + 1 };
+        }
         if self.timer.q.bits(5, 0).all() {
             self.due.d = 1;
             self.due_slot.d = self.timer.q.bits(11, 6);

@@ -3,11 +3,17 @@
 //! A command goes `registers` (doorbell) → `queues` (ring) → `fetch` (entry) → `front` (check) → `walker` (PRPs), then for a read
 //! `pages` (data) → `mover` (host memory), for a write `writer` (host memory, media), and at last `poster` (completion,
 //! interrupt). `docs/path-of-a-read.md` follows one beat by beat.
+//!
+//! What is told of all that afterwards is kept beside the way: `counters` (SMART), `errors` (error log), `volume` (latencies,
+//! limits), with what `journal` remembers of each command.
 
 pub mod admin;
+pub mod coalesce;
 pub mod counters;
+pub mod errors;
 pub mod fetch;
 pub mod front;
+pub mod journal;
 pub mod limiter;
 pub mod mover;
 pub mod pages;
@@ -15,10 +21,12 @@ pub mod poster;
 pub mod queues;
 pub mod registers;
 pub mod turns;
+pub mod volume;
 pub mod walker;
 pub mod writer;
 
 use azote_hdl::prelude::*;
+use azote_regs::media;
 
 use crate::dma::read::{ENTRIES, LISTS};
 use crate::parts::Fifo;
@@ -31,11 +39,17 @@ pub struct Storage {
     pub bus: BusSlave,
     pub bus_number: I<8>,
     pub mps: I<3>,
-    /// The binding of `slot` and of `page_slot`, a clock later: `{length 48, base 48, volume 8, read only, valid}`.
+    /// The binding of `slot` and of `page_slot`, a clock later:
+    /// `{large blocks, length 48, base 48, volume 8, read only, valid}`.
     pub slot: O<6>,
-    pub binding: I<106>,
+    pub binding: I<107>,
     pub page_slot: O<6>,
-    pub page_binding: I<106>,
+    pub page_binding: I<107>,
+    /// One clock: the namespace of `slot` was formatted, with large blocks or small ones.
+    pub format: O<1>,
+    pub format_big: O<1>,
+    /// VFs that are enabled.
+    pub enabled_vfs: I<6>,
     /// One clock: the binding of this slot is another.
     pub changed: I<1>,
     pub changed_slot: I<6>,
@@ -69,10 +83,11 @@ pub struct Storage {
     pub reset_done: O<1>,
     pub mreq_valid: O<1>,
     pub mreq_ready: I<1>,
-    pub mreq_op: O<2>,
+    pub mreq_op: O<3>,
+    pub mreq_fua: O<1>,
     pub mreq_volume: O<8>,
     pub mreq_lba: O<64>,
-    pub mreq_blocks: O<16>,
+    pub mreq_blocks: O<48>,
     pub mrd_valid: I<1>,
     pub mrd_ready: O<1>,
     pub mrd_data: I<128>,
@@ -84,7 +99,7 @@ pub struct Storage {
     pub mwr_last: O<1>,
     pub mdone_valid: I<1>,
     pub mdone_ready: O<1>,
-    pub mdone_error: I<1>,
+    pub mdone_result: I<2>,
     pub busy: O<1>,
     // Who reads host memory, and whose media request stands.
     rd_busy: Reg<1>,
@@ -99,6 +114,10 @@ pub struct Storage {
     admin: admin::Admin,
     pages: pages::Pages,
     counters: counters::Counters,
+    errors: errors::Errors,
+    journal: journal::Journal,
+    statistics: volume::Volume,
+    coalesce: coalesce::Coalesce,
     mover: mover::Mover,
     writer: writer::Writer,
     poster: poster::Poster,
@@ -114,8 +133,11 @@ impl Storage {
             queues: queues::Queues::new(vfs),
             limiter: limiter::Limiter::new(vfs),
             admin: admin::Admin::new(vfs),
-            pages: pages::Pages::new(),
+            pages: pages::Pages::new(vfs),
             counters: counters::Counters::new(vfs),
+            errors: errors::Errors::new(vfs),
+            statistics: volume::Volume::new(vfs),
+            coalesce: coalesce::Coalesce::new(vfs),
             writer: writer::Writer::new(),
             poster: poster::Poster::new(),
             read_segments: Fifo::new(64),
@@ -130,6 +152,7 @@ impl Logic for Storage {
     fn update(&mut self) {
         clocked!(self.limiter);
         clocked!(self.registers, self.queues, self.fetch, self.front, self.admin, self.pages, self.counters);
+        clocked!(self.errors, self.journal, self.statistics, self.coalesce);
         clocked!(self.mover, self.writer, self.poster, self.read_segments, self.write_segments);
 
         // Registers and queues.
@@ -153,7 +176,13 @@ impl Logic for Storage {
         self.reset_done = self.registers.reset_done;
         self.registers.posting = self.poster.posting;
         self.registers.posting_slot = self.poster.q_slot;
-        self.registers.forget_done = self.admin.forget_done;
+        self.registers.forget_done = self.admin.forget_done & self.coalesce.forget_done;
+        self.registers.off = self.admin.v_off;
+        self.registers.on = self.admin.v_on;
+        self.registers.off_slot = self.admin.v_slot;
+        self.admin.v_done = self.registers.off_done;
+        self.admin.offline = self.registers.offline;
+        self.admin.enabled_vfs = self.enabled_vfs;
         self.admin.began = self.registers.began;
         self.admin.began_slot = self.registers.began_slot;
         self.admin.changed = self.changed;
@@ -174,6 +203,7 @@ impl Logic for Storage {
         self.queues.weight = self.limiter.weight;
         self.queues.revive = self.limiter.revive;
         self.queues.revive_slot = self.limiter.revive_slot;
+        self.limiter.parked = self.queues.parked;
 
         // Admin.
         self.queues.valid[queues::ADMIN] = self.admin.q_valid;
@@ -201,12 +231,17 @@ impl Logic for Storage {
         self.admin.cdw12 = self.front.cdw12;
         self.admin.cdw13 = self.front.cdw13;
         self.admin.bound = self.binding.bit(0);
+        self.admin.read_only = self.binding.bit(1);
+        self.admin.short = self.binding.bits(105, 61) == 0;
+        self.format = self.admin.set_format;
+        self.format_big = self.admin.big;
         self.front.a_done = self.admin.done;
         self.front.a_next = self.admin.next;
         self.front.a_status = self.admin.status;
         self.front.a_dw0 = self.admin.dw0;
         self.front.a_what = self.admin.what;
         self.front.a_dws = self.admin.dws;
+        self.front.a_location = self.admin.location;
 
         // Entries, and the front.
         self.fetch.work = self.queues.work;
@@ -233,6 +268,8 @@ impl Logic for Storage {
         self.front.volume = self.binding.bits(9, 2);
         self.front.base = self.binding.bits(57, 10);
         self.front.length = self.binding.bits(105, 58);
+        self.front.big = self.binding.bit(106);
+        self.front.through = self.admin.through;
         self.front.row_data = self.control_data;
         self.control_row = self.front.row;
 
@@ -297,6 +334,7 @@ impl Logic for Storage {
         self.pages.src_page = self.front.src_page;
         self.pages.src_what = self.front.src_what;
         self.pages.src_slot = self.front.slot;
+        self.pages.src_from = self.admin.from;
         self.pages.src_beats = self.front.src_beats;
         self.pages.rd_valid = self.mrd_valid;
         self.mrd_ready = self.pages.rd_ready;
@@ -307,23 +345,72 @@ impl Logic for Storage {
         self.pages.bound = self.page_binding.bit(0);
         self.pages.read_only = self.page_binding.bit(1);
         self.pages.length = self.page_binding.bits(105, 58);
+        self.pages.big = self.page_binding.bit(106);
         self.counters.slot = self.pages.slot;
         self.pages.reads = self.counters.reads;
         self.pages.writes = self.counters.writes;
         self.pages.units_read = self.counters.units_read;
         self.pages.units_written = self.counters.units_written;
-        self.pages.media_errors = self.counters.media_errors;
-        self.pages.errors = self.counters.errors;
-        self.pages.error_entry = self.counters.error_entry;
+        self.pages.enabled_vfs = self.enabled_vfs;
+        self.pages.offline = self.registers.offline;
+        self.pages.warm = self.admin.warm;
+        self.errors.slot = self.pages.slot;
+        self.errors.at = self.pages.error_at;
+        self.pages.errors = self.errors.errors;
+        self.pages.media_errors = self.errors.media_errors;
+        self.pages.error_entry = self.errors.entry;
+        self.statistics.ask = self.pages.word_ask;
+        self.statistics.slot = self.pages.slot;
+        self.statistics.index = self.pages.word_index;
+        self.pages.word_ack = self.statistics.ack;
+        self.pages.word = self.statistics.word;
         self.counters.data = self.front.count;
         self.counters.data_slot = self.front.slot;
         self.counters.data_write = self.front.count_write;
         self.counters.data_blocks = self.front.count_blocks;
-        self.counters.error = self.poster.error;
-        self.counters.error_slot = self.poster.error_slot;
-        self.counters.error_qid = self.poster.error_qid;
-        self.counters.error_cid = self.poster.error_cid;
-        self.counters.error_status = self.poster.error_status;
+
+        // What is kept of each command, and what is made of it at its end.
+        self.journal.opens = self.front.opens;
+        self.journal.opens_writer = self.front.opens_writer;
+        self.journal.blocks = self.front.count_blocks;
+        self.journal.kind = self.front.kind;
+        self.journal.lba = self.front.lba;
+        self.journal.closes = self.poster.ended;
+        self.journal.writer = self.poster.writer;
+        let line = self.journal.line;
+        let begun = line.bits(82, 59);
+        let wrong = self.poster.ended_code != 0;
+        self.errors.refused = self.front.failed;
+        self.errors.refused_slot = self.front.slot;
+        self.errors.refused_qid = self.front.qid;
+        self.errors.refused_cid = self.front.cid;
+        self.errors.refused_code = self.front.done_status;
+        self.errors.refused_location = self.front.failed_location;
+        self.errors.refused_lba = self.front.failed_lba;
+        self.errors.refused_nsid = self.front.nsid;
+        self.errors.failed = self.poster.ended & self.poster.ended_told & wrong;
+        self.errors.failed_slot = self.poster.q_slot;
+        self.errors.failed_qid = self.poster.q_qid;
+        self.errors.failed_cid = self.poster.ended_cid;
+        self.errors.failed_code = self.poster.ended_code;
+        self.errors.failed_lba = line.bits(47, 0);
+        self.statistics.opens = self.front.opens;
+        self.statistics.opens_slot = self.front.slot;
+        self.statistics.opens_kind = self.front.kind;
+        self.statistics.closes = self.poster.ended;
+        self.statistics.closes_slot = self.poster.q_slot;
+        self.statistics.closes_kind = line.bits(49, 48);
+        self.statistics.closes_blocks = line.bits(58, 50);
+        self.statistics.closes_time = self.journal.now - begun;
+        self.statistics.closes_good = self.poster.ended_told & !wrong;
+        self.statistics.held = self.limiter.held;
+        self.statistics.held_slot = self.limiter.held_slot;
+        self.statistics.held_time = self.limiter.held_time;
+        self.statistics.held_commands = self.limiter.held_commands;
+        self.statistics.held_blocks = self.limiter.held_blocks;
+        self.statistics.changed = self.changed;
+        self.statistics.changed_slot = self.changed_slot;
+
         self.read_segments.in_valid = self.front.seg_read_valid;
         self.front.seg_read_ready = self.read_segments.in_ready;
         let command = cat(self.front.slot, self.front.qid, self.front.cid);
@@ -343,8 +430,10 @@ impl Logic for Storage {
         // Writes.
         self.writer.cmd_valid = self.front.wr_valid;
         self.front.wr_ready = self.writer.cmd_ready;
+        let flag = if self.front.wr_op == writer::Work::RANGES { self.front.wr_big } else { sized(0, 1) };
+        let what = cat(flag, self.front.media_fua, self.front.wr_op);
         self.writer.cmd_data =
-            cat(command, self.front.wr_op, self.front.media_volume, self.front.media_blocks, self.front.media_lba);
+            cat(command, what, self.front.media_volume, self.front.media_blocks, self.front.media_lba);
         self.write_segments.in_valid = self.front.seg_write_valid;
         self.front.seg_write_ready = self.write_segments.in_ready;
         self.write_segments.in_data = segment;
@@ -359,7 +448,7 @@ impl Logic for Storage {
         self.writer.wr_ready = self.mwr_ready;
         self.writer.media_done = self.mdone_valid;
         self.mdone_ready = self.writer.media_done_ready;
-        self.writer.media_error = self.mdone_error;
+        self.writer.media_result = self.mdone_result;
 
         // Media requests: a request stands until it is taken.
         let m_writers = self.m_writer.q;
@@ -372,10 +461,11 @@ impl Logic for Storage {
             self.m_writer.d = self.writer.media_valid & ((!self.front.media_valid) | !m_writers);
         }
         self.mreq_valid = self.m_busy.q;
-        self.mreq_op = if m_writers { self.writer.media_op } else { konst(front::Media::READ) };
+        self.mreq_op = if m_writers { self.writer.media_op } else { konst(media::READ) };
         self.mreq_volume = if m_writers { self.writer.media_volume } else { self.front.media_volume };
         let lba = if m_writers { self.writer.media_lba } else { self.front.media_lba };
         self.mreq_lba = lba.zext(64);
+        self.mreq_fua = if m_writers { self.writer.media_fua } else { self.front.media_fua };
         self.mreq_blocks = if m_writers { self.writer.media_blocks } else { self.front.media_blocks };
         self.front.media_ready = self.m_busy.q & self.mreq_ready & !m_writers;
         self.writer.media_ready = self.m_busy.q & self.mreq_ready & m_writers;
@@ -422,10 +512,22 @@ impl Logic for Storage {
         self.poster.q_interrupt = self.queues.p_interrupt;
         self.poster.bus_number = self.bus_number;
         link!(self.tx_entry, self.poster.tx);
-        self.irq_valid = self.poster.irq_valid;
-        self.irq_owner = self.poster.irq_owner;
-        self.irq_vector = self.poster.irq_vector;
-        self.poster.irq_ready = self.irq_ready;
+        self.coalesce.valid = self.poster.irq_valid;
+        self.coalesce.slot = self.poster.q_slot;
+        self.coalesce.vector = self.poster.irq_vector;
+        self.coalesce.admin = self.poster.q_qid == 0;
+        self.poster.irq_ready = self.coalesce.ready;
+        self.coalesce.set = self.admin.set_coalescing;
+        self.coalesce.set_vectors = self.admin.set_vectors;
+        self.coalesce.set_slot = self.front.slot;
+        self.coalesce.set_value = self.admin.coalescing;
+        self.coalesce.set_disabled = self.admin.vectors;
+        self.coalesce.forget = self.registers.forget;
+        self.coalesce.forget_slot = self.registers.forget_slot;
+        self.irq_valid = self.coalesce.irq_valid;
+        self.irq_owner = cat(self.coalesce.irq_slot, sized(azote_regs::function::STORAGE, 2));
+        self.irq_vector = self.coalesce.irq_vector;
+        self.coalesce.irq_ready = self.irq_ready;
 
         self.busy = self.registers.busy
             | self.queues.busy
@@ -434,6 +536,8 @@ impl Logic for Storage {
             | self.front.busy
             | self.admin.busy
             | self.pages.busy
+            | self.statistics.busy
+            | self.coalesce.busy
             | self.mover.busy
             | self.writer.busy
             | self.poster.busy;

@@ -4,8 +4,8 @@
 //! was closed meanwhile is taken from the books and not posted.
 
 use azote_hdl::prelude::*;
-use azote_regs::nvme::status;
 
+use super::errors::field;
 use super::queues::Op;
 use crate::parts::{Arbiter, Fifo};
 use crate::transaction::TxOut;
@@ -19,6 +19,11 @@ impl St {
     const ENTRY: u64 = 3;
     const INTERRUPT: u64 = 4;
 }
+
+/// The makers of completions, by their input.
+pub const FRONT: usize = 0;
+pub const MOVER: usize = 1;
+pub const WRITER: usize = 2;
 
 /// Bits of a completion on its way: `{release 1, slot 6, qid 3, cid 16, status 11, dw0 32}`.
 pub const DONE: usize = 69;
@@ -44,23 +49,23 @@ pub struct Poster {
     pub q_interrupt: I<1>,
     pub bus_number: I<8>,
     pub tx: TxOut,
+    /// An interrupt for a completion of `q_slot` and `q_qid`.
     pub irq_valid: O<1>,
-    pub irq_owner: O<8>,
     pub irq_vector: O<3>,
     pub irq_ready: I<1>,
-    /// One clock: a command failed.
-    pub error: O<1>,
-    pub error_slot: O<6>,
-    pub error_qid: O<3>,
-    pub error_cid: O<16>,
-    /// As the error log has it: the status field above a zero phase bit.
-    pub error_status: O<16>,
+    /// One clock: a command of mover or writer is over; whether the host is told, and how it went.
+    pub ended: O<1>,
+    pub writer: O<1>,
+    pub ended_told: O<1>,
+    pub ended_cid: O<16>,
+    pub ended_code: O<11>,
     /// Working on a completion of `q_slot`.
     pub posting: O<1>,
     pub busy: O<1>,
     st: Reg<3>,
     turns: Arbiter<3, 2>,
     d: Reg<69>,
+    maker: Reg<2>,
     address: Reg<64>,
     phase: Reg<1>,
     head: Reg<12>,
@@ -74,14 +79,6 @@ impl Poster {
     pub fn new() -> Self {
         Poster { queue: std::array::from_fn(|_| Fifo::new(4)), ..Self::default() }
     }
-}
-
-/// The status field: Do Not Retry for everything that would fail again just so.
-#[pure]
-fn field(code: V) -> V {
-    let again =
-        (code.get(status::SCT) == status::SCT_MEDIA) | (code == status::DATA_TRANSFER) | (code == status::SUCCESS);
-    cat(!again, sized(0, 3), code)
 }
 
 #[kernel]
@@ -136,17 +133,17 @@ impl Logic for Poster {
         self.tx.data = if self.st.q == St::HEADER { header } else { entry };
         self.tx.owner = owner;
         self.irq_valid = self.st.q == St::INTERRUPT;
-        self.irq_owner = owner;
         self.irq_vector = self.vector.q;
-        self.error = 0;
-        self.error_slot = slot;
-        self.error_qid = qid;
-        self.error_cid = cid;
-        self.error_status = cat(status, sized(0, 1));
+        self.ended = 0;
+        self.writer = self.maker.q == WRITER;
+        self.ended_told = 0;
+        self.ended_cid = cid;
+        self.ended_code = code;
 
         match self.st.q {
             St::IDLE => {
                 if some {
+                    self.maker.d = pick;
                     for i in 0..3 {
                         if pick == i {
                             self.d.d = self.queue[i].out_data;
@@ -162,7 +159,8 @@ impl Logic for Poster {
                     self.head.d = self.q_head;
                     self.vector.d = self.q_vector;
                     self.interrupt.d = self.q_interrupt;
-                    self.error = (code != 0) & self.q_found;
+                    self.ended = self.maker.q != FRONT;
+                    self.ended_told = self.q_found;
                     self.st.d = if self.q_found { St::HEADER } else { St::IDLE };
                 }
             }

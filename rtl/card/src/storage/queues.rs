@@ -119,6 +119,8 @@ pub struct Queues {
     pub weight: I<4>,
     pub revive: I<1>,
     pub revive_slot: I<6>,
+    /// Who waits for its limits.
+    pub parked: O<64>,
     pub busy: O<1>,
     st: Reg<4>,
     who: Reg<2>,
@@ -241,6 +243,7 @@ impl Logic for Queues {
         self.turns.weight = self.weight;
         self.turns.revive = self.revive;
         self.turns.revive_slot = self.revive_slot;
+        self.parked = self.turns.parked;
 
         for i in 0..4 {
             self.ack[i] = (self.st.q == St::DONE) & (self.who.q == i);

@@ -3,6 +3,9 @@
 //! Promise: CSTS.RDY follows CC.EN; a controller that is disabled, or whose function is reset, is quiet first: its queues
 //! are closed, its commands are let run out without a completion, and only then RDY falls or the reset is done. Meanwhile
 //! every other function is served.
+//!
+//! A secondary controller that the primary took offline (NVMe 1.4 §8.5) is closed like one whose function is reset. Until it
+//! is put online again it shows a fatal status and takes no write, whatever is reset meanwhile, but for the PF itself.
 
 use azote_hdl::prelude::*;
 use azote_regs::nvme::controller as nvme;
@@ -88,6 +91,12 @@ pub struct Registers {
     pub reset_valid: I<1>,
     pub reset_slot: I<6>,
     pub reset_done: O<1>,
+    /// One clock: take this slot offline, or online again; `off_done`, one clock: it is off and quiet.
+    pub off: I<1>,
+    pub on: I<1>,
+    pub off_slot: I<6>,
+    pub off_done: O<1>,
+    pub offline: O<64>,
     pub busy: O<1>,
     st: Reg<5>,
     slot: Reg<6>,
@@ -108,6 +117,13 @@ pub struct Registers {
     poll: Reg<4>,
     done: Reg<1>,
     replies: Reg<1>,
+    r_offline: Reg<64>,
+    /// A slot to close for being offline; it is the one that is being closed.
+    off_wait: Reg<1>,
+    off_now: Reg<1>,
+    o_slot: Reg<6>,
+    /// The slot in hand is offline.
+    refused: Reg<1>,
     closers: Fifo<6>,
     words: Ram<9, 32>,
 }
@@ -167,6 +183,7 @@ impl Logic for Registers {
         self.closers.out_ready = 0;
         self.bus.ack = self.st.q == St::BUS_ACK;
         self.bus.rdata = self.out.q;
+        self.off_done = 0;
         self.poll.d = if self.poll.q == 0 { 0 } else { self.poll.q - 1 };
 
         match self.st.q {
@@ -201,20 +218,31 @@ impl Logic for Registers {
                     self.quiet.d = 0;
                     self.whole.d = 1;
                     self.c_slot.d = self.reset_slot;
+                    self.off_now.d = 0;
+                } else if self.off_wait.q {
+                    self.closing.d = 1;
+                    self.quiet.d = 0;
+                    self.whole.d = 1;
+                    self.c_slot.d = self.o_slot.q;
+                    self.off_now.d = 1;
+                    self.off_wait.d = 0;
                 } else if self.closers.out_valid {
                     self.closers.out_ready = 1;
                     self.slot.d = self.closers.out_data;
                     self.st.d = St::CLOSE_READ;
                 }
             }
-            St::BUS_READ => self.st.d = if is_doorbell { St::DOORBELL } else { St::BUS_DO },
+            St::BUS_READ => {
+                self.refused.d = self.r_offline.q.sel(self.slot.q);
+                self.st.d = if is_doorbell { St::DOORBELL } else { St::BUS_DO };
+            }
             St::BUS_DO => {
                 self.st.d = St::BUS_ACK;
                 self.out.d = match offset.bits(11, 0) {
                     nvme::CAP => sized(nvme::CAP_VALUE & 0xffff_ffff, 32),
                     CAP_HI => nvme::CAP_VALUE >> 32,
                     nvme::VS => nvme::VS_VALUE,
-                    nvme::CSTS => rd & 0x7fff_ffff,
+                    nvme::CSTS => if self.refused.q { konst(nvme::CSTS_CFS.mask()) } else { rd & 0x7fff_ffff },
                     _ => {
                         if word == Word::NONE {
                             0
@@ -223,7 +251,7 @@ impl Logic for Registers {
                         }
                     }
                 };
-                if self.bus.write {
+                if self.bus.write & !self.refused.q {
                     match word {
                         Word::CC => {
                             self.old.d = rd;
@@ -308,7 +336,7 @@ impl Logic for Registers {
                 self.st.d = if self.replies.q { St::BUS_ACK } else { St::IDLE };
             }
             St::DOORBELL => {
-                let real = self.bus.write & (bell.bits(9, 4) == 0) & be.bits(1, 0).all();
+                let real = self.bus.write & !self.refused.q & (bell.bits(9, 4) == 0) & be.bits(1, 0).all();
                 self.out.d = 0;
                 self.q_valid = real;
                 self.q_op = if bell.bit(0) { Op::CQ_DOORBELL } else { Op::SQ_DOORBELL };
@@ -336,6 +364,7 @@ impl Logic for Registers {
                     self.closing.d = 1;
                     self.quiet.d = 0;
                     self.whole.d = 0;
+                    self.off_now.d = 0;
                     self.c_slot.d = self.slot.q;
                 }
             }
@@ -376,7 +405,8 @@ impl Logic for Registers {
                 we = 1;
                 self.index.d = self.index.q + 1;
                 if self.index.q == 7 {
-                    self.done.d = 1;
+                    self.done.d = !self.off_now.q;
+                    self.off_done = self.off_now.q;
                     self.st.d = St::IDLE;
                 }
             }
@@ -389,6 +419,18 @@ impl Logic for Registers {
         if !self.reset_valid {
             self.done.d = 0;
         }
+        let one = sized(1, 64);
+        let named = one << self.off_slot;
+        let off = if self.off { named } else { 0 };
+        let on = if self.on { named } else { 0 };
+        // A reset of the PF ends its VFs, and with them what it had decided of them.
+        let all = self.reset_valid & (self.reset_slot == 0) & self.done.q;
+        self.r_offline.d = if all { 0 } else { (self.r_offline.q | off) & !on };
+        self.offline = self.r_offline.q;
+        if self.off {
+            self.off_wait.d = 1;
+            self.o_slot.d = self.off_slot;
+        }
         self.reset_done = self.done.q;
         self.words.we = we;
         self.words.waddr = waddr;
@@ -398,6 +440,7 @@ impl Logic for Registers {
             | self.bus.valid
             | self.closing.q
             | self.closers.out_valid
+            | self.off_wait.q
             | self.fatal
             | (self.reset_valid & !self.done.q);
     }

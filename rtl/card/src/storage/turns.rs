@@ -46,6 +46,8 @@ pub struct Turns {
     /// One clock: the bucket of this slot was filled.
     pub revive: I<1>,
     pub revive_slot: I<6>,
+    /// Who waits for its limits.
+    pub parked: O<64>,
     pub busy: O<1>,
     st: Reg<3>,
     boot: Reg<6>,
@@ -64,8 +66,9 @@ pub struct Turns {
     was_fresh: Reg<1>,
     wakes: Reg<1>,
     wake_slot: Reg<6>,
-    /// How many slots are parked.
+    /// How many slots are parked, and which.
     waiting: Reg<7>,
+    r_parked: Reg<64>,
     /// `{last 3, parked, standing, marks 8}` of each slot.
     context: LutRam<6, 13>,
     marks: Fifo<10>,
@@ -151,6 +154,8 @@ impl Logic for Turns {
             self.away.d = 0;
         }
 
+        let here = sized(1, 64) << self.s.q;
+        self.parked = self.r_parked.q;
         match self.st.q {
             St::BOOT => {
                 at = self.boot.q;
@@ -209,6 +214,7 @@ impl Logic for Turns {
                 new = cat(last, sized(0b01, 2), marks);
                 to_rest = parked & !standing;
                 self.waiting.d = self.waiting.q - parked.zext(7);
+                self.r_parked.d = self.r_parked.q & !here;
                 self.st.d = St::IDLE;
             }
             St::LOOK => {
@@ -220,6 +226,7 @@ impl Logic for Turns {
                     we = 1;
                     new = cat(last, parks, sized(0, 1), marks);
                     self.waiting.d = self.waiting.q + parks.zext(7) - parked.zext(7);
+                    self.r_parked.d = if parks { self.r_parked.q | here } else { self.r_parked.q & !here };
                 } else if self.turn.q & (self.left.q == 0) {
                     to_rest = 1;
                 } else {

@@ -1,17 +1,30 @@
-//! Moves the data of writes from host memory to the media, and takes flushes and zeroes along in the same order.
+//! Moves the data of writes (and of compares, which the media does) from host memory to the media, and takes what needs no
+//! data along in the same order: flushes, zeroes, verifies.
+//!
+//! The list of Dataset Management comes the way of a write's data, into one chunk; its ranges, a row each, are all looked
+//! at before the first is handed to the media, so that a list with a wrong range changes nothing.
 //!
 //! Three hands, each in order: one asks the host for data into the chunks of a ring (a chunk is 4 KiB of the command), one
 //! hands complete chunks to the media, one waits for the media to be done. A chunk whose data could not be read is not
 //! written, nor is anything of the command after it.
 
 use azote_hdl::prelude::*;
-use azote_regs::nvme::status;
+use azote_regs::media;
+use azote_regs::nvme::{command as cmd, limits, status};
 
-use super::front::Media;
 use crate::parts::Fifo;
 
 /// Chunks of the data buffer.
 pub const CHUNKS: usize = 8;
+/// By how much blocks of 4 KiB are more than those of 512 bytes, log2.
+const BIG: usize = (limits::BIG_LBA_SHIFT - limits::LBA_SHIFT) as usize;
+
+/// What a command asks for beside the media port's own operations.
+pub struct Work;
+impl Work {
+    /// Give back the ranges of a list.
+    pub const RANGES: u64 = 7;
+}
 
 struct Ask;
 impl Ask {
@@ -28,16 +41,29 @@ impl Put {
     const PREPARE: u64 = 2;
     const STREAM: u64 = 3;
     const NOTE: u64 = 4;
+    const RANGE_READ: u64 = 5;
+    const RANGE_TAKE: u64 = 6;
+    const RANGE_SUM: u64 = 7;
+    const RANGE: u64 = 8;
+    const RANGE_ASK: u64 = 9;
+    const RANGE_NOTE: u64 = 10;
+}
+
+/// Whether an operation comes with data of the host's.
+#[pure]
+fn has_data(op: V) -> V {
+    (op == media::WRITE) | (op == media::COMPARE) | (op == Work::RANGES)
 }
 
 #[derive(LogicBlock, Default)]
 pub struct Writer {
     pub clock: Clk,
     pub reset: Rst,
-    /// Commands: `{slot 6, qid 3, cid 16, op 2, volume 8, blocks 16, lba 48}`.
+    /// Commands: `{slot 6, qid 3, cid 16, big, fua, op 3, volume 8, blocks 48, lba 48}`. For a list of ranges, lba and blocks
+    /// are those of the namespace, and `big` says in what the list counts.
     pub cmd_valid: I<1>,
     pub cmd_ready: O<1>,
-    pub cmd_data: I<99>,
+    pub cmd_data: I<134>,
     /// Segments of the writes, in the order of their commands: `{last 1, dws 11, address 64}`.
     pub seg_valid: I<1>,
     pub seg_ready: O<1>,
@@ -59,17 +85,18 @@ pub struct Writer {
     /// The media.
     pub media_valid: O<1>,
     pub media_ready: I<1>,
-    pub media_op: O<2>,
+    pub media_op: O<3>,
+    pub media_fua: O<1>,
     pub media_volume: O<8>,
     pub media_lba: O<48>,
-    pub media_blocks: O<16>,
+    pub media_blocks: O<48>,
     pub wr_valid: O<1>,
     pub wr_ready: I<1>,
     pub wr_data: O<128>,
     pub wr_last: O<1>,
     pub media_done: I<1>,
     pub media_done_ready: O<1>,
-    pub media_error: I<1>,
+    pub media_result: I<2>,
     /// Commands that are done.
     pub done_valid: O<1>,
     pub done_ready: I<1>,
@@ -86,18 +113,26 @@ pub struct Writer {
     lba: Reg<48>,
     tail: Reg<4>,
     head: Reg<4>,
-    put: Reg<3>,
+    put: Reg<4>,
     at: Reg<9>,
     end: Reg<9>,
     loaded: Reg<1>,
     spoilt: Reg<1>,
     skip: Reg<1>,
+    why: Reg<11>,
+    /// All ranges of the list are good: it is being carried out.
+    apply: Reg<1>,
+    r_lba: Reg<67>,
+    r_blocks: Reg<35>,
+    r_end: Reg<68>,
     code: Reg<11>,
     finish: Reg<1>,
-    cmds: Fifo<99>,
-    // `{who 25, volume 8, last 1, op 2, blocks 16, lba 48}`: a chunk that is asked for, or an operation without data.
-    pieces: Fifo<100>,
-    order: Fifo<38>,
+    cmds: Fifo<134>,
+    // `{who 25, rows 9, big, fua, volume 8, last 1, op 3, blocks 48, lba 48}`: a chunk that is asked for, or an operation
+    // without data.
+    pieces: Fifo<144>,
+    // `{who 25, op 3, last, skip, status 11}`.
+    order: Fifo<41>,
 }
 
 impl Writer {
@@ -116,11 +151,12 @@ impl Logic for Writer {
         self.cmd_ready = self.cmds.in_ready;
         let cmd = self.cmds.out_data;
         let c_lba = cmd.bits(47, 0);
-        let c_blocks = cmd.bits(63, 48);
-        let c_volume = cmd.bits(71, 64);
-        let c_op = cmd.bits(73, 72);
-        let c_who = cmd.bits(98, 74);
-        let slot = cmd.bits(98, 93);
+        let c_blocks = cmd.bits(95, 48);
+        let c_volume = cmd.bits(103, 96);
+        let c_op = cmd.bits(106, 104);
+        let c_flags = cmd.bits(108, 107);
+        let c_who = cmd.bits(133, 109);
+        let slot = cmd.bits(133, 128);
         let address = self.seg_data.bits(63, 0);
         let s_dws = self.seg_data.bits(74, 64);
         let s_last = self.seg_data.bit(75);
@@ -134,7 +170,7 @@ impl Logic for Writer {
         self.seg_ready = 0;
         self.cmds.out_ready = 0;
         self.pieces.in_valid = 0;
-        self.pieces.in_data = cat(c_who, c_volume, sized(1, 1), c_op, c_blocks, c_lba);
+        self.pieces.in_data = cat(c_who, sized(0, 9), c_flags, c_volume, sized(1, 1), c_op, c_blocks, c_lba);
         self.rd_valid = self.ask.q == Ask::READ;
         self.rd_owner = cat(slot, sized(azote_regs::function::STORAGE, 2));
         let low = address.bits(11, 0) + cat(self.s_at.q.bits(9, 0), sized(0, 2));
@@ -151,7 +187,7 @@ impl Logic for Writer {
                 self.c_at.d = 0;
                 self.lba.d = c_lba;
                 if self.cmds.out_valid & self.pieces.in_ready {
-                    if c_op == Media::WRITE {
+                    if has_data(c_op) {
                         self.ask.d = Ask::PIECE;
                     } else {
                         self.pieces.in_valid = 1;
@@ -180,8 +216,9 @@ impl Logic for Writer {
             }
             Ask::CLOSE => {
                 self.pieces.in_valid = 1;
-                self.pieces.in_data =
-                    cat(c_who, c_volume, self.finish.q, c_op, self.c_at.q.bits(10, 7).zext(16), self.lba.q);
+                let blocks = if c_op == Work::RANGES { c_blocks } else { self.c_at.q.bits(10, 7).zext(48) };
+                let rows = self.c_at.q.bits(10, 2);
+                self.pieces.in_data = cat(c_who, rows, c_flags, c_volume, self.finish.q, c_op, blocks, self.lba.q);
                 if self.pieces.in_ready {
                     self.tail.d = self.tail.q + 1;
                     self.lba.d = self.lba.q + 8;
@@ -197,53 +234,63 @@ impl Logic for Writer {
         // --- hand it to the media
         let p = self.pieces.out_data;
         let p_lba = p.bits(47, 0);
-        let p_blocks = p.bits(63, 48);
-        let p_op = p.bits(65, 64);
-        let p_last = p.bit(66);
-        let p_volume = p.bits(74, 67);
-        let p_who = p.bits(99, 75);
+        let p_blocks = p.bits(95, 48);
+        let p_op = p.bits(98, 96);
+        let p_last = p.bit(99);
+        let p_volume = p.bits(107, 100);
+        let p_fua = p.bit(108);
+        let p_big = p.bit(109);
+        let p_rows = p.bits(118, 110);
+        let p_who = p.bits(143, 119);
         let from = self.head.q.bits(2, 0);
         let ready = !(self.rd_pending.sel(from));
         let broken = self.rd_failed.sel(from);
-        let is_write = p_op == Media::WRITE;
+        let data = has_data(p_op);
+        let is_list = p_op == Work::RANGES;
+        let range = self.put.q == Put::RANGE_ASK;
         let pop = self.loaded.q & self.wr_ready;
         let row = if pop { self.at.q + 1 } else { self.at.q };
         self.row = cat(from, row.bits(7, 0));
-        self.media_valid = self.put.q == Put::REQUEST;
-        self.media_op = p_op;
-        self.media_lba = p_lba;
-        self.media_blocks = p_blocks;
+        self.media_valid = (self.put.q == Put::REQUEST) | range;
+        self.media_op = if range { sized(media::DEALLOCATE, 3) } else { p_op };
+        self.media_fua = p_fua;
+        self.media_lba = if range { p_lba + self.r_lba.q.trunc(48) } else { p_lba };
+        self.media_blocks = if range { self.r_blocks.q.zext(48) } else { p_blocks };
         self.media_volume = p_volume;
         self.wr_valid = self.loaded.q;
         self.wr_data = self.row_data;
         let last_row = (self.at.q + 1) == self.end.q;
         self.wr_last = last_row;
         self.pieces.out_ready = 0;
-        self.order.in_valid = self.put.q == Put::NOTE;
-        self.order.in_data = cat(
-            p_who,
-            p_last,
-            self.skip.q,
-            if self.skip.q { konst(status::DATA_TRANSFER) } else { sized(status::SUCCESS, 11) },
-        );
+        let one_of_many = self.put.q == Put::RANGE_NOTE;
+        // The end of a list is nobody's answer.
+        let closes = (self.put.q == Put::NOTE) & is_list;
+        self.order.in_valid = (self.put.q == Put::NOTE) | one_of_many;
+        self.order.in_data = cat(p_who, p_op, p_last & !one_of_many, self.skip.q | closes, self.why.q);
         self.loaded.d = 0;
         match self.put.q {
             Put::IDLE => {
                 self.at.d = 0;
-                self.end.d = cat(p_blocks.bits(3, 0), sized(0, 5));
+                self.end.d = p_rows;
                 self.skip.d = 0;
+                self.apply.d = 0;
+                self.why.d = status::SUCCESS;
                 if self.pieces.out_valid {
-                    if !is_write {
+                    if !data {
                         self.put.d = Put::REQUEST;
                     } else if ready {
-                        self.skip.d = broken | self.spoilt.q;
-                        self.put.d = if broken | self.spoilt.q { Put::NOTE } else { Put::REQUEST };
+                        self.put.d = if is_list { Put::RANGE_READ } else { Put::REQUEST };
+                        if broken | self.spoilt.q {
+                            self.skip.d = 1;
+                            self.why.d = konst(status::DATA_TRANSFER);
+                            self.put.d = Put::NOTE;
+                        }
                     }
                 }
             }
             Put::REQUEST => {
                 if self.media_ready {
-                    self.put.d = if is_write { Put::PREPARE } else { Put::NOTE };
+                    self.put.d = if data { Put::PREPARE } else { Put::NOTE };
                 }
             }
             Put::PREPARE => {
@@ -264,10 +311,52 @@ impl Logic for Writer {
                 if self.order.in_ready {
                     self.pieces.out_ready = 1;
                     self.spoilt.d = self.skip.q & !p_last;
-                    if is_write {
+                    if data {
                         self.head.d = self.head.q + 1;
                     }
                     self.put.d = Put::IDLE;
+                }
+            }
+            Put::RANGE_READ => self.put.d = Put::RANGE_TAKE,
+            Put::RANGE_TAKE => {
+                let lba = self.row_data.bits(127, 64);
+                let blocks = self.row_data.get(cmd::RANGE_LENGTH);
+                self.r_lba.d = if p_big { cat(lba, sized(0, BIG)) } else { lba.zext(64 + BIG) };
+                self.r_blocks.d = if p_big { cat(blocks, sized(0, BIG)) } else { blocks.zext(32 + BIG) };
+                self.put.d = Put::RANGE_SUM;
+            }
+            Put::RANGE_SUM => {
+                self.r_end.d = self.r_lba.q.zext(68) + self.r_blocks.q.zext(68);
+                self.put.d = Put::RANGE;
+            }
+            Put::RANGE => {
+                // Twice through the list: is it good, and then do it.
+                let next = if last_row { sized(Put::NOTE, 4) } else { Put::RANGE_READ };
+                self.at.d = self.at.q + 1;
+                self.put.d = next;
+                if self.apply.q {
+                    if self.r_blocks.q != 0 {
+                        self.at.d = self.at.q;
+                        self.put.d = Put::RANGE_ASK;
+                    }
+                } else if self.r_end.q > p_blocks.zext(68) {
+                    self.why.d = konst(status::LBA_OUT_OF_RANGE);
+                    self.put.d = Put::NOTE;
+                } else if last_row {
+                    self.apply.d = 1;
+                    self.at.d = 0;
+                    self.put.d = Put::RANGE_READ;
+                }
+            }
+            Put::RANGE_ASK => {
+                if self.media_ready {
+                    self.put.d = Put::RANGE_NOTE;
+                }
+            }
+            Put::RANGE_NOTE => {
+                if self.order.in_ready {
+                    self.at.d = self.at.q + 1;
+                    self.put.d = if last_row { Put::NOTE } else { Put::RANGE_READ };
                 }
             }
             _ => self.put.d = Put::IDLE,
@@ -278,14 +367,24 @@ impl Logic for Writer {
         let o_status = o.bits(10, 0);
         let o_skip = o.bit(11);
         let o_last = o.bit(12);
-        let o_who = o.bits(37, 13);
+        let o_op = o.bits(15, 13);
+        let o_who = o.bits(40, 16);
+        let reads = (o_op == media::VERIFY) | (o_op == media::COMPARE);
         let heard = self.order.out_valid & (o_skip | self.media_done);
         let now = if o_skip {
             o_status
-        } else if self.media_error {
-            konst(status::WRITE_FAULT)
         } else {
-            sized(status::SUCCESS, 11)
+            match self.media_result {
+                media::DONE => sized(status::SUCCESS, 11),
+                media::DIFFERS => konst(status::COMPARE_FAILURE),
+                _ => {
+                    if reads {
+                        konst(status::UNRECOVERED_READ)
+                    } else {
+                        konst(status::WRITE_FAULT)
+                    }
+                }
+            }
         };
         let total = if self.code.q != 0 { self.code.q } else { now };
         let takes = heard & (self.done_ready | !o_last);

@@ -35,12 +35,16 @@ pub const VER: u64 = 80;
 pub const OAES: u64 = 92;
 /// OAES, and Asynchronous Event Configuration likewise: Namespace Attribute Notices.
 pub const OAES_NAMESPACE: crate::Field = crate::Field::bit(8);
+/// SMART's critical warning and Asynchronous Event Configuration likewise: the temperature is beyond a threshold.
+pub const WARNING_TEMPERATURE: crate::Field = crate::Field::bit(1);
 /// Controller: Controller Attributes, 4 bytes.
 pub const CTRATT: u64 = 96;
 /// Controller: Controller Type; 1 is an I/O controller.
 pub const CNTRLTYPE: u64 = 111;
 /// Controller: Optional Admin Command Support, 2 bytes.
 pub const OACS: u64 = 256;
+/// OACS: Format NVM.
+pub const OACS_FORMAT: u64 = 1 << 1;
 /// Controller: Abort Command Limit, 0's based.
 pub const ACL: u64 = 258;
 /// Controller: Asynchronous Event Request Limit, 0's based.
@@ -49,6 +53,8 @@ pub const AERL: u64 = 259;
 pub const FRMW: u64 = 260;
 /// Controller: Log Page Attributes.
 pub const LPA: u64 = 261;
+/// LPA: SMART by namespace; with one of them it is the same.
+pub const LPA_SMART: u64 = 1 << 0;
 /// LPA: the Commands Supported and Effects log page.
 pub const LPA_EFFECTS: u64 = 1 << 1;
 /// Controller: Error Log Page Entries, 0's based.
@@ -67,10 +73,20 @@ pub const CQES: u64 = 513;
 pub const NN: u64 = 516;
 /// Controller: Optional NVM Command Support, 2 bytes.
 pub const ONCS: u64 = 520;
+/// ONCS: Compare.
+pub const ONCS_COMPARE: u64 = 1 << 0;
+/// ONCS: Dataset Management.
+pub const ONCS_DATASET: u64 = 1 << 2;
+/// ONCS: Select in Get Features, Save in Set Features (which no feature can be).
+pub const ONCS_SELECT: u64 = 1 << 4;
+/// ONCS: Verify.
+pub const ONCS_VERIFY: u64 = 1 << 7;
 /// ONCS: Write Zeroes.
 pub const ONCS_WRITE_ZEROES: u64 = 1 << 3;
 /// Controller: Fused Operation Support, 2 bytes.
 pub const FUSES: u64 = 522;
+/// Controller: Format NVM Attributes; bit 0: a format is of all namespaces, of which there is one.
+pub const FNA: u64 = 524;
 /// Controller: Volatile Write Cache; bit 0 present.
 pub const VWC: u64 = 525;
 /// Controller: Atomic Write Unit Normal, 2 bytes, 0's based.
@@ -98,10 +114,16 @@ pub const NSFEAT: u64 = 24;
 pub const NLBAF: u64 = 25;
 /// Namespace: formatted LBA size.
 pub const FLBAS: u64 = 26;
+/// FLBAS: the format in use.
+pub const FLBAS_FORMAT: crate::Field = crate::Field::bits(3, 0);
 /// Namespace: metadata capabilities.
 pub const MC: u64 = 27;
 /// Namespace: deallocate logical block features.
 pub const DLFEAT: u64 = 33;
+/// DLFEAT: deallocated blocks read as zero.
+pub const DLFEAT_ZERO: u64 = 1;
+/// DLFEAT: Write Zeroes may deallocate.
+pub const DLFEAT_WRITE_ZEROES: u64 = 1 << 3;
 /// Namespace: namespace attributes; bit 0: write protected.
 pub const NSATTR: u64 = 99;
 /// NSATTR: the namespace is write protected.
@@ -112,6 +134,8 @@ pub const NGUID: u64 = 104;
 pub const EUI64: u64 = 120;
 /// Namespace: LBA Format 0, 4 bytes.
 pub const LBAF0: u64 = 128;
+/// Namespace: LBA Format 1, 4 bytes.
+pub const LBAF1: u64 = 132;
 /// LBA format: LBA Data Size, log2.
 pub const LBAF_LBADS: crate::Field = crate::Field::bits(23, 16);
 /// LBA format: metadata size.

@@ -18,9 +18,13 @@ pub const PAGE_SIZE: u64 = 1 << PAGE_SHIFT;
 pub const MDTS: u64 = 5;
 /// The same in bytes.
 pub const MAX_TRANSFER: u64 = PAGE_SIZE << MDTS;
-/// log2 of the logical block size.
+/// log2 of the logical block size of LBA format 0, in which the card counts inside.
 pub const LBA_SHIFT: u64 = 9;
-/// The logical block size.
+/// log2 of the logical block size of LBA format 1.
+pub const BIG_LBA_SHIFT: u64 = 12;
+/// LBA formats: 512 bytes and 4 KiB.
+pub const FORMATS: u64 = 2;
+/// The logical block size of LBA format 0.
 pub const LBA_SIZE: u64 = 1 << LBA_SHIFT;
 /// Blocks of the largest transfer.
 pub const MAX_BLOCKS: u64 = MAX_TRANSFER / LBA_SIZE;
@@ -28,6 +32,10 @@ pub const MAX_BLOCKS: u64 = MAX_TRANSFER / LBA_SIZE;
 pub const AERL: u64 = 3;
 /// Abort Command Limit, 0's based.
 pub const ACL: u64 = 3;
+/// The composite temperature in kelvin: there is no sensor, and the specification wants a value.
+pub const TEMPERATURE: u64 = 300;
+/// The temperature in kelvin over which the card warns, unless the host says otherwise.
+pub const TEMPERATURE_WARNING: u64 = 353;
 /// The number of namespaces of a controller.
 pub const NAMESPACES: u64 = 1;
 /// The namespace.

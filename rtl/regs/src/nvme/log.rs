@@ -12,6 +12,14 @@ pub const ERROR_CID: u64 = 10;
 pub const ERROR_STATUS: u64 = 12;
 /// Error: parameter error location, 2 bytes.
 pub const ERROR_LOCATION: u64 = 14;
+/// Parameter error location: the byte of the entry.
+pub const LOCATION_BYTE: crate::Field = crate::Field::bits(7, 0);
+/// Parameter error location: the bit of that byte.
+pub const LOCATION_BIT: crate::Field = crate::Field::bits(10, 8);
+/// Parameter error location: it is no one field's fault.
+pub const LOCATION_NONE: u64 = 0xffff;
+/// Entries that a controller keeps.
+pub const ERROR_ENTRIES: u64 = 8;
 /// Error: LBA, 8 bytes.
 pub const ERROR_LBA: u64 = 16;
 /// Error: namespace, 4 bytes.
@@ -56,6 +64,12 @@ pub const EFFECTS_IO: u64 = 1024;
 pub const EFFECTS_CSUPP: u64 = 1 << 0;
 /// Effects entry: it may change what logical blocks hold.
 pub const EFFECTS_LBCC: u64 = 1 << 1;
+/// Effects entry: it may change what a namespace can do.
+pub const EFFECTS_NCC: u64 = 1 << 2;
+/// Effects entry: what else may run beside it.
+pub const EFFECTS_CSE: crate::Field = crate::Field::bits(18, 16);
+/// Effects entry, CSE: no other command to the same namespace.
+pub const EFFECTS_CSE_NAMESPACE: u64 = 1;
 
 /// Size of the Firmware Slot Information page (NVMe 5.14.1.3).
 pub const FIRMWARE_SIZE: u64 = 512;

@@ -9,3 +9,4 @@ pub mod log;
 pub mod opcode;
 pub mod status;
 pub mod virtualization;
+pub mod volume;

@@ -21,14 +21,23 @@ pub const GET_FEATURES: u64 = 0x0a;
 /// Admin: Asynchronous Event Request.
 pub const ASYNC_EVENT: u64 = 0x0c;
 
+/// Admin: Format NVM.
+pub const FORMAT: u64 = 0x80;
+
 /// NVM: Flush.
 pub const FLUSH: u64 = 0x00;
 /// NVM: Write.
 pub const WRITE: u64 = 0x01;
 /// NVM: Read.
 pub const READ: u64 = 0x02;
+/// NVM: Compare.
+pub const COMPARE: u64 = 0x05;
 /// NVM: Write Zeroes.
 pub const WRITE_ZEROES: u64 = 0x08;
+/// NVM: Dataset Management.
+pub const DATASET: u64 = 0x09;
+/// NVM: Verify.
+pub const VERIFY: u64 = 0x0c;
 
 /// Feature: Arbitration (NVMe 5.21.1.1).
 pub const FEATURE_ARBITRATION: u64 = 0x01;
@@ -60,6 +69,8 @@ pub const CNS_ACTIVE_LIST: u64 = 0x02;
 /// Identify CNS: namespace identification descriptors.
 pub const CNS_DESCRIPTORS: u64 = 0x03;
 
+/// Log page of ours: what a volume's commands take, and how long its limits held it back.
+pub const LOG_VOLUME: u64 = 0xd0;
 /// Log page: Error Information (NVMe 5.14.1.1).
 pub const LOG_ERROR: u64 = 0x01;
 /// Log page: SMART / Health Information (NVMe 5.14.1.2).

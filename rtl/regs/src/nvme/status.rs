@@ -80,12 +80,22 @@ codes! { SCT_SPECIFIC,
     INVALID_LOG = 0x09,
     /// Invalid Queue Deletion.
     INVALID_QUEUE_DELETION = 0x0c,
+    /// Invalid Format.
+    INVALID_FORMAT = 0x0a,
     /// Feature Identifier Not Saveable.
     FEATURE_NOT_SAVEABLE = 0x0d,
     /// Feature Not Changeable.
     FEATURE_NOT_CHANGEABLE = 0x0e,
     /// Feature Not Namespace Specific.
     FEATURE_NOT_NAMESPACE = 0x0f,
+    /// Invalid Controller Identifier.
+    INVALID_CONTROLLER = 0x1f,
+    /// Invalid Secondary Controller State.
+    SECONDARY_STATE = 0x20,
+    /// Invalid Number of Controller Resources.
+    RESOURCE_NUMBER = 0x21,
+    /// Invalid Resource Identifier.
+    RESOURCE_IDENTIFIER = 0x22,
     /// Attempted Write to Read Only Range.
     READ_ONLY = 0x82,
 }
@@ -95,6 +105,8 @@ codes! { SCT_MEDIA,
     WRITE_FAULT = 0x80,
     /// Unrecovered Read Error.
     UNRECOVERED_READ = 0x81,
+    /// Compare Failure.
+    COMPARE_FAILURE = 0x85,
     /// Access Denied.
     ACCESS_DENIED = 0x86,
 }
@@ -126,12 +138,18 @@ pub const fn name(code: u64) -> Option<&'static str> {
         INVALID_VECTOR => "Invalid Interrupt Vector",
         INVALID_LOG => "Invalid Log Page",
         INVALID_QUEUE_DELETION => "Invalid Queue Deletion",
+        INVALID_FORMAT => "Invalid Format",
+        INVALID_CONTROLLER => "Invalid Controller Identifier",
+        SECONDARY_STATE => "Invalid Secondary Controller State",
+        RESOURCE_NUMBER => "Invalid Number of Controller Resources",
+        RESOURCE_IDENTIFIER => "Invalid Resource Identifier",
         FEATURE_NOT_SAVEABLE => "Feature Identifier Not Saveable",
         FEATURE_NOT_CHANGEABLE => "Feature Not Changeable",
         FEATURE_NOT_NAMESPACE => "Feature Not Namespace Specific",
         READ_ONLY => "Attempted Write to Read Only Range",
         WRITE_FAULT => "Write Fault",
         UNRECOVERED_READ => "Unrecovered Read Error",
+        COMPARE_FAILURE => "Compare Failure",
         ACCESS_DENIED => "Access Denied",
         _ => return None,
     })

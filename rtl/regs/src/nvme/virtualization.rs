@@ -13,6 +13,9 @@ pub const CNS_SECONDARY: u64 = 0x15;
 /// Identify Controller, OACS: Virtualization Management is supported.
 pub const OACS_SUPPORTED: Field = Field::bit(7);
 
+/// The identifier of our primary controller: the number of its function, as every controller's is.
+pub const PRIMARY_ID: u64 = crate::function::STORAGE;
+
 /// CDW10: action.
 pub const ACT: Field = Field::bits(3, 0);
 /// CDW10: resource type.
@@ -38,16 +41,22 @@ pub const VI: u64 = 1;
 
 /// Offsets in the Primary Controller Capabilities Structure.
 pub mod primary {
+    /// Controller identifier, two bytes.
+    pub const CNTLID: usize = 0;
     /// VQ Resources Flexible Total (VQFRT), four bytes.
     pub const VQFRT: usize = 32;
     /// VQ Flexible Resources Allocated to Primary (VQRFAP), two bytes.
     pub const VQRFAP: usize = 40;
+    /// VQ Resources Private Total (VQPRT), two bytes.
+    pub const VQPRT: usize = 42;
     /// VQ Resources Flexible Size Maximum for one secondary (VQFRSM), two bytes.
     pub const VQFRSM: usize = 44;
     /// VI Resources Flexible Total (VIFRT), four bytes.
     pub const VIFRT: usize = 64;
     /// VI Flexible Resources Allocated to Primary (VIRFAP), two bytes.
     pub const VIRFAP: usize = 72;
+    /// VI Resources Private Total (VIPRT), two bytes.
+    pub const VIPRT: usize = 74;
     /// VI Resources Flexible Size Maximum for one secondary (VIFRSM), two bytes.
     pub const VIFRSM: usize = 76;
 }
@@ -62,6 +71,8 @@ pub mod secondary {
     pub const ENTRY: usize = 32;
     /// In an entry: Secondary Controller Identifier, two bytes.
     pub const SCID: usize = 0;
+    /// In an entry: Primary Controller Identifier, two bytes.
+    pub const PCID: usize = 2;
     /// In an entry: Secondary Controller State, bit 0: online.
     pub const STATE: usize = 4;
     /// In an entry: Virtual Function Number, two bytes; 1 is the first VF.

@@ -9,7 +9,7 @@ use azote_tlp::{Body, Completion, Memory, Packet, Rid, Tlp};
 
 use super::fetch::Fetch;
 use super::identify;
-use crate::device::{Inputs, MediaData, MediaOp, MediaRequest, Outputs};
+use crate::device::{Inputs, MediaData, MediaOp, MediaRequest, MediaResult, Outputs};
 
 const PAGE: u64 = limits::PAGE_SIZE;
 const BEAT: usize = 16;
@@ -437,9 +437,9 @@ impl Nvme {
         let Some(task) = &self.task else { return };
         match task.step {
             Step::MediaRequest => {
-                let blocks = if task.media == MediaOp::Flush { 0 } else { (task.bytes / limits::LBA_SIZE) as u16 };
+                let blocks = if task.media == MediaOp::Flush { 0 } else { task.bytes / limits::LBA_SIZE };
                 let lba = task.lba;
-                outputs.mreq = Some(MediaRequest { op: task.media, volume: task.volume, lba, blocks });
+                outputs.mreq = Some(MediaRequest { op: task.media, volume: task.volume, fua: false, lba, blocks });
             }
             Step::MediaRead => outputs.mrd_ready = true,
             Step::MediaWrite => {
@@ -480,7 +480,10 @@ impl Nvme {
                 }
                 None
             }
-            Step::MediaDone => inputs.mdone.map(|e| if e { status::WRITE_FAULT } else { status::SUCCESS }),
+            Step::MediaDone => inputs.mdone.map(|result| match result {
+                MediaResult::Done => status::SUCCESS,
+                _ => status::WRITE_FAULT,
+            }),
             _ => None,
         };
         if let (Some(code), Some(task)) = (done, self.task.take_if(|_| done.is_some()))

@@ -45,7 +45,7 @@ pub fn rig(device: Box<dyn TlpDevice>, functions: u8) -> Rig {
         let image = dir.path().join(format!("{i}.img"));
         std::fs::write(&image, pattern(i, 0, BLOCKS)).unwrap();
         let blocks = card.root().media().attach(i, &image, false).unwrap();
-        manager.bind(Role::Vf(i), Volume { id: i, base: 0, blocks, read_only: false }).unwrap();
+        manager.bind(Role::Vf(i), Volume { id: i, base: 0, blocks, read_only: false, large_blocks: false }).unwrap();
     }
     card.set_vfs(FunctionId::pf(Kind::Storage).number(), manager.vfs().into()).unwrap();
     let mut server = Server::start(&card).unwrap();

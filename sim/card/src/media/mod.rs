@@ -1,25 +1,21 @@
-//! The medium behind the card's media port: a file for each volume, with latency and bandwidth.
+//! The medium behind the card's media port: a file for each volume, with latency, bandwidth and a write cache.
+
+mod volume;
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::Path;
 
 use azote_regs::nvme::limits::LBA_SIZE;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
 
-use crate::device::{Inputs, MediaData, MediaOp, MediaRequest, Outputs};
+use self::volume::Volume;
+use crate::device::{Inputs, MediaData, MediaOp, MediaRequest, MediaResult, Outputs};
 use crate::{Error, MediaOptions};
 
 /// Bytes of a beat of the port.
 const BEAT: usize = 16;
-
-/// One volume.
-#[derive(Debug)]
-struct Volume {
-    file: File,
-    blocks: u64,
-    read_only: bool,
-}
 
 /// A request with what is left of it.
 #[derive(Debug)]
@@ -31,7 +27,14 @@ struct Job {
     data: Vec<u8>,
     /// Bytes of a read that the card has.
     given: usize,
-    error: bool,
+    result: MediaResult,
+}
+
+impl Job {
+    /// Bytes that the card sends with it.
+    fn wants(&self) -> usize {
+        if self.request.op.takes_data() { self.request.blocks as usize * LBA_SIZE as usize } else { 0 }
+    }
 }
 
 /// The medium.
@@ -40,7 +43,7 @@ pub struct Media {
     options: MediaOptions,
     volumes: Vec<Option<Volume>>,
     reads: VecDeque<Job>,
-    /// Writes, flushes and write-zeroes, which end in their order.
+    /// Everything else, which ends in its order.
     writes: VecDeque<Job>,
     /// How many of `writes`, from the front, have all their data.
     complete: usize,
@@ -62,9 +65,9 @@ pub struct MediaFault {
     pub lba: u64,
     /// How many.
     pub blocks: u64,
-    /// Reads fail.
+    /// Whatever only looks at blocks fails.
     pub read: bool,
-    /// Writes, and writes of zeroes, fail.
+    /// Whatever changes blocks fails.
     pub write: bool,
 }
 
@@ -86,26 +89,9 @@ impl Media {
 
     /// Makes `path` volume `number`; its whole 512-byte blocks are the volume's. Returns how many they are.
     pub fn attach(&mut self, number: u8, path: &Path, read_only: bool) -> Result<u64, Error> {
-        let file = OpenOptions::new().read(true).write(!read_only).open(path).map_err(|source| Error::Io {
-            what: "open the volume",
-            path: path.to_owned(),
-            source,
-        })?;
-        let meta = file.metadata().map_err(|source| Error::Io {
-            what: "examine the volume",
-            path: path.to_owned(),
-            source,
-        })?;
-        let refused =
-            |reason: &str| Err(Error::Volume { volume: number, path: path.to_owned(), reason: reason.to_owned() });
-        if !meta.is_file() {
-            return refused("not a regular file; give an image file");
-        }
-        if meta.len() < LBA_SIZE {
-            return refused("smaller than one 512-byte block; make it larger with `truncate -s`");
-        }
-        let blocks = meta.len() / LBA_SIZE;
-        self.volumes[usize::from(number)] = Some(Volume { file, blocks, read_only });
+        let volume = Volume::open(number, path, read_only)?;
+        let blocks = volume.blocks;
+        self.volumes[usize::from(number)] = Some(volume);
         Ok(blocks)
     }
 
@@ -132,6 +118,13 @@ impl Media {
     /// Ends all injected faults.
     pub fn heal(&mut self) {
         self.faults.clear();
+    }
+
+    /// The power goes: the requests are lost, and of each volume's write cache what a coin decides by `seed`.
+    pub fn power_cut(&mut self, seed: u64) -> io::Result<()> {
+        self.reset();
+        let mut rng = SmallRng::seed_from_u64(seed);
+        self.volumes.iter_mut().flatten().try_for_each(|volume| volume.power_cut(&mut rng))
     }
 
     /// True while a request has not ended.
@@ -168,13 +161,14 @@ impl Media {
                 u32::from_le_bytes([chunk[4 * i], chunk[4 * i + 1], chunk[4 * i + 2], chunk[4 * i + 3]])
             });
             let last = job.given + BEAT == job.data.len();
-            inputs.mrd = Some(MediaData { data, last, error: last && job.error });
+            let error = job.result == MediaResult::Failed;
+            inputs.mrd = Some(MediaData { data, last, error: last && error });
         }
         if self.complete > 0
             && let Some(job) = self.writes.front()
             && job.due <= clock
         {
-            inputs.mdone = Some(job.error);
+            inputs.mdone = Some(job.result);
         }
     }
 
@@ -210,30 +204,23 @@ impl Media {
 
     fn take_request(&mut self, clock: u64, request: MediaRequest) {
         let due = clock + 1 + u64::from(self.options.latency);
-        let mut job = Job { request, due, data: Vec::new(), given: 0, error: false };
-        let bytes = usize::from(request.blocks) * LBA_SIZE as usize;
+        let mut job = Job { request, due, data: Vec::new(), given: 0, result: MediaResult::Done };
         if request.blocks == 0 && request.op != MediaOp::Flush {
             // Its data would have no last beat: it could never end.
             self.broken = Some(format!("media port: a request for no blocks: {request:?}"));
             return;
         }
-        match request.op {
-            MediaOp::Read => {
-                job.data = vec![0; bytes];
-                job.error = !self.read(&request, &mut job.data);
-                self.blocks[0] += u64::from(request.blocks);
-                self.reads.push_back(job);
-            }
-            MediaOp::Write => {
-                job.data.reserve_exact(bytes);
-                self.blocks[1] += u64::from(request.blocks);
-                self.writes.push_back(job);
-            }
-            MediaOp::Flush | MediaOp::WriteZeroes => {
-                self.writes.push_back(job);
-                self.finish(clock);
-            }
+        if request.op == MediaOp::Read {
+            job.data = vec![0; request.blocks as usize * LBA_SIZE as usize];
+            job.result = result(self.read(&request, &mut job.data));
+            self.blocks[0] += request.blocks;
+            self.reads.push_back(job);
+            return;
         }
+        job.data.reserve_exact(job.wants());
+        self.blocks[usize::from(!request.op.reads())] += if job.wants() == 0 { 0 } else { request.blocks };
+        self.writes.push_back(job);
+        self.finish(clock);
     }
 
     fn take_data(&mut self, clock: u64, beat: MediaData) {
@@ -241,7 +228,7 @@ impl Media {
         for word in beat.data {
             job.data.extend_from_slice(&word.to_le_bytes());
         }
-        let full = job.data.len() == usize::from(job.request.blocks) * LBA_SIZE as usize;
+        let full = job.data.len() == job.wants();
         if full != beat.last {
             let have = job.data.len();
             self.broken = Some(format!("media port: last is {} after {have} bytes of {:?}", beat.last, job.request));
@@ -252,18 +239,15 @@ impl Media {
     /// Carries out the requests whose turn it is: those with all their data and none before them without.
     fn finish(&mut self, clock: u64) {
         while let Some(job) = self.writes.get(self.complete) {
-            let request = job.request;
-            let wants = if request.op == MediaOp::Write { usize::from(request.blocks) * LBA_SIZE as usize } else { 0 };
-            if job.data.len() < wants {
+            if job.data.len() < job.wants() {
                 return;
             }
-            let done = match request.op {
-                MediaOp::Write => self.write(&request, &job.data),
-                MediaOp::WriteZeroes => self.write(&request, &vec![0; usize::from(request.blocks) * LBA_SIZE as usize]),
-                _ => self.volumes[usize::from(request.volume)].is_some(),
-            };
+            let request = job.request;
+            let data = std::mem::take(&mut self.writes[self.complete].data);
+            let done = self.carry_out(&request, &data);
             if let Some(job) = self.writes.get_mut(self.complete) {
-                job.error = !done;
+                job.data = data;
+                job.result = done;
                 job.due = clock + 1 + u64::from(self.options.latency);
             }
             self.complete += 1;
@@ -271,26 +255,51 @@ impl Media {
     }
 
     /// The volume, if all of the request lies inside of it and no fault is set there.
-    fn volume(&self, request: &MediaRequest) -> Option<&Volume> {
-        let volume = self.volumes[usize::from(request.volume)].as_ref()?;
-        let end = request.lba.checked_add(request.blocks.into())?;
+    fn volume(&mut self, request: &MediaRequest) -> io::Result<&mut Volume> {
+        let end = request.lba.saturating_add(request.blocks);
         let fault = self.faults.iter().any(|f| {
-            let kind = if request.op == MediaOp::Read { f.read } else { f.write };
+            let kind = if request.op.reads() { f.read } else { f.write };
             kind && f.volume == request.volume && f.lba < end && request.lba < f.lba.saturating_add(f.blocks)
         });
-        (end <= volume.blocks && !fault).then_some(volume)
+        let volume = self.volumes[usize::from(request.volume)].as_mut();
+        let inside = request.op == MediaOp::Flush || volume.as_ref().is_some_and(|v| v.holds(request.lba, request.blocks));
+        volume.filter(|_| inside && !fault).ok_or(io::ErrorKind::InvalidInput.into())
     }
 
-    fn read(&self, request: &MediaRequest, out: &mut [u8]) -> bool {
-        let Some(volume) = self.volume(request) else { return false };
-        // A file that was truncated since ends early: that is a medium's error, and no reason to stop.
-        volume.file.read_exact_at(out, request.lba * LBA_SIZE).is_ok()
+    fn read(&mut self, request: &MediaRequest, out: &mut [u8]) -> io::Result<()> {
+        let volume = self.volume(request)?;
+        if request.fua {
+            volume.commit(request.lba, request.lba + request.blocks)?;
+        }
+        volume.read(request.lba, out)
     }
 
-    fn write(&self, request: &MediaRequest, data: &[u8]) -> bool {
-        let Some(volume) = self.volume(request) else { return false };
-        !volume.read_only && volume.file.write_all_at(data, request.lba * LBA_SIZE).is_ok()
+    fn carry_out(&mut self, request: &MediaRequest, data: &[u8]) -> MediaResult {
+        let durable = request.fua || !self.options.cache;
+        let (lba, blocks) = (request.lba, request.blocks);
+        let volume = match self.volume(request) {
+            Ok(volume) => volume,
+            Err(_) => return MediaResult::Failed,
+        };
+        result(match request.op {
+            MediaOp::Write => volume.write(lba, data, durable),
+            MediaOp::WriteZeroes => volume.zero(lba, blocks, durable),
+            MediaOp::Deallocate => volume.deallocate(lba, blocks),
+            MediaOp::Flush => volume.commit(0, u64::MAX),
+            MediaOp::Verify => volume.verify(lba, blocks),
+            MediaOp::Read | MediaOp::Compare => {
+                let mut held = vec![0; data.len()];
+                match volume.read(lba, &mut held) {
+                    Ok(()) if held != data => return MediaResult::Differs,
+                    other => other,
+                }
+            }
+        })
     }
+}
+
+fn result(done: io::Result<()>) -> MediaResult {
+    if done.is_ok() { MediaResult::Done } else { MediaResult::Failed }
 }
 
 #[cfg(test)]
@@ -325,8 +334,12 @@ mod tests {
             inputs
         }
 
-        fn request(&mut self, op: MediaOp, lba: u64, blocks: u16) {
-            let mreq = Some(MediaRequest { op, volume: 3, lba, blocks });
+        fn request(&mut self, op: MediaOp, lba: u64, blocks: u64) {
+            self.ask(op, lba, blocks, false);
+        }
+
+        fn ask(&mut self, op: MediaOp, lba: u64, blocks: u64, fua: bool) {
+            let mreq = Some(MediaRequest { op, volume: 3, fua, lba, blocks });
             while !self.clock(Outputs { mreq, ..Outputs::default() }).mreq_ready {}
         }
 
@@ -351,10 +364,10 @@ mod tests {
             }
         }
 
-        fn done(&mut self) -> bool {
+        fn done(&mut self) -> MediaResult {
             loop {
-                if let Some(error) = self.clock(Outputs::default()).mdone {
-                    return !error;
+                if let Some(result) = self.clock(Outputs::default()).mdone {
+                    return result;
                 }
             }
         }
@@ -388,7 +401,7 @@ mod tests {
         bench.request(MediaOp::WriteZeroes, 2, 1);
         assert!(bench.clock(Outputs::default()).mdone.is_none(), "the write has no data yet");
         bench.write(0xaa, 2);
-        assert!(bench.done() && bench.done() && bench.done());
+        assert_eq!([bench.done(), bench.done(), bench.done()], [MediaResult::Done; 3]);
         let bytes = std::fs::read(&bench.path).unwrap();
         assert_eq!(bytes[512..1024], [0xaa; 512]);
         assert_eq!(bytes[1024..1536], [0; 512]);
@@ -404,7 +417,7 @@ mod tests {
         assert!(error && data.len() == 1024);
         bench.request(MediaOp::Write, 0, 1);
         bench.write(1, 1);
-        assert!(!bench.done(), "read-only");
+        assert_eq!(bench.done(), MediaResult::Failed, "read-only");
         bench.media.inject(MediaFault { volume: 3, lba: 5, blocks: 1, read: true, write: false });
         bench.request(MediaOp::Read, 4, 1);
         assert!(!bench.read().1);
@@ -417,6 +430,61 @@ mod tests {
         bench.media.detach(3);
         bench.request(MediaOp::Read, 0, 1);
         assert!(bench.read().1);
+    }
+
+    #[test]
+    fn blocks_are_compared_verified_and_given_back() {
+        let mut bench = Bench::new(MediaOptions::default(), false);
+        bench.request(MediaOp::Write, 4, 2);
+        bench.write(0x31, 2);
+        bench.request(MediaOp::Compare, 4, 2);
+        bench.write(0x31, 2);
+        bench.request(MediaOp::Compare, 5, 2);
+        bench.write(0x31, 2);
+        bench.request(MediaOp::Deallocate, 4, 1);
+        bench.request(MediaOp::Verify, 0, 16);
+        let ends: Vec<_> = (0..5).map(|_| bench.done()).collect();
+        use MediaResult::{Differs, Done};
+        assert_eq!(ends, [Done, Done, Differs, Done, Done]);
+        let bytes = std::fs::read(&bench.path).unwrap();
+        assert_eq!((&bytes[4 * 512..5 * 512], &bytes[5 * 512..6 * 512]), (&[0; 512][..], &[0x31; 512][..]));
+        bench.media.inject(MediaFault { volume: 3, lba: 9, blocks: 1, read: true, write: false });
+        bench.request(MediaOp::Verify, 0, 16);
+        bench.request(MediaOp::Compare, 9, 1);
+        bench.write(0, 1);
+        assert_eq!([bench.done(), bench.done()], [MediaResult::Failed; 2]);
+    }
+
+    #[test]
+    fn a_power_cut_takes_what_was_not_made_durable_and_nothing_else() {
+        let options = MediaOptions { cache: true, ..MediaOptions::default() };
+        let (mut kept, mut lost) = (0, 0);
+        for seed in 0..20 {
+            let mut bench = Bench::new(options, false);
+            let before = std::fs::read(&bench.path).unwrap();
+            bench.request(MediaOp::Write, 0, 4);
+            bench.write(0xaa, 4);
+            assert_eq!(bench.done(), MediaResult::Done);
+            assert!(std::fs::read(&bench.path).unwrap() == before, "only in the cache");
+            bench.request(MediaOp::Read, 0, 4);
+            assert_eq!(bench.read().0, [0xaa; 2048], "and read from there");
+            bench.request(MediaOp::Flush, 0, 0);
+            bench.ask(MediaOp::Write, 4, 1, true);
+            bench.write(0xbb, 1);
+            bench.request(MediaOp::Write, 8, 8);
+            bench.write(0xcc, 8);
+            assert_eq!([bench.done(), bench.done(), bench.done()], [MediaResult::Done; 3]);
+            bench.media.power_cut(seed).unwrap();
+            let bytes = std::fs::read(&bench.path).unwrap();
+            assert_eq!((&bytes[..2048], &bytes[2048..2560]), (&[0xaa; 2048][..], &[0xbb; 512][..]));
+            for (i, block) in bytes.chunks(512).enumerate().skip(8) {
+                let new = block == [0xcc; 512];
+                assert!(new || *block == before[512 * i..][..512]);
+                kept += u32::from(new);
+                lost += u32::from(!new);
+            }
+        }
+        assert!(kept > 20 && lost > 20, "{kept} kept, {lost} lost");
     }
 
     #[test]

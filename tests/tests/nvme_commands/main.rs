@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod blocks;
+mod collected;
+mod logs;
+mod secondary;
+
 use std::path::PathBuf;
 
 use azote_dma::Buffer;
@@ -19,6 +24,8 @@ struct Bench {
     nvme: Controller,
     buffer: Buffer,
     path: PathBuf,
+    /// Bytes of a logical block.
+    block: u64,
     _folder: tempfile::TempDir,
 }
 
@@ -30,7 +37,7 @@ fn bench_with(options: Options, nvme: NvmeOptions, read_only: bool) -> Bench {
     rig::provision(&card, &[(&path, read_only)]).unwrap();
     let nvme = rig::controller(&card, 0, 4 << 20, nvme).unwrap();
     let buffer = nvme.dma().alloc(256 << 10, 4096).unwrap();
-    Bench { card, nvme, buffer, path, _folder: folder }
+    Bench { card, nvme, buffer, path, block: limits::LBA_SIZE, _folder: folder }
 }
 
 fn bench() -> Bench {
@@ -171,7 +178,7 @@ fn features_come_back_as_they_were_set_and_end_with_the_controller() {
     let get = |fid: u64| admin(opcode::GET_FEATURES, 0, [fid as u32, 0, 0, 0, 0, 0], Data::None);
     let set = |fid: u64, v: u32| admin(opcode::SET_FEATURES, 0, [fid as u32, v, 0, 0, 0, 0], Data::None);
     let queues = (limits::IO_QUEUES - 1) as u32;
-    assert_eq!(b.admin(set(opcode::FEATURE_QUEUES, 0x00ff_00ff)).unwrap(), queues << 16 | queues);
+    assert_eq!(code(b.admin(set(opcode::FEATURE_QUEUES, 0x00ff_00ff))), status::SEQUENCE, "there are queues already");
     assert_eq!(b.admin(get(opcode::FEATURE_QUEUES)).unwrap(), queues << 16 | queues);
     assert_eq!(code(b.admin(set(opcode::FEATURE_QUEUES, 0xffff))), status::INVALID_FIELD);
     assert_eq!(b.admin(get(opcode::FEATURE_WRITE_CACHE)).unwrap(), 1, "the write cache is on");
@@ -194,8 +201,42 @@ fn features_come_back_as_they_were_set_and_end_with_the_controller() {
 
     assert_eq!(code(b.admin(get(0x77))), status::INVALID_FIELD);
     assert_eq!(code(b.admin(set(0, 0))), status::INVALID_FIELD);
-    assert_eq!(code(b.admin(set(opcode::FEATURE_POWER, 3))), status::INVALID_FIELD);
-    assert_eq!(code(b.admin(set(opcode::FEATURE_VECTOR, 8))), status::INVALID_FIELD);
+    let odd = [
+        (opcode::FEATURE_POWER, 3),
+        (opcode::FEATURE_VECTOR, 8),
+        (opcode::FEATURE_TEMPERATURE, cmd::TEMPERATURE_SENSOR.put(3)),
+        (opcode::FEATURE_TEMPERATURE, cmd::TEMPERATURE_TYPE.put(2)),
+        (opcode::FEATURE_ERROR_RECOVERY, cmd::RECOVERY_DULBE.put(1)),
+    ];
+    for (fid, value) in odd {
+        assert_eq!(code(b.admin(set(fid, value as u32))), status::INVALID_FIELD, "feature {fid:#x} value {value:#x}");
+    }
+    // What a feature is by default, and what can be done with it.
+    let select =
+        |fid: u64, sel: u64| admin(opcode::GET_FEATURES, 0, [(fid | cmd::FEATURE_SEL.put(sel)) as u32, 0, 0, 0, 0, 0], Data::None);
+    b.admin(set(opcode::FEATURE_WRITE_CACHE, 0)).unwrap();
+    for (sel, wce) in [(0, 0), (1, 1), (2, 1)] {
+        assert_eq!(b.admin(select(opcode::FEATURE_WRITE_CACHE, sel)).unwrap(), wce, "select {sel}");
+    }
+    assert_eq!(b.admin(select(opcode::FEATURE_TEMPERATURE, 1)).unwrap(), limits::TEMPERATURE_WARNING as u32);
+    assert_eq!(b.admin(select(opcode::FEATURE_WRITE_CACHE, 3)).unwrap(), cmd::FEATURE_CAP_CHANGEABLE as u32);
+    let both = cmd::FEATURE_CAP_CHANGEABLE | cmd::FEATURE_CAP_NAMESPACE;
+    assert_eq!(b.admin(select(opcode::FEATURE_ERROR_RECOVERY, 3)).unwrap(), both as u32);
+    assert_eq!(code(b.admin(select(opcode::FEATURE_WRITE_CACHE, 4))), status::INVALID_FIELD);
+    // Of a namespace only what belongs to one.
+    let of = |nsid: u32, fid: u64| admin(opcode::SET_FEATURES, nsid, [fid as u32, 1, 0, 0, 0, 0], Data::None);
+    b.admin(of(1, opcode::FEATURE_ERROR_RECOVERY)).unwrap();
+    assert_eq!(code(b.admin(of(1, opcode::FEATURE_ATOMICITY))), status::FEATURE_NOT_NAMESPACE);
+    assert_eq!(code(b.admin(of(7, opcode::FEATURE_ERROR_RECOVERY))), status::INVALID_NAMESPACE);
+    // Each vector has its own configuration.
+    let vector = |iv: u64, off: u64| (cmd::VECTOR_IV.put(iv) | cmd::VECTOR_CD.put(off)) as u32;
+    b.admin(set(opcode::FEATURE_VECTOR, vector(3, 1))).unwrap();
+    b.admin(set(opcode::FEATURE_VECTOR, vector(5, 1))).unwrap();
+    b.admin(set(opcode::FEATURE_VECTOR, vector(5, 0))).unwrap();
+    for (iv, off) in [(3, 1), (4, 0), (5, 0)] {
+        let get = admin(opcode::GET_FEATURES, 0, [opcode::FEATURE_VECTOR as u32, iv, 0, 0, 0, 0], Data::None);
+        assert_eq!(b.admin(get).unwrap(), vector(iv.into(), off), "vector {iv}");
+    }
     let save = admin(opcode::SET_FEATURES, 0, [1 << 31 | 1, 0, 0, 0, 0, 0], Data::None);
     assert_eq!(code(b.admin(save)), status::FEATURE_NOT_SAVEABLE);
     b.card.assert_clean();
@@ -263,7 +304,7 @@ fn log_pages_count_what_happened() {
     assert_eq!((smart.media_errors, smart.error_entries), (1, 2));
     assert!((200..400).contains(&smart.temperature));
     let errors = b.nvme.error_log().unwrap();
-    assert_eq!(errors.len(), 1);
+    assert_eq!(errors.len(), 2);
     assert_eq!((errors[0].count, errors[0].queue, errors[0].status.code()), (2, 1, status::INVALID_OPCODE));
     assert!(b.nvme.firmware_log().unwrap().revisions[0].starts_with("0.1"));
 
@@ -294,7 +335,7 @@ fn log_pages_count_what_happened() {
 fn abort_says_not_aborted_and_unknown_commands_are_refused() {
     let mut b = bench();
     assert_eq!(b.admin(admin(opcode::ABORT, 0, [1, 0, 0, 0, 0, 0], Data::None)).unwrap(), 1);
-    for op in [0x03, 0x10, 0x11, 0x55, 0x80, 0xff] {
+    for op in [0x03, 0x10, 0x11, 0x1c, 0x55, 0x81, 0xff] {
         assert_eq!(code(b.admin(admin(op, 0, [0; 6], Data::None))), status::INVALID_OPCODE, "admin {op:#x}");
         if op != 0x03 {
             assert_eq!(b.io(admin(op, 1, [0; 6], Data::None)), status::INVALID_OPCODE, "I/O {op:#x}");

@@ -2,13 +2,17 @@
 //! front started the commands.
 //!
 //! A page is a ROM with a few places that depend on the function: its serial number and identifiers, its namespace's
-//! size, its counters.
+//! size, its counters. The error log and the list of secondary controllers are made entry by entry, and the volume page word
+//! by word from the statistics.
+
+mod rom;
 
 use azote_hdl::prelude::*;
 use azote_regs::function;
-use azote_regs::nvme::{identify as id, limits, log, opcode};
-use azote_regs::{bar, ids};
+use azote_regs::nvme::{identify as id, limits, log, virtualization as virt};
 
+use self::rom::NQN;
+use super::errors::ENTRY;
 use crate::parts::Fifo;
 
 /// Pages.
@@ -23,136 +27,17 @@ impl What {
     pub const SMART: u64 = 6;
     pub const FIRMWARE: u64 = 7;
     pub const EFFECTS: u64 = 8;
+    pub const PRIMARY: u64 = 9;
+    pub const SECONDARY: u64 = 10;
+    pub const VOLUME: u64 = 11;
 }
+
+/// By how much blocks of 4 KiB are more than those of 512 bytes, log2.
+const BIG: u64 = limits::BIG_LBA_SHIFT - limits::LBA_SHIFT;
 
 /// How far data is asked for ahead of the link, in rows: while more are on their way no further command begins, since every
 /// function would wait behind them. Three pages hide a media latency of about 800 clocks.
 const WINDOW: u64 = 3 * limits::PAGE_SIZE / 16;
-
-/// The qualified name's last two characters tell functions apart.
-const NQN: &[u8] = b"nqn.2014-08.org.nvmexpress:azote-card-02415afffe4f5401-slot-00";
-/// The serial number's too.
-const SERIAL: &[u8; id::SN_LEN as usize] = b"AZ02415AFFFE4F540100";
-/// An EUI-64 of ours; the last byte is the slot.
-const EUI64: u64 = 0x02_41_5a_00_00_4f_54_00;
-/// 300 K: there is no sensor, and the specification wants a value.
-const KELVIN: u64 = 300;
-
-struct Page([u8; 4096]);
-
-impl Page {
-    fn put(&mut self, at: u64, bytes: &[u8]) {
-        self.0[at as usize..at as usize + bytes.len()].copy_from_slice(bytes);
-    }
-    fn le(&mut self, at: u64, v: u64, bytes: usize) {
-        self.put(at, &v.to_le_bytes()[..bytes]);
-    }
-}
-
-fn controller() -> Page {
-    let mut p = Page([0; 4096]);
-    p.le(id::VID, ids::VENDOR, 2);
-    p.le(id::SSVID, ids::SUBSYSTEM_VENDOR, 2);
-    p.put(id::SN, SERIAL);
-    p.put(id::MN, &id::MODEL);
-    p.put(id::FR, &id::FIRMWARE);
-    p.le(id::MDTS, limits::MDTS, 1);
-    p.le(id::OAES, id::OAES_NAMESPACE.mask(), 4);
-    p.le(id::LPA, id::LPA_EFFECTS, 1);
-    p.le(id::VER, azote_regs::nvme::controller::VS_VALUE, 4);
-    p.le(id::CNTRLTYPE, 1, 1);
-    p.le(id::ACL, limits::ACL, 1);
-    p.le(id::AERL, limits::AERL, 1);
-    // Slot 1 is the only firmware slot and read only.
-    p.le(id::FRMW, 1 << 1 | 1, 1);
-    p.le(id::WCTEMP, 353, 2);
-    p.le(id::CCTEMP, 363, 2);
-    p.le(id::SQES, limits::SQE_SHIFT << 4 | limits::SQE_SHIFT, 1);
-    p.le(id::CQES, limits::CQE_SHIFT << 4 | limits::CQE_SHIFT, 1);
-    p.le(id::NN, limits::NAMESPACES, 4);
-    p.le(id::ONCS, id::ONCS_WRITE_ZEROES, 2);
-    p.le(id::VWC, 1, 1);
-    p.put(id::SUBNQN, NQN);
-    // One power state, 25 W in units of 10 mW.
-    p.le(id::PSD0, 2500, 2);
-    p
-}
-
-fn namespace() -> Page {
-    let mut p = Page([0; 4096]);
-    p.le(id::LBAF0, id::LBAF_LBADS.put(limits::LBA_SHIFT), 4);
-    // Deallocated and zeroed blocks read as zero.
-    p.le(id::DLFEAT, 1, 1);
-    let eui = EUI64.to_be_bytes();
-    p.put(id::EUI64, &eui);
-    p.put(id::NGUID + 8, &eui);
-    p.put(id::NGUID, b"AZOTEVOL");
-    p
-}
-
-fn descriptors() -> Page {
-    let mut p = Page([0; 4096]);
-    let eui = EUI64.to_be_bytes();
-    p.le(id::NIDT, id::NIDT_EUI64, 1);
-    p.le(id::NIDL, 8, 1);
-    p.put(id::NID, &eui);
-    let second = id::NID + 8;
-    p.le(second + id::NIDT, id::NIDT_NGUID, 1);
-    p.le(second + id::NIDL, 16, 1);
-    p.put(second + id::NID, b"AZOTEVOL");
-    p.put(second + id::NID + 8, &eui);
-    p
-}
-
-fn smart() -> Page {
-    let mut p = Page([0; 4096]);
-    p.le(log::SMART_TEMPERATURE, KELVIN, 2);
-    p.le(log::SMART_SPARE, 100, 1);
-    p.le(log::SMART_SPARE_THRESHOLD, 10, 1);
-    p.le(log::SMART_POWER_CYCLES, 1, 8);
-    p
-}
-
-/// What each command may change beside its own data: nothing, but for what blocks hold.
-fn effects() -> Page {
-    let mut p = Page([0; 4096]);
-    for opc in [
-        opcode::DELETE_SQ,
-        opcode::CREATE_SQ,
-        opcode::GET_LOG_PAGE,
-        opcode::DELETE_CQ,
-        opcode::CREATE_CQ,
-        opcode::IDENTIFY,
-        opcode::ABORT,
-        opcode::SET_FEATURES,
-        opcode::GET_FEATURES,
-        opcode::ASYNC_EVENT,
-    ] {
-        p.le(log::EFFECTS_ADMIN + 4 * opc, log::EFFECTS_CSUPP, 4);
-    }
-    for opc in [opcode::FLUSH, opcode::READ] {
-        p.le(log::EFFECTS_IO + 4 * opc, log::EFFECTS_CSUPP, 4);
-    }
-    for opc in [opcode::WRITE, opcode::WRITE_ZEROES] {
-        p.le(log::EFFECTS_IO + 4 * opc, log::EFFECTS_CSUPP | log::EFFECTS_LBCC, 4);
-    }
-    p
-}
-
-/// The ROM: address `{what[3:0], beat[7:0]}`.
-fn rom() -> Vec<u128> {
-    let mut list = Page([0; 4096]);
-    list.le(0, limits::NSID, 4);
-    let mut firmware = Page([0; 4096]);
-    firmware.le(log::FIRMWARE_AFI, 1, 1);
-    firmware.put(log::FIRMWARE_FRS1, &id::FIRMWARE);
-    let mut error = Page([0; 4096]);
-    error.le(log::ERROR_NSID, limits::NSID, 4);
-    let empty = Page([0; 4096]);
-    let pages = [empty, controller(), namespace(), list, descriptors(), error, smart(), firmware, effects()];
-    let beat = |b: &[u8]| b.iter().rev().fold(0u128, |v, x| v << 8 | u128::from(*x));
-    pages.iter().flat_map(|p| p.0.chunks(16).map(beat)).collect()
-}
 
 const fn beat_of(byte: u64) -> u64 {
     byte / 16
@@ -161,6 +46,11 @@ const SERIAL_BEAT: u64 = beat_of(id::SN + id::SN_LEN - 1);
 const CNTLID_BEAT: u64 = beat_of(id::CNTLID);
 const NQN_BEAT: u64 = beat_of(id::SUBNQN + NQN.len() as u64 - 1);
 const ATTR_BEAT: u64 = beat_of(id::NSATTR);
+const OACS_BEAT: u64 = beat_of(id::OACS);
+const VIRTUALIZATION_BEAT: u64 = beat_of(log::EFFECTS_ADMIN + 4 * virt::OPCODE);
+const VIRTUALIZATION_MASK: u128 = 0xffff_ffff << (8 * (4 * virt::OPCODE % 16));
+const FLBAS_SHIFT: u64 = 8 * (id::FLBAS % 16);
+const LBAF_BEAT: u64 = beat_of(id::FLBAS);
 const EUI_BEAT: u64 = beat_of(id::EUI64);
 const UNITS_READ_BEAT: u64 = beat_of(log::SMART_UNITS_READ);
 const UNITS_WRITTEN_BEAT: u64 = beat_of(log::SMART_UNITS_WRITTEN);
@@ -169,7 +59,7 @@ const WRITES_BEAT: u64 = beat_of(log::SMART_WRITES);
 const MEDIA_ERRORS_BEAT: u64 = beat_of(log::SMART_MEDIA_ERRORS);
 const ERROR_ENTRIES_BEAT: u64 = beat_of(log::SMART_ERROR_ENTRIES);
 const _: () = {
-    assert!(opcode::LOG_EFFECTS == 5 && bar::MSIX_VECTORS == 8);
+    assert!(log::ERROR_SIZE == 64 && virt::secondary::ENTRY == 32 && virt::secondary::FIRST == 32);
     assert!(NQN.len() % 16 == 14 && id::SUBNQN.is_multiple_of(16));
     assert!(
         (id::SN + id::SN_LEN - 2) % 16 == 6 && id::CNTLID % 16 == 14 && id::NSATTR % 16 == 3 && id::EUI64 % 16 == 8
@@ -183,7 +73,14 @@ impl St {
     const LOOK: u64 = 2;
     const READ: u64 = 3;
     const SEND: u64 = 4;
+    const LOW: u64 = 5;
+    const HIGH: u64 = 6;
 }
+
+/// Beats of an error log entry and of an entry of the secondary controllers, log2.
+const ERROR_BEATS: usize = 2;
+const ERRORS_END: u64 = log::ERROR_ENTRIES << ERROR_BEATS;
+const SECONDARY_BEATS: usize = 1;
 
 #[derive(LogicBlock, Default)]
 pub struct Pages {
@@ -195,6 +92,8 @@ pub struct Pages {
     pub src_page: I<1>,
     pub src_what: I<4>,
     pub src_slot: I<6>,
+    /// The first secondary controller that a list names.
+    pub src_from: I<6>,
     pub src_beats: I<14>,
     /// One clock: a row has left the mover.
     pub drained: I<1>,
@@ -215,6 +114,7 @@ pub struct Pages {
     pub bound: I<1>,
     pub read_only: I<1>,
     pub length: I<48>,
+    pub big: I<1>,
     /// The counters of `slot`, a clock later; see `Counters`.
     pub reads: I<48>,
     pub writes: I<48>,
@@ -222,23 +122,42 @@ pub struct Pages {
     pub units_written: I<48>,
     pub media_errors: I<32>,
     pub errors: I<32>,
-    pub error_entry: I<64>,
+    /// Its temperature is beyond a threshold.
+    pub warm: I<64>,
+    /// An entry of its error log, a clock later; see `Errors`.
+    pub error_at: O<3>,
+    pub error_entry: I<147>,
+    /// A word of its statistics, held until `word_ack`; see `Volume`.
+    pub word_ask: O<1>,
+    pub word_index: O<6>,
+    pub word_ack: I<1>,
+    pub word: I<64>,
+    /// Secondary controllers: how many are enabled, which are offline.
+    pub enabled_vfs: I<6>,
+    pub offline: I<64>,
     pub busy: O<1>,
     st: Reg<3>,
     beat: Reg<14>,
     left: Reg<14>,
     /// Rows that were asked for and have not left the mover.
     ahead: Reg<15>,
-    order: Fifo<25>,
+    /// The statistics of a beat.
+    low: Reg<64>,
+    high: Reg<64>,
+    order: Fifo<31>,
+    vfs: Param,
     rom: Rom<12, 128>,
+    places: Rom<8, 14>,
 }
 
 impl Pages {
-    /// The page maker with its pages.
-    pub fn new() -> Self {
+    /// The page maker of the PF and `vfs` VFs, with its pages.
+    pub fn new(vfs: usize) -> Self {
         Pages {
+            vfs: Param::new(vfs),
             order: Fifo::new(32),
-            rom: Rom::new(rom().into_iter().map(|w| azote_hdl::BigUint::from(w).into()).collect()),
+            rom: Rom::new(rom::rom().into_iter().map(|w| azote_hdl::BigUint::from(w).into()).collect()),
+            places: Rom::new(rom::places().into_iter().map(|w| azote_hdl::BigUint::from(w).into()).collect()),
             ..Self::default()
         }
     }
@@ -255,8 +174,8 @@ fn digit(x: V) -> V {
 impl Logic for Pages {
     fn update(&mut self) {
         clocked!(self.order);
-        memories!(self.rom);
-        self.order.in_data = cat(self.src_page, self.src_what, self.src_slot, self.src_beats);
+        memories!(self.rom, self.places);
+        self.order.in_data = cat(self.src_from, self.src_page, self.src_what, self.src_slot, self.src_beats);
         let room = self.ahead.q < WINDOW;
         self.order.in_valid = self.src_valid & room;
         self.src_ready = self.order.in_ready & room;
@@ -268,8 +187,15 @@ impl Logic for Pages {
         let what = head.bits(23, 20);
         let slot = head.bits(19, 14);
         let beats = head.bits(13, 0);
+        let from = head.bits(30, 25);
         self.slot = slot;
         self.rom.raddr = cat(what, self.beat.q.trunc(8));
+        self.places.raddr = self.beat.q.trunc(8);
+        let has_low = self.places.rdata.bit(6);
+        let has_high = self.places.rdata.bit(13);
+        let at_high = self.st.q == St::HIGH;
+        self.word_ask = ((self.st.q == St::LOW) & has_low) | (at_high & has_high);
+        self.word_index = if at_high { self.places.rdata.bits(12, 7) } else { self.places.rdata.bits(5, 0) };
 
         // Two digits of the slot, as they lie in memory: the high one first.
         let digits = cat(digit(slot.bits(3, 0)), digit(slot.bits(5, 4).zext(4)));
@@ -277,19 +203,41 @@ impl Logic for Pages {
         let function =
             if slot == 0 { sized(0, 8) } else { cat(slot + konst(function::FIRST_VF_INDEX - 1), sized(0, 2)) };
         let cntlid = (function | konst(function::STORAGE)).zext(16);
-        let size = self.length.zext(64);
+        let size = (if self.big { self.length >> konst(BIG) } else { self.length }).zext(64);
+        // Entry of the error log: the newest first.
+        let number = self.beat.q.bits(ERROR_BEATS + 2, ERROR_BEATS);
+        let count = self.errors - number.zext(32);
+        let there = self.errors > number.zext(32);
+        self.error_at = count.bits(2, 0) - 1;
+        let e = self.error_entry;
+        let sqid = e.bits(2, 0).zext(16);
+        let cid = e.bits(18, 3);
+        let field = e.bits(34, 19);
+        let lba = e.bits(98, 35);
+        let nsid = e.bits(130, 99);
+        let location = e.bits(ENTRY - 1, 131);
+        // Entry of the list of secondary controllers.
+        let place = self.beat.q.bits(7, SECONDARY_BEATS) - 1;
+        let second = place.zext(8) + from.zext(8);
+        let all = konst(self.vfs.get());
+        let exists = (second <= all) & (self.beat.q.bits(13, SECONDARY_BEATS) != 0);
+        let second_slot = second.bits(5, 0);
+        let online = (second_slot <= self.enabled_vfs) & !self.offline.sel(second_slot);
+        let second_id =
+            cat(second_slot + konst(function::FIRST_VF_INDEX - 1), sized(function::STORAGE, 2)).zext(16);
         let mut page = raw;
         let b = self.beat.q;
         match what {
             What::CONTROLLER => match b {
                 SERIAL_BEAT => page = cat(raw.bits(127, 64), digits, raw.bits(47, 0)),
+                OACS_BEAT => page = raw | ((slot == 0).zext(128) << konst(virt::OACS_SUPPORTED.lo)),
                 CNTLID_BEAT => page = cat(cntlid, raw.bits(111, 0)),
                 NQN_BEAT => page = cat(raw.bits(127, 112), digits, raw.bits(95, 0)),
                 _ => {}
             },
             What::NAMESPACE => match b {
                 0 => page = cat(size, size),
-                1 => page = cat(raw.bits(127, 64), size),
+                LBAF_BEAT => page = cat(raw.bits(127, 64), size) | (self.big.zext(128) << konst(FLBAS_SHIFT)),
                 ATTR_BEAT => page = raw | (self.read_only.zext(128) << 24),
                 EUI_BEAT => page = cat(slot.zext(8), raw.bits(119, 64), slot.zext(8), raw.bits(55, 0)),
                 _ => {}
@@ -300,14 +248,38 @@ impl Logic for Pages {
                 _ => {}
             },
             What::ERROR => {
-                if b == 0 {
-                    page = cat(self.error_entry, self.errors.zext(64));
-                }
-                if self.errors == 0 {
+                page = match b.bits(ERROR_BEATS - 1, 0) {
+                    0 => cat(location, field, cid, sqid, count.zext(64)),
+                    1 => cat(nsid, lba).zext(128),
+                    _ => sized(0, 128),
+                };
+                if !there {
                     page = 0;
                 }
             }
+            What::SECONDARY => {
+                if b == 0 {
+                    page = (all - from + 1).zext(128);
+                } else if exists & !b.bit(0) {
+                    page = cat(second_slot.zext(16), sized(0, 24), online.zext(8), sized(virt::PRIMARY_ID, 16), second_id)
+                        .zext(128);
+                } else {
+                    page = 0;
+                }
+            }
+            What::EFFECTS => {
+                // Secondary controllers are the primary's to manage.
+                if (b == VIRTUALIZATION_BEAT) & (slot != 0) {
+                    page = raw & konst(!VIRTUALIZATION_MASK);
+                }
+            }
+            What::VOLUME => {
+                let low = if has_low { self.low.q } else { raw.bits(63, 0) };
+                let high = if has_high { self.high.q } else { raw.bits(127, 64) };
+                page = cat(high, low);
+            }
             What::SMART => match b {
+                0 => page = raw | (self.warm.sel(slot).zext(128) << konst(id::WARNING_TEMPERATURE.lo)),
                 UNITS_READ_BEAT => page = self.units_read.zext(128),
                 UNITS_WRITTEN_BEAT => page = self.units_written.zext(128),
                 READS_BEAT => page = self.reads.zext(128),
@@ -318,8 +290,8 @@ impl Logic for Pages {
             },
             _ => {}
         }
-        // Only the first error entry exists, and pages end where they end.
-        let beyond = (b >= 256) | ((what == What::ERROR) & (b >= konst(log::ERROR_SIZE / 16)));
+        // Pages end where they end.
+        let beyond = (b >= 256) | ((what == What::ERROR) & (b >= konst(ERRORS_END)));
 
         let last = self.left.q == 1;
         self.rd_ready = (self.st.q == St::MEDIA) & self.out_ready;
@@ -346,7 +318,26 @@ impl Logic for Pages {
                 }
             }
             St::LOOK => self.st.d = St::READ,
-            St::READ => self.st.d = St::SEND,
+            St::READ => {
+                self.st.d = if what == What::VOLUME { St::LOW } else { St::SEND };
+            }
+            // The statistics have a moment between two of their own changes.
+            St::LOW => {
+                if !has_low {
+                    self.st.d = St::HIGH;
+                } else if self.word_ack {
+                    self.low.d = self.word;
+                    self.st.d = St::HIGH;
+                }
+            }
+            St::HIGH => {
+                if !has_high {
+                    self.st.d = St::SEND;
+                } else if self.word_ack {
+                    self.high.d = self.word;
+                    self.st.d = St::SEND;
+                }
+            }
             St::SEND => {
                 if self.out_ready {
                     self.beat.d = self.beat.q + 1;

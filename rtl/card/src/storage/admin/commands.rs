@@ -1,0 +1,538 @@
+//! Admin commands: one at a time, what is wrong with it in one clock, what it does in the next.
+
+use azote_hdl::prelude::*;
+use azote_regs::function;
+use azote_regs::nvme::{
+    command as cmd, entry, identify, limits, log, opcode, status, virtualization as virt,
+};
+
+use super::checks::{
+    VERDICT, create_queue, format, get_feature, identify as identify_wrong, log_page, set_feature, virtualization, wrong,
+};
+use super::events::{Ask, Told, Type};
+use super::{Next, What};
+use crate::storage::queues::{Answer, Op};
+
+struct St;
+impl St {
+    const BOOT: u64 = 0;
+    const IDLE: u64 = 1;
+    const CHECK: u64 = 2;
+    const DECIDE: u64 = 3;
+    const QUEUE: u64 = 4;
+    const DRAIN: u64 = 5;
+    const EVENT: u64 = 6;
+    const DONE: u64 = 7;
+    const FORGET: u64 = 8;
+    const FORGOTTEN: u64 = 9;
+}
+
+/// Features are kept as their difference to the default.
+const WRITE_CACHE_DEFAULT: u64 = 1;
+/// The word of a function's features that no feature has for its number: the lower temperature threshold.
+const UNDER: u64 = 0;
+/// The slot of the first VF is 1.
+const BEFORE_VFS: u64 = function::FIRST_VF_INDEX - 1;
+
+#[derive(LogicBlock, Default)]
+pub struct Commands {
+    pub clock: Clk,
+    pub reset: Rst,
+    /// A command: held until `done`.
+    pub start: I<1>,
+    pub slot: I<6>,
+    pub cdw0: I<32>,
+    pub nsid: I<32>,
+    pub prp1: I<64>,
+    pub cdw10: I<32>,
+    pub cdw11: I<32>,
+    pub cdw12: I<32>,
+    pub cdw13: I<32>,
+    /// The slot's volume: whether there is one, it is read only, it is smaller than a large block.
+    pub bound: I<1>,
+    pub read_only: I<1>,
+    pub short: I<1>,
+    pub done: O<1>,
+    pub next: O<2>,
+    pub status: O<11>,
+    pub location: O<16>,
+    pub dw0: O<32>,
+    pub what: O<4>,
+    pub from: O<6>,
+    pub dws: O<16>,
+    /// To the queues.
+    pub q_valid: O<1>,
+    pub q_op: O<4>,
+    pub q_qid: O<3>,
+    pub q_base: O<52>,
+    pub q_size: O<12>,
+    pub q_cqid: O<3>,
+    pub q_vector: O<3>,
+    pub q_interrupts: O<1>,
+    pub q_ack: I<1>,
+    pub q_answer: I<2>,
+    /// To the events.
+    pub e_valid: O<1>,
+    pub e_ask: O<3>,
+    pub e_ack: I<1>,
+    pub e_answer: I<2>,
+    pub e_dw0: I<32>,
+    pub e_listed: I<1>,
+    /// The events have the queues.
+    pub others: I<1>,
+    pub working: O<1>,
+    /// One clock, for `slot`: what it wants to be told of, how its interrupts are collected, its block size.
+    pub set_events: O<1>,
+    pub set_coalescing: O<1>,
+    pub set_vectors: O<1>,
+    pub vectors: O<8>,
+    pub set_format: O<1>,
+    /// The slot's write cache is off.
+    pub through: O<1>,
+    /// Whose temperature is beyond a threshold.
+    pub warm: O<64>,
+    /// Secondary controllers: how many are enabled, which are offline; one clock: take `v_slot` off or on.
+    pub enabled_vfs: I<6>,
+    pub offline: I<64>,
+    pub v_off: O<1>,
+    pub v_on: O<1>,
+    pub v_slot: O<6>,
+    /// One clock: it is off.
+    pub v_done: I<1>,
+    /// Its command is complete.
+    pub late: O<1>,
+    pub late_cid: O<16>,
+    pub late_done: I<1>,
+    /// A controller was closed: held until `forget_done`, which stays until `forget` falls.
+    pub forget: I<1>,
+    pub forget_slot: I<6>,
+    pub forget_done: O<1>,
+    pub busy: O<1>,
+    vfs: Param,
+    st: Reg<4>,
+    op: Reg<4>,
+    ask: Reg<3>,
+    then: Reg<2>,
+    verdict: Reg<VERDICT>,
+    code: Reg<11>,
+    place: Reg<16>,
+    result: Reg<32>,
+    page: Reg<4>,
+    first: Reg<6>,
+    length: Reg<16>,
+    count: Reg<10>,
+    /// A secondary controller is on its way offline; whose command that is.
+    leaving: Reg<1>,
+    orphan: Reg<1>,
+    r_late: Reg<1>,
+    v_cid: Reg<16>,
+    /// By slot: the write cache is off; it has I/O queues; its temperature is over or under a threshold.
+    r_through: Reg<64>,
+    made: Reg<64>,
+    hot: Reg<64>,
+    cold: Reg<64>,
+    features: Ram<10, 32>,
+}
+
+impl Commands {
+    /// Commands of the PF and `vfs` VFs.
+    pub fn new(vfs: usize) -> Self {
+        let slots = (vfs + 1).next_power_of_two();
+        Commands { vfs: Param::new(vfs), features: Ram::new(slots * 16), ..Self::default() }
+    }
+}
+
+/// The bits of a feature that are kept.
+#[pure]
+fn kept(fid: V, value: V) -> V {
+    match fid {
+        opcode::FEATURE_TEMPERATURE => value & konst(cmd::TEMPERATURE_TMPTH.mask()),
+        opcode::FEATURE_WRITE_CACHE => value & konst(cmd::WRITE_CACHE_WCE.mask()),
+        opcode::FEATURE_COALESCING => value & konst(cmd::COALESCING_THR.mask() | cmd::COALESCING_TIME.mask()),
+        opcode::FEATURE_ATOMICITY => value & 1,
+        _ => value,
+    }
+}
+
+/// The secondary controller with this identifier, or the next one: its slot, `vfs + 1` if there is none.
+#[pure]
+fn secondary_from(id: V, vfs: V) -> V {
+    let index = (id.zext(17) + konst(3 - function::STORAGE)).bits(16, 2);
+    let slot = index - konst(BEFORE_VFS);
+    if index <= konst(BEFORE_VFS) {
+        sized(1, 6)
+    } else if slot > vfs.zext(15) {
+        vfs + 1
+    } else {
+        slot.trunc(6)
+    }
+}
+
+/// Whether this identifier is one of ours.
+#[pure]
+fn is_secondary(id: V, vfs: V) -> V {
+    let slot = id.bits(15, 2) - konst(BEFORE_VFS);
+    (id.bits(1, 0) == function::STORAGE) & (id.bits(15, 2) > BEFORE_VFS) & (slot <= vfs.zext(14))
+}
+
+#[kernel]
+impl Logic for Commands {
+    fn update(&mut self) {
+        memories!(self.features);
+        let opc = self.cdw0.get(entry::CDW0_OPC);
+        let plain = (self.cdw0.get(entry::CDW0_FUSE) == 0) & (self.cdw0.get(entry::CDW0_PSDT) == 0);
+        let qid = self.cdw10.get(cmd::QUEUE_QID);
+        let fid = self.cdw10.get(cmd::FEATURE_FID);
+        let cns = self.cdw10.get(cmd::IDENTIFY_CNS);
+        let lid = self.cdw10.get(cmd::LOG_LID);
+        let keeps = self.cdw10.get(cmd::LOG_RAE);
+        let iv = self.cdw11.get(cmd::VECTOR_IV);
+        let action = self.cdw10.get(virt::ACT);
+        let vfs = sized(self.vfs.get(), 6);
+        let primary = self.slot == 0;
+        let secondary = (self.cdw10.get(virt::CNTLID).bits(7, 2) - konst(BEFORE_VFS)).trunc(6);
+        let is_off = self.offline.sel(secondary);
+        let is_under =
+            (fid == opcode::FEATURE_TEMPERATURE) & (self.cdw11.get(cmd::TEMPERATURE_TYPE) == cmd::TEMPERATURE_UNDER);
+        let default = match fid {
+            opcode::FEATURE_WRITE_CACHE => sized(WRITE_CACHE_DEFAULT, 32),
+            opcode::FEATURE_TEMPERATURE => {
+                if is_under {
+                    sized(0, 32)
+                } else {
+                    konst(limits::TEMPERATURE_WARNING)
+                }
+            }
+            _ => 0,
+        };
+        let queues = sized(cmd::QUEUES_NSQ.put(limits::IO_QUEUES - 1) | cmd::QUEUES_NCQ.put(limits::IO_QUEUES - 1), 32);
+        let one = sized(1, 64);
+        let me = one << self.slot;
+        let vector = sized(1, 32) << iv.bits(2, 0);
+        let vectors = if self.cdw11.get(cmd::VECTOR_CD) {
+            self.features.rdata | vector
+        } else {
+            self.features.rdata & !vector
+        };
+
+        let mut f_we = sized(0, 1);
+        let mut f_at = cat(self.slot, if is_under { sized(UNDER, 4) } else { fid.bits(3, 0) });
+        let f_here = f_at;
+        let mut f_new = kept(fid, self.cdw11) ^ default;
+        let mut sets = sized(0, 1);
+        let mut makes = sized(0, 1);
+        self.v_off = 0;
+        self.v_on = 0;
+        self.v_slot = secondary;
+        self.set_format = 0;
+        self.done = self.st.q == St::DONE;
+        self.forget_done = self.st.q == St::FORGOTTEN;
+        if self.v_done {
+            self.leaving.d = 0;
+            self.orphan.d = 0;
+            self.r_late.d = !self.orphan.q;
+        }
+        if self.late_done {
+            self.r_late.d = 0;
+        }
+
+        match self.st.q {
+            St::BOOT => {
+                f_we = 1;
+                f_at = self.count.q;
+                f_new = 0;
+                self.count.d = self.count.q + 1;
+                if self.count.q.all() {
+                    self.st.d = St::IDLE;
+                }
+            }
+            St::IDLE => {
+                self.count.d = 0;
+                if self.forget {
+                    self.st.d = St::FORGET;
+                } else if self.start & !self.others {
+                    self.st.d = St::CHECK;
+                }
+            }
+            St::CHECK => {
+                let exists = is_secondary(self.cdw10.get(virt::CNTLID), vfs);
+                let enabled = secondary <= self.enabled_vfs;
+                let going = self.leaving.q | self.r_late.q;
+                let made = self.made.q.sel(self.slot);
+                let unknown = sized(wrong(status::INVALID_OPCODE, entry::SQE_CDW0, 0), VERDICT);
+                let found = match opc {
+                    opcode::CREATE_CQ => create_queue(sized(1, 1), self.cdw10, self.cdw11, self.prp1),
+                    opcode::CREATE_SQ => create_queue(sized(0, 1), self.cdw10, self.cdw11, self.prp1),
+                    opcode::DELETE_SQ | opcode::DELETE_CQ => {
+                        if (qid == 0) | (qid >= limits::QUEUES) {
+                            sized(wrong(status::INVALID_QID, entry::SQE_CDW10, 0), VERDICT)
+                        } else {
+                            0
+                        }
+                    }
+                    opcode::IDENTIFY => identify_wrong(self.cdw10, self.nsid, self.bound, primary),
+                    opcode::GET_LOG_PAGE => log_page(self.cdw10, self.cdw11, self.cdw12, self.cdw13, self.nsid),
+                    opcode::SET_FEATURES => set_feature(self.cdw10, self.cdw11, self.nsid, made),
+                    opcode::GET_FEATURES => get_feature(self.cdw10, self.cdw11),
+                    opcode::FORMAT => format(self.cdw10, self.nsid, self.bound, self.read_only, self.short),
+                    virt::OPCODE => {
+                        if primary {
+                            virtualization(self.cdw10, self.cdw11, exists, enabled, is_off, going)
+                        } else {
+                            unknown
+                        }
+                    }
+                    opcode::ABORT | opcode::ASYNC_EVENT => sized(0, VERDICT),
+                    _ => unknown,
+                };
+                let odd = sized(wrong(status::INVALID_FIELD, entry::SQE_CDW0 + 1, 0), VERDICT);
+                self.verdict.d = if plain { found } else { odd };
+                self.st.d = St::DECIDE;
+            }
+            St::DECIDE => {
+                self.st.d = St::DONE;
+                self.then.d = Next::COMPLETE;
+                self.code.d = self.verdict.q.bits(10, 0);
+                self.place.d = self.verdict.q.bits(26, 11);
+                self.result.d = 0;
+                self.length.d = konst(identify::SIZE / 4);
+                self.first.d = secondary_from(self.cdw10.get(virt::CNTLID), vfs);
+                if self.verdict.q == 0 {
+                    self.place.d = konst(log::LOCATION_NONE);
+                    match opc {
+                        opcode::DELETE_SQ => {
+                            self.op.d = Op::DELETE_SQ;
+                            self.st.d = St::QUEUE;
+                        }
+                        opcode::DELETE_CQ => {
+                            self.op.d = Op::DELETE_CQ;
+                            self.st.d = St::QUEUE;
+                        }
+                        opcode::CREATE_CQ => {
+                            self.op.d = Op::CREATE_CQ;
+                            self.st.d = St::QUEUE;
+                        }
+                        opcode::CREATE_SQ => {
+                            self.op.d = Op::CREATE_SQ;
+                            self.st.d = St::QUEUE;
+                        }
+                        opcode::IDENTIFY => {
+                            self.then.d = Next::PAGE;
+                            self.page.d = match cns {
+                                opcode::CNS_NAMESPACE => if self.bound { sized(What::NAMESPACE, 4) } else { What::ZERO },
+                                opcode::CNS_CONTROLLER => sized(What::CONTROLLER, 4),
+                                opcode::CNS_ACTIVE_LIST => {
+                                    if self.bound & (self.nsid == 0) {
+                                        sized(What::LIST, 4)
+                                    } else {
+                                        What::ZERO
+                                    }
+                                }
+                                virt::CNS_PRIMARY => What::PRIMARY,
+                                virt::CNS_SECONDARY => What::SECONDARY,
+                                _ => What::DESCRIPTORS,
+                            };
+                        }
+                        opcode::GET_LOG_PAGE => {
+                            self.then.d = Next::PAGE;
+                            self.length.d = self.cdw10.get(cmd::LOG_NUMDL) + 1;
+                            self.ask.d = match lid {
+                                opcode::LOG_ERROR => sized(Ask::SEEN | Type::ERROR, 3),
+                                opcode::LOG_SMART => Ask::SEEN | Type::HEALTH,
+                                _ => Ask::SEEN | Type::NOTICE,
+                            };
+                            // Reading its log page lets the next event of a type through.
+                            let told = (lid == opcode::LOG_ERROR) | (lid == opcode::LOG_SMART);
+                            if (told & !keeps) | (lid == opcode::LOG_CHANGED) {
+                                self.st.d = St::EVENT;
+                            }
+                            if (lid == opcode::LOG_CHANGED) & keeps {
+                                self.ask.d = Ask::PEEK;
+                            }
+                            self.page.d = match lid {
+                                opcode::LOG_ERROR => sized(What::ERROR, 4),
+                                opcode::LOG_SMART => What::SMART,
+                                opcode::LOG_FIRMWARE => What::FIRMWARE,
+                                opcode::LOG_EFFECTS => What::EFFECTS,
+                                opcode::LOG_VOLUME => What::VOLUME,
+                                _ => What::ZERO,
+                            };
+                        }
+                        opcode::SET_FEATURES => {
+                            self.result.d = if fid == opcode::FEATURE_QUEUES { queues } else { 0 };
+                            f_we = fid != opcode::FEATURE_QUEUES;
+                            sets = 1;
+                            if fid == opcode::FEATURE_VECTOR {
+                                f_new = vectors;
+                            }
+                            let limit = self.cdw11.get(cmd::TEMPERATURE_TMPTH);
+                            if fid == opcode::FEATURE_TEMPERATURE {
+                                let over = limit <= limits::TEMPERATURE;
+                                let under = limit >= limits::TEMPERATURE;
+                                if is_under {
+                                    self.cold.d = (self.cold.q & !me) | (if under { me } else { 0 });
+                                } else {
+                                    self.hot.d = (self.hot.q & !me) | (if over { me } else { 0 });
+                                }
+                                let was = self.hot.q.sel(self.slot) | self.cold.q.sel(self.slot);
+                                if (!was) & (if is_under { under } else { over }) {
+                                    self.ask.d = Ask::WARM;
+                                    self.st.d = St::EVENT;
+                                }
+                            }
+                            if fid == opcode::FEATURE_WRITE_CACHE {
+                                let off = !self.cdw11.get(cmd::WRITE_CACHE_WCE);
+                                self.r_through.d = (self.r_through.q & !me) | (if off { me } else { 0 });
+                            }
+                        }
+                        opcode::GET_FEATURES => {
+                            let sel = self.cdw10.get(cmd::FEATURE_SEL);
+                            let now = sel == cmd::FEATURE_SEL_CURRENT;
+                            let no_cache = self.features.rdata.sel(iv.bits(4, 0)) & now;
+                            let named = sized(cmd::FEATURE_CAP_CHANGEABLE | cmd::FEATURE_CAP_NAMESPACE, 32);
+                            let other = sized(cmd::FEATURE_CAP_CHANGEABLE, 32);
+                            self.result.d = if sel == cmd::FEATURE_SEL_CAPABILITIES {
+                                if fid == opcode::FEATURE_ERROR_RECOVERY { named } else { other }
+                            } else if fid == opcode::FEATURE_QUEUES {
+                                queues
+                            } else if fid == opcode::FEATURE_VECTOR {
+                                cat(sized(0, 15), no_cache, iv)
+                            } else if now {
+                                self.features.rdata ^ default
+                            } else {
+                                default
+                            };
+                        }
+                        opcode::ABORT => {
+                            // Commands run in the order in which they were fetched: there is never one to take back.
+                            self.result.d = konst(cmd::ABORT_NOT_DONE.mask());
+                        }
+                        opcode::ASYNC_EVENT => {
+                            self.ask.d = Ask::REQUEST;
+                            self.st.d = St::EVENT;
+                        }
+                        opcode::FORMAT => {
+                            self.set_format = 1;
+                            self.then.d = Next::ERASE;
+                        }
+                        _ => {
+                            // Virtualization Management: nothing is assigned, so nothing is left to do but on and off.
+                            self.v_on = action == virt::ONLINE;
+                            if (action == virt::OFFLINE) & !is_off {
+                                self.v_off = 1;
+                                self.leaving.d = 1;
+                                self.v_cid.d = self.cdw0.get(entry::CDW0_CID);
+                                self.then.d = Next::HOLD;
+                            }
+                        }
+                    }
+                }
+            }
+            St::QUEUE => {
+                if self.q_ack {
+                    self.st.d = St::DONE;
+                    match self.q_answer {
+                        Answer::QID => {
+                            self.code.d = status::INVALID_QID;
+                            self.place.d = konst(log::LOCATION_BYTE.put(entry::SQE_CDW10));
+                        }
+                        Answer::CQ => {
+                            self.code.d = status::CQ_INVALID;
+                            self.place.d = konst(log::LOCATION_BYTE.put(entry::SQE_CDW11 + 2));
+                        }
+                        Answer::USED => self.code.d = status::INVALID_QUEUE_DELETION,
+                        _ => {
+                            makes = self.op.q == Op::CREATE_CQ;
+                            if self.op.q == Op::DELETE_SQ {
+                                self.st.d = St::DRAIN;
+                            }
+                        }
+                    }
+                }
+            }
+            St::DRAIN => {
+                // What was fetched from the queue completes before the queue is gone (NVMe 5.6).
+                if self.q_ack & (self.q_answer == Answer::YES) {
+                    self.st.d = St::DONE;
+                }
+            }
+            St::EVENT => {
+                if self.e_ack {
+                    self.st.d = St::DONE;
+                    if opc == opcode::ASYNC_EVENT {
+                        self.result.d = self.e_dw0;
+                        match self.e_answer {
+                            Told::HELD => self.then.d = Next::HOLD,
+                            Told::TOO_MANY => self.code.d = status::EVENT_LIMIT,
+                            _ => {}
+                        }
+                    }
+                    if (opc == opcode::GET_LOG_PAGE) & (lid == opcode::LOG_CHANGED) & self.e_listed {
+                        self.page.d = What::LIST;
+                    }
+                }
+            }
+            St::DONE => self.st.d = St::IDLE,
+            St::FORGET => {
+                f_we = 1;
+                f_at = cat(self.forget_slot, self.count.q.bits(3, 0));
+                f_new = 0;
+                self.count.d = self.count.q + 1;
+                let over = one << self.forget_slot;
+                self.r_through.d = self.r_through.q & !over;
+                self.made.d = self.made.q & !over;
+                self.hot.d = self.hot.q & !over;
+                self.cold.d = self.cold.q & !over;
+                if self.forget_slot == 0 {
+                    // Nobody waits for that any more.
+                    self.r_late.d = 0;
+                    self.orphan.d = self.leaving.q & !self.v_done;
+                }
+                if self.count.q == 15 {
+                    self.st.d = St::FORGOTTEN;
+                }
+            }
+            St::FORGOTTEN => {
+                if !self.forget {
+                    self.st.d = St::IDLE;
+                }
+            }
+            _ => self.st.d = St::IDLE,
+        }
+        if makes {
+            self.made.d = self.made.q | me;
+        }
+        self.next = self.then.q;
+        self.status = self.code.q;
+        self.location = self.place.q;
+        self.dw0 = self.result.q;
+        self.what = self.page.q;
+        self.from = self.first.q;
+        self.dws = self.length.q;
+        let drains = self.st.q == St::DRAIN;
+        self.q_valid = (self.st.q == St::QUEUE) | drains;
+        self.q_op = if drains { sized(Op::DRAINED, 4) } else { self.op.q };
+        self.q_qid = qid.trunc(3);
+        self.q_base = self.prp1.bits(63, 12);
+        self.q_size = self.cdw10.get(cmd::QUEUE_SIZE).trunc(12);
+        self.q_cqid = self.cdw11.get(cmd::SQ_CQID).trunc(3);
+        self.q_vector = self.cdw11.get(cmd::CQ_IV).trunc(3);
+        self.q_interrupts = self.cdw11.get(cmd::CQ_IEN);
+        self.e_valid = self.st.q == St::EVENT;
+        self.e_ask = self.ask.q;
+        self.working = (self.st.q != St::IDLE) | self.start;
+        self.set_events = sets & (fid == opcode::FEATURE_ASYNC_EVENT);
+        self.set_coalescing = sets & (fid == opcode::FEATURE_COALESCING);
+        self.set_vectors = sets & (fid == opcode::FEATURE_VECTOR);
+        self.vectors = vectors.bits(7, 0);
+        self.through = self.r_through.q.sel(self.slot);
+        self.warm = self.hot.q | self.cold.q;
+        self.late = self.r_late.q;
+        self.late_cid = self.v_cid.q;
+        self.features.we = f_we;
+        self.features.waddr = f_at;
+        self.features.wdata = f_new;
+        self.features.raddr = f_here;
+        self.busy = (self.st.q != St::IDLE) | self.r_late.q;
+    }
+}

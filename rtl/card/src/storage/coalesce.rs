@@ -1,0 +1,217 @@
+//! Interrupt coalescing (NVMe 5.21.1.8, 5.21.1.9): completions of a vector are collected until there are enough of them, or
+//! the first has waited long enough.
+//!
+//! A function that has not asked for it, a vector for which it is disabled and the admin queue pass through in the same
+//! clock.
+
+use azote_hdl::prelude::*;
+use azote_regs::clock;
+
+/// Clocks of 100 us, the unit of the time.
+const TICK: u64 = 100 * clock::MHZ;
+
+struct St;
+impl St {
+    const BOOT: u64 = 0;
+    const IDLE: u64 = 1;
+    const LOOK: u64 = 2;
+    const COUNT: u64 = 3;
+    const FIRE: u64 = 4;
+    const TAKEN: u64 = 5;
+    const SCAN: u64 = 6;
+    const AGE: u64 = 7;
+    const FORGET: u64 = 8;
+    const CLEAR: u64 = 9;
+    const FORGOTTEN: u64 = 10;
+}
+
+#[derive(LogicBlock, Default)]
+pub struct Coalesce {
+    pub clock: Clk,
+    pub reset: Rst,
+    /// A completion wants an interrupt, held until `ready`; slot and vector are steady some clocks before.
+    pub valid: I<1>,
+    pub slot: I<6>,
+    pub vector: I<3>,
+    pub admin: I<1>,
+    pub ready: O<1>,
+    /// One clock: what `set_slot` wants.
+    pub set: I<1>,
+    pub set_vectors: I<1>,
+    pub set_slot: I<6>,
+    pub set_value: I<16>,
+    pub set_disabled: I<8>,
+    pub irq_valid: O<1>,
+    pub irq_slot: O<6>,
+    pub irq_vector: O<3>,
+    pub irq_ready: I<1>,
+    /// A controller was closed: held until `forget_done`, which stays until `forget` falls.
+    pub forget: I<1>,
+    pub forget_slot: I<6>,
+    pub forget_done: O<1>,
+    pub busy: O<1>,
+    slots: Param,
+    st: Reg<4>,
+    boot: Reg<9>,
+    /// The vector in hand, and whether it came from the timer.
+    at: Reg<9>,
+    scans: Reg<1>,
+    timer: Reg<13>,
+    due: Reg<1>,
+    place: Reg<9>,
+    /// How many vectors have something collected.
+    armed: Reg<10>,
+    /// `{time 8, threshold 8}` and `{disabled 8}`.
+    rules: LutRam<6, 16>,
+    disabled: LutRam<6, 8>,
+    // `{armed, age 8, count 8}` of each vector.
+    state: Ram<9, 17>,
+}
+
+impl Coalesce {
+    /// For the PF and `vfs` VFs.
+    pub fn new(vfs: usize) -> Self {
+        let slots = (vfs + 1).next_power_of_two();
+        Coalesce {
+            slots: Param::new(slots),
+            rules: LutRam::new(slots),
+            disabled: LutRam::new(slots),
+            state: Ram::new(slots * 8),
+            ..Self::default()
+        }
+    }
+}
+
+#[kernel]
+impl Logic for Coalesce {
+    fn update(&mut self) {
+        memories!(self.rules, self.disabled, self.state);
+        let boots = self.st.q == St::BOOT;
+        let forgets = self.st.q == St::FORGET;
+        let idle = self.st.q == St::IDLE;
+        let scanning = (self.st.q == St::SCAN) | (self.st.q == St::AGE);
+        let who = if scanning { self.at.q.bits(8, 3) } else { self.slot };
+        let threshold = self.rules.rdata.bits(7, 0);
+        let time = self.rules.rdata.bits(15, 8);
+        let off = self.disabled.rdata.sel(self.vector);
+        let direct = self.admin | off | (threshold == 0) | (time == 0);
+        let armed = self.state.rdata.bit(16);
+        let age = self.state.rdata.bits(15, 8);
+        let count = self.state.rdata.bits(7, 0);
+        let older = age.zext(9) + 1;
+        let fires = self.st.q == St::FIRE;
+        self.ready = (idle & direct & self.irq_ready) | (self.st.q == St::TAKEN);
+        self.irq_valid = (idle & direct & self.valid) | fires;
+        self.irq_slot = if fires { self.at.q.bits(8, 3) } else { self.slot };
+        self.irq_vector = if fires { self.at.q.bits(2, 0) } else { self.vector };
+        self.forget_done = self.st.q == St::FORGOTTEN;
+
+        self.timer.d = self.timer.q + 1;
+        if self.timer.q == konst(TICK - 1) {
+            self.timer.d = 0;
+            self.due.d = self.armed.q != 0;
+        }
+        let mut we = boots;
+        let mut where_ = if boots { self.boot.q } else { self.at.q };
+        let mut new = sized(0, 17);
+        let mut up = sized(0, 1);
+        let mut down = sized(0, 1);
+        match self.st.q {
+            St::BOOT => {
+                self.boot.d = self.boot.q + 1;
+                if self.boot.q.all() {
+                    self.st.d = St::IDLE;
+                }
+            }
+            St::IDLE => {
+                self.boot.d = 0;
+                self.scans.d = 0;
+                self.at.d = cat(self.slot, self.vector);
+                if self.valid {
+                    if !direct {
+                        self.st.d = St::LOOK;
+                    }
+                } else if self.forget {
+                    self.st.d = St::FORGET;
+                } else if self.due.q {
+                    self.scans.d = 1;
+                    self.at.d = self.place.q;
+                    self.st.d = St::SCAN;
+                }
+            }
+            St::LOOK => self.st.d = St::COUNT,
+            St::COUNT => {
+                // As many as the threshold says, 0's based: this one is one of them.
+                we = 1;
+                if count >= threshold {
+                    down = armed;
+                    self.st.d = St::FIRE;
+                } else {
+                    up = !armed;
+                    new = cat(sized(1, 1), if armed { age } else { 0 }, count + 1);
+                    self.st.d = St::TAKEN;
+                }
+            }
+            St::FIRE => {
+                if self.irq_ready {
+                    self.st.d = if self.scans.q { St::IDLE } else { St::TAKEN };
+                }
+            }
+            St::TAKEN => self.st.d = St::IDLE,
+            St::SCAN => self.st.d = St::AGE,
+            St::AGE => {
+                let next = self.place.q.zext(10) + 1;
+                self.place.d = next.trunc(9);
+                if next == konst(self.slots.get() * 8) {
+                    self.place.d = 0;
+                    self.due.d = 0;
+                }
+                self.st.d = St::IDLE;
+                if armed {
+                    we = 1;
+                    new = cat(sized(1, 1), older.trunc(8), count);
+                    if older >= time.zext(9) {
+                        down = 1;
+                        new = 0;
+                        self.st.d = St::FIRE;
+                    }
+                }
+            }
+            St::FORGET => self.st.d = St::CLEAR,
+            St::CLEAR => {
+                we = 1;
+                where_ = cat(self.forget_slot, self.boot.q.bits(2, 0));
+                down = armed;
+                self.boot.d = self.boot.q + 1;
+                self.st.d = if self.boot.q == 7 { St::FORGOTTEN } else { St::FORGET };
+            }
+            _ => {
+                if !self.forget {
+                    self.st.d = St::IDLE;
+                }
+            }
+        }
+        self.armed.d = self.armed.q + up.zext(10) - down.zext(10);
+        self.state.we = we;
+        self.state.waddr = where_;
+        self.state.wdata = new;
+        self.state.raddr = if forgets { cat(self.forget_slot, self.boot.q.bits(2, 0)) } else { self.at.q };
+        let wipes = boots | forgets;
+        let slot = if boots {
+            self.boot.q.bits(5, 0)
+        } else if forgets {
+            self.forget_slot
+        } else {
+            self.set_slot
+        };
+        self.rules.we = wipes | self.set;
+        self.rules.waddr = slot;
+        self.rules.wdata = if wipes { 0 } else { self.set_value };
+        self.rules.raddr = who;
+        self.disabled.we = wipes | self.set_vectors;
+        self.disabled.waddr = slot;
+        self.disabled.wdata = if wipes { 0 } else { self.set_disabled };
+        self.disabled.raddr = who;
+        self.busy = (!idle) | self.valid | (self.armed.q != 0);
+    }
+}

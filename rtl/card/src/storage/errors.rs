@@ -1,0 +1,159 @@
+//! The error log: the last wrong commands of each function, and how many there were.
+//!
+//! A command is wrong at once, in the front, which knows the field; or at its end, in mover or writer, where the journal
+//! knows the block.
+
+use azote_hdl::prelude::*;
+use azote_regs::nvme::{limits, log, status};
+
+/// Bits of an entry: `{location 16, nsid 32, lba 64, status 16, cid 16, sqid 3}`.
+pub const ENTRY: usize = 147;
+/// Bits of an entry's number within its function.
+const INDEX: usize = log::ERROR_ENTRIES.trailing_zeros() as usize;
+
+struct St;
+impl St {
+    const BOOT: u64 = 0;
+    const IDLE: u64 = 1;
+    const READ: u64 = 2;
+    const WRITE: u64 = 3;
+}
+
+#[derive(LogicBlock, Default)]
+pub struct Errors {
+    pub clock: Clk,
+    pub reset: Rst,
+    /// One clock: the front refused a command. Never twice within eight clocks.
+    pub refused: I<1>,
+    pub refused_slot: I<6>,
+    pub refused_qid: I<3>,
+    pub refused_cid: I<16>,
+    pub refused_code: I<11>,
+    pub refused_location: I<16>,
+    pub refused_lba: I<64>,
+    pub refused_nsid: I<32>,
+    /// One clock: a command ended badly. Never twice within six clocks.
+    pub failed: I<1>,
+    pub failed_slot: I<6>,
+    pub failed_qid: I<3>,
+    pub failed_cid: I<16>,
+    pub failed_code: I<11>,
+    pub failed_lba: I<48>,
+    /// How many there were of `slot`, a clock later; and entry `at` of it.
+    pub slot: I<6>,
+    pub at: I<3>,
+    pub errors: O<32>,
+    pub media_errors: O<32>,
+    pub entry: O<147>,
+    st: Reg<2>,
+    boot: Reg<6>,
+    r_wait: Reg<1>,
+    r_slot: Reg<6>,
+    r_entry: Reg<147>,
+    f_wait: Reg<1>,
+    f_slot: Reg<6>,
+    f_entry: Reg<147>,
+    f_media: Reg<1>,
+    /// The one in hand came from the front.
+    first: Reg<1>,
+    // `{media errors, errors}`, and a copy for the reader.
+    counts: Ram<6, 64>,
+    copy: Ram<6, 64>,
+    entries: Ram<9, 147>,
+}
+
+impl Errors {
+    /// The error logs of the PF and `vfs` VFs.
+    pub fn new(vfs: usize) -> Self {
+        let slots = (vfs + 1).next_power_of_two();
+        Errors {
+            counts: Ram::new(slots),
+            copy: Ram::new(slots),
+            entries: Ram::new(slots << INDEX),
+            ..Self::default()
+        }
+    }
+}
+
+/// The status field: Do Not Retry for everything that would fail again just so, and More, since the log tells it.
+#[pure]
+pub fn field(code: V) -> V {
+    let good = code == status::SUCCESS;
+    let media = (code.get(status::SCT) == status::SCT_MEDIA) & (code != status::COMPARE_FAILURE);
+    let again = media | (code == status::DATA_TRANSFER) | good;
+    cat(!again, !good, sized(0, 2), code)
+}
+
+#[kernel]
+impl Logic for Errors {
+    fn update(&mut self) {
+        memories!(self.counts, self.copy, self.entries);
+        if self.refused {
+            self.r_wait.d = 1;
+            self.r_slot.d = self.refused_slot;
+            let told = cat(field(self.refused_code), sized(0, 1), self.refused_cid, self.refused_qid);
+            self.r_entry.d = cat(self.refused_location, self.refused_nsid, self.refused_lba, told);
+        }
+        if self.failed {
+            self.f_wait.d = 1;
+            self.f_slot.d = self.failed_slot;
+            let told = cat(field(self.failed_code), sized(0, 1), self.failed_cid, self.failed_qid);
+            let whose = cat(sized(log::LOCATION_NONE, 16), sized(limits::NSID, 32), self.failed_lba.zext(64));
+            self.f_entry.d = cat(whose, told);
+            self.f_media.d = self.failed_code.get(status::SCT) == status::SCT_MEDIA;
+        }
+        check!((!(self.refused & self.r_wait.q)) | (self.st.q == St::WRITE), "a refused command is not in the log");
+        check!((!(self.failed & self.f_wait.q)) | (self.st.q == St::WRITE), "a failed command is not in the log");
+        let count = self.counts.rdata.bits(31, 0);
+        let media = self.counts.rdata.bits(63, 32);
+        let is_media = (!self.first.q) & self.f_media.q;
+        let slot = if self.first.q { self.r_slot.q } else { self.f_slot.q };
+        let mut we = sized(0, 1);
+        let mut log_we = sized(0, 1);
+        let mut at = slot;
+        let mut new = cat(media + is_media.zext(32), count + 1);
+        match self.st.q {
+            St::BOOT => {
+                we = 1;
+                at = self.boot.q;
+                new = 0;
+                self.boot.d = self.boot.q + 1;
+                if self.boot.q.all() {
+                    self.st.d = St::IDLE;
+                }
+            }
+            St::IDLE => {
+                self.first.d = self.r_wait.q;
+                if self.r_wait.q | self.f_wait.q {
+                    self.st.d = St::READ;
+                }
+            }
+            St::READ => self.st.d = St::WRITE,
+            _ => {
+                we = 1;
+                log_we = 1;
+                if self.first.q {
+                    self.r_wait.d = self.refused;
+                } else {
+                    self.f_wait.d = self.failed;
+                }
+                self.st.d = St::IDLE;
+            }
+        }
+        self.counts.we = we;
+        self.counts.waddr = at;
+        self.counts.wdata = new;
+        self.counts.raddr = slot;
+        self.copy.we = we;
+        self.copy.waddr = at;
+        self.copy.wdata = new;
+        self.copy.raddr = self.slot;
+        self.entries.we = log_we;
+        self.entries.waddr = cat(slot, count.bits(INDEX - 1, 0));
+        self.entries.wdata = if self.first.q { self.r_entry.q } else { self.f_entry.q };
+        self.entries.raddr = cat(self.slot, self.at);
+        self.errors = self.copy.rdata.bits(31, 0);
+        self.media_errors = self.copy.rdata.bits(63, 32);
+        self.entry = self.entries.rdata;
+    }
+}
