@@ -32,11 +32,11 @@ pub struct Coalesce {
     /// A completion wants an interrupt, held until `ready`; slot and vector are steady some clocks before.
     pub valid: I<1>,
     pub slot: I<6>,
-    pub vector: I<3>,
+    pub irq: I<3>,
     pub admin: I<1>,
     pub ready: O<1>,
     /// One clock: what `set_slot` wants.
-    pub set: I<1>,
+    pub set_rule: I<1>,
     pub set_vectors: I<1>,
     pub set_slot: I<6>,
     pub set_value: I<16>,
@@ -93,7 +93,7 @@ impl Logic for Coalesce {
         let who = if scanning { self.at.q.bits(8, 3) } else { self.slot };
         let threshold = self.rules.rdata.bits(7, 0);
         let time = self.rules.rdata.bits(15, 8);
-        let off = self.disabled.rdata.sel(self.vector);
+        let off = self.disabled.rdata.sel(self.irq);
         let direct = self.admin | off | (threshold == 0) | (time == 0);
         let armed = self.state.rdata.bit(16);
         let age = self.state.rdata.bits(15, 8);
@@ -103,7 +103,7 @@ impl Logic for Coalesce {
         self.ready = (idle & direct & self.irq_ready) | (self.st.q == St::TAKEN);
         self.irq_valid = (idle & direct & self.valid) | fires;
         self.irq_slot = if fires { self.at.q.bits(8, 3) } else { self.slot };
-        self.irq_vector = if fires { self.at.q.bits(2, 0) } else { self.vector };
+        self.irq_vector = if fires { self.at.q.bits(2, 0) } else { self.irq };
         self.forget_done = self.st.q == St::FORGOTTEN;
 
         self.timer.d = self.timer.q + 1;
@@ -126,7 +126,7 @@ impl Logic for Coalesce {
             St::IDLE => {
                 self.boot.d = 0;
                 self.scans.d = 0;
-                self.at.d = cat(self.slot, self.vector);
+                self.at.d = cat(self.slot, self.irq);
                 if self.valid {
                     if !direct {
                         self.st.d = St::LOOK;
@@ -204,7 +204,7 @@ impl Logic for Coalesce {
         } else {
             self.set_slot
         };
-        self.rules.we = wipes | self.set;
+        self.rules.we = wipes | self.set_rule;
         self.rules.waddr = slot;
         self.rules.wdata = if wipes { 0 } else { self.set_value };
         self.rules.raddr = who;

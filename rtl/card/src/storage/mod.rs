@@ -232,7 +232,7 @@ impl Logic for Storage {
         self.admin.cdw13 = self.front.cdw13;
         self.admin.bound = self.binding.bit(0);
         self.admin.read_only = self.binding.bit(1);
-        self.admin.short = self.binding.bits(105, 61) == 0;
+        self.admin.tiny = self.binding.bits(105, 61) == 0;
         self.format = self.admin.set_format;
         self.format_big = self.admin.big;
         self.front.a_done = self.admin.done;
@@ -514,10 +514,10 @@ impl Logic for Storage {
         link!(self.tx_entry, self.poster.tx);
         self.coalesce.valid = self.poster.irq_valid;
         self.coalesce.slot = self.poster.q_slot;
-        self.coalesce.vector = self.poster.irq_vector;
+        self.coalesce.irq = self.poster.irq_vector;
         self.coalesce.admin = self.poster.q_qid == 0;
         self.poster.irq_ready = self.coalesce.ready;
-        self.coalesce.set = self.admin.set_coalescing;
+        self.coalesce.set_rule = self.admin.set_coalescing;
         self.coalesce.set_vectors = self.admin.set_vectors;
         self.coalesce.set_slot = self.front.slot;
         self.coalesce.set_value = self.admin.coalescing;

@@ -82,7 +82,9 @@ impl World {
     }
 
     fn of(&self, slot: u64, opc: u64, cdw10: u64, cdw11: u64) -> Command {
-        Command { slot, cdw0: opc, nsid: limits::NSID, cdw: [cdw10, cdw11, 0, 0], ..Command::default() }
+        // Features are of no namespace.
+        let nsid = if [opcode::SET_FEATURES, opcode::GET_FEATURES].contains(&opc) { 0 } else { limits::NSID };
+        Command { slot, cdw0: opc, nsid, cdw: [cdw10, cdw11, 0, 0], ..Command::default() }
     }
 }
 
@@ -162,8 +164,18 @@ fn features_belong_to_their_function_and_closing_it_forgets_them() {
         match w.rng.random_range(0..20) {
             0..8 => {
                 let v = u64::from(w.rng.random::<u32>());
+                let v = match fid {
+                    opcode::FEATURE_TEMPERATURE => v & cmd::TEMPERATURE_TMPTH.mask(),
+                    opcode::FEATURE_ERROR_RECOVERY => v & !cmd::RECOVERY_DULBE.mask(),
+                    _ => v,
+                };
                 assert_eq!(w.run(&w.of(slot, opcode::SET_FEATURES, fid, v)), DONE);
-                features.insert((slot, fid), v);
+                let kept = match fid {
+                    opcode::FEATURE_WRITE_CACHE => v & 1,
+                    opcode::FEATURE_COALESCING => v & 0xffff,
+                    _ => v,
+                };
+                features.insert((slot, fid), kept);
             }
             8 => {
                 let saved = w.of(slot, opcode::SET_FEATURES, fid | cmd::FEATURE_SV.mask(), 5);
@@ -185,7 +197,11 @@ fn features_belong_to_their_function_and_closing_it_forgets_them() {
             }
             _ => {
                 assert_eq!(w.run(&w.of(slot, opcode::GET_FEATURES, fid, 0)), DONE);
-                let default = u64::from(fid == opcode::FEATURE_WRITE_CACHE);
+                let default = match fid {
+                    opcode::FEATURE_WRITE_CACHE => 1,
+                    opcode::FEATURE_TEMPERATURE => limits::TEMPERATURE_WARNING,
+                    _ => 0,
+                };
                 assert_eq!(w.dut.get("dw0") as u64, features.get(&(slot, fid)).copied().unwrap_or(default));
             }
         }

@@ -11,13 +11,13 @@ const VFS: u64 = 4;
 /// DWs of a binding.
 const WORDS: usize = manage::BINDING_STRIDE as usize / 4;
 
-/// As the engines see it: `(valid, read only, volume, base, length)`.
-type Binding = (bool, bool, u8, u64, u64);
+/// As the engines see it: `(valid, read only, volume, base, length, large blocks)`.
+type Binding = (bool, bool, u8, u64, u64, bool);
 
 fn seen(dut: &Dut, port: &str) -> Binding {
     let b = bench::get(dut, port);
     let field = |lo, bits| bench::part(&b, lo, bits) as u64;
-    (field(0, 1) == 1, field(1, 1) == 1, field(2, 8) as u8, field(10, 48), field(58, 48))
+    (field(0, 1) == 1, field(1, 1) == 1, field(2, 8) as u8, field(10, 48), field(58, 48), field(106, 1) == 1)
 }
 
 fn committed(w: &[u32; WORDS]) -> Binding {
@@ -29,6 +29,7 @@ fn committed(w: &[u32; WORDS]) -> Binding {
         manage::VOLUME_ID.of(at(manage::BINDING_VOLUME)) as u8,
         wide(manage::BINDING_BASE_LO, manage::BINDING_BASE_HI),
         wide(manage::BINDING_LENGTH_LO, manage::BINDING_LENGTH_HI),
+        manage::CTRL_BIG.is_set(at(manage::BINDING_CTRL)),
     )
 }
 
@@ -50,6 +51,18 @@ fn a_binding_counts_whole_from_the_write_of_ctrl_and_touches_no_other_slot() {
     let mut bindings = [committed(&words[0]); VFS as usize + 1];
     let mut limits = [0u128; VFS as usize + 1];
     for _ in 0..4000 {
+        if rng.random_ratio(1, 10) {
+            // A guest formats its namespace: readers see that, and so does who reads the register.
+            let (slot, big) = (rng.random_range(0..=VFS) as usize, rng.random::<bool>());
+            for (port, v) in [("format", 1), ("format_slot", slot as u128), ("format_big", big.into())] {
+                dut.set(port, v);
+            }
+            dut.clock();
+            dut.set("format", 0);
+            dut.clock_n(3);
+            words[slot][0] = words[slot][0] & 3 | (big as u32) << 2;
+            bindings[slot].5 = big;
+        }
         let slot = rng.random_range(0..VFS + 3) as usize;
         let word = rng.random_range(0..WORDS);
         let table = rng.random_ratio(9, 10);
@@ -72,7 +85,7 @@ fn a_binding_counts_whole_from_the_write_of_ctrl_and_touches_no_other_slot() {
             let mask = (0..4).fold(0u32, |m, i| if be >> i & 1 == 1 { m | 0xff << (8 * i) } else { m });
             words[slot][word] = old & !mask | data & mask;
             if word == 0 {
-                words[slot][0] &= 3;
+                words[slot][0] &= 7;
                 bindings[slot] = committed(&words[slot]);
             }
             if word == (manage::BINDING_BLOCKS / 4) as usize {
@@ -114,6 +127,33 @@ fn a_binding_counts_whole_from_the_write_of_ctrl_and_touches_no_other_slot() {
         // From the acknowledgement on it is the new one.
         assert_eq!(seen(&dut, "binding"), bindings[slot.min(VFS as usize)]);
         assert_eq!(seen(&dut, "page_binding"), bindings[slot.min(VFS as usize)]);
+    }
+}
+
+#[test]
+fn a_format_beside_a_commit_of_another_slot_is_not_lost() {
+    let mut dut = bench::build("bindings", || Bindings::new(VFS as usize));
+    bench::settle(&mut dut, "busy");
+    // Whatever the clock of the format is, from before the write to after it.
+    for delay in 0..24u128 {
+        for (port, v) in [("bus_valid", 1), ("bus_write", 1), ("bus_be", 15), ("bus_wdata", 1)] {
+            dut.set(port, v);
+        }
+        dut.set("bus_offset", manage::binding(1).into());
+        dut.set("format_slot", 2);
+        dut.set("format_big", delay % 2);
+        for clock in 0..24u128 {
+            dut.set("format", (clock == delay).into());
+            dut.eval();
+            let ack = dut.get("bus_ack") == 1;
+            dut.clock();
+            if ack {
+                dut.set("bus_valid", 0);
+            }
+        }
+        dut.set("slot", 2);
+        dut.clock_n(2);
+        assert_eq!(seen(&dut, "binding").5, delay % 2 == 1, "format in clock {delay}");
     }
 }
 

@@ -1,7 +1,9 @@
 //! The front: random commands against the order of checks written down in Rust; each goes one way and no other.
 
+use azote_regs::media;
 use azote_regs::nvme::{command as cmd, entry, limits, opcode, status};
-use azote_rtl::storage::front::{Front, Media};
+use azote_rtl::storage::front::{Front, Kind};
+use azote_rtl::storage::writer::Work;
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -16,6 +18,9 @@ struct Volume {
     id: u64,
     base: u64,
     length: u64,
+    /// Blocks of 4 KiB; the write cache is off.
+    big: bool,
+    through: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +36,10 @@ struct Command {
     prp1: u64,
     prp2: u64,
     lba: u64,
+    /// CDW12: number of blocks, flags; for Dataset Management ranges and attributes are in the places of lba.
     nlb: u64,
+    fua: bool,
+    deallocate: bool,
 }
 
 /// What the world outside sees of a command.
@@ -39,11 +47,15 @@ struct Command {
 struct Outcome {
     /// `(status, released)`.
     done: Option<(u64, bool)>,
-    /// A read's data source was named, and the media asked: `(volume, lba, blocks)`.
+    /// A read's data source was named, and the media asked: `(fua, volume, lba, blocks)`.
     source: bool,
-    media: Option<(u64, u64, u64)>,
-    /// A command for the writer: `(op, volume, lba, blocks)`.
-    writer: Option<(u64, u64, u64, u64)>,
+    media: Option<(bool, u64, u64, u64)>,
+    /// A command for the writer: `(op, fua, volume, lba, blocks)`.
+    writer: Option<(u64, bool, u64, u64, u64)>,
+    /// What the statistics count: `(for the writer, kind, lba)`.
+    opened: Option<(bool, u64, u64)>,
+    /// What the error log is told: `(byte of the entry, or none; lba)`.
+    refused: Option<(u64, u64)>,
     /// `(address, DWs, last, for the writer)`.
     segments: Vec<(u64, u64, bool, bool)>,
     fatal: bool,
@@ -51,47 +63,66 @@ struct Outcome {
 
 /// The order of checks of the module's page, and then where the command goes.
 fn expected(c: &Command, v: &Volume) -> Outcome {
-    let refuse = |code| Outcome { done: Some((code, false)), ..Outcome::default() };
-    let (read, write) = (c.opcode == opcode::READ, c.opcode == opcode::WRITE);
+    const NONE: u64 = 0xffff;
+    let refuse = |code, at| Outcome { done: Some((code, false)), refused: Some((at, c.lba)), ..Outcome::default() };
+    let (read, write, compare) = (c.opcode == opcode::READ, c.opcode == opcode::WRITE, c.opcode == opcode::COMPARE);
     let (flush, zeroes) = (c.opcode == opcode::FLUSH, c.opcode == opcode::WRITE_ZEROES);
-    let blocks = c.nlb + 1;
-    if !(read || write || flush || zeroes) {
-        return refuse(status::INVALID_OPCODE);
+    let (verify, dataset) = (c.opcode == opcode::VERIFY, c.opcode == opcode::DATASET);
+    let scale = if v.big { 8 } else { 1 };
+    let blocks = (c.nlb + 1) * scale;
+    if !(read || write || compare || flush || zeroes || verify || dataset) {
+        return refuse(status::INVALID_OPCODE, entry::SQE_CDW0);
     }
     if c.fuse != 0 || c.psdt != 0 {
-        return refuse(status::INVALID_FIELD);
+        return refuse(status::INVALID_FIELD, entry::SQE_CDW0 + 1);
     }
     let ours = c.nsid == limits::NSID || flush && c.nsid == limits::NSID_ALL;
     if !(ours && v.bound) {
-        return refuse(status::INVALID_NAMESPACE);
+        return refuse(status::INVALID_NAMESPACE, entry::SQE_NSID);
     }
-    if (read || write) && blocks > limits::MAX_BLOCKS {
-        return refuse(status::INVALID_FIELD);
+    if dataset && !cmd::DATASET_AD.is_set(c.lba >> 32) {
+        return Outcome { done: Some((status::SUCCESS, false)), ..Outcome::default() };
     }
-    if !flush && c.lba.checked_add(blocks).is_none_or(|end| end > v.length) {
-        return refuse(status::LBA_OUT_OF_RANGE);
+    if (read || write || compare) && blocks > limits::MAX_BLOCKS {
+        return refuse(status::INVALID_FIELD, entry::SQE_CDW12);
     }
-    if (write || zeroes) && v.read_only {
-        return refuse(status::WRITE_PROTECTED);
+    let first = u128::from(c.lba) * u128::from(scale);
+    if !flush && !dataset && first + u128::from(blocks) > v.length.into() {
+        return refuse(status::LBA_OUT_OF_RANGE, entry::SQE_CDW10);
     }
-    let place = (v.id, v.base.wrapping_add(c.lba) & ((1 << 48) - 1), blocks & 0xffff);
-    if flush || zeroes {
-        let op = if flush { Media::FLUSH } else { Media::ZEROES };
-        return Outcome { writer: Some((op, place.0, place.1, place.2)), ..Outcome::default() };
+    if (write || zeroes || dataset) && v.read_only {
+        return refuse(status::WRITE_PROTECTED, NONE);
     }
-    let dws = blocks * limits::LBA_SIZE / 4;
-    let first = dws.min(1024 - (c.prp1 & 0xfff) / 4);
-    if c.prp1 & 3 != 0 || dws > first && c.prp2 & 0xfff != 0 {
-        return refuse(status::PRP_OFFSET);
+    let fua = c.fua || v.through;
+    let at = v.base.wrapping_add(first as u64) & ((1 << 48) - 1);
+    let kind = if write { Kind::WRITE } else if read || compare { Kind::READ } else { Kind::OTHER };
+    let opened = Some((!read, kind, c.lba & ((1 << 48) - 1)));
+    if flush || zeroes || verify {
+        let op = match (flush, zeroes) {
+            (true, _) => media::FLUSH,
+            (_, true) if c.deallocate => media::DEALLOCATE,
+            (_, true) => media::ZEROES,
+            _ => media::VERIFY,
+        };
+        return Outcome { writer: Some((op, fua, v.id, at, blocks)), opened, ..Outcome::default() };
     }
-    let mut segments = vec![(c.prp1, first, dws == first, write)];
-    if dws > first {
-        segments.push((c.prp2, dws - first, true, write));
+    let dws = if dataset { 4 * ((c.lba & 0xff) + 1) } else { blocks * limits::LBA_SIZE / 4 };
+    let head = dws.min(1024 - (c.prp1 & 0xfff) / 4);
+    if c.prp1 & 3 != 0 || dws > head && c.prp2 & 0xfff != 0 {
+        return refuse(status::PRP_OFFSET, entry::SQE_PRP1);
     }
-    match write {
-        true => Outcome { writer: Some((Media::WRITE, place.0, place.1, place.2)), segments, ..Outcome::default() },
-        false => Outcome { source: true, media: Some(place), segments, ..Outcome::default() },
+    let mut segments = vec![(c.prp1, head, dws == head, !read)];
+    if dws > head {
+        segments.push((c.prp2, dws - head, true, !read));
     }
+    let writer = match (write, compare, dataset) {
+        (true, ..) => Some((media::WRITE, fua, v.id, at, blocks)),
+        (_, true, _) => Some((media::COMPARE, fua, v.id, at, blocks)),
+        (.., true) => Some((Work::RANGES, fua, v.id, v.base, v.length)),
+        _ => None,
+    };
+    let source = writer.is_none();
+    Outcome { source, media: source.then_some((fua, v.id, at, blocks)), writer, segments, opened, ..Outcome::default() }
 }
 
 fn random(rng: &mut SmallRng, v: &Volume) -> Command {
@@ -101,15 +132,30 @@ fn random(rng: &mut SmallRng, v: &Volume) -> Command {
         slot: rng.random_range(0..61),
         qid: rng.random_range(1..8),
         cid: rng.random_range(0..0x10000),
-        opcode: *[opcode::READ, opcode::WRITE, opcode::FLUSH, opcode::WRITE_ZEROES].choose(rng).unwrap(),
+        opcode: *[
+            opcode::READ,
+            opcode::WRITE,
+            opcode::COMPARE,
+            opcode::FLUSH,
+            opcode::WRITE_ZEROES,
+            opcode::VERIFY,
+            opcode::DATASET,
+        ]
+        .choose(rng)
+        .unwrap(),
         fuse: 0,
         psdt: 0,
         nsid: 1,
         prp1: page(rng) + 4 * rng.random_range(0..1024u64),
         prp2: page(rng),
-        lba: rng.random_range(0..v.length),
-        nlb: rng.random_range(0..8),
+        lba: rng.random_range(0..if v.big { v.length / 8 } else { v.length }),
+        nlb: rng.random_range(0..if v.big { 1 } else { 8 }),
+        fua: rng.random(),
+        deallocate: rng.random(),
     };
+    if c.opcode == opcode::DATASET {
+        c.lba = rng.random_range(0..256) | rng.random_range(0..8) << 32;
+    }
     // Never more than two pages: longer lists are the walker's bench.
     match rng.random_range(0..16) {
         0 => c.opcode = rng.random_range(0..256),
@@ -138,7 +184,7 @@ fn row(c: &Command, row: u64) -> u128 {
         c.prp1,
         c.prp2,
         c.lba,
-        cmd::RW_NLB.put(c.nlb),
+        cmd::RW_NLB.put(c.nlb) | cmd::RW_FUA.put(c.fua.into()) | cmd::RW_DEAC.put(c.deallocate.into()),
         0,
     ];
     match row.checked_sub(4 * c.place) {
@@ -160,6 +206,8 @@ fn run(dut: &mut Dut, rng: &mut SmallRng, c: &Command, v: &Volume, failed: bool)
         ("volume", v.id),
         ("base", v.base),
         ("length", v.length),
+        ("big", v.big.into()),
+        ("through", v.through.into()),
     ];
     for (port, value) in inputs {
         dut.set(port, value.into());
@@ -185,14 +233,24 @@ fn run(dut: &mut Dut, rng: &mut SmallRng, c: &Command, v: &Volume, failed: bool)
             assert!(!out.source && dut.get("src_page") == 0);
             out.source = true;
         }
+        let fua = dut.get("media_fua") == 1;
         let place = (get(dut, "media_volume"), get(dut, "media_lba"), get(dut, "media_blocks"));
+        if dut.get("opens") == 1 {
+            assert!(out.opened.is_none());
+            out.opened = Some((dut.get("opens_writer") == 1, get(dut, "kind"), get(dut, "lba")));
+        }
+        if dut.get("failed") == 1 {
+            assert!(out.refused.is_none());
+            out.refused = Some((get(dut, "failed_location"), get(dut, "failed_lba")));
+        }
         if hit(dut, "media_valid", "media_ready") {
             assert!(out.source && out.media.is_none(), "the order of sources is the order of requests");
-            out.media = Some(place);
+            out.media = Some((fua, place.0, place.1, place.2));
         }
         if hit(dut, "wr_valid", "wr_ready") {
             assert!(out.writer.is_none());
-            out.writer = Some((get(dut, "wr_op"), place.0, place.1, place.2));
+            out.writer = Some((get(dut, "wr_op"), fua, place.0, place.1, place.2));
+            assert_eq!(dut.get("wr_big") == 1, v.big);
         }
         for (valid, ready, write) in
             [("seg_read_valid", "seg_read_ready", false), ("seg_write_valid", "seg_write_ready", true)]
@@ -230,6 +288,8 @@ fn every_command_passes_the_checks_in_their_order_and_goes_one_way() {
             id: rng.random_range(0..256),
             base: rng.random_range(0..1 << 40),
             length: rng.random_range(300..1 << 40),
+            big: rng.random(),
+            through: rng.random_ratio(1, 4),
         };
         let c = random(&mut rng, &v);
         let want = expected(&c, &v);
@@ -243,7 +303,7 @@ fn every_command_passes_the_checks_in_their_order_and_goes_one_way() {
 fn an_entry_that_could_not_be_read_is_fatal_and_released() {
     let mut dut = bench::build("front", Front::default);
     let mut rng = bench::rng(12);
-    let v = Volume { bound: true, read_only: false, id: 1, base: 0, length: 1000 };
+    let v = Volume { bound: true, read_only: false, id: 1, base: 0, length: 1000, big: false, through: false };
     for _ in 0..50 {
         let c = random(&mut rng, &v);
         let want = Outcome { fatal: true, done: Some((status::SUCCESS, true)), ..Outcome::default() };

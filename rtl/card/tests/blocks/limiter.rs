@@ -115,3 +115,34 @@ fn a_bucket_that_is_filled_again_is_told_once_in_bounded_time() {
     w.clock();
     assert!(w.allowed(1));
 }
+
+#[test]
+fn who_waits_is_counted_by_what_he_waits_for() {
+    let mut w = World::new();
+    for _ in 0..5000 {
+        w.clock();
+    }
+    // Slot 4 may begin 2000 commands in 2^24 clocks: one has it wait for two rounds.
+    w.dut.set("parked", 1 << 4 | 1 << 2);
+    w.spend(4, 1);
+    let (mut time, start) = (0, w.dut.clocks());
+    while w.dut.clocks() - start < 40 * 4096 {
+        w.dut.eval();
+        if w.dut.get("held") == 1 {
+            let why = (w.dut.get("held_commands"), w.dut.get("held_blocks"));
+            match w.dut.get("held_slot") {
+                4 => {
+                    time += if why.0 == 1 { w.dut.get("held_time") } else { 0 };
+                    assert_eq!(why.1, 0);
+                }
+                slot => assert_eq!((slot, why), (2, (0, 0)), "its bucket is full"),
+            }
+        }
+        w.clock();
+        if w.allowed(4) {
+            w.spend(4, 1);
+        }
+    }
+    // 40 rounds of 51.2 us, of which it waits for all.
+    assert!((1948..=2100).contains(&time), "{time} us");
+}

@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 
+use azote_hdl::BigUint;
 use azote_regs::function::{FunctionId, Kind};
 use azote_regs::ids;
-use azote_regs::nvme::{controller, identify as id, limits, log};
+use azote_regs::nvme::{controller, identify as id, limits, log, virtualization as virt, volume};
 use azote_rtl::storage::pages::{Pages, What};
+use azote_rtl::storage::volume::Word;
 use rand::Rng;
 
-use crate::bench::{self, Feed, Sink, part};
+use crate::bench::{self, Feed, Sink, cat, part};
 
 /// What the binding and the counters say of a function.
 fn facts(slot: u64) -> [(&'static str, u64); 10] {
@@ -22,8 +24,26 @@ fn facts(slot: u64) -> [(&'static str, u64); 10] {
         ("units_written", 40 + slot),
         ("media_errors", 50 + slot),
         ("errors", if slot == 3 { 0 } else { 60 + slot }),
-        ("error_entry", 70 + slot),
+        ("big", slot >> 1 & 1),
     ]
+}
+
+const VFS: u64 = 4;
+const ENABLED: u64 = 3;
+const OFFLINE: u64 = 1 << 3;
+const WARM: u64 = 1 << 2;
+/// The first secondary controller of lists.
+const FROM: u64 = 2;
+
+/// A word of the statistics.
+fn word(slot: u64, index: u64) -> u64 {
+    slot << 40 | index << 8 | 0xa5
+}
+
+/// Entry `at` of a function's ring of errors: `{location, nsid, lba, status, cid, sqid}`.
+fn entry(slot: u64, at: u64) -> BigUint {
+    let field = [(40 + at, 16), (slot, 32), (slot << 50 | at, 64), (0x4000 + 2 * at, 16), (90 + at, 16), (at, 3)];
+    cat(&field.map(|(v, bits)| (u128::from(v), bits)))
 }
 
 enum Source {
@@ -33,7 +53,7 @@ enum Source {
 
 /// A page of so many beats.
 fn page(sources: &[Source]) -> Vec<Vec<(u128, bool)>> {
-    let mut dut = bench::build("pages", Pages::new);
+    let mut dut = bench::build("pages", || Pages::new(VFS as usize));
     let mut rng = bench::rng(1);
     let (mut src, mut media, mut out) = (Feed::new("src_", 50), Feed::new("rd_", 60), Sink::new("out_", 70));
     let mut shape = VecDeque::new();
@@ -43,6 +63,7 @@ fn page(sources: &[Source]) -> Vec<Vec<(u128, bool)>> {
             Source::Media(rows) => (0, 0, 0, rows.len()),
         };
         src.items.push_back(vec![
+            ("from", FROM.into()),
             ("page", (page as u32).into()),
             ("what", what.into()),
             ("slot", slot.into()),
@@ -58,6 +79,9 @@ fn page(sources: &[Source]) -> Vec<Vec<(u128, bool)>> {
         }
         shape.push_back(beats);
     }
+    dut.set("enabled_vfs", ENABLED.into());
+    dut.set("offline", OFFLINE.into());
+    dut.set("warm", WARM.into());
     let mut done = vec![vec![]];
     while done.len() <= sources.len() {
         src.drive(&mut dut, &mut rng);
@@ -77,13 +101,21 @@ fn page(sources: &[Source]) -> Vec<Vec<(u128, bool)>> {
         }
         src.taken(&dut);
         media.taken(&dut);
-        // Facts of the slot that is asked for come a clock later.
+        // Facts of the slot that is asked for come a clock later, and so does the entry of the error log.
         let slot = dut.get("slot") as u64;
+        let at = dut.get("error_at") as u64;
+        // A word of the statistics comes in its own time.
+        let asks = dut.get("word_ask") == 1 && dut.get("word_ack") == 0;
+        let index = dut.get("word_index") as u64;
         dut.clock();
+        let acks = asks && rng.random_ratio(1, 4);
+        dut.set("word_ack", u32::from(acks).into());
+        dut.set("word", word(slot, index).into());
+        bench::set(&mut dut, "error_entry", &entry(slot, at));
         for (port, v) in facts(slot) {
             dut.set(port, v.into());
         }
-        assert!(dut.clocks() < 200_000, "stuck");
+        assert!(dut.clocks() < 400_000, "stuck");
     }
     done.pop();
     done
@@ -150,9 +182,12 @@ fn identify_controller_tells_what_the_specification_wants_and_functions_apart() 
 #[test]
 fn identify_namespace_tells_the_binding_of_its_function() {
     for (slot, p) in all_pages(What::NAMESPACE).iter().enumerate() {
+        let big = slot >> 1 & 1 == 1;
         for at in [id::NSZE, id::NCAP, id::NUSE] {
-            assert_eq!(le(p, at, 8), 1000 + slot as u64);
+            assert_eq!(le(p, at, 8), if big { 125 } else { 1000 + slot as u64 });
         }
+        assert_eq!(le(p, id::FLBAS, 1), u64::from(big));
+        assert_eq!(id::LBAF_LBADS.of(le(p, id::LBAF1, 4)), limits::BIG_LBA_SHIFT);
         assert_eq!(id::LBAF_LBADS.of(le(p, id::LBAF0, 4)), limits::LBA_SHIFT);
         assert_eq!(le(p, id::NSATTR, 1), if slot % 2 == 1 { id::NSATTR_WRITE_PROTECTED } else { 0 });
         assert_eq!((p[id::EUI64 as usize + 7], p[id::NGUID as usize + 15]), (slot as u8, slot as u8));
@@ -173,6 +208,7 @@ fn logs_tell_the_counters_of_their_function() {
     for (slot, p) in all_pages(What::SMART).iter().enumerate() {
         let slot = slot as u64;
         let fact = |name: &str| facts(slot).iter().find(|f| f.0 == name).unwrap().1;
+        assert_eq!(le(p, log::SMART_CRITICAL_WARNING, 1), u64::from(WARM >> slot & 1 == 1) << 1);
         assert_eq!(le(p, log::SMART_READS, 8), fact("reads"));
         assert_eq!(le(p, log::SMART_WRITES, 8), fact("writes"));
         assert_eq!(le(p, log::SMART_UNITS_READ, 8), fact("units_read"));
@@ -182,9 +218,92 @@ fn logs_tell_the_counters_of_their_function() {
     }
     for (slot, p) in all_pages(What::ERROR).iter().enumerate() {
         let none = slot == 3;
-        assert_eq!(le(p, log::ERROR_COUNT, 8), if none { 0 } else { 60 + slot as u64 });
-        assert_eq!(le(p, log::ERROR_SQID, 8), if none { 0 } else { 70 + slot as u64 });
-        assert!(p[log::ERROR_SIZE as usize..].iter().all(|b| *b == 0), "one entry exists");
+        for number in 0..log::ERROR_ENTRIES {
+            let at = number * log::ERROR_SIZE;
+            let count = 60 + slot as u64 - number;
+            let here = |offset: u64, n: usize| le(p, at + offset, n);
+            if none {
+                assert!((0..log::ERROR_SIZE).all(|i| here(i, 1) == 0), "no entry is there");
+                continue;
+            }
+            // The newest lies one before the count, in the ring.
+            let place = (count - 1) % log::ERROR_ENTRIES;
+            let got = [
+                here(log::ERROR_COUNT, 8),
+                here(log::ERROR_SQID, 2),
+                here(log::ERROR_CID, 2),
+                here(log::ERROR_STATUS, 2),
+                here(log::ERROR_LOCATION, 2),
+                here(log::ERROR_LBA, 8),
+                here(log::ERROR_NSID, 4),
+            ];
+            let slot = slot as u64;
+            assert_eq!(got, [count, place, 90 + place, 0x4000 + 2 * place, 40 + place, slot << 50 | place, slot]);
+            assert!((28..log::ERROR_SIZE).all(|i| here(i, 1) == 0));
+        }
+        assert!(p[(log::ERROR_ENTRIES * log::ERROR_SIZE) as usize..].iter().all(|b| *b == 0));
+    }
+}
+
+#[test]
+fn lists_of_secondary_controllers_begin_where_they_are_asked_to() {
+    let list = &all_pages(What::SECONDARY)[0];
+    let entries = VFS - FROM + 1;
+    assert_eq!(u64::from(list[virt::secondary::COUNT]), entries);
+    for i in 0..entries {
+        let at = (virt::secondary::FIRST + i as usize * virt::secondary::ENTRY) as u64;
+        let n = |offset: usize, bytes: usize| le(list, at + offset as u64, bytes);
+        let slot = FROM + i;
+        let f = FunctionId::vf(Kind::Storage, slot as u8 - 1).unwrap();
+        assert_eq!(n(virt::secondary::SCID, 2), u64::from(f.number()));
+        assert_eq!(n(virt::secondary::PCID, 2), virt::PRIMARY_ID);
+        let online = slot <= ENABLED && OFFLINE >> slot & 1 == 0;
+        assert_eq!(n(virt::secondary::STATE, 1), u64::from(online), "slot {slot}");
+        assert_eq!((n(virt::secondary::VFN, 2), n(virt::secondary::NVQ, 4)), (slot, 0));
+    }
+    let end = virt::secondary::FIRST + entries as usize * virt::secondary::ENTRY;
+    assert!(list[end..].iter().all(|b| *b == 0));
+    let primary = &all_pages(What::PRIMARY)[0];
+    assert_eq!(le(primary, virt::primary::VQPRT as u64, 2), limits::QUEUES);
+}
+
+#[test]
+fn only_the_primary_says_that_it_manages_others() {
+    for (slot, p) in all_pages(What::CONTROLLER).iter().enumerate() {
+        assert_eq!(virt::OACS_SUPPORTED.is_set(le(p, id::OACS, 2)), slot == 0);
+    }
+    for (slot, p) in all_pages(What::EFFECTS).iter().enumerate() {
+        assert_eq!(le(p, log::EFFECTS_ADMIN + 4 * virt::OPCODE, 4) != 0, slot == 0);
+        assert_ne!(le(p, log::EFFECTS_ADMIN + 4 * azote_regs::nvme::opcode::FORMAT, 4), 0);
+    }
+}
+
+#[test]
+fn the_volume_page_is_the_statistics_in_their_places() {
+    for (slot, p) in all_pages(What::VOLUME).iter().enumerate() {
+        let slot = slot as u64;
+        assert_eq!(le(p, volume::MAGIC, 4), volume::MAGIC_VALUE);
+        for (i, at) in (0..).zip([
+            volume::READ_OPS,
+            volume::WRITE_OPS,
+            volume::READ_BYTES,
+            volume::WRITE_BYTES,
+            volume::READ_TIME,
+            volume::WRITE_TIME,
+            volume::OVER_IOPS,
+            volume::OVER_THROUGHPUT,
+        ]) {
+            assert_eq!(le(p, at, 8), word(slot, i), "word {i}");
+        }
+        assert_eq!(le(p, volume::INSTANCE_OVER_IOPS, 8), 0);
+        for (first, histogram) in [(Word::READ_BINS, volume::READ_HISTOGRAM), (Word::WRITE_BINS, volume::WRITE_HISTOGRAM)] {
+            assert_eq!(le(p, histogram, 8), volume::BINS);
+            for bin in 0..volume::BINS {
+                let at = histogram + volume::FIRST_BIN + bin * volume::BIN_SIZE;
+                assert_eq!((le(p, at, 8), le(p, at + volume::BIN_UPPER, 8)), (volume::lower(bin), volume::upper(bin)));
+                assert_eq!(le(p, at + volume::BIN_COUNT, 8), word(slot, first + bin));
+            }
+        }
     }
 }
 

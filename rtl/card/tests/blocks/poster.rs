@@ -45,7 +45,7 @@ const CODES: [u64; 6] = [
 /// What would fail again just so says Do Not Retry.
 fn field(code: u64) -> u64 {
     let again = status::SCT.of(code) == status::SCT_MEDIA || [status::SUCCESS, status::DATA_TRANSFER].contains(&code);
-    code | status::DNR.put((!again).into())
+    code | status::DNR.put((!again).into()) | status::MORE.put((code != status::SUCCESS).into())
 }
 
 #[test]
@@ -103,26 +103,27 @@ fn completions_are_posted_in_order_and_then_announced() {
             dut.set("q_interrupt", place.interrupt.into());
             dut.eval();
             // Whose turn it was: the maker whose oldest this is (command identifiers are unique here).
-            let cid = dut.get("error_cid") as u64;
+            let cid = dut.get("ended_cid") as u64;
             let maker = (0..MAKERS).find(|m| made[*m].front().is_some_and(|d| d.cid == cid));
             let d = made[maker.expect("not the oldest of any maker")].pop_front().unwrap();
             assert_eq!((slot, qid), (d.slot, d.qid));
             assert_eq!(op, if d.release { Op::RELEASE } else { Op::POST });
-            let fails = found && d.code != status::SUCCESS;
-            assert_eq!(dut.get("error") == 1, fails, "what failed and was posted is counted");
-            if fails {
-                errors += 1;
-                let got = ["slot", "qid", "status"].map(|f| dut.get(&format!("error_{f}")) as u64);
-                assert_eq!(got, [d.slot, d.qid, field(d.code) << 1]);
+            // The ends of mover's and writer's commands are told, with what became of them.
+            let maker = maker.unwrap();
+            assert_eq!(dut.get("ended") == 1, maker != 0);
+            if maker != 0 {
+                assert_eq!((dut.get("writer") == 1, dut.get("ended_told") == 1), (maker == 2, found));
+                assert_eq!(dut.get("ended_code") as u64, d.code);
+                errors += usize::from(found && d.code != status::SUCCESS);
             }
             count += 1;
             dropped += usize::from(!found);
             posted = found.then_some((d, place));
         } else {
-            assert_eq!(dut.get("error"), 0);
+            assert_eq!(dut.get("ended"), 0);
         }
         if irq.takes(&dut) {
-            let got = (dut.get("irq_owner") as u64, dut.get("irq_vector") as u64);
+            let got = (dut.get("q_slot") as u64, dut.get("irq_vector") as u64);
             assert_eq!(Some(got), announced.take(), "announced only after its entry has left");
         }
         if let Some(p) = link.taken(&dut) {
@@ -138,7 +139,7 @@ fn completions_are_posted_in_order_and_then_announced() {
             assert_eq!(dw[3], dw3 | entry::DW3_STATUS.put(field(d.code)));
             let owner = d.slot << 2 | Kind::Storage.code();
             assert_eq!(u64::from(p.owner), owner);
-            announced = place.interrupt.then_some((owner, place.vector));
+            announced = place.interrupt.then_some((d.slot, place.vector));
         }
         assert!(dut.get("posting") == 1 || (posted.is_none() && announced.is_none()));
         for (i, feed) in feeds.iter_mut().enumerate() {
@@ -179,7 +180,7 @@ fn makers_take_turns() {
         dut.set("q_ack", 0);
         dut.eval();
         if dut.get("q_valid") == 1 {
-            order.push(part(&bench::get(&dut, "error_cid"), 0, 16) as usize);
+            order.push(part(&bench::get(&dut, "ended_cid"), 0, 16) as usize);
             dut.set("q_ack", 1);
         }
         dut.clock();

@@ -243,3 +243,68 @@ fn what_is_not_supported_and_what_cannot_go_on_shows_as_a_fatal_status() {
     w.write(3, nvme::CC, nvme::CC_ENABLE_VALUE | nvme::CC_SHN.put(nvme::SHN_NORMAL));
     assert_eq!(nvme::CSTS_SHST.of(w.read(3, nvme::CSTS)), nvme::SHST_COMPLETE);
 }
+
+#[test]
+fn an_offline_controller_shows_a_fatal_status_and_takes_nothing_until_it_is_online() {
+    let mut w = World::new(6);
+    for _ in 0..20 {
+        let slot = w.rng.random_range(1..=VFS);
+        let other = slot % VFS + 1;
+        w.enable(slot);
+        w.used = vec![slot];
+        w.asked.clear();
+        w.dut.set("off", 1);
+        w.dut.set("off_slot", slot.into());
+        w.clock();
+        w.dut.clock();
+        w.dut.set("off", 0);
+        assert_eq!(w.dut.get("offline"), 1 << slot, "at once");
+        // Its commands are still under way.
+        for _ in 0..100 {
+            w.clock();
+            assert_eq!(w.dut.get("off_done"), 0);
+            w.dut.clock();
+        }
+        assert_eq!(w.read(slot, nvme::CSTS), nvme::CSTS_CFS.mask());
+        assert!(!nvme::CSTS_CFS.is_set(w.read(other, nvme::CSTS)));
+        w.used.clear();
+        let mut told = 0;
+        for _ in 0..300 {
+            w.clock();
+            told += w.dut.get("off_done");
+            w.dut.clock();
+        }
+        assert_eq!((told, w.dut.get("reset_done")), (1, 0), "told once, and to nobody else");
+        w.asked.clear();
+        w.write(slot, nvme::CC, nvme::CC_ENABLE_VALUE);
+        w.write(slot, nvme::ASQ, 0x9000);
+        w.write(slot, nvme::sq_tail(0), 1);
+        assert!(w.asked.is_empty(), "neither enable nor doorbell");
+        assert_eq!(w.read(slot, nvme::VS), nvme::VS_VALUE);
+        w.enable(other);
+        w.dut.set("on", 1);
+        w.clock();
+        w.dut.clock();
+        w.dut.set("on", 0);
+        assert_eq!((w.read(slot, nvme::CSTS), w.read(slot, nvme::ASQ)), (0, 0), "as at power on");
+        w.enable(slot);
+    }
+    // A reset of the PF ends it too.
+    w.dut.set("off", 1);
+    w.dut.set("off_slot", 2);
+    w.clock();
+    w.dut.clock();
+    w.dut.set("off", 0);
+    w.dut.set("reset_valid", 1);
+    w.dut.set("reset_slot", 0);
+    while w.dut.get("reset_done") == 0 {
+        w.clock();
+        w.dut.clock();
+    }
+    w.clock();
+    w.dut.clock();
+    w.dut.set("reset_valid", 0);
+    w.clock();
+    w.dut.clock();
+    assert_eq!(w.dut.get("offline"), 0);
+}

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 
 use azote_regs::function::Kind;
+use azote_regs::media;
 use azote_regs::nvme::{limits, status};
-use azote_rtl::storage::front::Media;
-use azote_rtl::storage::writer::{CHUNKS, Writer};
+use azote_rtl::storage::writer::{CHUNKS, Work, Writer};
 use rand::Rng;
 
 use crate::bench::{self, Feed, Sink, cat};
@@ -21,17 +21,59 @@ struct Command {
     volume: u64,
     lba: u64,
     blocks: u64,
+    fua: bool,
+    /// Of a list of ranges: in blocks of 4 KiB, and `(first, blocks)` of each.
+    big: bool,
+    ranges: Vec<(u64, u64)>,
     /// The chunks of a write: whether its data can be read, and what the media will say.
     chunks: Vec<(bool, bool)>,
     words: Vec<u32>,
     slot: u64,
 }
 
+/// What the media must see: `(op, fua, volume, lba, blocks, first DW, answer)`.
+type Operation = (u64, bool, u64, u64, u64, usize, u64);
+
 impl Command {
-    /// What the media must see: `(op, volume, lba, blocks, first DW, error)`.
-    fn operations(&self) -> Vec<(u64, u64, u64, u64, usize, bool)> {
-        if self.op != Media::WRITE {
-            return vec![(self.op, self.volume, self.lba, self.blocks, 0, self.chunks[0].1)];
+    fn has_data(&self) -> bool {
+        [media::WRITE, media::COMPARE, Work::RANGES].contains(&self.op)
+    }
+
+    fn scale(&self) -> u128 {
+        if self.big { 8 } else { 1 }
+    }
+
+    /// All ranges lie in the namespace, which has `blocks` blocks from `lba` on.
+    fn in_range(&self) -> bool {
+        let end = |r: &(u64, u64)| (u128::from(r.0) + u128::from(r.1)) * self.scale();
+        self.ranges.iter().all(|r| end(r) <= self.blocks.into())
+    }
+
+    /// What the media says when it cannot.
+    fn answer(&self, error: bool) -> u64 {
+        match (error, self.op) {
+            (false, _) => media::DONE,
+            (_, media::COMPARE) if self.who[2] % 2 == 0 => media::DIFFERS,
+            _ => media::FAILED,
+        }
+    }
+
+    fn operations(&self) -> Vec<Operation> {
+        let error = self.chunks[0].1;
+        if self.op == Work::RANGES {
+            if !(self.in_range() && self.chunks[0].0) {
+                return vec![];
+            }
+            let wanted = self.ranges.iter().filter(|r| r.1 != 0);
+            return wanted
+                .map(|&(first, blocks)| {
+                    let (lba, n) = ((u128::from(first) * self.scale()) as u64, (u128::from(blocks) * self.scale()) as u64);
+                    (media::DEALLOCATE, self.fua, self.volume, self.lba + lba, n, 0, self.answer(error))
+                })
+                .collect();
+        }
+        if !self.has_data() {
+            return vec![(self.op, self.fua, self.volume, self.lba, self.blocks, 0, self.answer(error))];
         }
         // From the first chunk that could not be read, nothing is written.
         let per = CHUNK / BLOCK;
@@ -39,7 +81,8 @@ impl Command {
         (0..good as u64)
             .map(|i| {
                 let blocks = per.min(self.blocks - i * per);
-                (self.op, self.volume, self.lba + i * per, blocks, (i * CHUNK) as usize, self.chunks[i as usize].1)
+                let answer = self.answer(self.chunks[i as usize].1);
+                (self.op, self.fua, self.volume, self.lba + i * per, blocks, (i * CHUNK) as usize, answer)
             })
             .collect()
     }
@@ -50,8 +93,15 @@ impl Command {
             if !readable {
                 return status::DATA_TRANSFER;
             }
-            if *media_error {
-                return status::WRITE_FAULT;
+            if self.op == Work::RANGES && !self.in_range() {
+                return status::LBA_OUT_OF_RANGE;
+            }
+            if *media_error && !self.operations().is_empty() {
+                return match (self.op, self.answer(true)) {
+                    (_, media::DIFFERS) => status::COMPARE_FAILURE,
+                    (media::VERIFY | media::COMPARE, _) => status::UNRECOVERED_READ,
+                    _ => status::WRITE_FAULT,
+                };
             }
         }
         status::SUCCESS
@@ -71,30 +121,55 @@ fn writes_reach_the_media_in_order_and_no_block_of_broken_data_does() {
     let mut landing: Vec<(u32, usize, u64, u64)> = Vec::new();
     let mut failed = 0u128;
     // What the media is to see, what it is writing, and what it has to answer.
-    let mut expected: VecDeque<(u64, u64, u64, u64, usize, bool)> = VecDeque::new();
+    let mut expected: VecDeque<Operation> = VecDeque::new();
     let mut words: VecDeque<Vec<u32>> = VecDeque::new();
     let mut streaming: VecDeque<u32> = VecDeque::new();
-    let mut answers: VecDeque<bool> = VecDeque::new();
+    let mut answers: VecDeque<u64> = VecDeque::new();
     let mut base = 1u64 << 33;
     let (mut finished, mut bad) = (0, 0);
     while finished < 500 {
         if commands.items.len() < 3 && segments.items.len() < 20 && under_way.len() < 12 {
-            let kind = rng.random_range(0..6);
-            let op = if kind > 1 { Media::WRITE } else { [Media::FLUSH, Media::ZEROES][kind] };
+            let kind = rng.random_range(0..12usize);
+            let plain = [media::FLUSH, media::ZEROES, media::DEALLOCATE, media::VERIFY, media::COMPARE, Work::RANGES];
+            let op = plain.get(kind).copied().unwrap_or(media::WRITE);
+            let list = op == Work::RANGES;
+            let data = list || op == media::WRITE || op == media::COMPARE;
+            let length = 1 << rng.random_range(10..47u64);
+            let big = list && rng.random();
+            let ranges: Vec<(u64, u64)> = (0..if list { rng.random_range(1..=256) } else { 0 })
+                .map(|_| {
+                    let blocks = if rng.random_ratio(1, 8) { 0 } else { rng.random_range(1..64) };
+                    let end = if big { length / 8 } else { length };
+                    if rng.random_ratio(1, 300) {
+                        return [(end, 1), (end - 1, 2), (u64::MAX, 1), (u64::MAX >> 3, 8)][rng.random_range(0..4)];
+                    }
+                    (rng.random_range(0..=end - blocks), blocks)
+                })
+                .collect();
             let blocks =
                 if rng.random() { rng.random_range(1..=limits::MAX_BLOCKS / 4) } else { rng.random_range(1..4) };
-            let dws = blocks * BLOCK;
-            let n = if op == Media::WRITE { dws.div_ceil(CHUNK) } else { 1 };
+            let dws = if list { 4 * ranges.len() as u64 } else { blocks * BLOCK };
+            let n = if data { dws.div_ceil(CHUNK) } else { 1 };
             let chunks: Vec<_> =
-                (0..n).map(|_| (op != Media::WRITE || !rng.random_ratio(1, 15), rng.random_ratio(1, 15))).collect();
+                (0..n).map(|_| (!data || !rng.random_ratio(1, 15), rng.random_ratio(1, 15))).collect();
             let who = [rng.random_range(0..60), rng.random_range(0..8), rng.random_range(0..1 << 16)];
+            let data_words: Vec<u32> = match list {
+                true => ranges
+                    .iter()
+                    .flat_map(|r| [rng.random(), r.1 as u32, r.0 as u32, (r.0 >> 32) as u32])
+                    .collect(),
+                false => (0..if data { dws } else { 0 }).map(|_| rng.random()).collect(),
+            };
             let c = Command {
                 who,
                 op,
                 volume: rng.random_range(0..256),
                 lba: rng.random::<u64>() >> 18,
-                blocks,
-                words: (0..if op == Media::WRITE { dws } else { 0 }).map(|_| rng.random()).collect(),
+                blocks: if list { length } else { blocks },
+                fua: rng.random(),
+                big,
+                ranges,
+                words: data_words,
                 chunks,
                 slot: who[0],
             };
@@ -113,12 +188,12 @@ fn writes_reach_the_media_in_order_and_no_block_of_broken_data_does() {
                 segments.push("data", cat(&[(last, 1), (n.into(), 11), ((base + 4 * offset).into(), 64)]));
             }
             let who = [(who[0].into(), 6), (who[1].into(), 3), (who[2].into(), 16)];
-            let what = [(c.op.into(), 2), (c.volume.into(), 8), (c.blocks.into(), 16), (c.lba.into(), 48)];
-            commands.push("data", cat(&[who.as_slice(), what.as_slice()].concat()));
+            let flags = [(c.big.into(), 1), (c.fua.into(), 1)];
+            let what = [(c.op.into(), 3), (c.volume.into(), 8), (c.blocks.into(), 48), (c.lba.into(), 48)];
+            commands.push("data", cat(&[who.as_slice(), flags.as_slice(), what.as_slice()].concat()));
             for o in c.operations() {
-                words.push_back(
-                    c.words.get(o.4..(o.4 + (o.3 * BLOCK) as usize).min(c.words.len())).unwrap_or(&[]).to_vec(),
-                );
+                let end = (o.5 + (o.4 * BLOCK) as usize).min(c.words.len());
+                words.push_back(if list { vec![] } else { c.words.get(o.5..end).unwrap_or(&[]).to_vec() });
                 expected.push_back(o);
             }
             under_way.push_back(c);
@@ -132,7 +207,7 @@ fn writes_reach_the_media_in_order_and_no_block_of_broken_data_does() {
         dut.set("rd_failed", failed);
         let answer = answers.front().copied().filter(|_| rng.random_ratio(1, 20));
         dut.set("media_done", answer.is_some().into());
-        dut.set("media_error", answer.unwrap_or(false).into());
+        dut.set("media_result", answer.unwrap_or(0).into());
         let read_ready = landing.len() < 20 && rng.random_ratio(1, 3);
         dut.set("rd_ready", read_ready.into());
         let media_ready = rng.random_ratio(1, 3);
@@ -159,12 +234,12 @@ fn writes_reach_the_media_in_order_and_no_block_of_broken_data_does() {
             let o = expected.pop_front().expect("an operation that nobody asked for");
             let data = words.pop_front().unwrap();
             assert!(streaming.is_empty());
-            assert_eq!((get("op"), get("volume"), get("lba")), (o.0, o.1, o.2));
-            if o.0 != Media::FLUSH {
-                assert_eq!(get("blocks"), o.3);
+            assert_eq!((get("op"), get("fua") == 1, get("volume"), get("lba")), (o.0, o.1, o.2, o.3));
+            if o.0 != media::FLUSH {
+                assert_eq!(get("blocks"), o.4);
             }
             streaming.extend(data);
-            answers.push_back(o.5);
+            answers.push_back(o.6);
         }
         if let Some(row) = media_writes.taken(&dut, "data") {
             for i in 0..4 {

@@ -51,7 +51,7 @@ pub struct Commands {
     /// The slot's volume: whether there is one, it is read only, it is smaller than a large block.
     pub bound: I<1>,
     pub read_only: I<1>,
-    pub short: I<1>,
+    pub tiny: I<1>,
     pub done: O<1>,
     pub next: O<2>,
     pub status: O<11>,
@@ -274,7 +274,7 @@ impl Logic for Commands {
                     opcode::GET_LOG_PAGE => log_page(self.cdw10, self.cdw11, self.cdw12, self.cdw13, self.nsid),
                     opcode::SET_FEATURES => set_feature(self.cdw10, self.cdw11, self.nsid, made),
                     opcode::GET_FEATURES => get_feature(self.cdw10, self.cdw11),
-                    opcode::FORMAT => format(self.cdw10, self.nsid, self.bound, self.read_only, self.short),
+                    opcode::FORMAT => format(self.cdw10, self.nsid, self.bound, self.read_only, self.tiny),
                     virt::OPCODE => {
                         if primary {
                             virtualization(self.cdw10, self.cdw11, exists, enabled, is_off, going)

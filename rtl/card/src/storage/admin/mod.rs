@@ -43,7 +43,7 @@ pub struct Admin {
     /// The slot's volume: whether there is one, it is read only, it is smaller than a large block.
     pub bound: I<1>,
     pub read_only: I<1>,
-    pub short: I<1>,
+    pub tiny: I<1>,
     pub done: O<1>,
     pub next: O<2>,
     pub status: O<11>,
@@ -131,7 +131,7 @@ impl Logic for Admin {
         self.commands.cdw13 = self.cdw13;
         self.commands.bound = self.bound;
         self.commands.read_only = self.read_only;
-        self.commands.short = self.short;
+        self.commands.tiny = self.tiny;
         self.done = self.commands.done;
         self.next = self.commands.next;
         self.status = self.commands.status;
