@@ -31,7 +31,13 @@ fn bench(model: Model, options: Options) -> Bench {
     let trust = card.function(FunctionId::pf(Kind::Trust).number()).unwrap();
     let manager = Manager::open(&*trust).unwrap();
     for i in 0..2 {
-        let volume = Volume { id: 9, base: u64::from(i) * BLOCKS / 2, blocks: BLOCKS / 2, read_only: false, large_blocks: false };
+        let volume = Volume {
+            id: 9,
+            base: u64::from(i) * BLOCKS / 2,
+            blocks: BLOCKS / 2,
+            read_only: false,
+            large_blocks: false,
+        };
         manager.bind(Role::Vf(i), volume).unwrap();
     }
     card.set_vfs(FunctionId::pf(Kind::Storage).number(), 4).unwrap();

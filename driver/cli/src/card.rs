@@ -142,7 +142,10 @@ ADDRESS       KIND     FUNCTION  STATE    VOLUME
         let (trust, storage) = pfs(4);
         let manager = provision(&*trust, &*storage, &[image(8), image(1)]).unwrap();
         let bound = manager.bindings().unwrap();
-        assert_eq!(bound[0], (Role::Vf(0), Volume { id: 0, base: 0, blocks: 8, read_only: false, large_blocks: false }));
+        assert_eq!(
+            bound[0],
+            (Role::Vf(0), Volume { id: 0, base: 0, blocks: 8, read_only: false, large_blocks: false })
+        );
         assert_eq!(bound[1], (Role::Vf(1), Volume { id: 1, base: 0, blocks: 1, read_only: true, large_blocks: false }));
         assert_eq!(Sriov::find(&*storage).unwrap().enabled(&*storage).unwrap(), 4);
     }

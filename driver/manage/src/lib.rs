@@ -269,7 +269,8 @@ mod tests {
         (f, m)
     }
 
-    const VOLUME: Volume = Volume { id: 3, base: 0x1_0000_0008, blocks: 0x2_0000_0001, read_only: true, large_blocks: false };
+    const VOLUME: Volume =
+        Volume { id: 3, base: 0x1_0000_0008, blocks: 0x2_0000_0001, read_only: true, large_blocks: false };
 
     #[test]
     fn a_volume_is_bound_listed_and_unbound() {

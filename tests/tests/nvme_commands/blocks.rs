@@ -17,7 +17,7 @@ impl Bench {
             opcode::READ | opcode::WRITE | opcode::COMPARE => {
                 let bytes = (u64::from(blocks) * self.block).min(128 << 10);
                 Data::Slice(self.buffer.slice(0, bytes).unwrap())
-            },
+            }
             _ => Data::None,
         };
         self.io(admin(op, 1, [lba as u32, (lba >> 32) as u32, (blocks - 1) | flags, 0, 0, 0], data))
@@ -97,7 +97,9 @@ fn ranges_are_given_back_all_or_none() {
     let mut b = bench();
     let deallocate = cmd::DATASET_AD.mask();
     assert_eq!(b.ranges(0, &[(5, 2), (100, 0), (200, 8)], deallocate), status::SUCCESS);
-    for (lba, zero) in [(4, false), (5, true), (6, true), (7, false), (100, false), (200, true), (207, true), (208, false)] {
+    for (lba, zero) in
+        [(4, false), (5, true), (6, true), (7, false), (100, false), (200, true), (207, true), (208, false)]
+    {
         assert_eq!(b.sector(lba) == [0; 512], zero, "block {lba}");
     }
     // 256 of them, from a place in the middle of a page.
@@ -141,7 +143,10 @@ fn a_formatted_namespace_counts_in_its_own_blocks_and_is_empty() {
     b.block = 1 << limits::BIG_LBA_SHIFT;
     assert!(b.image().iter().all(|byte| *byte == 0), "nothing is left of what it held");
     let ns = b.page(opcode::CNS_NAMESPACE, 1);
-    assert_eq!((le(&ns, id::NSZE, 8), le(&ns, id::NCAP, 8), le(&ns, id::NUSE, 8)), (BLOCKS / 8, BLOCKS / 8, BLOCKS / 8));
+    assert_eq!(
+        (le(&ns, id::NSZE, 8), le(&ns, id::NCAP, 8), le(&ns, id::NUSE, 8)),
+        (BLOCKS / 8, BLOCKS / 8, BLOCKS / 8)
+    );
     assert_eq!((le(&ns, id::FLBAS, 1), le(&ns, id::NLBAF, 1)), (1, 1));
     assert_eq!(id::LBAF_LBADS.of(le(&ns, id::LBAF1, 4)), limits::BIG_LBA_SHIFT);
     for i in 0..32u64 {
@@ -169,7 +174,9 @@ fn a_formatted_namespace_counts_in_its_own_blocks_and_is_empty() {
     assert_eq!(le(&b.page(opcode::CNS_NAMESPACE, 1), id::FLBAS, 1), 1);
     let manager = Manager::open(&*rig::function(&b.card, FunctionId::pf(Kind::Trust)).unwrap()).unwrap();
     assert!(manager.binding(Role::Vf(0)).unwrap().unwrap().large_blocks);
-    manager.bind(Role::Vf(0), Volume { id: 0, base: 0, blocks: BLOCKS, read_only: false, large_blocks: false }).unwrap();
+    manager
+        .bind(Role::Vf(0), Volume { id: 0, base: 0, blocks: BLOCKS, read_only: false, large_blocks: false })
+        .unwrap();
     assert_eq!(le(&b.page(opcode::CNS_NAMESPACE, 1), id::FLBAS, 1), 0);
     b.card.assert_clean();
 }
@@ -264,4 +271,17 @@ fn what_was_flushed_or_forced_is_there_after_a_power_cut() {
         }
     }
     assert!(lost > 50, "the cut must cost something: {lost} blocks");
+}
+
+#[test]
+fn a_shutdown_leaves_nothing_in_the_write_cache() {
+    let media = MediaOptions { cache: true, latency: 500, ..MediaOptions::default() };
+    let options = Options { media, ..Options::default() };
+    let mut b = bench_with(options, NvmeOptions { io_queues: 1, events: 0, ..NvmeOptions::default() }, false);
+    b.buffer.fill(0x77);
+    assert_eq!(b.on(opcode::WRITE, 0, 256, 0), status::SUCCESS);
+    assert!(b.image()[..512 * 256] != [0x77; 512 * 256], "it is in the cache");
+    b.nvme.shutdown().unwrap();
+    b.card.root().media().power_cut(1).unwrap();
+    assert!(std::fs::read(&b.path).unwrap()[..512 * 256] == [0x77; 512 * 256]);
 }

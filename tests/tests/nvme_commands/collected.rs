@@ -34,7 +34,8 @@ fn interrupts(b: &mut Bench, n: u32) -> u64 {
 
 #[test]
 fn completions_are_collected_up_to_the_threshold() {
-    let options = NvmeOptions { io_queues: 1, events: 0, completions: Completions::Interrupts, ..NvmeOptions::default() };
+    let options =
+        NvmeOptions { io_queues: 1, events: 0, completions: Completions::Interrupts, ..NvmeOptions::default() };
     let mut b = bench_with(Options::default(), options, false);
     let set = |fid: u64, v: u64| admin(opcode::SET_FEATURES, 0, [fid as u32, v as u32, 0, 0, 0, 0], Data::None);
     assert_eq!(interrupts(&mut b, 6), 6);

@@ -53,7 +53,8 @@ fn every_wrong_command_has_its_line_with_its_field_and_block() {
 
 #[test]
 fn a_temperature_beyond_its_threshold_warns_and_is_told_once() {
-    let mut b = bench_with(Options::default(), NvmeOptions { io_queues: 1, events: 2, ..NvmeOptions::default() }, false);
+    let mut b =
+        bench_with(Options::default(), NvmeOptions { io_queues: 1, events: 2, ..NvmeOptions::default() }, false);
     let set = |fid: u64, v: u64| admin(opcode::SET_FEATURES, 0, [fid as u32, v as u32, 0, 0, 0, 0], Data::None);
     let warns = |b: &mut Bench| b.nvme.smart_log().unwrap().critical_warning;
     let told = |b: &mut Bench| {
@@ -70,7 +71,8 @@ fn a_temperature_beyond_its_threshold_warns_and_is_told_once() {
     let under = cmd::TEMPERATURE_TYPE.put(cmd::TEMPERATURE_UNDER);
     b.admin(set(opcode::FEATURE_TEMPERATURE, under | (limits::TEMPERATURE + 1))).unwrap();
     assert_eq!(told(&mut b), Some((cmd::EVENT_TYPE_HEALTH, opcode::LOG_SMART)));
-    let get = admin(opcode::GET_FEATURES, 0, [opcode::FEATURE_TEMPERATURE as u32, under as u32, 0, 0, 0, 0], Data::None);
+    let get =
+        admin(opcode::GET_FEATURES, 0, [opcode::FEATURE_TEMPERATURE as u32, under as u32, 0, 0, 0, 0], Data::None);
     assert_eq!(u64::from(b.admin(get).unwrap()), limits::TEMPERATURE + 1);
     assert_eq!(warns(&mut b), id::WARNING_TEMPERATURE.mask() as u8);
 }
@@ -88,7 +90,10 @@ fn the_volume_log_counts_commands_bytes_and_latencies() {
     }
     assert_eq!(b.io(admin(opcode::WRITE, 1, [0, 0, 7, 0, 0, 0], Data::Slice(slice))), status::SUCCESS);
     assert_eq!(b.io(admin(opcode::READ, 1, [u32::MAX, 0, 7, 0, 0, 0], Data::Slice(slice))), status::LBA_OUT_OF_RANGE);
-    b.card.root().media().set_options(azote_sim::MediaOptions { latency: 72_000, ..azote_sim::MediaOptions::default() });
+    b.card
+        .root()
+        .media()
+        .set_options(azote_sim::MediaOptions { latency: 72_000, ..azote_sim::MediaOptions::default() });
     assert_eq!(b.io(admin(opcode::READ, 1, [0, 0, 7, 0, 0, 0], Data::Slice(slice))), status::SUCCESS);
     let log = b.nvme.volume_log().unwrap().unwrap();
     assert_eq!((log.read_ops, log.write_ops, log.queue_length), (4, 1, 0));

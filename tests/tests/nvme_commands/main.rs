@@ -212,8 +212,9 @@ fn features_come_back_as_they_were_set_and_end_with_the_controller() {
         assert_eq!(code(b.admin(set(fid, value as u32))), status::INVALID_FIELD, "feature {fid:#x} value {value:#x}");
     }
     // What a feature is by default, and what can be done with it.
-    let select =
-        |fid: u64, sel: u64| admin(opcode::GET_FEATURES, 0, [(fid | cmd::FEATURE_SEL.put(sel)) as u32, 0, 0, 0, 0, 0], Data::None);
+    let select = |fid: u64, sel: u64| {
+        admin(opcode::GET_FEATURES, 0, [(fid | cmd::FEATURE_SEL.put(sel)) as u32, 0, 0, 0, 0, 0], Data::None)
+    };
     b.admin(set(opcode::FEATURE_WRITE_CACHE, 0)).unwrap();
     for (sel, wce) in [(0, 0), (1, 1), (2, 1)] {
         assert_eq!(b.admin(select(opcode::FEATURE_WRITE_CACHE, sel)).unwrap(), wce, "select {sel}");

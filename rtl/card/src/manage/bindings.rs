@@ -109,7 +109,11 @@ impl Logic for Bindings {
         let is_ctrl = word == WORD_CTRL;
         let formatted = self.big.q.sel(slot).zext(32) << konst(manage::CTRL_BIG.lo);
         let kept = self.words.rdata;
-        let held = if is_ctrl { (kept & konst(manage::CTRL_VALID.mask() | manage::CTRL_READ_ONLY.mask())) | formatted } else { kept };
+        let held = if is_ctrl {
+            (kept & konst(manage::CTRL_VALID.mask() | manage::CTRL_READ_ONLY.mask())) | formatted
+        } else {
+            kept
+        };
         let merged = (held & !mask) | (self.bus.wdata & mask);
 
         let mut we = sized(0, 1);

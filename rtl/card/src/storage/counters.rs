@@ -43,11 +43,7 @@ impl Counters {
     /// Counters of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
-        Counters {
-            data_rows: Ram::new(slots),
-            data_copy: Ram::new(slots),
-            ..Self::default()
-        }
+        Counters { data_rows: Ram::new(slots), data_copy: Ram::new(slots), ..Self::default() }
     }
 }
 

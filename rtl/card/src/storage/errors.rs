@@ -66,12 +66,7 @@ impl Errors {
     /// The error logs of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
-        Errors {
-            counts: Ram::new(slots),
-            copy: Ram::new(slots),
-            entries: Ram::new(slots << INDEX),
-            ..Self::default()
-        }
+        Errors { counts: Ram::new(slots), copy: Ram::new(slots), entries: Ram::new(slots << INDEX), ..Self::default() }
     }
 }
 

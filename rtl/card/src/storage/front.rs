@@ -45,6 +45,7 @@ impl St {
     const COMPLETE: u64 = 13;
     const FATAL: u64 = 14;
     const LIMITS: u64 = 15;
+    const SHUT: u64 = 16;
 }
 
 #[derive(LogicBlock, Default)]
@@ -146,11 +147,18 @@ pub struct Front {
     pub failed: O<1>,
     pub failed_location: O<16>,
     pub failed_lba: O<64>,
+    // A function shuts down: its volume is to be flushed, held until `flush_taken`; `unbound`, one clock: it has none.
+    pub flush: I<1>,
+    pub flush_slot: I<6>,
+    pub flush_taken: O<1>,
+    pub unbound: O<1>,
+    /// The command for the writer is that flush, and no command of the host's.
+    pub wr_own: O<1>,
     // An entry could not be fetched: the controller is stuck.
     pub fatal: O<1>,
     pub fatal_ready: I<1>,
     pub busy: O<1>,
-    st: Reg<4>,
+    st: Reg<5>,
     s: Reg<6>,
     q: Reg<3>,
     place: Reg<1>,
@@ -169,6 +177,7 @@ pub struct Front {
     op: Reg<3>,
     r_kind: Reg<2>,
     fua: Reg<1>,
+    own: Reg<1>,
     release: Reg<1>,
     code: Reg<11>,
     location: Reg<16>,
@@ -214,7 +223,10 @@ impl Logic for Front {
         let sqe_row = cat(sized(0, 2), self.place.q, sized(0, 2)) + self.step.q.zext(5);
         self.row = if self.st.q == St::ROWS { sqe_row } else { self.walker.row };
         self.sqe_take = 0;
-        self.idle = self.st.q == St::IDLE;
+        self.flush_taken = 0;
+        self.unbound = 0;
+        self.wr_own = self.own.q;
+        self.idle = (self.st.q == St::IDLE) & !self.flush;
         self.walker.row_data = self.row_data;
         self.walker.start = self.st.q == St::CHECK;
         self.walker.owner = owner;
@@ -260,7 +272,7 @@ impl Logic for Front {
         self.count = (self.st.q == St::GO) & (self.r_kind.q != Kind::OTHER);
         self.count_write = self.r_kind.q == Kind::WRITE;
         self.count_blocks = self.blocks.q.trunc(9);
-        let commands = (self.st.q == St::COMMAND) & self.wr_ready;
+        let commands = (self.st.q == St::COMMAND) & self.wr_ready & !self.own.q;
         self.opens = commands | ((self.st.q == St::SOURCE) & self.src_ready);
         self.opens_writer = self.writes.q;
         self.kind = self.r_kind.q;
@@ -285,9 +297,26 @@ impl Logic for Front {
                 self.s.d = self.sqe_slot;
                 self.q.d = self.sqe_qid;
                 self.place.d = self.sqe_place;
-                if self.sqe_valid {
+                self.own.d = 0;
+                if self.flush {
+                    self.s.d = self.flush_slot;
+                    self.q.d = 0;
+                    self.st.d = St::SHUT;
+                } else if self.sqe_valid {
                     self.sqe_take = self.sqe_failed;
                     self.st.d = if self.sqe_failed { St::FATAL } else { St::ROWS };
+                }
+            }
+            St::SHUT => {
+                // The binding is here two clocks after its slot.
+                self.step.d = self.step.q + 1;
+                self.op.d = media::FLUSH;
+                self.writes.d = 1;
+                self.own.d = 1;
+                if self.step.q == 2 {
+                    self.flush_taken = 1;
+                    self.unbound = !self.bound;
+                    self.st.d = if self.bound { St::COMMAND } else { St::IDLE };
                 }
             }
             St::ROWS => {
@@ -441,6 +470,6 @@ impl Logic for Front {
             }
             _ => self.st.d = St::IDLE,
         }
-        self.busy = (self.st.q != St::IDLE) | self.sqe_valid;
+        self.busy = (self.st.q != St::IDLE) | self.sqe_valid | self.flush;
     }
 }

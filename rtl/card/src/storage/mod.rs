@@ -430,7 +430,11 @@ impl Logic for Storage {
         // Writes.
         self.writer.cmd_valid = self.front.wr_valid;
         self.front.wr_ready = self.writer.cmd_ready;
-        let flag = if self.front.wr_op == writer::Work::RANGES { self.front.wr_big } else { sized(0, 1) };
+        let flag = if self.front.wr_op == writer::Work::RANGES { self.front.wr_big } else { self.front.wr_own };
+        self.front.flush = self.registers.flush;
+        self.front.flush_slot = self.registers.flush_slot;
+        self.registers.flush_taken = self.front.flush_taken;
+        self.registers.flushed = self.writer.flushed | self.front.unbound;
         let what = cat(flag, self.front.media_fua, self.front.wr_op);
         self.writer.cmd_data =
             cat(command, what, self.front.media_volume, self.front.media_blocks, self.front.media_lba);

@@ -4,6 +4,8 @@
 //! are closed, its commands are let run out without a completion, and only then RDY falls or the reset is done. Meanwhile
 //! every other function is served.
 //!
+//! A shutdown is complete when what the medium has of the function's writes is durable (NVMe 3.1.6).
+//!
 //! A secondary controller that the primary took offline (NVMe 1.4 §8.5) is closed like one whose function is reset. Until it
 //! is put online again it shows a fatal status and takes no write, whatever is reset meanwhile, but for the PF itself.
 
@@ -53,6 +55,8 @@ impl St {
     const CLEAR: u64 = 15;
     const FORGET: u64 = 16;
     const WIPE: u64 = 17;
+    const SHUT_READ: u64 = 18;
+    const SHUT: u64 = 19;
 }
 
 #[derive(LogicBlock, Default)]
@@ -91,6 +95,11 @@ pub struct Registers {
     pub reset_valid: I<1>,
     pub reset_slot: I<6>,
     pub reset_done: O<1>,
+    /// A slot whose volume is to be flushed: held until `flush_taken`; `flushed`, one clock: that is done.
+    pub flush: O<1>,
+    pub flush_slot: O<6>,
+    pub flush_taken: I<1>,
+    pub flushed: I<1>,
     /// One clock: take this slot offline, or online again; `off_done`, one clock: it is off and quiet.
     pub off: I<1>,
     pub on: I<1>,
@@ -117,6 +126,12 @@ pub struct Registers {
     poll: Reg<4>,
     done: Reg<1>,
     replies: Reg<1>,
+    /// Who is shutting down; whose volume is being flushed, and how far that is.
+    shutting: Reg<64>,
+    f_slot: Reg<6>,
+    f_ask: Reg<1>,
+    f_wait: Reg<1>,
+    f_done: Reg<1>,
     r_offline: Reg<64>,
     /// A slot to close for being offline; it is the one that is being closed.
     off_wait: Reg<1>,
@@ -186,6 +201,31 @@ impl Logic for Registers {
         self.off_done = 0;
         self.poll.d = if self.poll.q == 0 { 0 } else { self.poll.q - 1 };
 
+        let mut starts = sized(0, 64);
+        let mut first = sized(0, 6);
+        for back in 0..64 {
+            if self.shutting.q.bit(63 - back) {
+                first = konst(63 - back);
+            }
+        }
+        let mut takes = sized(0, 64);
+        let free = !(self.f_ask.q | self.f_wait.q | self.f_done.q);
+        if free & (self.shutting.q != 0) {
+            self.f_slot.d = first;
+            self.f_ask.d = 1;
+            takes = sized(1, 64) << first;
+        }
+        if self.f_ask.q & self.flush_taken {
+            self.f_ask.d = 0;
+            self.f_wait.d = 1;
+        }
+        if self.flushed {
+            self.f_wait.d = 0;
+            self.f_done.d = 1;
+        }
+        self.flush = self.f_ask.q;
+        self.flush_slot = self.f_slot.q;
+
         match self.st.q {
             St::BOOT => {
                 we = 1;
@@ -206,6 +246,10 @@ impl Logic for Registers {
                 } else if self.fatal {
                     self.slot.d = self.fatal_slot;
                     self.st.d = St::FATAL_READ;
+                } else if self.f_done.q {
+                    self.f_done.d = 0;
+                    self.slot.d = self.f_slot.q;
+                    self.st.d = St::SHUT_READ;
                 } else if self.closing.q {
                     self.slot.d = self.c_slot.q;
                     if !self.quiet.q {
@@ -242,7 +286,13 @@ impl Logic for Registers {
                     nvme::CAP => sized(nvme::CAP_VALUE & 0xffff_ffff, 32),
                     CAP_HI => nvme::CAP_VALUE >> 32,
                     nvme::VS => nvme::VS_VALUE,
-                    nvme::CSTS => if self.refused.q { konst(nvme::CSTS_CFS.mask()) } else { rd & 0x7fff_ffff },
+                    nvme::CSTS => {
+                        if self.refused.q {
+                            konst(nvme::CSTS_CFS.mask())
+                        } else {
+                            rd & 0x7fff_ffff
+                        }
+                    }
                     _ => {
                         if word == Word::NONE {
                             0
@@ -304,8 +354,12 @@ impl Logic for Registers {
                 let odd = (self.cc.q.get(nvme::CC_CSS) != 0)
                     | (self.cc.q.get(nvme::CC_MPS) != 0)
                     | (self.cc.q.get(nvme::CC_AMS) != 0);
-                let shut = sized(nvme::CSTS_SHST.put(nvme::SHST_COMPLETE), 32);
-                let kept = if shuts { self.csts.q | shut } else { self.csts.q };
+                let shut = sized(nvme::CSTS_SHST.put(nvme::SHST_OCCURRING), 32);
+                let fresh = shuts & (self.csts.q.get(nvme::CSTS_SHST) == nvme::SHST_NORMAL);
+                let kept = if fresh { self.csts.q | shut } else { self.csts.q };
+                if fresh | (shuts & rises) {
+                    starts = sized(1, 64) << self.slot.q;
+                }
                 self.st.d = St::STATUS;
                 self.csts.d = kept;
                 if falls & !closing {
@@ -350,6 +404,15 @@ impl Logic for Registers {
                 waddr = cat(self.slot.q, sized(Word::CSTS, 3));
                 wdata = rd | konst(nvme::CSTS_CFS.mask());
                 self.fatal_ready = 1;
+                self.st.d = St::IDLE;
+            }
+            St::SHUT_READ => self.st.d = St::SHUT,
+            St::SHUT => {
+                // It may have been reset meanwhile.
+                we = rd.get(nvme::CSTS_SHST) == nvme::SHST_OCCURRING;
+                waddr = cat(self.slot.q, sized(Word::CSTS, 3));
+                wdata = (rd & konst(0xffff_ffff & !nvme::CSTS_SHST.mask()))
+                    | konst(nvme::CSTS_SHST.put(nvme::SHST_COMPLETE));
                 self.st.d = St::IDLE;
             }
 
@@ -431,6 +494,7 @@ impl Logic for Registers {
             self.off_wait.d = 1;
             self.o_slot.d = self.off_slot;
         }
+        self.shutting.d = (self.shutting.q & !takes) | starts;
         self.reset_done = self.done.q;
         self.words.we = we;
         self.words.waddr = waddr;
@@ -441,6 +505,8 @@ impl Logic for Registers {
             | self.closing.q
             | self.closers.out_valid
             | self.off_wait.q
+            | !free
+            | (self.shutting.q != 0)
             | self.fatal
             | (self.reset_valid & !self.done.q);
     }

@@ -60,7 +60,7 @@ pub struct Writer {
     pub clock: Clk,
     pub reset: Rst,
     /// Commands: `{slot 6, qid 3, cid 16, big, fua, op 3, volume 8, blocks 48, lba 48}`. For a list of ranges, lba and blocks
-    /// are those of the namespace, and `big` says in what the list counts.
+    /// are those of the namespace, and `big` says in what the list counts. Set for a flush, it is the card's own.
     pub cmd_valid: I<1>,
     pub cmd_ready: O<1>,
     pub cmd_data: I<134>,
@@ -104,6 +104,8 @@ pub struct Writer {
     pub done_qid: O<3>,
     pub done_cid: O<16>,
     pub done_status: O<11>,
+    /// One clock: a flush of the card's own is done.
+    pub flushed: O<1>,
     pub busy: O<1>,
     ask: Reg<2>,
     piece: Reg<11>,
@@ -131,8 +133,8 @@ pub struct Writer {
     // `{who 25, rows 9, big, fua, volume 8, last 1, op 3, blocks 48, lba 48}`: a chunk that is asked for, or an operation
     // without data.
     pieces: Fifo<144>,
-    // `{who 25, op 3, last, skip, status 11}`.
-    order: Fifo<41>,
+    // `{own, who 25, op 3, last, skip, status 11}`.
+    order: Fifo<42>,
 }
 
 impl Writer {
@@ -266,7 +268,8 @@ impl Logic for Writer {
         // The end of a list is nobody's answer.
         let closes = (self.put.q == Put::NOTE) & is_list;
         self.order.in_valid = (self.put.q == Put::NOTE) | one_of_many;
-        self.order.in_data = cat(p_who, p_op, p_last & !one_of_many, self.skip.q | closes, self.why.q);
+        self.order.in_data =
+            cat(p_big & (p_op == media::FLUSH), p_who, p_op, p_last & !one_of_many, self.skip.q | closes, self.why.q);
         self.loaded.d = 0;
         match self.put.q {
             Put::IDLE => {
@@ -369,6 +372,8 @@ impl Logic for Writer {
         let o_last = o.bit(12);
         let o_op = o.bits(15, 13);
         let o_who = o.bits(40, 16);
+        let o_own = o.bit(41);
+        let told = o_last & !o_own;
         let reads = (o_op == media::VERIFY) | (o_op == media::COMPARE);
         let heard = self.order.out_valid & (o_skip | self.media_done);
         let now = if o_skip {
@@ -387,10 +392,11 @@ impl Logic for Writer {
             }
         };
         let total = if self.code.q != 0 { self.code.q } else { now };
-        let takes = heard & (self.done_ready | !o_last);
+        let takes = heard & (self.done_ready | !told);
         self.order.out_ready = takes;
-        self.media_done_ready = self.order.out_valid & !o_skip & (self.done_ready | !o_last);
-        self.done_valid = heard & o_last;
+        self.media_done_ready = self.order.out_valid & !o_skip & (self.done_ready | !told);
+        self.done_valid = heard & told;
+        self.flushed = takes & o_own;
         self.done_slot = o_who.bits(24, 19);
         self.done_qid = o_who.bits(18, 16);
         self.done_cid = o_who.bits(15, 0);

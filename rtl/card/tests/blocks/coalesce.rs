@@ -129,7 +129,10 @@ fn the_first_of_a_few_waits_no_longer_than_its_time_and_not_much_less() {
         w.clocks(ticks * TICK + 2000);
         assert_eq!(w.sent.len(), 1, "both with one interrupt");
         let waited = w.sent[0].0 - start;
-        assert!(waited <= ticks * TICK + 1500 && waited + TICK + 100 >= ticks * TICK, "{waited} clocks of {ticks} ticks");
+        assert!(
+            waited <= ticks * TICK + 1500 && waited + TICK + 100 >= ticks * TICK,
+            "{waited} clocks of {ticks} ticks"
+        );
         assert_eq!(w.take(), [(slot, 2)]);
         assert_eq!(w.dut.get("busy"), 0, "nothing is kept");
     }

@@ -9,14 +9,19 @@ use rand::Rng;
 use crate::bench::{self, cat};
 
 const VFS: usize = 4;
-const CODES: [u64; 5] =
-    [status::INVALID_FIELD, status::WRITE_FAULT, status::LBA_OUT_OF_RANGE, status::COMPARE_FAILURE, status::DATA_TRANSFER];
+const CODES: [u64; 5] = [
+    status::INVALID_FIELD,
+    status::WRITE_FAULT,
+    status::LBA_OUT_OF_RANGE,
+    status::COMPARE_FAILURE,
+    status::DATA_TRANSFER,
+];
 
 /// What is told of a failed command, as the log keeps it.
 fn entry(code: u64, qid: u64, cid: u64, location: u64, lba: u64, nsid: u64) -> azote_hdl::BigUint {
     // What the medium could not do may go well another time; so may a transfer. A comparison would fail again just so.
-    let again = (status::SCT.of(code) == status::SCT_MEDIA && code != status::COMPARE_FAILURE)
-        || code == status::DATA_TRANSFER;
+    let again =
+        (status::SCT.of(code) == status::SCT_MEDIA && code != status::COMPARE_FAILURE) || code == status::DATA_TRANSFER;
     let field = (code | status::MORE.mask() | status::DNR.put((!again).into())) << 1;
     let parts = [(location, 16), (nsid, 32), (lba, 64), (field, 16), (cid, 16), (qid, 3)];
     cat(&parts.map(|(v, bits)| (u128::from(v), bits)))

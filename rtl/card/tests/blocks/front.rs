@@ -95,7 +95,13 @@ fn expected(c: &Command, v: &Volume) -> Outcome {
     }
     let fua = c.fua || v.through;
     let at = v.base.wrapping_add(first as u64) & ((1 << 48) - 1);
-    let kind = if write { Kind::WRITE } else if read || compare { Kind::READ } else { Kind::OTHER };
+    let kind = if write {
+        Kind::WRITE
+    } else if read || compare {
+        Kind::READ
+    } else {
+        Kind::OTHER
+    };
     let opened = Some((!read, kind, c.lba & ((1 << 48) - 1)));
     if flush || zeroes || verify {
         let op = match (flush, zeroes) {
@@ -308,5 +314,36 @@ fn an_entry_that_could_not_be_read_is_fatal_and_released() {
         let c = random(&mut rng, &v);
         let want = Outcome { fatal: true, done: Some((status::SUCCESS, true)), ..Outcome::default() };
         assert_eq!(run(&mut dut, &mut rng, &c, &v, true), want);
+    }
+}
+
+#[test]
+fn a_function_that_shuts_down_has_its_volume_flushed_before_the_next_command() {
+    let mut dut = bench::build("front", Front::default);
+    for (round, bound) in [true, false, true, false].into_iter().enumerate() {
+        dut.set("flush", 1);
+        dut.set("flush_slot", round as u128 + 3);
+        dut.set("bound", bound.into());
+        dut.set("volume", 0x5a);
+        let (mut taken, mut unbound, mut commands) = (0, 0, 0);
+        for clock in 0..40 {
+            dut.set("wr_ready", (clock % 3 == 0).into());
+            dut.eval();
+            taken += dut.get("flush_taken");
+            unbound += dut.get("unbound");
+            if dut.get("wr_valid") == 1 && dut.get("wr_ready") == 1 {
+                commands += 1;
+                assert_eq!((dut.get("wr_op") as u64, dut.get("wr_own")), (media::FLUSH, 1));
+                assert_eq!((dut.get("slot"), dut.get("media_volume")), (round as u128 + 3, 0x5a));
+            }
+            assert_eq!((dut.get("opens"), dut.get("done_valid"), dut.get("failed")), (0, 0, 0));
+            let over = dut.get("flush_taken") == 1;
+            dut.clock();
+            if over {
+                dut.set("flush", 0);
+            }
+        }
+        assert_eq!((taken, unbound, commands), (1, u128::from(!bound), u128::from(bound)));
+        assert_eq!(dut.get("idle"), 1);
     }
 }

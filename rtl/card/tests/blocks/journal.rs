@@ -19,7 +19,9 @@ fn every_end_finds_its_own_beginning() {
         let opens = rng.random_ratio(1, 12) && open[writer].len() < 200;
         let line = [dut.get("now") as u64, rng.random_range(0..257), rng.random_range(0..3), rng.random::<u64>() >> 16];
         let [_, blocks, kind, lba] = line;
-        for (port, v) in [("opens", opens.into()), ("opens_writer", writer as u64), ("blocks", blocks), ("kind", kind), ("lba", lba)] {
+        for (port, v) in
+            [("opens", opens.into()), ("opens_writer", writer as u64), ("blocks", blocks), ("kind", kind), ("lba", lba)]
+        {
             dut.set(port, v.into());
         }
         // An end comes some clocks after its beginning at the least.

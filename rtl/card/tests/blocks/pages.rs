@@ -296,7 +296,9 @@ fn the_volume_page_is_the_statistics_in_their_places() {
             assert_eq!(le(p, at, 8), word(slot, i), "word {i}");
         }
         assert_eq!(le(p, volume::INSTANCE_OVER_IOPS, 8), 0);
-        for (first, histogram) in [(Word::READ_BINS, volume::READ_HISTOGRAM), (Word::WRITE_BINS, volume::WRITE_HISTOGRAM)] {
+        for (first, histogram) in
+            [(Word::READ_BINS, volume::READ_HISTOGRAM), (Word::WRITE_BINS, volume::WRITE_HISTOGRAM)]
+        {
             assert_eq!(le(p, histogram, 8), volume::BINS);
             for bin in 0..volume::BINS {
                 let at = histogram + volume::FIRST_BIN + bin * volume::BIN_SIZE;

@@ -238,10 +238,6 @@ fn what_is_not_supported_and_what_cannot_go_on_shows_as_a_fatal_status() {
     w.dut.set("fatal", 0);
     assert!(nvme::CSTS_CFS.is_set(w.read(2, nvme::CSTS)));
     assert!(!nvme::CSTS_CFS.is_set(w.read(3, nvme::CSTS)));
-    // Shutdown completes at once: there is nothing to write back.
-    w.enable(3);
-    w.write(3, nvme::CC, nvme::CC_ENABLE_VALUE | nvme::CC_SHN.put(nvme::SHN_NORMAL));
-    assert_eq!(nvme::CSTS_SHST.of(w.read(3, nvme::CSTS)), nvme::SHST_COMPLETE);
 }
 
 #[test]
@@ -307,4 +303,63 @@ fn an_offline_controller_shows_a_fatal_status_and_takes_nothing_until_it_is_onli
     w.clock();
     w.dut.clock();
     assert_eq!(w.dut.get("offline"), 0);
+}
+
+#[test]
+fn a_shutdown_is_complete_when_the_volume_is_flushed() {
+    let mut w = World::new(7);
+    let shst = |w: &mut World, slot: u64| nvme::CSTS_SHST.of(w.read(slot, nvme::CSTS));
+    for round in 0..30 {
+        let slots = [w.rng.random_range(0..=2), w.rng.random_range(3..=VFS)];
+        for slot in slots {
+            w.enable(slot);
+            w.write(slot, nvme::CC, nvme::CC_ENABLE_VALUE | nvme::CC_SHN.put(nvme::SHN_NORMAL));
+            assert_eq!(shst(&mut w, slot), nvme::SHST_OCCURRING);
+            // Said twice, it is one shutdown.
+            w.write(slot, nvme::CC, nvme::CC_ENABLE_VALUE | nvme::CC_SHN.put(nvme::SHN_NORMAL));
+        }
+        let mut flushed = vec![];
+        while flushed.len() < 2 {
+            w.dut.set("flush_taken", 0);
+            w.clock();
+            if w.dut.get("flush") == 1 && w.rng.random_ratio(1, 4) {
+                let slot = w.dut.get("flush_slot") as u64;
+                flushed.push(slot);
+                // A volume that is not there is flushed in the same clock.
+                let at_once: bool = w.rng.random();
+                w.dut.set("flush_taken", 1);
+                w.dut.set("flushed", u128::from(at_once));
+                w.clock();
+                w.dut.clock();
+                w.dut.set("flush_taken", 0);
+                w.dut.set("flushed", 0);
+                if !at_once {
+                    assert_eq!(shst(&mut w, slot), nvme::SHST_OCCURRING, "round {round}");
+                    if round % 3 == 0 {
+                        // It is reset meanwhile: what comes after is another story.
+                        w.write(slot, nvme::CC, 0);
+                        while w.ready(slot) {}
+                    }
+                    w.dut.set("flushed", 1);
+                    w.clock();
+                    w.dut.clock();
+                    w.dut.set("flushed", 0);
+                }
+                for _ in 0..10 {
+                    w.clock();
+                    w.dut.clock();
+                }
+                let reset = !at_once && round % 3 == 0;
+                assert_eq!(shst(&mut w, slot), if reset { nvme::SHST_NORMAL } else { nvme::SHST_COMPLETE });
+            } else {
+                w.dut.clock();
+            }
+        }
+        flushed.sort_unstable();
+        assert_eq!(flushed, slots);
+        for slot in slots {
+            w.write(slot, nvme::CC, 0);
+            while w.ready(slot) {}
+        }
+    }
 }

@@ -262,7 +262,8 @@ impl Media {
             kind && f.volume == request.volume && f.lba < end && request.lba < f.lba.saturating_add(f.blocks)
         });
         let volume = self.volumes[usize::from(request.volume)].as_mut();
-        let inside = request.op == MediaOp::Flush || volume.as_ref().is_some_and(|v| v.holds(request.lba, request.blocks));
+        let inside =
+            request.op == MediaOp::Flush || volume.as_ref().is_some_and(|v| v.holds(request.lba, request.blocks));
         volume.filter(|_| inside && !fault).ok_or(io::ErrorKind::InvalidInput.into())
     }
 

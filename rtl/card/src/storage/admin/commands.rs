@@ -2,12 +2,11 @@
 
 use azote_hdl::prelude::*;
 use azote_regs::function;
-use azote_regs::nvme::{
-    command as cmd, entry, identify, limits, log, opcode, status, virtualization as virt,
-};
+use azote_regs::nvme::{command as cmd, entry, identify, limits, log, opcode, status, virtualization as virt};
 
 use super::checks::{
-    VERDICT, create_queue, format, get_feature, identify as identify_wrong, log_page, set_feature, virtualization, wrong,
+    VERDICT, create_queue, format, get_feature, identify as identify_wrong, log_page, set_feature, virtualization,
+    wrong,
 };
 use super::events::{Ask, Told, Type};
 use super::{Next, What};
@@ -209,11 +208,8 @@ impl Logic for Commands {
         let one = sized(1, 64);
         let me = one << self.slot;
         let vector = sized(1, 32) << iv.bits(2, 0);
-        let vectors = if self.cdw11.get(cmd::VECTOR_CD) {
-            self.features.rdata | vector
-        } else {
-            self.features.rdata & !vector
-        };
+        let vectors =
+            if self.cdw11.get(cmd::VECTOR_CD) { self.features.rdata | vector } else { self.features.rdata & !vector };
 
         let mut f_we = sized(0, 1);
         let mut f_at = cat(self.slot, if is_under { sized(UNDER, 4) } else { fid.bits(3, 0) });
@@ -319,7 +315,13 @@ impl Logic for Commands {
                         opcode::IDENTIFY => {
                             self.then.d = Next::PAGE;
                             self.page.d = match cns {
-                                opcode::CNS_NAMESPACE => if self.bound { sized(What::NAMESPACE, 4) } else { What::ZERO },
+                                opcode::CNS_NAMESPACE => {
+                                    if self.bound {
+                                        sized(What::NAMESPACE, 4)
+                                    } else {
+                                        What::ZERO
+                                    }
+                                }
                                 opcode::CNS_CONTROLLER => sized(What::CONTROLLER, 4),
                                 opcode::CNS_ACTIVE_LIST => {
                                     if self.bound & (self.nsid == 0) {

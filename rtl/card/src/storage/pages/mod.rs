@@ -223,8 +223,7 @@ impl Logic for Pages {
         let exists = (second <= all) & (self.beat.q.bits(13, SECONDARY_BEATS) != 0);
         let second_slot = second.bits(5, 0);
         let online = (second_slot <= self.enabled_vfs) & !self.offline.sel(second_slot);
-        let second_id =
-            cat(second_slot + konst(function::FIRST_VF_INDEX - 1), sized(function::STORAGE, 2)).zext(16);
+        let second_id = cat(second_slot + konst(function::FIRST_VF_INDEX - 1), sized(function::STORAGE, 2)).zext(16);
         let mut page = raw;
         let b = self.beat.q;
         match what {
@@ -261,8 +260,9 @@ impl Logic for Pages {
                 if b == 0 {
                     page = (all - from + 1).zext(128);
                 } else if exists & !b.bit(0) {
-                    page = cat(second_slot.zext(16), sized(0, 24), online.zext(8), sized(virt::PRIMARY_ID, 16), second_id)
-                        .zext(128);
+                    page =
+                        cat(second_slot.zext(16), sized(0, 24), online.zext(8), sized(virt::PRIMARY_ID, 16), second_id)
+                            .zext(128);
                 } else {
                     page = 0;
                 }

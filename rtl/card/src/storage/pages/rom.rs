@@ -1,7 +1,7 @@
 //! What the pages say that is the same for every function.
 
-use azote_regs::nvme::{identify as id, limits, log, opcode, virtualization as virt, volume};
 use azote_regs::ids;
+use azote_regs::nvme::{identify as id, limits, log, opcode, virtualization as virt, volume};
 
 use super::super::volume::Word;
 
@@ -109,7 +109,8 @@ fn effects() -> Page {
         p.le(log::EFFECTS_ADMIN + 4 * opc, log::EFFECTS_CSUPP, 4);
     }
     p.le(log::EFFECTS_ADMIN + 4 * virt::OPCODE, log::EFFECTS_CSUPP, 4);
-    let format = log::EFFECTS_CSUPP | log::EFFECTS_LBCC | log::EFFECTS_NCC | log::EFFECTS_CSE.put(log::EFFECTS_CSE_NAMESPACE);
+    let format =
+        log::EFFECTS_CSUPP | log::EFFECTS_LBCC | log::EFFECTS_NCC | log::EFFECTS_CSE.put(log::EFFECTS_CSE_NAMESPACE);
     p.le(log::EFFECTS_ADMIN + 4 * opcode::FORMAT, format, 4);
     for opc in [opcode::FLUSH, opcode::READ, opcode::COMPARE, opcode::VERIFY] {
         p.le(log::EFFECTS_IO + 4 * opc, log::EFFECTS_CSUPP, 4);
