@@ -24,7 +24,7 @@ pub fn tables() -> Vec<Table> {
     let fields =
         named!(c, CC_EN CC_CSS CC_MPS CC_AMS CC_SHN CC_IOSQES CC_IOCQES CSTS_RDY CSTS_CFS CSTS_SHST AQA_ASQS AQA_ACQS);
     let fields = fields.map(|(name, f)| [format!("`{name}`"), bits(f), said_after_colon(CONTROLLER, name)]);
-    let limits = named!(limits, IO_QUEUES MAX_QUEUE_ENTRIES MAX_ADMIN_ENTRIES PAGE_SIZE MAX_TRANSFER LBA_SIZE NAMESPACES AERL ACL);
+    let limits = named!(limits, IO_QUEUES MAX_QUEUE_ENTRIES MAX_ADMIN_ENTRIES PAGE_SIZE MAX_TRANSFER LBA_SIZE FORMATS NAMESPACES AERL ACL);
     let limits = limits.map(|(name, v)| [said(LIMITS, name), v.to_string()]);
     let bells = (0..limits_queues()).map(|q| [q.to_string(), hex(c::sq_tail(q), 4), hex(c::cq_head(q), 4)]);
     // The statuses that the RTL makes, with what makes each.
@@ -33,23 +33,37 @@ pub fn tables() -> Vec<Table> {
         (status::INVALID_OPCODE, "an opcode that is not in the tables above"),
         (
             status::INVALID_FIELD,
-            "fused or SGL bits; more than the largest transfer; an unknown CNS or feature; Get Features of anything but the current value; a log page from an offset; a queue that is not contiguous",
+            "fused or SGL bits; more than the largest transfer; an unknown CNS, feature, value of a feature, erase setting or management action; a log page from an offset; a queue that is not contiguous",
         ),
         (status::DATA_TRANSFER, "a read of host memory failed: refused, poisoned, or without an answer"),
         (status::INVALID_NAMESPACE, "a namespace other than 1, or a function without a volume"),
+        (status::SEQUENCE, "Number of Queues when there are I/O queues"),
         (status::PRP_OFFSET, "a PRP that is not aligned as its place demands; a queue that does not begin at a page"),
-        (status::WRITE_PROTECTED, "Write or Write Zeroes to a volume that is bound read-only"),
-        (status::LBA_OUT_OF_RANGE, "blocks beyond the namespace's end"),
+        (status::WRITE_PROTECTED, "a command that would change a volume that is bound read-only"),
+        (status::LBA_OUT_OF_RANGE, "blocks beyond the namespace's end, in the command or in one of its ranges"),
         (status::CQ_INVALID, "a submission queue for a completion queue that does not exist"),
         (status::INVALID_QID, "queue 0, a queue beyond the limit, one that exists (Create) or does not (Delete)"),
         (status::INVALID_QUEUE_SIZE, "a queue of one entry, or of more than the limit"),
         (status::EVENT_LIMIT, "more Asynchronous Event Requests than the limit"),
         (status::INVALID_VECTOR, "an interrupt vector that the function does not have"),
         (status::INVALID_LOG, "a log page that is not in the table"),
+        (
+            status::INVALID_FORMAT,
+            "an LBA format that is not there, metadata, protection, or large blocks for less than one of them",
+        ),
         (status::INVALID_QUEUE_DELETION, "a completion queue that a submission queue still uses"),
         (status::FEATURE_NOT_SAVEABLE, "Set Features with Save"),
-        (status::WRITE_FAULT, "the medium failed a write, flush or write zeroes"),
-        (status::UNRECOVERED_READ, "the medium failed a read"),
+        (status::FEATURE_NOT_NAMESPACE, "Set Features of one namespace, for a feature that is the controller's"),
+        (status::INVALID_CONTROLLER, "Virtualization Management of what is no secondary controller"),
+        (
+            status::SECONDARY_STATE,
+            "resources for one that is online; online for one that is not enabled; one that is just going offline",
+        ),
+        (status::RESOURCE_NUMBER, "any number of flexible resources but 0: there are none"),
+        (status::RESOURCE_IDENTIFIER, "a resource type that is neither queues nor interrupts"),
+        (status::WRITE_FAULT, "the medium failed a command that changes blocks, or a flush"),
+        (status::UNRECOVERED_READ, "the medium failed a read, verify or compare"),
+        (status::COMPARE_FAILURE, "the volume holds something else"),
     ];
     let statuses = statuses.map(|(code, when)| {
         let (sct, sc) = (status::SCT.of(code), status::SC.of(code));
@@ -64,10 +78,10 @@ pub fn tables() -> Vec<Table> {
         (
             "nvme-admin",
             codes(
-                &named!(opcode, DELETE_SQ CREATE_SQ GET_LOG_PAGE DELETE_CQ CREATE_CQ IDENTIFY ABORT SET_FEATURES GET_FEATURES ASYNC_EVENT),
+                &named!(opcode, DELETE_SQ CREATE_SQ GET_LOG_PAGE DELETE_CQ CREATE_CQ IDENTIFY ABORT SET_FEATURES GET_FEATURES ASYNC_EVENT FORMAT),
             ),
         ),
-        ("nvme-io", codes(&named!(opcode, FLUSH WRITE READ WRITE_ZEROES))),
+        ("nvme-io", codes(&named!(opcode, FLUSH WRITE READ COMPARE WRITE_ZEROES DATASET VERIFY))),
         ("nvme-identify", codes(&named!(opcode, CNS_NAMESPACE CNS_CONTROLLER CNS_ACTIVE_LIST CNS_DESCRIPTORS))),
         (
             "nvme-features",
@@ -76,7 +90,7 @@ pub fn tables() -> Vec<Table> {
                 FEATURE_QUEUES FEATURE_COALESCING FEATURE_VECTOR FEATURE_ATOMICITY FEATURE_ASYNC_EVENT),
             ),
         ),
-        ("nvme-logs", codes(&named!(opcode, LOG_ERROR LOG_SMART LOG_FIRMWARE))),
+        ("nvme-logs", codes(&named!(opcode, LOG_ERROR LOG_SMART LOG_FIRMWARE LOG_CHANGED LOG_EFFECTS LOG_VOLUME))),
         ("nvme-statuses", table(["SCT/SC", "status", "when"], statuses)),
     ]
 }

@@ -44,6 +44,7 @@ pub fn tables() -> Vec<Table> {
     let fields = [
         ("CTRL_VALID", manage::CTRL_VALID),
         ("CTRL_READ_ONLY", manage::CTRL_READ_ONLY),
+        ("CTRL_BIG", manage::CTRL_BIG),
         ("VOLUME_ID", manage::VOLUME_ID),
         ("VOLUME_WEIGHT", manage::VOLUME_WEIGHT),
         ("RATE", manage::RATE),

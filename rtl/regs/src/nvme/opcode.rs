@@ -69,8 +69,6 @@ pub const CNS_ACTIVE_LIST: u64 = 0x02;
 /// Identify CNS: namespace identification descriptors.
 pub const CNS_DESCRIPTORS: u64 = 0x03;
 
-/// Log page of ours: what a volume's commands take, and how long its limits held it back.
-pub const LOG_VOLUME: u64 = 0xd0;
 /// Log page: Error Information (NVMe 5.14.1.1).
 pub const LOG_ERROR: u64 = 0x01;
 /// Log page: SMART / Health Information (NVMe 5.14.1.2).
@@ -81,3 +79,5 @@ pub const LOG_FIRMWARE: u64 = 0x03;
 pub const LOG_CHANGED: u64 = 0x04;
 /// Log page: Commands Supported and Effects (NVMe 5.14.1.5).
 pub const LOG_EFFECTS: u64 = 0x05;
+/// Log page: what a volume's commands take, and how long its limits held it back (ours, as Amazon EBS has it).
+pub const LOG_VOLUME: u64 = 0xd0;
