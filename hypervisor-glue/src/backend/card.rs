@@ -91,7 +91,8 @@ const ACCESS_MAX: usize = 8;
 
 impl Downstream for SimulatedCard {
     fn config_read(&self, bus: u8, function: u8, offset: u16, data: &mut [u8]) {
-        let answer = self.card.root().config_read_at(Rid::new(bus, function), offset, enables(offset, data.len()));
+        let (target, be) = (Rid::new(bus, function), enables(offset, data.len()));
+        let answer = self.card.retried(|root| root.config_read_at(target, offset, be));
         self.bell.ring();
         // No answer reads as ones, as on any root complex.
         let dw = answer.unwrap_or(u32::MAX) >> (8 * (offset & 3));
@@ -106,8 +107,8 @@ impl Downstream for SimulatedCard {
             *slot = *byte;
         }
         let value = u32::from_le_bytes(bytes) << (8 * (offset & 3));
-        let target = Rid::new(bus, function);
-        let done = self.card.root().config_write_at(target, offset, enables(offset, data.len()), value);
+        let (target, be) = (Rid::new(bus, function), enables(offset, data.len()));
+        let done = self.card.retried(|root| root.config_write_at(target, offset, be, value));
         self.bell.ring();
         // A write that nobody answers is lost, as on any root complex.
         drop(done);

@@ -180,6 +180,7 @@ impl Logic for Card {
         self.completer.cfg_ack = self.space.ack;
         self.completer.cfg_rdata = self.space.rdata;
         self.completer.cfg_none = self.space.none;
+        self.completer.cfg_retry = self.space.retry;
         self.decode.address = self.completer.address;
         for k in 0..KINDS {
             self.decode.bar0[k] = self.space.bar0[k];
