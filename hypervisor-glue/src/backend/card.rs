@@ -3,7 +3,7 @@
 
 use std::{os::fd::AsFd, path::Path, sync::Arc};
 
-use azote_manage::{Manager, Volume};
+use azote_manage::{Limits, Manager, Volume};
 use azote_regs::function::{FunctionId, Kind, Role};
 use azote_sim::{Access, Bell, Card, Hardware, Options, Runner, TlpDevice, soft::SoftCard};
 use azote_tlp::Rid;
@@ -66,7 +66,7 @@ impl SimulatedCard {
     }
 }
 
-/// Volume *i* is VF *i*'s.
+/// Volume *i* is VF *i*'s; limits are whose they name.
 fn bind<'a>(card: &Card, config: &'a config::Card) -> Result<(), (Option<&'a Path>, String)> {
     let none = |e: &dyn std::fmt::Display| (None, e.to_string());
     let trust = card.function(FunctionId::pf(Kind::Trust).number());
@@ -77,6 +77,10 @@ fn bind<'a>(card: &Card, config: &'a config::Card) -> Result<(), (Option<&'a Pat
         let blocks = card.root().media().attach(i, &volume.path, volume.read_only).map_err(|e| at(&e))?;
         let bound = Volume { id: i, base: 0, blocks, read_only: volume.read_only };
         manager.bind(Role::Vf(i), bound).map_err(|e| at(&e))?;
+    }
+    for &config::Limit { vf, commands, blocks, weight } in &config.limits {
+        let limits = Limits { commands, blocks, weight };
+        manager.limit(vf.map_or(Role::Pf, Role::Vf), limits).map_err(|e| none(&e))?;
     }
     Ok(())
 }
