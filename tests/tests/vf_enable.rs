@@ -85,7 +85,11 @@ fn a_vf_that_is_being_forgotten_answers_configuration_retry_and_nobody_else_does
         assert!(root.config_read(pf, 0).is_ok());
         assert!(root.run_idle(100_000), "the card never came to rest");
         for vf in &vfs {
-            assert_eq!(root.config_read(*vf, header::COMMAND as u16).unwrap() & 0xffff, 0, "what was refused did nothing");
+            assert_eq!(
+                root.config_read(*vf, header::COMMAND as u16).unwrap() & 0xffff,
+                0,
+                "what was refused did nothing"
+            );
         }
     }
     drop(nvme);

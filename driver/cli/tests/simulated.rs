@@ -103,9 +103,13 @@ fn every_function_is_listed_with_its_volume() {
 #[test]
 fn limits_are_set_and_shown_and_wrong_ones_end_it_before_the_card_is_made() {
     let dir = folder();
-    let limits = ["--volume", "a.img", "--volume", "b.img", "--limit", "vf0:iops=5000:weight=4", "--limit", "vf2:mbps=9"];
+    let limits =
+        ["--volume", "a.img", "--volume", "b.img", "--limit", "vf0:iops=5000:weight=4", "--limit", "vf2:mbps=9"];
     let list = ok(&azote(dir.path(), &[&limits[..], &["list"]].concat()).output().unwrap());
-    assert!(list.contains("0: a.img (2.00 MiB, 4997 IOPS, weight 4)") && list.contains("1: b.img (2.00 MiB)"), "{list}");
+    assert!(
+        list.contains("0: a.img (2.00 MiB, 4997 IOPS, weight 4)") && list.contains("1: b.img (2.00 MiB)"),
+        "{list}"
+    );
     let shown = |vf: &str| ok(&azote(dir.path(), &[&limits[..], &["stats", vf]].concat()).output().unwrap());
     assert!(shown("vf0").contains("limits             4997 IOPS, weight 4\n"));
     assert!(shown("vf1").contains("limits             none\n"));

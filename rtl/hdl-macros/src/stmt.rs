@@ -164,7 +164,10 @@ fn check(m: &syn::Macro, name: &str, args: &[&Expr], sc: &Scope) -> Result<Token
 /// `watch!(self.watcher, i, self.maker, a, b)`: `self.watcher.a[i] = self.maker.a` and so on, for who looks at several makers.
 fn watch(m: &syn::Macro, args: &[&Expr], sc: &mut Scope, mode: Mode) -> Result<TokenStream> {
     let [watcher, index, maker, signals @ ..] = args else {
-        return err(m, "expected a watcher, an index, a maker and signals, as in watch!(self.door, 0, self.a.tx, valid)");
+        return err(
+            m,
+            "expected a watcher, an index, a maker and signals, as in watch!(self.door, 0, self.a.tx, valid)",
+        );
     };
     let each = signals.iter().map(|signal| {
         let assignment: Expr = syn::parse_quote!(#watcher.#signal[#index] = #maker.#signal);

@@ -92,10 +92,7 @@ impl Card {
 
     /// Sends a configuration request, and sends it anew while the function answers Configuration Request Retry: what a root
     /// complex does for software that does not want to see that (§2.3.2). Others have the card in between.
-    pub fn retried<T>(
-        &self,
-        mut request: impl FnMut(&mut Root) -> Result<T, RequestError>,
-    ) -> Result<T, RequestError> {
+    pub fn retried<T>(&self, mut request: impl FnMut(&mut Root) -> Result<T, RequestError>) -> Result<T, RequestError> {
         let deadline = self.root().now() + RESET_TIME;
         loop {
             let answer = request(&mut self.root());

@@ -18,8 +18,12 @@ pub fn run(data: &[u8]) {
     }
     let _ = testing::load(&file);
     let last_bus = kind >> 7;
-    let machine =
-        acpi::Machine { cpus: (*kind).clamp(1, 254), last_bus, serial: kind & 4 != 0, mmio_64: layout::mmio_64(1 << 30) };
+    let machine = acpi::Machine {
+        cpus: (*kind).clamp(1, 254),
+        last_bus,
+        serial: kind & 4 != 0,
+        mmio_64: layout::mmio_64(1 << 30),
+    };
     let tables = acpi::tables(&machine);
     assert!(tables.len() as u64 <= layout::ACPI_SIZE && tables.starts_with(b"RSD PTR "));
 }

@@ -14,9 +14,14 @@ fn function(data: &[u8]) -> Arc<Mock<Plain>> {
     let mock = Mock::new("hostile", Plain::default());
     let (kind, data) = data.split_first().unwrap_or((&0, &[]));
     if kind & 1 == 0 {
-        for (at, dw) in
-            [(0, 0x10f1_1af4), (0x34, 0x40), (0x40, 0x0007_6011), (0x60, 0x0002_0010), (0x100, 0x1401_0010), (0x140, 11)]
-        {
+        for (at, dw) in [
+            (0, 0x10f1_1af4),
+            (0x34, 0x40),
+            (0x40, 0x0007_6011),
+            (0x60, 0x0002_0010),
+            (0x100, 0x1401_0010),
+            (0x140, 11),
+        ] {
             mock.set_config32(at, dw);
         }
         // The rest are changes: where, and what.
