@@ -1,13 +1,4 @@
-//! A device and a guest of arbitrary bytes on the hypervisor's PCI layer: configuration space, BARs, MSI-X.
-//!
-//! The first bytes change a plausible device (configuration space, BAR sizes, mappable areas, vectors, failing calls); the
-//! others are a guest's accesses. The machine around them checks that nothing is mapped where BARs may not be, attached
-//! twice, or left over after a reset.
-
+//! `config_space` of `azote-fuzz-targets`, where it is said what it does.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|data: &[u8]| {
-    azote_hypervisor::testing::play(data);
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| azote_fuzz_targets::run("config_space", data));

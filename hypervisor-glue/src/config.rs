@@ -94,6 +94,9 @@ pub struct Card {
     /// The images behind VF 0, VF 1, … of storage.
     #[serde(default)]
     pub volumes: Vec<Volume>,
+    /// How fast its storage functions may go.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
     /// VFs of each kind that it was built with.
     pub vfs: u8,
     /// The Verilated card; a model in software without one.
@@ -110,6 +113,24 @@ pub struct Volume {
     /// Refuse writes.
     #[serde(default)]
     pub read_only: bool,
+}
+
+/// How fast a storage function may go, in the card's own units (`azote_manage::Limits`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// Which VF; the PF without one.
+    #[serde(default)]
+    pub vf: Option<u8>,
+    /// Commands in so many clocks; 0 is no limit.
+    #[serde(default)]
+    pub commands: u32,
+    /// Blocks in as many.
+    #[serde(default)]
+    pub blocks: u32,
+    /// Its share of turns.
+    #[serde(default)]
+    pub weight: u8,
 }
 
 /// Where the serial port goes.

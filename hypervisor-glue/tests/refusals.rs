@@ -50,6 +50,14 @@ fn files_that_are_not_what_they_should_be() {
         c["kernel"] = json!(dir.join("bz"));
     });
     has(&bz, &["boot protocol 2.12"]);
+    let astray = refused(|dir, c| {
+        let mut whole = kernel(&[0x90; 100]);
+        let note = whole.windows(4).position(|w| w == b"Xen\0").unwrap();
+        whole[note + 4..note + 8].copy_from_slice(&0x1000_0000u32.to_le_bytes());
+        fs::write(dir.join("astray"), whole).unwrap();
+        c["kernel"] = json!(dir.join("astray"));
+    });
+    has(&astray, &["PVH entry at 0x10000000"]);
     has(&refused(|_, c| c["initramfs"] = json!("/no/such/initramfs")), &["/no/such/initramfs"]);
     let empty = refused(|dir, c| {
         fs::write(dir.join("empty"), "").unwrap();

@@ -1,4 +1,5 @@
-//! Random commands on several VFs at once against a model, with resets, faults, queues deleted and VFs disabled in between.
+//! Random commands on several VFs at once against a model, with limits, resets, faults, queues deleted and VFs disabled in
+//! between.
 //! What a step can be is in `azote_tests::soak`; a failure leaves its steps in a file that `cargo xtask soak` makes smaller.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -25,13 +26,15 @@ fn run(seed: u64, commands: u64, rough: bool) -> Report {
 
 #[test]
 fn random_commands_on_three_vfs_do_what_the_model_does() {
-    run(1, 40_000, false);
+    let r = run(1, 40_000, false);
+    assert!(r.limits > 50 && r.held > 10, "the seed must bring limits: {r:?}");
 }
 
 #[test]
 fn random_commands_with_resets_and_faults_on_a_rough_host() {
     let r = run(2, 60_000, true);
     assert!(r.resets > 50 && r.faults > 50 && r.deletions > 10 && r.disables > 10, "the seed must bring events: {r:?}");
+    assert!(r.limits > 50 && r.held > 10, "and limits: {r:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Fuzzing: what parses bytes that a guest, a client or a file chose.
+//! Fuzzing: what parses bytes that a guest, a client, a device or a file chose.
 
 use std::path::PathBuf;
 use std::process::Command;

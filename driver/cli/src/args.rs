@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{Error, Result, image::VolumeSpec, nbd::Listen, target::Target};
+use crate::{Error, Result, image::VolumeSpec, limit::LimitSpec, nbd::Listen, target::Target};
 
 /// Drives Azote cards: real ones behind VFIO, or one simulated from its RTL in this process.
 #[derive(Debug, Parser)]
@@ -30,6 +30,12 @@ pub struct CardArgs {
     /// Simulated card: back VF 0, then VF 1, … by this image: FILE[:ro][:size=SIZE].
     #[arg(long, value_name = "FILE", global = true)]
     pub volume: Vec<VolumeSpec>,
+    /// Simulated card: limit a function, whatever its volume: vf0:iops=5000:mbps=100:weight=4, all or some of them. IOPS and
+    /// MB/s (10^6 bytes) are those of a card at 80 MHz, the clock that the core is made for: the card counts commands and
+    /// 512-byte blocks in 2^24 clocks, so that n IOPS are n * 2^24 / 80,000,000 of them, rounded down. The weight (1 to 15) is
+    /// how many commands a function may begin in its turn while others want theirs. May be given once a function.
+    #[arg(long, value_name = "vf0:iops=N:mbps=N:weight=N", global = true)]
+    pub limit: Vec<LimitSpec>,
     /// Simulated card: VFs of each kind that it is built with (4 unless given).
     #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u8).range(1..=60))]
     pub vfs: Option<u8>,
@@ -56,6 +62,7 @@ impl CardArgs {
     pub fn check(&self) -> Result<()> {
         let given = [
             ("--volume", !self.volume.is_empty()),
+            ("--limit", !self.limit.is_empty()),
             ("--vfs", self.vfs.is_some()),
             ("--soft", self.soft),
             ("--verilog", self.verilog.is_some()),
@@ -255,6 +262,11 @@ mod tests {
         cli.card.check().unwrap();
         let e = Cli::try_parse_from(["azote", "list", "--volume", "a"]).unwrap().card.check().unwrap_err();
         assert_eq!(e.to_string(), "--volume is for a simulated card; give --sim, too");
+        let limited = Cli::try_parse_from(["azote", "stats", "vf0", "--limit", "vf0:iops=9"]).unwrap();
+        let e = limited.card.check().unwrap_err();
+        assert_eq!(e.to_string(), "--limit is for a simulated card; give --sim, too");
+        let e = Cli::try_parse_from(["azote", "list", "--limit", "vf0:iops=x"]).unwrap_err().to_string();
+        assert!(e.contains("--limit") && e.contains("iops=`x` is no whole number"), "{e}");
         assert!(Cli::try_parse_from(["azote", "id", "vf99"]).is_err());
     }
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use azote_manage::{Manager, Volume};
+use azote_manage::{Limits, Manager, Volume};
 use azote_nvme::{Completions, Controller, Options};
 use azote_regs::function::{FunctionId, Role};
 use azote_seam::{Function, sriov::Sriov};
 
-use crate::{Error, Result, image::Image, target::Target};
+use crate::{Error, Result, image::Image, limit::LimitSpec, target::Target};
 
 /// A function in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,10 @@ pub trait Card {
     fn options(&self) -> Options {
         Options { completions: Completions::Interrupts, ..Options::default() }
     }
+    /// The limits of one of them, where they can be known.
+    fn limits(&self, _target: &Target) -> Result<Option<Limits>> {
+        Ok(None)
+    }
     /// What else can be told of it after work: clocks, TLPs.
     fn report(&self) -> Option<String> {
         None
@@ -49,8 +53,14 @@ pub fn controller(card: &dyn Card, target: &Target) -> Result<Controller> {
     Ok(Controller::open(function, azote_dma::Dma::new(DMA)?, card.options())?)
 }
 
-/// Binds each image to the VF of its place and enables as many VFs: what a host does once, through the PFs.
-pub fn provision(trust: &dyn Function, storage: &dyn Function, images: &[Image]) -> Result<Manager> {
+/// Binds each image to the VF of its place, limits who is to be limited, and enables all VFs: what a host does once, through
+/// the PFs.
+pub fn provision(
+    trust: &dyn Function,
+    storage: &dyn Function,
+    images: &[Image],
+    limits: &[LimitSpec],
+) -> Result<Manager> {
     let manager = Manager::open(trust)?;
     let vfs = usize::from(manager.vfs());
     if images.len() > vfs {
@@ -59,6 +69,9 @@ pub fn provision(trust: &dyn Function, storage: &dyn Function, images: &[Image])
     for (i, image) in (0..).zip(images) {
         let volume = Volume { id: i, base: 0, blocks: image.blocks, read_only: image.read_only, large_blocks: false };
         manager.bind(Role::Vf(i), volume)?;
+    }
+    for spec in limits {
+        manager.limit(spec.role, spec.limits)?;
     }
     Sriov::find(storage)?.enable(storage, vfs as u16)?;
     Ok(manager)
@@ -140,20 +153,23 @@ ADDRESS       KIND     FUNCTION  STATE    VOLUME
     #[test]
     fn volume_k_is_bound_to_vf_k_before_the_vfs_appear() {
         let (trust, storage) = pfs(4);
-        let manager = provision(&*trust, &*storage, &[image(8), image(1)]).unwrap();
+        let limit: LimitSpec = "vf1:iops=5000".parse().unwrap();
+        let manager = provision(&*trust, &*storage, &[image(8), image(1)], &[limit]).unwrap();
         let bound = manager.bindings().unwrap();
         assert_eq!(
             bound[0],
             (Role::Vf(0), Volume { id: 0, base: 0, blocks: 8, read_only: false, large_blocks: false })
         );
         assert_eq!(bound[1], (Role::Vf(1), Volume { id: 1, base: 0, blocks: 1, read_only: true, large_blocks: false }));
+        assert_eq!(manager.limits(Role::Vf(1)).unwrap(), limit.limits);
+        assert_eq!(manager.limits(Role::Vf(0)).unwrap(), Limits::default());
         assert_eq!(Sriov::find(&*storage).unwrap().enabled(&*storage).unwrap(), 4);
     }
 
     #[test]
     fn more_volumes_than_vfs_are_refused() {
         let (trust, storage) = pfs(1);
-        let e = provision(&*trust, &*storage, &[image(8), image(8)]).err().unwrap();
+        let e = provision(&*trust, &*storage, &[image(8), image(8)], &[]).err().unwrap();
         assert_eq!(e.to_string(), "2 volumes given, the card has 1 VFs");
     }
 }

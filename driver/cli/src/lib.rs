@@ -7,6 +7,7 @@ pub mod card;
 pub mod commands;
 mod error;
 pub mod image;
+pub mod limit;
 pub mod machine;
 pub mod nbd;
 pub mod sim;

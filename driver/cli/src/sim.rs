@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use azote_manage::Manager;
+use azote_manage::{Limits, Manager};
 use azote_nvme::{Completions, Options};
 use azote_regs::function::{FunctionId, Kind, Role};
 use azote_seam::{Function, sriov::Sriov};
@@ -18,6 +18,7 @@ use crate::{
     card::{Card, Listed, provision},
     commands::human,
     image::Image,
+    limit::{self, LimitSpec, Shown},
     target::Target,
 };
 
@@ -42,6 +43,7 @@ impl SimCard {
             let what = format!("{} volumes for {} VFs; give --vfs {}", images.len(), args.vfs(), images.len());
             return Err(Error::Usage(what));
         }
+        limit::check(&args.limit, args.vfs())?;
         for path in [&args.trace, &args.tlp_log].into_iter().flatten() {
             writable(path)?;
         }
@@ -51,17 +53,17 @@ impl SimCard {
             Some(waves) => azote_sim::Card::traced(device, options, waves),
             None => azote_sim::Card::over(device, options),
         };
-        Self::over(card.map_err(simulation)?, images)
+        Self::over(card.map_err(simulation)?, images, &args.limit)
     }
 
-    /// Gives a card that has been enumerated its volumes and VFs.
-    pub fn over(card: azote_sim::Card, images: Vec<Image>) -> Result<Self> {
+    /// Gives a card that has been enumerated its volumes, limits and VFs.
+    pub fn over(card: azote_sim::Card, images: Vec<Image>, limits: &[LimitSpec]) -> Result<Self> {
         for (i, image) in (0..).zip(&images) {
             card.root().media().attach(i, &image.path, image.read_only).map_err(simulation)?;
         }
         let start = Instant::now();
         let function = |kind| function(&card, FunctionId::pf(kind));
-        let manager = provision(&*function(Kind::Trust)?, &*function(Kind::Storage)?, &images)?;
+        let manager = provision(&*function(Kind::Trust)?, &*function(Kind::Storage)?, &images, limits)?;
         Ok(Self { card, manager, images, start })
     }
 
@@ -73,10 +75,12 @@ impl SimCard {
 
     fn listed(&self, id: FunctionId, state: String) -> Result<Listed> {
         let bound = if id.kind == Kind::Storage { self.manager.binding(id.role)? } else { None };
+        let limits = if bound.is_some() { self.manager.limits(id.role)? } else { Limits::default() };
         let volume = bound.map(|v| {
             let path = self.images.get(usize::from(v.id)).map_or("?".into(), |i| i.path.display().to_string());
             let access = if v.read_only { ", read-only" } else { "" };
-            format!("{}: {path} ({}{access})", v.id, human(v.blocks * 512))
+            let limits = if limits == Limits::default() { String::new() } else { format!(", {}", Shown(limits)) };
+            format!("{}: {path} ({}{access}{limits})", v.id, human(v.blocks * 512))
         });
         Ok(Listed {
             address: function(&self.card, id)?.name().to_owned(),
@@ -130,6 +134,13 @@ impl Card for SimCard {
 
     fn options(&self) -> Options {
         Options { completions: Completions::Interrupts, timeout: TIMEOUT, ..Options::default() }
+    }
+
+    fn limits(&self, target: &Target) -> Result<Option<Limits>> {
+        match target {
+            Target::Storage(role) => Ok(Some(self.manager.limits(*role)?)),
+            _ => Ok(None),
+        }
     }
 
     fn report(&self) -> Option<String> {

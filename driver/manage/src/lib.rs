@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use azote_regs::{bar, function, function::Role, manage as regs, pcie::header};
+use azote_regs::{Field, bar, function, function::Role, manage as regs, pcie::header};
 use azote_seam::{Function, Mmio, set_command};
 
 /// The result of a management operation.
@@ -103,6 +103,27 @@ pub struct Limits {
     pub weight: u8,
 }
 
+impl Limits {
+    /// The largest rate.
+    pub const RATE_MAX: u64 = regs::RATE.of(regs::RATE.mask());
+    /// The largest weight.
+    pub const WEIGHT_MAX: u64 = regs::VOLUME_WEIGHT.of(regs::VOLUME_WEIGHT.mask());
+
+    /// So many a second, as a rate of a card that runs at [`regs::CLOCK_HZ`]: never more than was asked for, so that the
+    /// least that there is are five.
+    #[must_use]
+    pub fn rate(per_second: u64) -> u64 {
+        let rate = u128::from(per_second) * u128::from(regs::RATE_CLOCKS) / u128::from(regs::CLOCK_HZ);
+        u64::try_from(rate).unwrap_or(u64::MAX)
+    }
+
+    /// A rate as so many a second of the same card, to the nearest.
+    #[must_use]
+    pub fn per_second(rate: u32) -> u64 {
+        (u64::from(rate) * regs::CLOCK_HZ + regs::RATE_CLOCKS / 2) / regs::RATE_CLOCKS
+    }
+}
+
 /// The management of a card.
 pub struct Manager {
     name: String,
@@ -143,10 +164,8 @@ impl Manager {
         }
         // Nothing is committed before CTRL is written, so the function never shows half of a binding.
         let (base, blocks) = (volume.base, volume.blocks);
-        let word = u64::from(self.registers.read32(at + regs::BINDING_VOLUME)?);
-        let word = word & !regs::VOLUME_ID.mask() | regs::VOLUME_ID.put(volume.id.into());
+        self.set(at + regs::BINDING_VOLUME, regs::VOLUME_ID, volume.id.into())?;
         for (offset, value) in [
-            (regs::BINDING_VOLUME, word as u32),
             (regs::BINDING_BASE_LO, base as u32),
             (regs::BINDING_BASE_HI, (base >> 32) as u32),
             (regs::BINDING_LENGTH_LO, blocks as u32),
@@ -187,19 +206,16 @@ impl Manager {
     /// Limits a storage function, whatever volume it has and will have; counts from now on, all of it at once.
     pub fn limit(&self, role: Role, limits: Limits) -> Result<()> {
         let at = self.slot(role)?;
-        for (what, value, field) in [
-            ("a limit of commands of", limits.commands.into(), regs::RATE),
-            ("a limit of blocks of", limits.blocks.into(), regs::RATE),
-            ("a weight of", u64::from(limits.weight), regs::VOLUME_WEIGHT),
+        for (what, value, most) in [
+            ("a limit of commands of", limits.commands.into(), Limits::RATE_MAX),
+            ("a limit of blocks of", limits.blocks.into(), Limits::RATE_MAX),
+            ("a weight of", u64::from(limits.weight), Limits::WEIGHT_MAX),
         ] {
-            let most = field.of(field.mask());
             if value > most {
                 return Err(Error::BadLimit { what, value, most });
             }
         }
-        let word = u64::from(self.registers.read32(at + regs::BINDING_VOLUME)?);
-        let word = word & !regs::VOLUME_WEIGHT.mask() | regs::VOLUME_WEIGHT.put(limits.weight.into());
-        self.registers.write32(at + regs::BINDING_VOLUME, word as u32)?;
+        self.set(at + regs::BINDING_VOLUME, regs::VOLUME_WEIGHT, limits.weight.into())?;
         self.registers.write32(at + regs::BINDING_COMMANDS, limits.commands)?;
         self.registers.write32(at + regs::BINDING_BLOCKS, limits.blocks)?;
         if self.limits(role)? == limits {
@@ -229,6 +245,12 @@ impl Manager {
             }
         }
         Ok(found)
+    }
+
+    /// Changes one field of a register, and leaves the others as they are.
+    fn set(&self, at: u64, field: Field, value: u64) -> Result<()> {
+        let word = self.registers.read32(at)?;
+        Ok(self.registers.write32(at, field.set(word.into(), value) as u32)?)
     }
 
     fn verify(&self, role: Role, wanted: Option<Volume>) -> Result<()> {
@@ -308,6 +330,12 @@ mod tests {
         assert_eq!(e.to_string(), "a limit of commands of 16777216: at most 16777215");
         let e = m.limit(Role::Pf, Limits { weight: 16, ..Limits::default() }).unwrap_err();
         assert_eq!(e.to_string(), "a weight of 16: at most 15");
+    }
+
+    #[test]
+    fn rates_are_said_in_seconds_of_a_card_at_80_mhz() {
+        assert_eq!([0, 4, 5, 5000, 80_000_000, u64::MAX].map(Limits::rate), [0, 0, 1, 1048, 1 << 24, u64::MAX]);
+        assert_eq!([1, 1000, 0xff_ffff].map(Limits::per_second), [5, 4768, 79_999_995]);
     }
 
     #[test]

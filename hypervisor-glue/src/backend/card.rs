@@ -3,7 +3,7 @@
 
 use std::{os::fd::AsFd, path::Path, sync::Arc};
 
-use azote_manage::{Manager, Volume};
+use azote_manage::{Limits, Manager, Volume};
 use azote_regs::function::{FunctionId, Kind, Role};
 use azote_sim::{Access, Bell, Card, Hardware, Options, Runner, TlpDevice, soft::SoftCard};
 use azote_tlp::Rid;
@@ -66,7 +66,7 @@ impl SimulatedCard {
     }
 }
 
-/// Volume *i* is VF *i*'s.
+/// Volume *i* is VF *i*'s; limits are whose they name.
 fn bind<'a>(card: &Card, config: &'a config::Card) -> Result<(), (Option<&'a Path>, String)> {
     let none = |e: &dyn std::fmt::Display| (None, e.to_string());
     let trust = card.function(FunctionId::pf(Kind::Trust).number());
@@ -77,6 +77,10 @@ fn bind<'a>(card: &Card, config: &'a config::Card) -> Result<(), (Option<&'a Pat
         let blocks = card.root().media().attach(i, &volume.path, volume.read_only).map_err(|e| at(&e))?;
         let bound = Volume { id: i, base: 0, blocks, read_only: volume.read_only, large_blocks: false };
         manager.bind(Role::Vf(i), bound).map_err(|e| at(&e))?;
+    }
+    for &config::Limit { vf, commands, blocks, weight } in &config.limits {
+        let limits = Limits { commands, blocks, weight };
+        manager.limit(vf.map_or(Role::Pf, Role::Vf), limits).map_err(|e| none(&e))?;
     }
     Ok(())
 }
@@ -91,7 +95,8 @@ const ACCESS_MAX: usize = 8;
 
 impl Downstream for SimulatedCard {
     fn config_read(&self, bus: u8, function: u8, offset: u16, data: &mut [u8]) {
-        let answer = self.card.root().config_read_at(Rid::new(bus, function), offset, enables(offset, data.len()));
+        let (target, be) = (Rid::new(bus, function), enables(offset, data.len()));
+        let answer = self.card.retried(|root| root.config_read_at(target, offset, be));
         self.bell.ring();
         // No answer reads as ones, as on any root complex.
         let dw = answer.unwrap_or(u32::MAX) >> (8 * (offset & 3));
@@ -106,8 +111,8 @@ impl Downstream for SimulatedCard {
             *slot = *byte;
         }
         let value = u32::from_le_bytes(bytes) << (8 * (offset & 3));
-        let target = Rid::new(bus, function);
-        let done = self.card.root().config_write_at(target, offset, enables(offset, data.len()), value);
+        let (target, be) = (Rid::new(bus, function), enables(offset, data.len()));
+        let done = self.card.retried(|root| root.config_write_at(target, offset, be, value));
         self.bell.ring();
         // A write that nobody answers is lost, as on any root complex.
         drop(done);

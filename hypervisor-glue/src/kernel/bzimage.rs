@@ -44,7 +44,8 @@ pub fn check(head: &[u8], len: u64, map: &[MapEntry]) -> Result<Loaded, LoadErro
     }
     // It moves itself to its preferred address before it decompresses, and needs `init_size` bytes there.
     let start = { header.pref_address }.max(at);
-    let end = start.saturating_add(u64::from(header.init_size)).max(at.saturating_add(len - setup));
+    let loaded = (len - setup).max(ENTRY_64 + 1);
+    let end = start.saturating_add(u64::from(header.init_size)).max(at.saturating_add(loaded));
     let room = ram_end(map);
     if end > room {
         return Err(LoadError::NoRoom { needed: end, room });

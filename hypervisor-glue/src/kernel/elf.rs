@@ -74,6 +74,10 @@ where
 {
     let loaded = Elf::load(memory, None, file, None).map_err(|e| LoadError::Bad(e.to_string()))?;
     match loaded.pvh_boot_cap {
+        // A note names it, and could name anything.
+        PvhBootCapability::PvhEntryPresent(entry) if !(layout::HIGH_RAM..end).contains(&entry.0) => {
+            Err(LoadError::Bad(format!("has its PVH entry at {:#x}, where nothing of it is loaded", entry.0)))
+        }
         PvhBootCapability::PvhEntryPresent(entry) => {
             Ok(Loaded { entry: Entry::Pvh(entry.0), end, initramfs_max: u32::MAX.into(), setup: None })
         }

@@ -119,39 +119,14 @@ impl Logic for Card {
         // What must hold at the door.
         self.door.bus_number = self.completer.bus_number;
         for i in 0..CLIENTS {
-            self.door.ready[i] = self.transmit.client[i].ready;
-            self.door.killed[i] = self.transmit.client[i].killed;
+            watch!(self.door, i, self.transmit.client[i], ready, killed);
         }
-        self.door.valid[0] = self.completer.tx.valid;
-        self.door.sop[0] = self.completer.tx.sop;
-        self.door.eop[0] = self.completer.tx.eop;
-        self.door.owner[0] = self.completer.tx.owner;
-        self.door.data[0] = self.completer.tx.data;
-        self.door.valid[1] = self.read.tx.valid;
-        self.door.sop[1] = self.read.tx.sop;
-        self.door.eop[1] = self.read.tx.eop;
-        self.door.owner[1] = self.read.tx.owner;
-        self.door.data[1] = self.read.tx.data;
-        self.door.valid[2] = self.storage.tx_data.valid;
-        self.door.sop[2] = self.storage.tx_data.sop;
-        self.door.eop[2] = self.storage.tx_data.eop;
-        self.door.owner[2] = self.storage.tx_data.owner;
-        self.door.data[2] = self.storage.tx_data.data;
-        self.door.valid[3] = self.storage.tx_entry.valid;
-        self.door.sop[3] = self.storage.tx_entry.sop;
-        self.door.eop[3] = self.storage.tx_entry.eop;
-        self.door.owner[3] = self.storage.tx_entry.owner;
-        self.door.data[3] = self.storage.tx_entry.data;
-        self.door.valid[4] = self.msix.tx.valid;
-        self.door.sop[4] = self.msix.tx.sop;
-        self.door.eop[4] = self.msix.tx.eop;
-        self.door.owner[4] = self.msix.tx.owner;
-        self.door.data[4] = self.msix.tx.data;
-        self.door.valid[5] = self.message.tx.valid;
-        self.door.sop[5] = self.message.tx.sop;
-        self.door.eop[5] = self.message.tx.eop;
-        self.door.owner[5] = self.message.tx.owner;
-        self.door.data[5] = self.message.tx.data;
+        watch!(self.door, 0, self.completer.tx, valid, sop, eop, owner, data);
+        watch!(self.door, 1, self.read.tx, valid, sop, eop, owner, data);
+        watch!(self.door, 2, self.storage.tx_data, valid, sop, eop, owner, data);
+        watch!(self.door, 3, self.storage.tx_entry, valid, sop, eop, owner, data);
+        watch!(self.door, 4, self.msix.tx, valid, sop, eop, owner, data);
+        watch!(self.door, 5, self.message.tx, valid, sop, eop, owner, data);
         self.door.midway = self.transmit.open;
         self.door.turn = self.transmit.has_turn;
         self.door.knows = self.transmit.knows;
@@ -181,6 +156,7 @@ impl Logic for Card {
         self.completer.cfg_ack = self.space.ack;
         self.completer.cfg_rdata = self.space.rdata;
         self.completer.cfg_none = self.space.none;
+        self.completer.cfg_retry = self.space.retry;
         self.decode.address = self.completer.address;
         for k in 0..KINDS {
             self.decode.bar0[k] = self.space.bar0[k];

@@ -79,8 +79,15 @@ fn flow_that_hardware_has_not() {
     assert_eq!(kernel(quote! { return; }), statement);
     assert_eq!(kernel(quote! { f(self.a); }), statement);
     assert_eq!(kernel(quote! { println!("x"); }), "expected a block or an interface of `self`");
-    let macros = "only clocked!, memories!, link!, join!, check! and assume! stand in a kernel";
+    let macros = "only clocked!, memories!, link!, join!, watch!, check! and assume! stand in a kernel";
     assert_eq!(kernel(quote! { assert!(self.a); }), macros);
+}
+
+#[test]
+fn watchers_without_a_place_or_a_maker() {
+    let shape = "expected a watcher, an index, a maker and signals, as in watch!(self.door, 0, self.a.tx, valid)";
+    assert_eq!(kernel(quote! { watch!(self.a, 0); }), shape);
+    assert_eq!(kernel(quote! { watch!(self.a, 0, self.b, valid, data); }), "accepted");
 }
 
 #[test]

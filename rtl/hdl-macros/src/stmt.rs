@@ -161,12 +161,32 @@ fn check(m: &syn::Macro, name: &str, args: &[&Expr], sc: &Scope) -> Result<Token
     Ok(quote_spanned! {condition.span()=> { let __v = #v; __d.check(#assumed, #text, __v); } })
 }
 
-/// `clocked!(a, b[i])` (clock and reset), `memories!(m)` (clock only), `link!(outer, inner)`, `join!(a, b)`, and checks.
-fn statement_macro(m: &syn::Macro, sc: &Scope, mode: Mode) -> Result<TokenStream> {
+/// `watch!(self.watcher, i, self.maker, a, b)`: `self.watcher.a[i] = self.maker.a` and so on, for who looks at several makers.
+fn watch(m: &syn::Macro, args: &[&Expr], sc: &mut Scope, mode: Mode) -> Result<TokenStream> {
+    let [watcher, index, maker, signals @ ..] = args else {
+        return err(
+            m,
+            "expected a watcher, an index, a maker and signals, as in watch!(self.door, 0, self.a.tx, valid)",
+        );
+    };
+    let each = signals.iter().map(|signal| {
+        let assignment: Expr = syn::parse_quote!(#watcher.#signal[#index] = #maker.#signal);
+        stmt_expr(&assignment, sc, mode)
+    });
+    let each = each.collect::<Result<Vec<_>>>()?;
+    Ok(quote!(#(#each)*))
+}
+
+/// `clocked!(a, b[i])` (clock and reset), `memories!(m)` (clock only), `link!(outer, inner)`, `join!(a, b)`,
+/// `watch!` and checks.
+fn statement_macro(m: &syn::Macro, sc: &mut Scope, mode: Mode) -> Result<TokenStream> {
     let args = m.parse_body_with(syn::punctuated::Punctuated::<Expr, syn::Token![,]>::parse_terminated)?;
     let name = m.path.get_ident().map(ToString::to_string).unwrap_or_default();
     if matches!(name.as_str(), "check" | "assume") {
         return check(m, &name, &args.iter().collect::<Vec<_>>(), sc);
+    }
+    if name == "watch" {
+        return watch(m, &args.iter().collect::<Vec<_>>(), sc, mode);
     }
     let places = args
         .iter()
@@ -220,6 +240,6 @@ fn statement_macro(m: &syn::Macro, sc: &Scope, mode: Mode) -> Result<TokenStream
                 Mode::Describe => quote! { __d.#f(&#ar, &#br, #an, #bn); },
             })
         }
-        _ => err(m, "only clocked!, memories!, link!, join!, check! and assume! stand in a kernel"),
+        _ => err(m, "only clocked!, memories!, link!, join!, watch!, check! and assume! stand in a kernel"),
     }
 }

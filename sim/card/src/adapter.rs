@@ -9,7 +9,7 @@ use azote_seam::{Capabilities, Error, Function, Mmio, Result, Vector, Width, che
 use azote_tlp::Rid;
 
 use crate::RequestError;
-use crate::card::Card;
+use crate::card::{Card, RESET_TIME};
 use crate::enumerate::Bar;
 use crate::interrupts::Interrupts;
 use crate::mapping::Mapping;
@@ -109,9 +109,6 @@ fn enables(offset: u64, width: Width) -> u8 {
     (((1u32 << width as u32) - 1) << (offset & 3)) as u8
 }
 
-/// How long after FLR a function may be silent (PCIe 5.0 §6.6.2).
-const FLR_TIME: Duration = Duration::from_millis(100);
-
 impl Function for SimFunction {
     fn name(&self) -> &str {
         &self.name
@@ -119,7 +116,8 @@ impl Function for SimFunction {
 
     fn config_read(&self, offset: u64, width: Width) -> Result<u32> {
         check_range("configuration space", offset, width as u64, azote_regs::pcie::CONFIG_SIZE)?;
-        let answer = self.card.root().config_read_bytes(self.number, offset as u16, enables(offset, width));
+        let be = enables(offset, width);
+        let answer = self.card.retried(|root| root.config_read_bytes(self.number, offset as u16, be));
         let dw = match answer {
             Ok(dw) => dw,
             // What is not there, or does not answer, reads as ones on a real machine too.
@@ -137,7 +135,8 @@ impl Function for SimFunction {
     fn config_write(&self, offset: u64, width: Width, value: u32) -> Result<()> {
         check_range("configuration space", offset, width as u64, azote_regs::pcie::CONFIG_SIZE)?;
         let value = value << (8 * (offset & 3));
-        match self.card.root().config_write_bytes(self.number, offset as u16, enables(offset, width), value) {
+        let be = enables(offset, width);
+        match self.card.retried(|root| root.config_write_bytes(self.number, offset as u16, be, value)) {
             Ok(()) | Err(RequestError::Status(_) | RequestError::Timeout(_)) => Ok(()),
             Err(error) => Err(self.adapter(error)),
         }
@@ -188,7 +187,7 @@ impl Function for SimFunction {
         let control = u64::from(self.config_read16(express + express::DEVICE_CONTROL)?);
         let control = express::DEVICE_CONTROL_FLR.set(control, 1);
         self.config_write16(express + express::DEVICE_CONTROL, control as u16)?;
-        poll_until(self, "the end of the function level reset", FLR_TIME, || {
+        poll_until(self, "the end of the function level reset", RESET_TIME, || {
             let command = self.config_read32(header::COMMAND)?;
             Ok::<_, Error>((command != u32::MAX).then_some(()))
         })?;

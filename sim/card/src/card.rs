@@ -2,14 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use azote_tlp::Status;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::adapter::SimFunction;
 use crate::device::TlpDevice;
 use crate::enumerate::{Topology, enumerate, release, set_vfs};
 use crate::root::Root;
-use crate::{Error, Options};
+use crate::{Error, Options, RequestError};
 
 /// An enumerated card. Clones are handles to the same one.
 ///
@@ -29,6 +31,8 @@ struct Shared {
 
 /// The most clocks for which a waiting driver keeps the card to itself. It looks again at every announcement anyway.
 pub(crate) const TURN: u64 = 64;
+/// How long a function may take over a reset (PCIe 5.0 §6.6.2).
+pub(crate) const RESET_TIME: Duration = Duration::from_millis(100);
 
 impl Card {
     /// Puts a device behind a root complex, resets and enumerates it.
@@ -84,6 +88,20 @@ impl Card {
         root.advance(TURN);
         // The lock is not fair by itself: two threads that wait could keep out a third that wants to work.
         MutexGuard::unlock_fair(root);
+    }
+
+    /// Sends a configuration request, and sends it anew while the function answers Configuration Request Retry: what a root
+    /// complex does for software that does not want to see that (§2.3.2). Others have the card in between.
+    pub fn retried<T>(&self, mut request: impl FnMut(&mut Root) -> Result<T, RequestError>) -> Result<T, RequestError> {
+        let deadline = self.root().now() + RESET_TIME;
+        loop {
+            let answer = request(&mut self.root());
+            let retry = matches!(answer, Err(RequestError::Status(Status::Retry)));
+            if !retry || self.root().now() >= deadline {
+                return answer;
+            }
+            self.turn();
+        }
     }
 
     /// Clocks so far.

@@ -28,15 +28,7 @@ EXPORT Sim* card_new(uint32_t seed) {
     s->top->eval();
     return s;
 }
-EXPORT void card_free(Sim* s) {
-    wave_close(s->wave);
-    // A model's scopes are taken from the thread's current context: without this from that of whichever model ran last.
-    Verilated::threadContextp(s->context);
-    s->top->final();
-    delete s->top;
-    delete s->context;
-    delete s;
-}
+EXPORT void card_free(Sim* s) { release(s); }
 EXPORT int32_t card_trace(Sim* s, const char* path) {
     wave_close(s->wave);
     s->wave = nullptr;

@@ -17,7 +17,7 @@ pub enum Shim<'a> {
     /// Written from the port list; what [`crate::Dut`] uses.
     Generic,
     /// One's own, for a model whose every clock counts. `MODEL` in the text is the model's class; before it stand the
-    /// includes, `EXPORT`, `start(context, seed)`, and `Wave` with `wave_open`, `wave_dump` and `wave_close`.
+    /// includes, `EXPORT`, `start(context, seed)`, `Wave` with `wave_open`, `wave_dump` and `wave_close`, and `release(sim)`.
     Own(&'a str),
 }
 

@@ -54,10 +54,7 @@ EXPORT Sim* azote_new(uint32_t seed) {{
     return new Sim{{c, new {prefix}{{c, "{top}"}}, nullptr}};
 }}
 EXPORT void azote_free(Sim* s) {{
-    wave_close(s->wave);
-    // A model's scopes are taken from the thread's current context: without this from that of whichever model ran last.
-    Verilated::threadContextp(s->context);
-    s->top->final(); delete s->top; delete s->context; delete s;
+    release(s);
 }}
 EXPORT void azote_eval(Sim* s) {{ step(s); }}
 EXPORT void azote_clock(Sim* s, uint64_t n) {{ for (; n; --n) {{ {edge} }} }}
@@ -82,7 +79,7 @@ EXPORT int32_t azote_trace(Sim* s, const char* path) {{
     out
 }
 
-/// What every shim starts with: the model's header, the exported linkage, a start value and waves.
+/// What every shim starts with: the model's header, the exported linkage, a start value, waves, and the end.
 pub(crate) fn preamble(prefix: &str) -> String {
     format!(
         r#"#include "{prefix}.h"
@@ -125,6 +122,16 @@ static inline int wave_open({prefix}*, VerilatedContext*, Wave**, const char*) {
 static inline void wave_dump(Wave*, VerilatedContext*) {{}}
 static inline void wave_close(Wave*) {{}}
 #endif
+/* The end of a model with its context and waves. A model's scopes are taken from the thread's current context: without the
+   second line from that of whichever model ran last. */
+template <class Sim> static void release(Sim* s) {{
+    wave_close(s->wave);
+    Verilated::threadContextp(s->context);
+    s->top->final();
+    delete s->top;
+    delete s->context;
+    delete s;
+}}
 "#
     )
 }

@@ -61,13 +61,8 @@ impl Logic for Gate {
         clocked!(self.transmit, self.door);
         for i in 0..CLIENTS {
             link!(self.client[i], self.transmit.client[i]);
-            self.door.valid[i] = self.client[i].valid;
-            self.door.sop[i] = self.client[i].sop;
-            self.door.eop[i] = self.client[i].eop;
-            self.door.owner[i] = self.client[i].owner;
-            self.door.data[i] = self.client[i].data;
-            self.door.ready[i] = self.transmit.client[i].ready;
-            self.door.killed[i] = self.transmit.client[i].killed;
+            watch!(self.door, i, self.client[i], valid, sop, eop, owner, data);
+            watch!(self.door, i, self.transmit.client[i], ready, killed);
         }
         self.door.bus_number = self.bus_number;
         self.begun.d = 1;

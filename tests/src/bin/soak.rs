@@ -59,13 +59,16 @@ fn run(args: &Args) -> Result<bool> {
     let reason = match attempt(&case, &mut steps) {
         Ok(r) => {
             println!(
-                "{} commands in {} steps, {} resets, {} faults, {} queues deleted, {} times all VFs disabled: {} clocks, {:.0} s",
+                "{} commands in {} steps, {} resets, {} faults, {} queues deleted, {} times all VFs disabled, {} limits ({} \
+                 times commands waited for one): {} clocks, {:.0} s",
                 r.commands,
                 steps.len(),
                 r.resets,
                 r.faults,
                 r.deletions,
                 r.disables,
+                r.limits,
+                r.held,
                 r.clocks,
                 start.elapsed().as_secs_f64()
             );

@@ -13,7 +13,8 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 
-use azote_regs::function::{FunctionId, Kind};
+use azote_manage::{Limits, Manager};
+use azote_regs::function::{FunctionId, Kind, Role};
 use azote_sim::{Card, FaultPlan, MediaFault, Options, ReadFault};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
@@ -40,6 +41,10 @@ pub struct Report {
     pub deletions: u64,
     /// Times when all VFs were disabled under load.
     pub disables: u64,
+    /// Limits and weights set, or lifted.
+    pub limits: u64,
+    /// Times when a VF's commands waited for its limit while its admin queue was asked something.
+    pub held: u64,
     /// Clocks of the card.
     pub clocks: u64,
 }
@@ -68,7 +73,8 @@ fn run(case: &Case, steps: &mut Vec<u64>) -> Report {
         let free = (0..SLOTS).collect();
         Vf { index, path, nvme: Some(nvme), buffer, model, flying: HashMap::new(), free, next: 0, done: 0 }
     });
-    let mut world = World { vfs: vfs.collect(), card, report: Report::default(), planted: case.planted };
+    let manager = Manager::open(&*rig::function(&card, FunctionId::pf(Kind::Trust)).unwrap()).unwrap();
+    let mut world = World { vfs: vfs.collect(), manager, card, report: Report::default(), planted: case.planted };
     let mut rng = SmallRng::seed_from_u64(case.seed);
     match &case.steps {
         Steps::Until(commands) => {
@@ -97,6 +103,7 @@ fn run(case: &Case, steps: &mut Vec<u64>) -> Report {
 
 struct World {
     vfs: Vec<Vf>,
+    manager: Manager,
     card: Card,
     report: Report,
     planted: bool,
@@ -126,7 +133,8 @@ impl World {
                 self.report.deletions += 1;
             }
             6 if events => self.disable(rng),
-            7..=999 => vf.submit(rng),
+            7..=8 => self.limit(at, rng),
+            9..=999 => vf.submit(rng),
             _ => vf.collect(rng),
         }
         if rng.random_bool(0.2) {
@@ -134,17 +142,49 @@ impl World {
         }
     }
 
+    /// Another limit and weight for a VF, while it works. They slow it down and change nothing else: what is submitted under
+    /// them is compared as ever, and resets and faults meet them as they come. The smallest limit there is stops a VF nearly;
+    /// then it must answer admin commands, and go on where it stopped once the limit is lifted.
+    fn limit(&mut self, at: usize, rng: &mut SmallRng) {
+        let role = Role::Vf(at as u8);
+        let weight = rng.random_range(0..16);
+        let rate = |rng: &mut SmallRng, rates| if rng.random_bool(0.4) { 0 } else { rng.random_range::<u32, _>(rates) };
+        let limits = Limits { commands: rate(rng, 8_000..60_000), blocks: rate(rng, 300_000..3_000_000), weight };
+        self.report.limits += 1;
+        if rng.random_bool(0.7) {
+            self.manager.limit(role, limits).unwrap();
+            return;
+        }
+        let least = if rng.random() { Limits { commands: 1, ..limits } } else { Limits { blocks: 1, ..limits } };
+        self.manager.limit(role, least).unwrap();
+        let vf = &mut self.vfs[at];
+        vf.load(rng);
+        for _ in 0..rng.random_range(1..16) {
+            self.card.root().advance(2000);
+        }
+        vf.nvme().smart_log().unwrap();
+        for queue in 0..2 {
+            while vf.poll(queue) {}
+        }
+        self.report.held += u64::from(!vf.flying.is_empty());
+        self.manager.limit(role, Limits { weight, ..Limits::default() }).unwrap();
+        while !vf.flying.is_empty() {
+            vf.collect(rng);
+        }
+    }
+
     /// Something goes wrong around one VF while it works; then all is well again, and a reset must bring it back.
     fn fault(&mut self, at: usize, rng: &mut SmallRng) {
         let function = rig::storage_vf(at as u8).unwrap().number();
         if rng.random_bool(0.7) {
+            // Not `Duplicate`: on a busy link the second answer comes when its tag is in use again, and nobody can tell it from
+            // the first answer to the new read.
             let faults = [
                 ReadFault::Unsupported,
                 ReadFault::Abort,
                 ReadFault::Poisoned,
                 ReadFault::Dropped,
                 ReadFault::Late(rng.random_range(1..2000)),
-                ReadFault::Duplicate,
             ];
             let fault = *faults.choose(rng).unwrap();
             let (skip, times) = (rng.random_range(0..8), rng.random_range(1..4));
@@ -175,8 +215,6 @@ impl World {
             vf.nvme = None;
         }
         self.card.set_vfs(pf, 4).unwrap();
-        // Software leaves VFs alone for 100 ms after it has enabled them (PCIe 9.3.3.3.1); here, until all is at rest.
-        assert!(self.card.run_idle(1_000_000), "the card never came to rest");
         for vf in &mut self.vfs {
             vf.reopen(&self.card);
             vf.settle();

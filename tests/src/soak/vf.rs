@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use azote_dma::Buffer;
-use azote_nvme::{Command, Completions, Controller, Data, Failure, Io, Options as NvmeOptions};
+use azote_nvme::{Command, Completion, Completions, Controller, Data, Failure, Io, Options as NvmeOptions};
 use azote_regs::nvme::{limits, opcode, status};
 use azote_sim::Card;
 use rand::Rng;
@@ -129,15 +129,28 @@ impl Vf {
         self.next += 1;
     }
 
-    /// Looks for a completion, and at what it brought.
+    /// Looks for a completion, or waits for one, and looks at what it brought.
     pub fn collect(&mut self, rng: &mut SmallRng) {
         let queue = rng.random_range(0..2);
         if self.nvme().in_flight(queue) == 0 {
             return;
         }
-        let wait = rng.random_bool(0.3);
-        let completion = if wait { Some(self.nvme().wait(queue).unwrap()) } else { self.nvme().poll(queue).unwrap() };
-        let Some(completion) = completion else { return };
+        if rng.random_bool(0.3) {
+            let completion = self.nvme().wait(queue).unwrap();
+            self.completed(completion);
+        } else {
+            self.poll(queue);
+        }
+    }
+
+    /// Looks for a completion; true if there was one.
+    pub fn poll(&mut self, queue: usize) -> bool {
+        let Some(completion) = self.nvme().poll(queue).unwrap() else { return false };
+        self.completed(completion);
+        true
+    }
+
+    fn completed(&mut self, completion: Completion) {
         let op = self.flying.remove(&completion.user).expect("a completion of something that was asked");
         self.done += 1;
         self.free.extend(op.slot());

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use azote_hypervisor::{Config, config};
+use azote_regs::function::Role;
 use azote_vf::{Host, Kind, Lease};
 use clap::Args;
 
-use crate::{Error, Result, args::CardArgs, image::VolumeSpec, nbd::Stop, sim};
+use crate::{Error, Result, args::CardArgs, image::VolumeSpec, limit::LimitSpec, nbd::Stop, sim};
 
 /// A guest.
 #[derive(Debug, Args)]
@@ -46,7 +47,7 @@ pub struct Run {
     #[arg(long, value_name = "KIND[=PF]", value_parser = vf)]
     pub vf: Vec<(Kind, Option<String>)>,
     /// A whole simulated card on the guest's bus, its physical functions with SR-IOV included:
-    /// volume=FILE[:ro],volume=…,vfs=N,soft=on,model=FILE.so
+    /// volume=FILE[:ro],volume=…,limit=vf0:iops=N:mbps=N:weight=N,limit=…,vfs=N,soft=on,model=FILE.so
     #[arg(long, value_name = "volume=…", value_parser = card)]
     pub card: Option<CardArgs>,
     /// The serial port: tty, null or file=PATH.
@@ -137,6 +138,8 @@ fn hypervisor(config: &Config) -> Result<Command> {
 }
 
 fn whole_card(args: &CardArgs) -> Result<config::Card> {
+    // Cheapest first, as for every simulated card.
+    crate::limit::check(&args.limit, args.vfs())?;
     let library = if args.soft { None } else { Some(sim::library(args)?) };
     let volume = |spec: &VolumeSpec| {
         let image = crate::image::Image::check(spec)?;
@@ -147,7 +150,16 @@ fn whole_card(args: &CardArgs) -> Result<config::Card> {
         let what = format!("{} volumes for {} VFs; give vfs={}", volumes.len(), args.vfs(), volumes.len());
         return Err(Error::Usage(what));
     }
-    Ok(config::Card { volumes, vfs: args.vfs(), library })
+    let limit = |spec: &LimitSpec| config::Limit {
+        vf: match spec.role {
+            Role::Pf => None,
+            Role::Vf(i) => Some(i),
+        },
+        commands: spec.limits.commands,
+        blocks: spec.limits.blocks,
+        weight: spec.limits.weight,
+    };
+    Ok(config::Card { volumes, limits: args.limit.iter().map(limit).collect(), vfs: args.vfs(), library })
 }
 
 /// `key=value`, where nothing else can be.
@@ -243,13 +255,14 @@ fn card(text: &str) -> std::result::Result<CardArgs, String> {
     for part in text.split(',').filter(|part| !part.is_empty()) {
         match part.split_once('=') {
             Some(("volume", value)) => card.volume.push(value.parse().map_err(|e| format!("{value}: {e}"))?),
+            Some(("limit", value)) => card.limit.push(value.parse().map_err(|e| format!("{value}: {e}"))?),
             Some(("vfs", value)) => {
                 let count = value.parse().ok().filter(|n| (1..=60).contains(n));
                 card.vfs = Some(count.ok_or_else(|| format!("`{value}`: expected 1 to 60 VFs"))?);
             }
             Some(("soft", value)) => card.soft = switch(value)?,
             Some(("model", value)) => card.model = Some(value.into()),
-            _ => return Err(format!("`{part}`: expected volume=FILE, vfs=N, soft=on or model=FILE.so")),
+            _ => return Err(format!("`{part}`: expected volume=FILE, limit=vf0:…, vfs=N, soft=on or model=FILE.so")),
         }
     }
     Ok(card)
@@ -279,5 +292,11 @@ mod tests {
         assert!(vf("disk").is_err() && vf("storage=x").is_err());
         assert_eq!(card("volume=a:ro,volume=b,vfs=8,soft=on").unwrap().volume.len(), 2);
         assert!(card("vfs=0").is_err() && card("volumes=a").is_err());
+        let limited = card("soft=on,limit=vf1:iops=5000:weight=2,limit=pf:mbps=9").unwrap();
+        let limits = whole_card(&limited).unwrap().limits;
+        assert_eq!(limits[0], config::Limit { vf: Some(1), commands: 1048, blocks: 0, weight: 2 });
+        assert_eq!((limits.len(), limits[1].vf), (2, None));
+        assert!(card("limit=vf0").unwrap_err().contains("vf0: expected"));
+        assert!(whole_card(&card("soft=on,limit=vf4:iops=9").unwrap()).is_err());
     }
 }

@@ -6,6 +6,7 @@ use super::print;
 use crate::{
     Result,
     card::{Card, controller},
+    limit::Shown,
     target::Target,
 };
 
@@ -39,6 +40,10 @@ pub(super) fn run(card: &dyn Card, target: &Target, out: &mut dyn Write) -> Resu
     let _ = writeln!(text, "\nerror log          {} entries", errors.len());
     for e in errors {
         let _ = writeln!(text, "  {}: queue {} command {:#x} LBA {}: {}", e.count, e.queue, e.command, e.lba, e.status);
+    }
+    if let Some(limits) = card.limits(target)? {
+        let shown = Shown(limits).to_string();
+        let _ = writeln!(text, "limits             {}", if shown.is_empty() { "none" } else { &shown });
     }
     c.shutdown()?;
     print(out, &text)?;

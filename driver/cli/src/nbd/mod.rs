@@ -20,6 +20,8 @@ mod negotiate;
 mod server;
 mod session;
 mod stats;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod wire;
 
 pub use engine::{Engine, Export};

@@ -28,6 +28,7 @@ impl Model {
             opcode::GET_LOG_PAGE => (self.log(&c, host), 0),
             _ => (status::INVALID_OPCODE | status::DNR.mask(), 0),
         };
+        let (code, dw0) = self.faults.twist(code, dw0);
         self.complete(0, c.cid, code, dw0, host);
     }
 
@@ -66,6 +67,7 @@ impl Model {
             opcode::CNS_NAMESPACE | opcode::CNS_DESCRIPTORS => return status::INVALID_NAMESPACE,
             _ => return status::INVALID_FIELD,
         }
+        self.faults.deface(&mut page);
         self.transfer_out(c, &page, host)
     }
 
@@ -119,6 +121,7 @@ impl Model {
             opcode::LOG_ERROR => page[0] = 1,
             _ => return status::INVALID_LOG | status::DNR.mask(),
         }
+        self.faults.deface(&mut page);
         self.transfer_out(c, &page, host)
     }
 

@@ -48,6 +48,8 @@ pub struct Faults {
     pub gone: bool,
     /// Every event request is answered at once.
     pub event_storm: bool,
+    /// Admin commands are answered with lies made of these bytes, until there are none left.
+    pub lies: VecDeque<u8>,
     /// Completions, of admin commands too, are random words with the right phase; the seed.
     pub garbage: Option<u64>,
 }
@@ -238,6 +240,31 @@ impl Model {
         }
         if let Some(vector) = cq.vector {
             host.interrupt(vector);
+        }
+    }
+}
+
+impl Faults {
+    fn lie(&mut self) -> u8 {
+        self.lies.pop_front().unwrap_or(0)
+    }
+
+    /// Up to 15 bytes of a page are others.
+    fn deface(&mut self, page: &mut [u8]) {
+        for _ in 0..self.lie() % 16 {
+            let at = usize::from(self.lie()) | usize::from(self.lie()) << 8;
+            if let Some(byte) = page.get_mut(at) {
+                *byte = self.lie();
+            }
+        }
+    }
+
+    /// A command in 16 ends otherwise than it did.
+    fn twist(&mut self, code: u64, dw0: u32) -> (u64, u32) {
+        match self.lie() {
+            0xf0..=0xf7 => (u64::from(self.lie()) | u64::from(self.lie() & 0x7f) << 8, dw0),
+            0xf8..=0xff => (code, u32::from_le_bytes(std::array::from_fn(|_| self.lie()))),
+            _ => (code, dw0),
         }
     }
 }

@@ -36,6 +36,8 @@ pub struct Silence {
     pub be: I<4>,
     pub wdata: I<32>,
     pub absent: I<1>,
+    /// The access in hand is answered with "later".
+    pub later: I<1>,
     pub sw_slot: I<6>,
     pub sw_kind: I<2>,
     pub sw_self: I<1>,
@@ -118,7 +120,7 @@ impl Logic for Silence {
             let commands = named & (self.dw == DW_COMMAND);
             let turns_off = commands & self.be.bit(0) & !self.wdata.get(header::COMMAND_BME);
             let resets = named & (self.dw == DW_DEVICE) & self.be.bit(1) & self.wdata.get(express::DEVICE_CONTROL_FLR);
-            if reads_mine | (acking & turns_off) {
+            if reads_mine | (acking & turns_off & !self.later) {
                 self.off.d = 1;
             } else if commands {
                 self.off.d = 0;
@@ -150,7 +152,8 @@ impl Logic for Silence {
             let done = (at_next | at_sweep) & resets & !self.sw_self;
             check!((!done) | self.swept.q, "a sweep leaves out who asked for it");
             check!((!(at_reading & resets & !self.sw_self)) | mine, "a sweep is elsewhere than at who asked for it");
-            check!((!(acking & resets)) | self.absent | self.swept.q, "rule 3: FLR is completed before it is done");
+            let refused = self.absent | self.later;
+            check!((!(acking & resets)) | refused | self.swept.q, "rule 3: FLR is completed before it is done");
             check!((!(self.off.q | self.forgetting.q)) | !self.may, "rule 3: the gate is open for a silenced function");
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Promise: a write has taken effect everywhere before its completion leaves (so "Bus Master Enable off" and "VF Enable
 //! off" are final for whoever sees them done); FLR and VF disable clear a function's configuration before anything else
-//! is served, and keep it silent (`may` false) until the engines have let go of it.
+//! is served, and keep it silent (`may` false) until the engines have let go of it. Until then it answers accesses with
+//! `retry`: what its next driver sets up would be forgotten with what the last one left.
 
 use azote_hdl::prelude::*;
 use azote_regs::function;
@@ -69,6 +70,8 @@ pub struct Space {
     pub ack: O<1>,
     pub rdata: O<32>,
     pub none: O<1>,
+    /// With `ack`: nothing was done, the function is being reset (PCIe 2.3.1, 6.6.2).
+    pub retry: O<1>,
     /// Errors to record.
     pub error: ErrorIn,
     /// The gate: may `ask` send requests?
@@ -114,6 +117,7 @@ pub struct Space {
     new: Reg<32>,
     out: Reg<32>,
     absent: Reg<1>,
+    later: Reg<1>,
     /// A register insists on what it has.
     refuse: Reg<1>,
     // Live copies of what the rest of the card needs at once.
@@ -291,15 +295,19 @@ impl Logic for Space {
                     self.st.d = St::CLEAR;
                 } else if self.valid {
                     self.absent.d = !exists;
+                    self.later.d = 0;
                     self.out.d = 0;
-                    self.st.d = if exists & inside { St::ROM } else { St::ACK };
+                    self.st.d = if exists { St::ROM } else { St::ACK };
                 } else if self.error.valid {
                     self.er_kind.d = if self.error.everyone { 0 } else { self.error.owner.bits(1, 0) };
                     self.er_step.d = 0;
                     self.st.d = St::ERROR_READ;
                 }
             }
-            St::ROM => self.st.d = St::STATE,
+            St::ROM => {
+                self.later.d = self.resetting_own.rdata;
+                self.st.d = if inside & !self.resetting_own.rdata { St::STATE } else { St::ACK };
+            }
             St::STATE => self.st.d = St::EXECUTE,
             St::EXECUTE => {
                 let cur = if t_stored { self.state.rdata ^ t_reset } else { t_reset };
@@ -683,6 +691,7 @@ impl Logic for Space {
         self.silence.be = self.be;
         self.silence.wdata = self.wdata;
         self.silence.absent = self.absent.q;
+        self.silence.later = self.later.q;
         self.silence.sw_slot = self.sw_slot.q;
         self.silence.sw_kind = self.sw_kind.q;
         self.silence.sw_self = self.sw_self.q;
@@ -694,6 +703,7 @@ impl Logic for Space {
 
         self.rdata = self.out.q;
         self.none = self.absent.q;
+        self.retry = self.later.q;
         for k in 0..KINDS {
             let awake = !self.l_sleep[k].q;
             self.bar0[k] = self.l_bar0[k].q;

@@ -46,6 +46,8 @@ pub struct Completer {
     pub cfg_rdata: I<32>,
     /// With `cfg_ack`: there is no such function.
     pub cfg_none: I<1>,
+    /// With `cfg_ack`: the function is being reset, and did nothing.
+    pub cfg_retry: I<1>,
     /// Address to find a BAR for, and what it hit, two clocks later.
     pub address: O<64>,
     pub hit: I<1>,
@@ -221,12 +223,14 @@ impl Logic for Completer {
                 if self.cfg_ack {
                     self.payload[0].d = self.cfg_rdata.zext(128);
                     self.have.d = 1;
-                    self.with_data.d = (!has_data) & !self.cfg_none;
+                    self.with_data.d = (!has_data) & !(self.cfg_none | self.cfg_retry);
                     if self.cfg_none {
                         record = 1;
                         advisory = 1;
                         whose = 0;
                         self.status.d = tlp::UR;
+                    } else if self.cfg_retry {
+                        self.status.d = tlp::CRS;
                     } else if has_data {
                         // Only a write that a function completed tells the bus number (PCIe 2.2.6.2).
                         self.bus_no.d = target.get(tlp::CFG_BUS);

@@ -19,6 +19,8 @@ const STORAGE_PF: u8 = Kind::Storage.code() as u8;
 const TRUST_PF: u8 = Kind::Trust.code() as u8;
 /// Configuration accesses to functions from here find nobody.
 const NOBODY: u8 = 0x80;
+/// Those below that, from here, are being reset.
+const RESETTING: u8 = 0x40;
 /// The read completion boundary of the card.
 const CHUNK: u64 = 128;
 
@@ -108,10 +110,11 @@ impl World {
             let want = self.configs.pop_front().expect("an access that nobody asked for");
             assert_eq!((write_, number, dw, be, if write_ { new } else { want.4 }), want);
             let old = self.config.get(&(number, dw)).copied().unwrap_or(dw as u32 | 0x3333_0000);
-            if write_ && number < NOBODY {
+            if write_ && number < RESETTING {
                 self.config.insert((number, dw), write(old, new, be));
             }
             dut.set("cfg_none", (number >= NOBODY).into());
+            dut.set("cfg_retry", (RESETTING..NOBODY).contains(&number).into());
             dut.set("cfg_rdata", old.into());
             dut.set("cfg_ack", 1);
         }
@@ -171,8 +174,11 @@ impl World {
     }
 
     fn configuration(&mut self) {
-        let number =
-            if self.rng.random_ratio(1, 5) { NOBODY | self.rng.random::<u8>() } else { self.rng.random_range(0..4) };
+        let number = match self.rng.random_range(0..5) {
+            0 => NOBODY | self.rng.random::<u8>(),
+            1 => self.rng.random_range(RESETTING..NOBODY),
+            _ => self.rng.random_range(0..4),
+        };
         let (writes, poisoned) = (self.rng.random(), self.rng.random_ratio(1, 6));
         let (dw, be) = (self.rng.random_range(0..8u64), self.rng.random_range(0..16));
         let bus = self.rng.random_range(0..256);
@@ -194,6 +200,9 @@ impl World {
         if number >= NOBODY {
             self.errors.push_back((aer::UNSUPPORTED_REQUEST.lo.into(), true, 0));
             self.owe((dw0, dw1), number, tlp::UR, 4, 0, vec![]);
+        } else if number >= RESETTING {
+            // No error (PCIe 2.3.1), and the bus number of what was not done is not ours.
+            self.owe((dw0, dw1), number, tlp::CRS, 4, 0, vec![]);
         } else if writes {
             self.bus = bus;
             self.owe((dw0, dw1), number, tlp::SC, 4, 0, vec![]);

@@ -41,8 +41,18 @@ impl World {
         World { dut, rng: bench::rng(seed) }
     }
 
-    /// A configuration access; `None` where there is no function.
+    /// A configuration access; `None` where there is no function, or one that is being reset.
     fn access(&mut self, number: u8, offset: u64, write: Option<(u64, u8)>) -> Option<u32> {
+        let (answer, retry) = self.ask(number, offset, write);
+        answer.filter(|_| !retry)
+    }
+
+    /// Whether a function says that it is being reset.
+    fn retries(&mut self, f: FunctionId) -> bool {
+        self.ask(f.number(), 0, None) == (Some(0), true)
+    }
+
+    fn ask(&mut self, number: u8, offset: u64, write: Option<(u64, u8)>) -> (Option<u32>, bool) {
         let (data, be) = write.unwrap_or((0, 15));
         self.dut.set("valid", 1);
         self.dut.set("write", write.is_some().into());
@@ -54,10 +64,11 @@ impl World {
             self.dut.eval();
             if self.dut.get("ack") == 1 {
                 let read = (self.dut.get("none") == 0).then(|| self.dut.get("rdata") as u32);
+                let retry = self.dut.get("retry") == 1;
                 self.dut.clock();
                 self.dut.set("valid", 0);
                 self.dut.eval();
-                return read;
+                return (read, retry);
             }
             self.dut.clock();
         }
@@ -188,15 +199,22 @@ fn flr_silences_and_clears_its_function_and_nobody_else() {
         for g in &functions {
             assert_eq!(w.may(*g), !hit(g), "{g:?} after FLR of {f:?}");
         }
-        assert_eq!(w.read(f, header::COMMAND) & 0xffff, 0);
-        // Silent until the engines let go, even with Bus Master Enable set again.
-        w.write(f, header::COMMAND, header::COMMAND_BME.mask());
+        // Until the engines let go it says so to everything, registers that are not there too, and takes nothing; but VFs
+        // whose PF has forgotten them are nobody.
+        assert!(w.retries(f));
+        assert_eq!(w.ask(f.number(), 0xffc, None), (Some(0), true));
+        assert_eq!(w.ask(f.number(), header::COMMAND, Some((header::COMMAND_BME.mask(), 15))), (Some(0), true));
         assert!(!w.may(f));
+        for g in &functions {
+            assert_eq!(w.access(g.number(), 0, None).is_some(), !hit(g));
+        }
         let mut gone = w.let_go();
         let mut wanted: Vec<u64> = functions.iter().filter(|g| hit(g)).map(|g| owner(*g)).collect();
         gone.sort_unstable();
         wanted.sort_unstable();
         assert_eq!(gone, wanted);
+        assert_eq!(w.read(f, header::COMMAND) & 0xffff, 0);
+        w.write(f, header::COMMAND, header::COMMAND_BME.mask());
         assert!(w.may(f));
     }
 }
@@ -213,7 +231,15 @@ fn vf_disable_silences_all_vfs_of_its_pf_and_no_other() {
             assert_eq!(w.may(f), !disabled);
             assert_eq!(w.access(f.number(), 0, None).is_some(), !disabled);
         }
+        // Enabled again at once: each is there, and says "later" until the engines have let go of it.
+        w.write(FunctionId::pf(kind), pf::SRIOV + sriov::CONTROL, control & 0xffff);
+        for f in all(VFS).into_iter().filter(|f| f.kind == kind && f.slot() != 0) {
+            assert!(w.retries(f) && !w.may(f), "{f:?}");
+        }
         assert_eq!(w.let_go().len(), VFS.into());
+        for f in all(VFS) {
+            assert!(w.access(f.number(), 0, None).is_some(), "{f:?}");
+        }
     }
 }
 

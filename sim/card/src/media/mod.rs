@@ -72,7 +72,8 @@ pub struct MediaFault {
 }
 
 impl Media {
-    pub(crate) fn new(options: MediaOptions) -> Self {
+    /// A medium without volumes.
+    pub fn new(options: MediaOptions) -> Self {
         Media {
             options,
             volumes: (0..256).map(|_| None).collect(),
