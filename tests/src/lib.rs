@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 
 mod error;
+pub mod callgrind;
 pub mod figures;
 pub mod load;
 pub mod path;
+pub mod processor;
 pub mod rig;
 pub mod soak;
 pub mod tables;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use azote_cocotb::{Recorder, Recording};
 use azote_dma::Dma;
 use azote_manage::{Manager, Volume};
 use azote_nvme::{Controller, Options as NvmeOptions};
@@ -32,11 +33,13 @@ pub struct Setup {
     pub options: Options,
     /// Waves go here.
     pub waves: Option<PathBuf>,
+    /// What crosses the card's ports goes here.
+    pub recording: Option<Recording>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Setup { model: Model::Rtl, vfs: 4, options: Options::default(), waves: None }
+        Setup { model: Model::Rtl, vfs: 4, options: Options::default(), waves: None, recording: None }
     }
 }
 
@@ -50,6 +53,10 @@ impl Setup {
                 let options = azote_verilate::Options::fast().with_trace(self.waves.is_some());
                 Box::new(Hardware::build(design.text, &options)?)
             }
+        };
+        let device = match &self.recording {
+            Some(recording) => Box::new(Recorder::new(device, recording.clone())),
+            None => device,
         };
         Ok(match &self.waves {
             Some(path) => Card::traced(device, self.options.clone(), path)?,

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bounds;
+mod driver;
 mod fairness;
 mod guest;
 mod sim;
@@ -20,6 +21,8 @@ enum What {
     Storage,
     /// Speed of the simulation.
     Sim,
+    /// Instructions of the NVMe driver.
+    Driver,
     /// Guests of our hypervisor, beside QEMU's, in an emulated host.
     Guest,
 }
@@ -42,6 +45,9 @@ struct Arguments {
     /// Measure the card in software instead: a check of the bench, not of the card.
     #[arg(long)]
     soft: bool,
+    /// What `bench driver` runs under callgrind.
+    #[arg(long, hide = true)]
+    load: Option<String>,
 }
 
 impl Arguments {
@@ -52,9 +58,19 @@ impl Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(what) = &arguments.load {
+        return match driver::load(what, arguments.commands) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("bench: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let measured = match arguments.what {
         What::Storage => storage::measure(&arguments),
         What::Sim => sim::measure(&arguments),
+        What::Driver => driver::measure(),
         What::Guest => guest::measure(&arguments),
     };
     let figures: Vec<Figure> = match measured {

@@ -20,6 +20,11 @@ const LATENCY: f64 = 400.0;
 
 /// A card with a volume on each of its first `volumes` VFs, and the folder that they are in.
 pub fn rig(arguments: &Arguments, volumes: u8) -> Result<(Card, tempfile::TempDir)> {
+    rig_of(&Setup { model: arguments.model(), vfs: arguments.vfs, ..Setup::default() }, volumes)
+}
+
+/// The same, made as `setup` says.
+pub fn rig_of(setup: &Setup, volumes: u8) -> Result<(Card, tempfile::TempDir)> {
     let folder = tempfile::tempdir().map_err(|source| Error::Io {
         what: "create a folder in",
         path: std::env::temp_dir(),
@@ -29,7 +34,6 @@ pub fn rig(arguments: &Arguments, volumes: u8) -> Result<(Card, tempfile::TempDi
     for path in &paths {
         pattern(path, BLOCKS)?;
     }
-    let setup = Setup { model: arguments.model(), vfs: arguments.vfs, ..Setup::default() };
     let card = setup.card()?;
     let images: Vec<_> = paths.iter().map(|path| (path.as_path(), false)).collect();
     provision(&card, &images)?;
