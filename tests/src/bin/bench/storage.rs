@@ -82,7 +82,7 @@ pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>> {
 }
 
 /// Bytes a clock of a load, from its first doorbell to its last interrupt.
-fn rate(card: &Card, nvmes: &mut [Controller], load: Load) -> Result<f64> {
+pub fn rate(card: &Card, nvmes: &mut [Controller], load: Load) -> Result<f64> {
     card.run_idle(10_000);
     let start = card.clocks();
     load.run(nvmes)?;
