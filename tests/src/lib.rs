@@ -2,8 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-mod error;
 pub mod callgrind;
+mod error;
 pub mod figures;
 pub mod load;
 pub mod path;

@@ -114,10 +114,14 @@ pub fn run_each(loads: &[Load], nvmes: &mut [Controller], enough: impl FnMut(&[u
     Ok(counts.unwrap_or_else(|| clients.iter().map(|c| c.done).collect()))
 }
 
-/// Runs a load on each controller, and returns by controller when its commands were given to it by `clock`, in the order
-/// in which they came back.
-pub fn run_timed(load: Load, nvmes: &mut [Controller], clock: impl Fn() -> u64) -> Result<Vec<Vec<u64>>> {
-    let (clients, _) = drive(&vec![load; nvmes.len()], nvmes, clock, |_| false)?;
+/// The same, but returns by controller when its commands were given to it by `clock`, in the order in which they came back.
+pub fn run_timed(
+    loads: &[Load],
+    nvmes: &mut [Controller],
+    clock: impl Fn() -> u64,
+    enough: impl FnMut(&[u64]) -> bool,
+) -> Result<Vec<Vec<u64>>> {
+    let (clients, _) = drive(loads, nvmes, clock, enough)?;
     Ok(clients.into_iter().map(|client| client.back).collect())
 }
 

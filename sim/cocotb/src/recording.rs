@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use azote_sim::device::{Inputs, MediaOp, Outputs};
 use azote_sim::TlpDevice;
+use azote_sim::device::{Inputs, MediaOp, Outputs};
 
 use crate::Error;
 

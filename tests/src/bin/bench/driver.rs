@@ -26,7 +26,8 @@ const SHOWN: usize = 12;
 
 /// Where counting begins and ends: the two functions below, and within them the card's side of the seam.
 const COUNTED: &str = "bench::driver::counted_*";
-const SEAM: [&str; 3] = ["*as azote_seam::function::Function>*", "*as azote_seam::function::Mmio>*", "*as azote_seam::function::Vector>*"];
+const SEAM: [&str; 3] =
+    ["*as azote_seam::function::Function>*", "*as azote_seam::function::Mmio>*", "*as azote_seam::function::Vector>*"];
 
 /// Measures reads and writes; the breakdown goes to stderr, for people.
 pub fn measure() -> Result<Vec<Figure>> {
@@ -58,13 +59,15 @@ fn per_io(what: &str) -> Result<Profile> {
 
 fn profile(folder: &Path, what: &str, count: u64) -> Result<Profile> {
     let out = folder.join(format!("{what}-{count}"));
-    let own = std::env::current_exe().map_err(|source| Error::Io { what: "find", path: "this program".into(), source })?;
+    let own =
+        std::env::current_exe().map_err(|source| Error::Io { what: "find", path: "this program".into(), source })?;
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--collect-atstart=no"]).arg(format!("--toggle-collect={COUNTED}"));
     command.args(SEAM.map(|pattern| format!("--toggle-collect={pattern}")));
     command.arg(format!("--callgrind-out-file={}", out.display())).arg(own);
     command.args(["driver", "--load", what, "--commands", &count.to_string()]);
-    let output = command.output().map_err(|e| Error::Wrong(format!("cannot run valgrind ({e}): run `cargo xtask setup`")))?;
+    let output =
+        command.output().map_err(|e| Error::Wrong(format!("cannot run valgrind ({e}): run `cargo xtask setup`")))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(Error::Wrong(format!("valgrind failed ({}):\n{said}", output.status)));

@@ -69,7 +69,9 @@ struct Arguments {
 fn html(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     let is_page = path.extension().is_some_and(|extension| extension == "html");
-    is_page.then_some(path).ok_or_else(|| "the page's name ends in .html; what is to be measured stands before --html".into())
+    is_page
+        .then_some(path)
+        .ok_or_else(|| "the page's name ends in .html; what is to be measured stands before --html".into())
 }
 
 impl Arguments {

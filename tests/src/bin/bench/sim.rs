@@ -31,7 +31,10 @@ pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>> {
     // The card in software has no Verilog.
     if arguments.model() == Model::Rtl {
         let cocotb = cocotb(arguments)?.per_second();
-        figures.push(Figure::rate("sim.vs_cocotb", ours / cocotb, "of cocotb's clocks/s", WANTED / COCOTB).at_least(COCOTB_LEAST));
+        figures.push(
+            Figure::rate("sim.vs_cocotb", ours / cocotb, "of cocotb's clocks/s", WANTED / COCOTB)
+                .at_least(COCOTB_LEAST),
+        );
     }
     Ok(figures)
 }
@@ -64,7 +67,11 @@ fn cocotb(arguments: &Arguments) -> Result<Speed> {
         source,
     })?;
     let (recording, begin) = record(arguments, &folder.path().join("recording"))?;
-    eprintln!("bench: cocotb replays {} clocks, the last {} are measured", recording.clocks(), recording.clocks() - begin);
+    eprintln!(
+        "bench: cocotb replays {} clocks, the last {} are measured",
+        recording.clocks(),
+        recording.clocks() - begin
+    );
     let built = azote_cocotb::build(&azote_rtl::card(arguments.vfs.into())?.text)?;
     Ok(azote_cocotb::replay(&built, &recording, begin, PARTS)?)
 }

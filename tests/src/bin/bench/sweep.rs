@@ -3,7 +3,7 @@
 
 use azote_nvme::Controller;
 use azote_regs::function::FunctionId;
-use azote_sim::{Card, Options};
+use azote_sim::Card;
 use azote_tests::load::{Load, run_timed};
 use azote_tests::rig::storage_vf;
 use azote_tests::{Error, Result};
@@ -18,8 +18,10 @@ pub const BYTES: u64 = 4096;
 pub const DEPTHS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 /// VFs at work.
 pub const VFS: [u8; 4] = [1, 2, 4, 8];
-/// The loads whose latencies are looked at: VFs and depth.
-const LATENCIES: [(u8, usize); 3] = [(1, 1), (1, 32), (TOGETHER, 32)];
+/// Commands of a quiet VF beside busy ones.
+const QUIET: u64 = 200;
+/// Commands in flight on each VF that is busy beside a quiet one.
+const BUSY: usize = 64;
 
 /// Throughput of one load beside its bound, in bytes a clock.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,11 +39,11 @@ pub struct Point {
     pub write: Rate,
 }
 
-/// Clocks of each read, from its doorbell to its interrupt.
+/// Clocks of each command, from its doorbell to its interrupt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Latency {
-    pub vfs: u8,
-    pub depth: usize,
+    /// What was going on.
+    pub load: String,
     /// In ascending order.
     pub clocks: Vec<u64>,
     /// What the mean cannot be less than.
@@ -64,7 +66,7 @@ impl Latency {
 pub fn measure(arguments: &Arguments) -> Result<(Vec<Point>, Vec<Latency>)> {
     let (card, _folder) = rig(arguments, TOGETHER)?;
     let mut nvmes = (0..TOGETHER).map(|vf| driver(&card, vf)).collect::<Result<Vec<_>>>()?;
-    let bar = ProgressBar::new((VFS.len() * DEPTHS.len() + LATENCIES.len()) as u64);
+    let bar = ProgressBar::new((VFS.len() * DEPTHS.len() + 4) as u64);
     let style = ProgressStyle::with_template("bench: {bar:30} {pos}/{len} {msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let mut points = Vec::new();
@@ -75,10 +77,25 @@ pub fn measure(arguments: &Arguments) -> Result<(Vec<Point>, Vec<Latency>)> {
             bar.inc(1);
         }
     }
+    let options = card.root().options().clone();
+    let (payload, host) = (options.max_payload.into(), options.read_latency.into());
+    let (read, write) = (bounds::latency(BYTES, payload, host), bounds::write_latency(BYTES, payload, host));
+    // With many in flight all the time the mean is their number by what can be done (Little's law).
+    let many = u64::from(TOGETHER) * 32 * bounds::read(BYTES, payload);
+    let load = |depth, writes| Load { bytes: BYTES, depth, commands: commands(1, depth), writes, seed: 7 };
+    let all = vec![Load { commands: commands(TOGETHER.into(), 32), ..load(32, 0) }; TOGETHER.into()];
+    let mut quiet = vec![Load { commands: u64::MAX, ..load(BUSY, 0) }; TOGETHER.into()];
+    quiet[0] = Load { commands: QUIET, ..load(1, 0) };
     let mut latencies = Vec::new();
-    for (vfs, depth) in LATENCIES {
-        bar.set_message(format!("latency, {vfs} VF(s), depth {depth}"));
-        latencies.push(latency(&card, &mut nvmes[..usize::from(vfs)], depth)?);
+    for (what, loads, of, bound) in [
+        ("1 function, one read at a time", vec![load(1, 0)], 1, read),
+        ("1 function, one write at a time", vec![load(1, 100)], 1, write),
+        ("8 functions, 32 reads each", all, TOGETHER, many),
+        ("1 quiet function beside 7 busy", quiet, 1, read),
+    ] {
+        bar.set_message(what);
+        let clocks = latency(&card, &mut nvmes[..loads.len()], &loads, of)?;
+        latencies.push(Latency { load: what.into(), clocks, bound: bound as f64 });
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -106,38 +123,31 @@ fn point(card: &Card, nvmes: &mut [Controller], depth: usize) -> Result<Point> {
     Ok(Point { vfs, depth, read, write })
 }
 
+/// The latencies of the first `of` controllers' commands, until the first has done its own.
+///
 /// Each interrupt announces one completion: there is no coalescing here, and a vector for each VF. So the interrupts of a
 /// VF and its completions, both in their order, belong together.
-fn latency(card: &Card, nvmes: &mut [Controller], depth: usize) -> Result<Latency> {
+fn latency(card: &Card, nvmes: &mut [Controller], loads: &[Load], of: u8) -> Result<Vec<u64>> {
     card.run_idle(10_000);
     card.root().interrupts().take_history();
-    let load = Load { bytes: BYTES, depth, commands: commands(nvmes.len(), depth), writes: 0, seed: 7 };
-    let given = run_timed(load, nvmes, || card.clocks())?;
+    let given = run_timed(loads, nvmes, || card.clocks(), |done| done[0] == loads[0].commands)?;
     let history = card.root().interrupts().take_history();
     let mut clocks = Vec::new();
-    for (vf, given) in (0u8..).zip(&given) {
+    for ((vf, given), load) in (0..of).zip(&given).zip(loads) {
         let own: FunctionId = storage_vf(vf)?;
         let came: Vec<u64> = history.iter().filter(|i| i.function == own.number()).map(|i| i.clock + 1).collect();
         if came.len() != given.len() {
-            let (interrupts, reads) = (came.len(), given.len());
-            return Err(Error::Wrong(format!("VF {vf} sent {interrupts} interrupts for {reads} reads: which is whose?")));
+            let (interrupts, commands) = (came.len(), given.len());
+            return Err(Error::Wrong(format!(
+                "VF {vf} sent {interrupts} interrupts for {commands} commands: which is whose?"
+            )));
         }
-        // While the first are given and the last come back, fewer are in flight.
-        let ends = if depth == 1 { 0 } else { depth };
+        // While the first are given and the last come back, fewer are in flight; and the quiet one is not alone at once.
         let all = given.iter().zip(&came).map(|(given, came)| came - given);
-        clocks.extend(all.skip(ends).take(given.len().saturating_sub(2 * ends)));
+        clocks.extend(all.skip(load.depth + 1).take(given.len().saturating_sub(2 * load.depth + 1)));
     }
     clocks.sort_unstable();
-    let bound = least_mean(card.root().options(), nvmes.len() * depth);
-    Ok(Latency { vfs: nvmes.len() as u8, depth, clocks, bound })
-}
-
-/// What the mean latency cannot be less than when so many are in flight all the time: with one, what it takes alone; with
-/// more, their number by the most that can be done (Little's law).
-fn least_mean(options: &Options, in_flight: usize) -> f64 {
-    let payload = options.max_payload.into();
-    let alone = bounds::latency(BYTES, payload, options.read_latency.into());
-    alone.max(in_flight as u64 * bounds::read(BYTES, payload)) as f64
+    Ok(clocks)
 }
 
 #[cfg(test)]
@@ -146,14 +156,8 @@ mod tests {
 
     #[test]
     fn a_quantile_is_one_of_those_measured() {
-        let latency = Latency { vfs: 1, depth: 1, clocks: (1..=200).collect(), bound: 1.0 };
+        let latency = Latency { load: String::new(), clocks: (1..=200).collect(), bound: 1.0 };
         assert_eq!((latency.quantile(0.5), latency.quantile(0.99), latency.quantile(1.0)), (100, 198, 200));
         assert_eq!(latency.mean(), 100.5);
-    }
-
-    #[test]
-    fn many_in_flight_wait_for_each_other() {
-        assert_eq!(least_mean(&Options::default(), 1), 315.0);
-        assert_eq!(least_mean(&Options::default(), 32), 32.0 * 277.0);
     }
 }

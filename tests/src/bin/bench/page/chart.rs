@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 
 /// The drawing's size and margins, in its own units; the page scales it.
-const WIDTH: f64 = 340.0;
-const HEIGHT: f64 = 232.0;
-const LEFT: f64 = 46.0;
-const RIGHT: f64 = 16.0;
+const WIDTH: f64 = 290.0;
+const HEIGHT: f64 = 215.0;
+const LEFT: f64 = 50.0;
+const RIGHT: f64 = 22.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 42.0;
 

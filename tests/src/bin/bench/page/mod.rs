@@ -104,7 +104,12 @@ mod tests {
         let figure = |name, value| Figure::rate(name, value, "bytes/clock", 14.79).at_least(0.95);
         let rate = |value| Rate { value, bound: 14.79 };
         let points = VFS.iter().flat_map(|&vfs| {
-            DEPTHS.iter().map(move |&depth| Point { vfs, depth, read: rate(14.0 - 4.0 / depth as f64), write: rate(13.0) })
+            DEPTHS.iter().map(move |&depth| Point {
+                vfs,
+                depth,
+                read: rate(14.0 - 4.0 / depth as f64),
+                write: rate(13.0),
+            })
         });
         let block = |lut| Block { cells: Cells { lut, ff: 9000, ..Cells::default() }, ram_bits: lut * 10 };
         Measured {
@@ -114,7 +119,11 @@ mod tests {
                 Figure::cost("none", 0.0, "exits", 0.0),
             ],
             points: points.collect(),
-            latencies: vec![Latency { vfs: 8, depth: 32, clocks: (70_000..72_000).collect(), bound: 70_912.0 }],
+            latencies: vec![Latency {
+                load: "8 functions".into(),
+                clocks: (70_000..72_000).collect(),
+                bound: 70_912.0,
+            }],
             growth: Some(Growth { sizes: vec![(4, block(20_000)), (8, block(21_000)), (60, block(27_000))] }),
             conditions: vec!["Verilator, somewhere".into()],
         }
@@ -138,7 +147,11 @@ mod tests {
         let xml = parse(&page);
         let document = roxmltree::Document::parse(&xml).unwrap_or_else(|e| panic!("{e}\n{xml}"));
         let count = |name: &str| document.descendants().filter(|n| n.has_tag_name(name)).count();
-        assert_eq!(count("figure"), VFS.len() + 1 + 2, "a chart for each number of VFs, each latency, and two for the cost");
+        assert_eq!(
+            count("figure"),
+            VFS.len() + 1 + 2,
+            "a chart for each number of VFs, each latency, and two for the cost"
+        );
         assert!(count("table") >= 4, "each chart's data, and the figures");
         let text: String = document.root_element().descendants().filter_map(|n| n.text()).collect();
         for figure in &measured.figures {
@@ -148,7 +161,11 @@ mod tests {
         let charts = document.descendants().filter(|n| n.has_tag_name("figure"));
         for chart in charts {
             let classes = chart.descendants().filter_map(|n| n.attribute("class"));
-            assert!(classes.into_iter().any(|c| c == "bound" || c == "at least"), "no bound in {:?}", chart.descendants().find_map(|n| n.text()));
+            assert!(
+                classes.into_iter().any(|c| c == "bound" || c == "at least"),
+                "no bound in {:?}",
+                chart.descendants().find_map(|n| n.text())
+            );
         }
         // Nothing is drawn outside of its picture, and nothing is not a number.
         assert!(!page.contains("NaN") && !page.contains("inf"));

@@ -18,7 +18,7 @@ fn vfs(count: u8) -> String {
 pub fn throughput(points: &[Point]) -> Markup {
     html! {
         h2 { "Throughput against queue depth and functions" }
-        p {
+        p.lead {
             "Commands of 4 KiB, all reads or all writes, on one to eight virtual functions at once. With one command in flight "
             "the bound is what a command takes alone, with more it is the link."
         }
@@ -66,7 +66,7 @@ fn of_vfs(points: &[Point], count: u8) -> Markup {
     let chart = Chart {
         title: vfs(count),
         x: Axis::doubling("commands in flight on each function", &DEPTHS),
-        y: Axis { ticks: vec![0.0, 4.0, 8.0, 12.0, 16.0], ..Axis::up_to("bytes a clock", 16.0) },
+        y: Axis { ticks: vec![0.0, 4.0, 8.0, 12.0, 16.0], to: 16.0, ..Axis::up_to("bytes a clock", 16.0) },
         marks: vec![
             Mark::Bound { points: of(|p| p.read.bound), label: "" },
             Mark::Bound { points: of(|p| p.write.bound), label: "" },
@@ -80,10 +80,12 @@ fn of_vfs(points: &[Point], count: u8) -> Markup {
 /// The distribution of latency, a chart for each load.
 pub fn latency(latencies: &[Latency]) -> Markup {
     html! {
-        h2 { "Latency of a read" }
-        p {
-            "From the doorbell to the interrupt, 4 KiB, in clocks. Alone, no read can be faster than the bound. With "
-            "many in flight their mean cannot: it is their number by the most that the link carries (Little's law)."
+        h2 { "Latency" }
+        p.lead {
+            "From the doorbell to the interrupt, 4 KiB, in clocks. Alone, no command can be faster than the bound; the next is "
+            "given as soon as the last is done, which costs a few clocks more than after a pause. With many in flight their "
+            "mean cannot be less than the bound: it is their number by the most that the link carries (Little's law). "
+            "The quiet function has one read in flight, each of the busy ones 64."
         }
         div.charts { @for latency in latencies { (distribution(latency)) } }
         div.scroll {
@@ -91,13 +93,13 @@ pub fn latency(latencies: &[Latency]) -> Markup {
                 thead {
                     tr {
                         th { "load" }
-                        @for name in ["reads", "bound of the mean", "mean", "least", "p50", "p90", "p99", "most"] { th { (name) } }
+                        @for name in ["commands", "bound of the mean", "mean", "least", "p50", "p90", "p99", "most"] { th { (name) } }
                     }
                 }
                 tbody {
                     @for l in latencies {
                         tr {
-                            td { (load(l)) }
+                            td { (l.load) }
                             td { (number(l.clocks.len() as f64)) }
                             td { (number(l.bound.round())) }
                             td { (number(l.mean().round())) }
@@ -108,11 +110,6 @@ pub fn latency(latencies: &[Latency]) -> Markup {
             }
         }
     }
-}
-
-fn load(l: &Latency) -> String {
-    let depth = if l.depth == 1 { "one read at a time".to_owned() } else { format!("{} in flight on each", l.depth) };
-    format!("{}, {depth}", vfs(l.vfs))
 }
 
 fn distribution(latency: &Latency) -> Markup {
@@ -133,21 +130,24 @@ fn distribution(latency: &Latency) -> Markup {
         (from as f64, (from + width) as f64, share(*count))
     });
     let highest = counts.iter().max().map_or(1.0, |count| share(*count));
-    let at = |class, x: f64, what: &str, row| Mark::At { class, x, label: format!("{what} {}", number(x.round())), row };
-    // Names need three rows above the highest bar.
-    let chart = Chart {
-        title: load(latency),
-        y: Axis::up_to("% of all reads", highest * 1.35),
-        marks: vec![
-            Mark::Bars(bars.collect()),
-            at("least", latency.bound, "bound", 0),
-            at("", latency.quantile(0.5) as f64, "p50", 1),
-            at("", latency.quantile(0.99) as f64, "p99", 2),
-            at("", most as f64, "most", 3),
-        ],
-        x,
+    let mut marks = vec![Mark::Bars(bars.collect()), at("least", "bound", latency.bound, 0)];
+    let (middle, late) = (latency.quantile(0.5), latency.quantile(0.99));
+    // Those that are the same share a line and its name.
+    let named = match (middle == late, late == most) {
+        (true, true) => vec![("p50, p99, most", most)],
+        (true, false) => vec![("p50, p99", late), ("most", most)],
+        (false, true) => vec![("p50", middle), ("p99, most", most)],
+        (false, false) => vec![("p50", middle), ("p99", late), ("most", most)],
     };
-    chart.svg()
+    marks.extend(named.into_iter().zip(1..).map(|((what, clocks), row)| at("", what, clocks as f64, row)));
+    // Names need some rows above the highest bar.
+    let y = Axis { to: highest * 1.5, ..Axis::up_to("% of all commands", highest) };
+    let y = Axis { ticks: y.ticks.iter().copied().filter(|tick| *tick <= y.to).collect(), ..y };
+    Chart { title: latency.load.clone(), x, y, marks }.svg()
+}
+
+fn at(class: &'static str, what: &str, x: f64, row: u8) -> Mark {
+    Mark::At { class, x, label: format!("{what} {}", number(x.round())), row }
 }
 
 /// What functions cost.
@@ -156,8 +156,13 @@ pub fn cost(growth: &Growth) -> Markup {
         growth.sizes.iter().map(|(vfs, block)| (*vfs as f64, of(block))).collect()
     };
     let cells = points(&|block| block.cells.total() as f64);
-    let bits = points(&|block| block.ram_bits as f64);
-    let x = || Axis { ticks: vec![4.0, 8.0, 20.0, 40.0, 60.0], from: 0.0, to: 64.0, ..Axis::up_to("virtual functions of each kind", 60.0) };
+    let bits = points(&|block| block.ram_bits as f64 / 1024.0);
+    let x = || Axis {
+        ticks: vec![4.0, 8.0, 20.0, 40.0, 60.0],
+        from: 0.0,
+        to: 64.0,
+        ..Axis::up_to("virtual functions of each kind", 60.0)
+    };
     let ends = |first: f64, last: f64| vec![(4.0, first), (60.0, last)];
     // Three physical functions, and three kinds of virtual ones.
     let functions = |vfs: f64| 3.0 + 3.0 * vfs;
@@ -172,13 +177,13 @@ pub fn cost(growth: &Growth) -> Markup {
     };
     html! {
         h2 { "What functions cost" }
-        p {
+        p.lead {
             "The core synthesized for an ECP5 by yosys, with 4, 8 and 60 virtual functions of each of three kinds. The state of a "
             "function is memory, so cells hardly grow: 1.5 times are allowed. RAM could grow as the functions do."
         }
         div.charts {
             (chart("Cells", Axis::up_to("cells", most_cells * 1.1), cells.clone(), ends(most_cells, most_cells), "1.5 times those of 4").svg())
-            (chart("RAM, as declared", Axis::up_to("bits", most_bits * 1.05), bits, ends(first_bits, most_bits), "as the functions grow").svg())
+            (chart("RAM, as declared", Axis::up_to("Kibit", most_bits * 1.05), bits, ends(first_bits, most_bits), "as the functions grow").svg())
         }
         div.scroll {
             table {
@@ -203,7 +208,7 @@ pub fn cost(growth: &Growth) -> Markup {
                 }
             }
         }
-        p.how { "The figure alone: " code { "cargo xtask bench cells" } "; cells by block: " code { "cargo xtask fpga --core --synth-only" } }
+        p.how { "The figure alone: " code { "cargo xtask bench cells" } " \u{b7} cells by block: " code { "cargo xtask fpga --core --synth-only" } }
     }
 }
 
@@ -215,7 +220,7 @@ fn first(points: &[(f64, f64)]) -> f64 {
 pub fn figures(figures: &[Figure]) -> Markup {
     html! {
         h2 { "All figures" }
-        p { "How near the bound: the line is the bound, the bar is the value, where longer is better; asked is the least length." }
+        p.lead { "How near the bound: the line is the bound, the bar is the value, where longer is better; asked is the least length." }
         div.scroll {
             table {
                 thead {
@@ -247,8 +252,8 @@ pub fn figures(figures: &[Figure]) -> Markup {
             }
         }
         p.how {
-            "Each alone: " code { "cargo xtask bench storage --quick" } ", " code { "bench driver" } ", " code { "bench cells" } ", "
-            code { "bench sim" } ". All: " code { "cargo xtask bench storage" }
+            "All: " code { "cargo xtask bench storage" } " \u{b7} a part: " code { "cargo xtask bench storage --quick" } " "
+            code { "… driver" } " " code { "… cells" } " " code { "… sim" }
         }
     }
 }
