@@ -130,16 +130,21 @@ fn distribution(latency: &Latency) -> Markup {
         (from as f64, (from + width) as f64, share(*count))
     });
     let highest = counts.iter().max().map_or(1.0, |count| share(*count));
-    let mut marks = vec![Mark::Bars(bars.collect()), at("least", "bound", latency.bound, 0)];
+    let mut marks = vec![Mark::Bars(bars.collect())];
     let (middle, late) = (latency.quantile(0.5), latency.quantile(0.99));
-    // Those that are the same share a line and its name.
-    let named = match (middle == late, late == most) {
-        (true, true) => vec![("p50, p99, most", most)],
-        (true, false) => vec![("p50, p99", late), ("most", most)],
-        (false, true) => vec![("p50", middle), ("p99, most", most)],
-        (false, false) => vec![("p50", middle), ("p99", late), ("most", most)],
+    // Those that are the same share a line and its name. Each line begins at its name, the rightmost highest, so that none
+    // crosses another's name.
+    let mut named = match (middle == late, late == most) {
+        (true, true) => vec![("", "p50, p99, most", most as f64)],
+        (true, false) => vec![("", "most", most as f64), ("", "p50, p99", late as f64)],
+        (false, true) => vec![("", "p99, most", most as f64), ("", "p50", middle as f64)],
+        (false, false) => {
+            vec![("", "most", most as f64), ("", "p99", late as f64), ("", "p50", middle as f64)]
+        }
     };
-    marks.extend(named.into_iter().zip(1..).map(|((what, clocks), row)| at("", what, clocks as f64, row)));
+    named.push(("least", "bound", latency.bound));
+    named.sort_by(|(.., a), (.., b)| b.total_cmp(a));
+    marks.extend(named.into_iter().zip(0..).map(|((class, what, clocks), row)| at(class, what, clocks, row)));
     // Names need some rows above the highest bar.
     let y = Axis { to: highest * 1.5, ..Axis::up_to("% of all commands", highest) };
     let y = Axis { ticks: y.ticks.iter().copied().filter(|tick| *tick <= y.to).collect(), ..y };
