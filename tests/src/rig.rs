@@ -10,6 +10,7 @@ use azote_nvme::{Controller, Options as NvmeOptions};
 use azote_regs::function::{FunctionId, Kind, Role};
 use azote_regs::nvme::limits::LBA_SIZE;
 use azote_sim::{Card, Hardware, Options, SimFunction, TlpDevice, soft::SoftCard};
+use tempfile::TempDir;
 
 use crate::{Error, Result};
 
@@ -63,6 +64,12 @@ impl Setup {
             None => Card::over(device, self.options.clone())?,
         })
     }
+}
+
+/// A folder that is gone when it is dropped.
+pub fn folder() -> Result<TempDir> {
+    let failed = |source| Error::Io { what: "create a folder in", path: std::env::temp_dir(), source };
+    tempfile::tempdir().map_err(failed)
 }
 
 /// A function of the card.

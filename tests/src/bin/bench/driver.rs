@@ -11,7 +11,7 @@ use azote_nvme::{Completion, Controller, Io, Options as NvmeOptions};
 use azote_regs::nvme::limits::LBA_SIZE;
 use azote_tests::callgrind::Profile;
 use azote_tests::figures::Figure;
-use azote_tests::rig::{Model, Setup, controller, pattern, provision};
+use azote_tests::rig::{Model, Setup, controller, folder, pattern, provision};
 use azote_tests::{Error, Result};
 
 /// Instructions that an I/O may take.
@@ -44,11 +44,7 @@ pub fn measure() -> Result<Vec<Figure>> {
 
 /// What [`COUNT`] I/Os take.
 fn per_io(what: &str) -> Result<Profile> {
-    let folder = tempfile::tempdir().map_err(|source| Error::Io {
-        what: "create a folder in",
-        path: std::env::temp_dir(),
-        source,
-    })?;
+    let folder = folder()?;
     let (short, long) = (profile(folder.path(), what, COUNT)?, profile(folder.path(), what, 2 * COUNT)?);
     let difference = &long - &short;
     if difference.instructions() < COUNT {
@@ -87,11 +83,7 @@ fn breakdown(profile: &Profile) -> String {
 
 /// What runs under callgrind: I/Os one after the other, each with its doorbell and its completion.
 pub fn load(what: &str, count: u64) -> Result<()> {
-    let folder = tempfile::tempdir().map_err(|source| Error::Io {
-        what: "create a folder in",
-        path: std::env::temp_dir(),
-        source,
-    })?;
+    let folder = folder()?;
     let path = folder.path().join("volume");
     pattern(&path, BLOCKS)?;
     let card = Setup { model: Model::Soft, vfs: 1, ..Setup::default() }.card()?;

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use azote_cocotb::{Recording, Speed};
 use azote_nvme::Controller;
+use azote_tests::Result;
 use azote_tests::figures::Figure;
 use azote_tests::load::Load;
 use azote_tests::processor::Start;
-use azote_tests::rig::{Model, Setup};
-use azote_tests::{Error, Result};
+use azote_tests::rig::{Model, Setup, folder};
 
 use crate::Arguments;
 use crate::storage::{TOGETHER, clean, driver, rig, rig_of};
@@ -61,11 +61,7 @@ fn load(commands: u64) -> Load {
 
 /// The beginning of the same load, replayed by cocotb on the same Verilog.
 fn cocotb(arguments: &Arguments) -> Result<Speed> {
-    let folder = tempfile::tempdir().map_err(|source| Error::Io {
-        what: "create a folder in",
-        path: std::env::temp_dir(),
-        source,
-    })?;
+    let folder = folder()?;
     let (recording, begin) = record(arguments, &folder.path().join("recording"))?;
     eprintln!(
         "bench: cocotb replays {} clocks, the last {} are measured",

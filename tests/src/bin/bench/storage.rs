@@ -4,7 +4,7 @@ use azote_nvme::{Completions, Controller, Options as NvmeOptions};
 use azote_sim::{Card, Options};
 use azote_tests::figures::Figure;
 use azote_tests::load::Load;
-use azote_tests::rig::{Setup, controller, pattern, provision};
+use azote_tests::rig::{Setup, controller, folder, pattern, provision};
 use azote_tests::{Error, Result};
 
 use crate::{Arguments, bounds, fairness};
@@ -25,11 +25,7 @@ pub fn rig(arguments: &Arguments, volumes: u8) -> Result<(Card, tempfile::TempDi
 
 /// The same, made as `setup` says.
 pub fn rig_of(setup: &Setup, volumes: u8) -> Result<(Card, tempfile::TempDir)> {
-    let folder = tempfile::tempdir().map_err(|source| Error::Io {
-        what: "create a folder in",
-        path: std::env::temp_dir(),
-        source,
-    })?;
+    let folder = folder()?;
     let paths: Vec<_> = (0..volumes).map(|i| folder.path().join(format!("volume{i}"))).collect();
     for path in &paths {
         pattern(path, BLOCKS)?;

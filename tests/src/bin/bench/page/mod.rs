@@ -2,7 +2,10 @@
 //! anywhere. It keeps to light or dark as the reader's screen does, and to paper.
 
 mod chart;
-mod sections;
+mod cost;
+mod latency;
+mod table;
+mod throughput;
 
 use azote_fpga::report::Growth;
 use azote_tests::figures::Figure;
@@ -52,10 +55,10 @@ pub fn page(measured: &Measured) -> String {
                         "specifications, or what is asked where nature sets no bound. Broken lines are bounds."
                     }
                     (tiles(&measured.figures))
-                    (sections::throughput(&measured.points))
-                    (sections::latency(&measured.latencies))
-                    @if let Some(growth) = &measured.growth { (sections::cost(growth)) }
-                    (sections::figures(&measured.figures))
+                    (throughput::section(&measured.points))
+                    (latency::section(&measured.latencies))
+                    @if let Some(growth) = &measured.growth { (cost::section(growth)) }
+                    (table::section(&measured.figures))
                     (conditions(&measured.conditions))
                 }
             }
