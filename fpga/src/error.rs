@@ -8,6 +8,9 @@ pub enum Error {
     /// A block could not be printed as Verilog.
     #[error("{0}; this is a mistake in the hardware's source: `cargo test -p azote-rtl` says more")]
     Print(#[from] azote_hdl::PrintError),
+    /// The folder of what was made before.
+    #[error(transparent)]
+    Cache(#[from] azote_verilate::Error),
     /// A program is not installed.
     #[error("{program} is not installed: run `{remedy}`")]
     Missing {

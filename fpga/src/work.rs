@@ -6,17 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use azote_verilate::cache::{self, Key};
+
 use crate::Error;
 
-/// FNV-1a over 128 bits: no cryptography is needed, only that two texts of one project do not collide.
+/// The name of all that something is made from.
 pub fn key(parts: &[&str]) -> String {
-    let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    for part in parts {
-        for byte in (part.len() as u64).to_le_bytes().iter().chain(part.as_bytes()) {
-            hash = (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
-        }
-    }
-    format!("{hash:032x}")
+    parts.iter().fold(Key::new(), |key, part| key.mix(part)).name()
 }
 
 /// `target/fpga`, or below `CARGO_TARGET_DIR`.
@@ -28,35 +24,9 @@ pub fn folder() -> Result<PathBuf, Error> {
     folder.canonicalize().map_err(Error::io("find", &folder))
 }
 
-/// Makes `folder/name` by calling `make` on an empty folder, once, however many processes ask at the same time.
+/// Makes `target/fpga/name` once. What a tool said before it failed is worth more than a tidy folder.
 pub fn once(name: &str, make: impl FnOnce(&Path) -> Result<(), Error>) -> Result<PathBuf, Error> {
-    let folder = folder()?;
-    let done = folder.join(name);
-    if done.exists() {
-        return Ok(done);
-    }
-    // The lock only saves the second process its work. What keeps a half-made folder from being seen is the rename.
-    let lock_path = folder.join(format!("{name}.lock"));
-    let lock = File::create(&lock_path).map_err(Error::io("create the lock", &lock_path))?;
-    lock.lock().map_err(Error::io("lock", &lock_path))?;
-    if done.exists() {
-        return Ok(done);
-    }
-    let work = tempfile::Builder::new().prefix("making-").tempdir_in(&folder);
-    let work = work.map_err(Error::io("create a work folder in", &folder))?;
-    match make(work.path()) {
-        Ok(()) => {
-            let made = work.keep();
-            std::fs::rename(&made, &done).map_err(Error::io("move what was made to", &done))?;
-        }
-        // What a tool said is worth more than a tidy folder.
-        Err(error) => {
-            let _ = work.keep();
-            return Err(error);
-        }
-    }
-    let _ = std::fs::remove_file(&lock_path);
-    Ok(done)
+    cache::once_or_keep(&folder()?, name, make)
 }
 
 /// A program at work: its output goes to `log`, and a line on the terminal says how far it is.

@@ -26,6 +26,12 @@ pub enum Error {
     /// Management.
     #[error(transparent)]
     Manage(#[from] azote_manage::Error),
+    /// cocotb.
+    #[error(transparent)]
+    Cocotb(#[from] azote_cocotb::Error),
+    /// Synthesis.
+    #[error(transparent)]
+    Fpga(#[from] azote_fpga::Error),
     /// A file.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {

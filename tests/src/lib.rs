@@ -2,10 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod callgrind;
 mod error;
 pub mod figures;
 pub mod load;
 pub mod path;
+pub mod processor;
 pub mod rig;
 pub mod soak;
 pub mod tables;

@@ -32,6 +32,9 @@ struct Client {
     free: Vec<u64>,
     left: u64,
     done: u64,
+    /// When each slot's command was given to the controller, and the same for those that came back, in that order.
+    given: Vec<u64>,
+    back: Vec<u64>,
 }
 
 impl Client {
@@ -48,11 +51,13 @@ impl Client {
             free: (0..load.depth as u64).collect(),
             left: load.commands,
             done: 0,
+            given: vec![0; load.depth],
+            back: Vec::new(),
         })
     }
 
-    /// Gives the controller what there is room for, with one doorbell.
-    fn fill(&mut self, nvme: &mut Controller) -> Result<()> {
+    /// Gives the controller what there is room for, with one doorbell, in the clock `now`.
+    fn fill(&mut self, nvme: &mut Controller, now: u64) -> Result<()> {
         let bytes = self.load.bytes;
         let mut rung = true;
         while self.left > 0 && !nvme.is_full(0) {
@@ -62,6 +67,9 @@ impl Client {
             let write = self.rng.random_range(0..100) < self.load.writes;
             let io = if write { Io::Write { lba, data } } else { Io::Read { lba, data } };
             nvme.push(0, io, slot)?;
+            if let Some(given) = self.given.get_mut(slot as usize) {
+                *given = now;
+            }
             rung = false;
             self.left -= 1;
         }
@@ -79,6 +87,7 @@ impl Client {
                 return Err(Error::Wrong(format!("a command failed: {failure}")));
             }
             self.free.push(done.user);
+            self.back.extend(self.given.get(done.user as usize));
             self.done += 1;
             completion = nvme.poll(0)?;
         }
@@ -100,7 +109,31 @@ impl Load {
 }
 
 /// Runs a load of its own on each controller.
-pub fn run_each(loads: &[Load], nvmes: &mut [Controller], mut enough: impl FnMut(&[u64]) -> bool) -> Result<Vec<u64>> {
+pub fn run_each(loads: &[Load], nvmes: &mut [Controller], enough: impl FnMut(&[u64]) -> bool) -> Result<Vec<u64>> {
+    let (clients, counts) = drive(loads, nvmes, || 0, enough)?;
+    Ok(counts.unwrap_or_else(|| clients.iter().map(|c| c.done).collect()))
+}
+
+/// The same, but returns by controller when its commands were given to it by `clock`, in the order in which they came back.
+pub fn run_timed(
+    loads: &[Load],
+    nvmes: &mut [Controller],
+    clock: impl Fn() -> u64,
+    enough: impl FnMut(&[u64]) -> bool,
+) -> Result<Vec<Vec<u64>>> {
+    let (clients, _) = drive(loads, nvmes, clock, enough)?;
+    Ok(clients.into_iter().map(|client| client.back).collect())
+}
+
+/// Clients when all is done, and how much each had done when it was enough.
+type Driven = (Vec<Client>, Option<Vec<u64>>);
+
+fn drive(
+    loads: &[Load],
+    nvmes: &mut [Controller],
+    clock: impl Fn() -> u64,
+    mut enough: impl FnMut(&[u64]) -> bool,
+) -> Result<Driven> {
     let mut clients = loads
         .iter()
         .zip(nvmes.iter())
@@ -110,8 +143,10 @@ pub fn run_each(loads: &[Load], nvmes: &mut [Controller], mut enough: impl FnMut
     let mut counts = None;
     let mut turn = 0;
     loop {
+        // No clock passes while doorbells are written.
+        let now = clock();
         for (client, nvme) in clients.iter_mut().zip(nvmes.iter_mut()) {
-            client.fill(nvme)?;
+            client.fill(nvme, now)?;
         }
         // One function is waited for: that which has least in flight at once, since it would stand still soonest, and of
         // those each in turn. What has come for others in the meantime costs no further look.
@@ -130,5 +165,5 @@ pub fn run_each(loads: &[Load], nvmes: &mut [Controller], mut enough: impl FnMut
             }
         }
     }
-    Ok(counts.unwrap_or_else(|| clients.iter().map(|c| c.done).collect()))
+    Ok((clients, counts))
 }

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use azote_cocotb::{Recorder, Recording};
 use azote_dma::Dma;
 use azote_manage::{Manager, Volume};
 use azote_nvme::{Controller, Options as NvmeOptions};
 use azote_regs::function::{FunctionId, Kind, Role};
 use azote_regs::nvme::limits::LBA_SIZE;
 use azote_sim::{Card, Hardware, Options, SimFunction, TlpDevice, soft::SoftCard};
+use tempfile::TempDir;
 
 use crate::{Error, Result};
 
@@ -32,11 +34,13 @@ pub struct Setup {
     pub options: Options,
     /// Waves go here.
     pub waves: Option<PathBuf>,
+    /// What crosses the card's ports goes here.
+    pub recording: Option<Recording>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Setup { model: Model::Rtl, vfs: 4, options: Options::default(), waves: None }
+        Setup { model: Model::Rtl, vfs: 4, options: Options::default(), waves: None, recording: None }
     }
 }
 
@@ -51,11 +55,21 @@ impl Setup {
                 Box::new(Hardware::build(design.text, &options)?)
             }
         };
+        let device = match &self.recording {
+            Some(recording) => Box::new(Recorder::new(device, recording.clone())),
+            None => device,
+        };
         Ok(match &self.waves {
             Some(path) => Card::traced(device, self.options.clone(), path)?,
             None => Card::over(device, self.options.clone())?,
         })
     }
+}
+
+/// A folder that is gone when it is dropped.
+pub fn folder() -> Result<TempDir> {
+    let failed = |source| Error::Io { what: "create a folder in", path: std::env::temp_dir(), source };
+    tempfile::tempdir().map_err(failed)
 }
 
 /// A function of the card.

@@ -16,7 +16,9 @@ cargo xtask <command>
   demo [options]           read real files off a virtual function that exists only as RTL
   test                     run all tests
   lint                     check formatting, clippy and the hardware kernels
-  bench storage|sim        measure, against bounds derived from first principles (--json for machines)
+  bench storage            measure, against bounds derived from first principles (--json for machines, --quick in seconds)
+  bench driver|cells|sim|guest  only that part; guests are no part of `storage`
+  bench --html [FILE]      the same on one page, with curves: target/bench.html
   path read|write          show what moves on the card's ports for one command, clock by clock
   fpga --core [--synth-only] the card core on an FPGA: cells by block, clock, worst paths (yosys, nextpnr)
   lab [case…]              try it all with real VFIO, KVM and Linux, in an emulated host; `lab list` lists the cases
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
         "setup" => none(rest).and_then(|()| setup::ensure(setup::ALL)),
         "lint" => none(rest).and_then(|()| lint::run()),
         "test" => none(rest).and_then(|()| test::run()),
-        "bench" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("azote-tests", "bench", rest)),
+        "bench" => setup::ensure(bench_needs(rest)).and_then(|()| run::program("azote-tests", "bench", rest)),
         "soak" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("azote-tests", "soak", rest)),
         "path" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("azote-tests", "path", rest)),
         "lab" => setup::ensure(setup::ALL).and_then(|()| run::program("azote-lab", "lab", rest)),
@@ -69,6 +71,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Only what is measured beside other programs needs them.
+fn bench_needs(rest: &[String]) -> &'static [setup::Need] {
+    let alone = rest.iter().any(|word| ["guest", "--quick", "--soft", "--help", "-h"].contains(&word.as_str()));
+    if alone { setup::SIMULATION } else { setup::BENCH }
 }
 
 fn none(rest: &[String]) -> Result<(), String> {

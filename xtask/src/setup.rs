@@ -15,6 +15,11 @@ pub struct Need {
     reason: &'static str,
 }
 
+/// Python as a library, wherever this Python has it. The package with it alone has its version in its name.
+const LIBPYTHON: &str = "import sysconfig as s, pathlib as p; \
+    p.Path(s.get_config_var('LIBDIR'), s.get_config_var('INSTSONAME')).stat() \
+    if s.get_config_var('Py_ENABLE_SHARED') else None.missing";
+
 const fn need(what: &'static str, package: &'static str, reason: &'static str) -> Need {
     Need { what, package, reason }
 }
@@ -24,6 +29,19 @@ pub const SIMULATION: &[Need] = &[
     need("verilator", "verilator", "turns the card's Verilog into C++"),
     need("g++", "g++", "compiles the simulated card"),
     need("/usr/include/zlib.h", "zlib1g-dev", "compresses waves (--trace)"),
+];
+
+/// To measure: cocotb, which comes from PyPI below `target`, and valgrind beside the simulation.
+pub const BENCH: &[Need] = &[
+    need("verilator", "verilator", "turns the card's Verilog into C++"),
+    need("g++", "g++", "compiles the simulated card"),
+    need("/usr/include/zlib.h", "zlib1g-dev", "compresses waves (--trace)"),
+    need("make", "make", "builds the card with cocotb (cargo xtask bench sim)"),
+    need("python3", "python3", "runs cocotb (cargo xtask bench sim)"),
+    need("import ensurepip", "python3-venv", "installs cocotb below target (cargo xtask bench sim)"),
+    need(LIBPYTHON, "libpython3-dev", "is what cocotb loads Python from (cargo xtask bench sim)"),
+    need("valgrind", "valgrind", "counts the driver's instructions (cargo xtask bench driver)"),
+    need("yosys", "yosys", "counts the card's cells (cargo xtask bench cells)"),
 ];
 
 /// To prove.
@@ -53,6 +71,11 @@ pub const ALL: &[Need] = &[
     need("xz", "xz-utils", "unpacks the modules of the lab's kernel"),
     need("dpkg-deb", "dpkg", "unpacks the lab's packages"),
     need("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring", "checks the lab's packages"),
+    need("make", "make", "builds the card with cocotb"),
+    need("python3", "python3", "runs cocotb and nextpnr"),
+    need("import ensurepip", "python3-venv", "installs cocotb and nextpnr below target"),
+    need(LIBPYTHON, "libpython3-dev", "is what cocotb loads Python from"),
+    need("valgrind", "valgrind", "counts the driver's instructions"),
     need("qemu-img", "qemu-utils", "reads a virtual function over NBD"),
     need("nbdcopy", "libnbd-bin", "copies to a virtual function over NBD"),
 ];

@@ -36,17 +36,20 @@ impl Buffer {
     /// The length asked for.
     #[must_use]
     #[allow(clippy::len_without_is_empty)] // there are no empty buffers
+    #[inline]
     pub fn len(&self) -> u64 {
         self.len
     }
 
     /// The device's address of its first byte.
     #[must_use]
+    #[inline]
     pub fn iova(&self) -> u64 {
         self.arena.iova + self.offset
     }
 
     /// A part of it, for the device.
+    #[inline]
     pub fn slice(&self, offset: u64, len: u64) -> Result<Slice> {
         self.check(offset, len)?;
         Ok(Slice { iova: self.iova() + offset, len })
@@ -54,10 +57,12 @@ impl Buffer {
 
     /// All of it, for the device.
     #[must_use]
+    #[inline]
     pub fn whole(&self) -> Slice {
         Slice { iova: self.iova(), len: self.len }
     }
 
+    #[inline]
     fn check(&self, offset: u64, len: u64) -> Result<()> {
         match offset.checked_add(len) {
             Some(end) if end <= self.len => Ok(()),
@@ -66,6 +71,7 @@ impl Buffer {
     }
 
     /// The place of a `T` at `offset`; checked for bounds and alignment.
+    #[inline]
     fn word<T>(&self, offset: u64) -> Result<VolatilePtr<'_, T>> {
         let width = size_of::<T>() as u64;
         self.check(offset, width)?;
@@ -80,24 +86,38 @@ impl Buffer {
     }
 
     /// Reads a 32-bit word, in one access.
+    #[inline]
     pub fn read_u32(&self, offset: u64) -> Result<u32> {
         Ok(u32::from_le(self.word(offset)?.read()))
     }
 
     /// Writes a 32-bit word, in one access.
+    #[inline]
     pub fn write_u32(&self, offset: u64, value: u32) -> Result<()> {
         self.word(offset)?.write(value.to_le());
         Ok(())
     }
 
     /// Reads a 64-bit word, in one access.
+    #[inline]
     pub fn read_u64(&self, offset: u64) -> Result<u64> {
         Ok(u64::from_le(self.word(offset)?.read()))
     }
 
     /// Writes a 64-bit word, in one access.
+    #[inline]
     pub fn write_u64(&self, offset: u64, value: u64) -> Result<()> {
         self.word(offset)?.write(value.to_le());
+        Ok(())
+    }
+
+    /// Writes 64-bit words one after the other, each in one access: an entry of a ring.
+    #[inline]
+    pub fn write_words<const N: usize>(&self, offset: u64, words: [u64; N]) -> Result<()> {
+        self.check(offset, 8 * N as u64)?;
+        for (at, word) in (offset..).step_by(8).zip(words) {
+            self.write_u64(at, word)?;
+        }
         Ok(())
     }
 

@@ -102,6 +102,7 @@ impl Memory {
     }
 
     /// The address of the byte at `offset`, which must be below [`Self::len`].
+    #[inline]
     pub fn at(&self, offset: u64) -> NonNull<u8> {
         debug_assert!(offset < self.len);
         // SAFETY: `offset` is inside of the mapping, by this crate's callers: `Buffer` checks against its own bounds, which

@@ -65,6 +65,7 @@ pub(crate) fn get_log(lid: u64, len: u64) -> Sqe {
 }
 
 /// Read, Write or Write Zeroes (NVMe 6.9, 6.15, 6.16).
+#[inline(always)]
 pub(crate) fn blocks(opcode: u64, nsid: u64, lba: u64, count: u64) -> Sqe {
     Sqe::new(opcode, nsid).cdw(lba, lba >> 32, dw::RW_NLB.put(count - 1))
 }

@@ -105,11 +105,13 @@ impl Controller {
     }
 
     /// The namespace, or the error that there is none.
+    #[inline]
     pub fn require_namespace(&self) -> Result<&Namespace> {
         self.namespace.as_ref().ok_or_else(|| Error::NoNamespace { function: self.name.to_string() })
     }
 
     /// That the controller takes commands.
+    #[inline]
     pub(crate) fn require_up(&self) -> Result<()> {
         if self.up { Ok(()) } else { Err(Error::Down { function: self.name.to_string() }) }
     }

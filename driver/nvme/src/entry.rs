@@ -30,6 +30,7 @@ const _: () = {
 
 impl Sqe {
     /// A command with everything but its opcode and namespace zero.
+    #[inline(always)]
     pub fn new(opcode: u64, nsid: u64) -> Self {
         Self {
             cdw0: le::U32::new(regs::CDW0_OPC.put(opcode) as u32),
@@ -39,6 +40,7 @@ impl Sqe {
     }
 
     /// With CDW10 to CDW12.
+    #[inline(always)]
     pub fn cdw(mut self, cdw10: u64, cdw11: u64, cdw12: u64) -> Self {
         for (place, value) in self.cdw.iter_mut().zip([cdw10, cdw11, cdw12]) {
             *place = le::U32::new(value as u32);
@@ -47,6 +49,7 @@ impl Sqe {
     }
 
     /// With its data pointer.
+    #[inline(always)]
     pub fn prp(mut self, prp1: u64, prp2: u64) -> Self {
         self.prp1 = le::U64::new(prp1);
         self.prp2 = le::U64::new(prp2);
@@ -54,6 +57,7 @@ impl Sqe {
     }
 
     /// With its command identifier; the last thing that a command gets.
+    #[inline(always)]
     pub fn words(mut self, cid: u16) -> [u64; 8] {
         let cdw0 = regs::CDW0_CID.set(u64::from(self.cdw0.get()), cid.into());
         self.cdw0 = le::U32::new(cdw0 as u32);
@@ -74,6 +78,7 @@ pub(crate) struct Cqe {
 
 impl Cqe {
     /// From DW 0, DW 2 and DW 3.
+    #[inline(always)]
     pub fn new(dw0: u32, dw2: u32, dw3: u32) -> Self {
         let (dw2, dw3) = (u64::from(dw2), u64::from(dw3));
         Self {

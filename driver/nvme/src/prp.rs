@@ -22,6 +22,7 @@ pub(crate) fn list_size(max_transfer: u64) -> u64 {
 pub(crate) const MAX_BY_LIST: u64 = entry::PRPS_PER_PAGE * PAGE;
 
 /// PRP1 and PRP2 for `data`; the list, if it needs one, is written at `place` of `lists`.
+#[inline(always)]
 pub(crate) fn build(data: Slice, lists: &Buffer, place: u64, size: u64) -> Result<(u64, u64)> {
     let refuse = |why| Error::Transfer { iova: data.iova, len: data.len, why };
     if !data.iova.is_multiple_of(4) || !data.len.is_multiple_of(4) {

@@ -131,9 +131,11 @@ impl Queue {
     }
 
     /// Writes a command to the ring; [`Self::ring`] tells the controller. The data's PRPs are made here, in the slot's place.
+    #[inline(always)]
     pub fn push(&mut self, sqe: Sqe, data: Option<Slice>, slot: Slot) -> Result<u16> {
-        let full = Error::QueueFull { queue: usize::from(self.id).saturating_sub(1) };
-        let cid = *self.free.last().ok_or(full)?;
+        let Some(&cid) = self.free.last() else {
+            return Err(Error::QueueFull { queue: usize::from(self.id).saturating_sub(1) });
+        };
         let sqe = match data {
             Some(data) => {
                 let place = u64::from(cid) * self.list_size;
@@ -143,9 +145,7 @@ impl Queue {
             None => sqe,
         };
         let at = u64::from(self.tail) * SQE_SIZE;
-        for (i, word) in (0..).zip(sqe.words(cid)) {
-            self.sq.write_u64(at + i * 8, word)?;
-        }
+        self.sq.write_words(at, sqe.words(cid))?;
         self.free.pop();
         if let Some(place) = self.slots.get_mut(usize::from(cid)) {
             *place = slot;
@@ -156,6 +156,7 @@ impl Queue {
     }
 
     /// Tells the controller of what was pushed and of what was taken.
+    #[inline(always)]
     pub fn ring(&mut self) -> Result<()> {
         if self.untold != 0 {
             self.untold = 0;
@@ -171,6 +172,7 @@ impl Queue {
     }
 
     /// Takes the next completion and frees its slot.
+    #[inline(always)]
     pub fn pop(&mut self) -> Result<Option<(Cqe, Slot)>> {
         let at = u64::from(self.head) * CQE_SIZE;
         // One word holds the phase, the identifier and the status; the rest is valid once it has been seen.
@@ -200,6 +202,7 @@ impl Queue {
     }
 
     /// Finds the slot of a completion, if it is one that the controller may send.
+    #[inline(always)]
     fn check(&mut self, cqe: Cqe) -> Result<Slot> {
         let wrong = |what: String| Error::BadCompletion { function: self.function.to_string(), queue: self.id, what };
         if cqe.sq_id != self.id {

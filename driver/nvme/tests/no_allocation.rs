@@ -50,8 +50,10 @@ fn submission_and_completion_allocate_nothing() {
     let dma = Dma::at(8 << 20, Pages::Small, 0x1_0000_0000).unwrap();
     let mut c = Controller::open(f.clone(), dma, Options::default()).unwrap();
     let buffer = c.dma().alloc(128 << 10, 4096).unwrap();
-    for _ in 0..200 {
-        let (result, n) = count(|| c.submit(0, Io::Read { lba: 0, data: buffer.whole() }, 7));
+    for round in 0..400 {
+        let data = buffer.whole();
+        let io = if round % 2 == 0 { Io::Read { lba: 0, data } } else { Io::Write { lba: 0, data } };
+        let (result, n) = count(|| c.submit(0, io, 7));
         result.unwrap();
         assert_eq!(n, 0, "submission, with a PRP list");
         // The model allocates as it likes.

@@ -1,19 +1,32 @@
-//! Where compiled models are kept, and how two builds of the same one keep out of each other's way.
+//! Where compiled models are kept, and how two builds of the same one keep out of each other's way. Other tools' results
+//! are kept the same way.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
+
 use crate::Error;
 
 /// FNV-1a over 128 bits: no cryptography is needed, only that two texts of one project do not collide.
-pub(crate) struct Key(pub u128);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key(pub(crate) u128);
+
+impl Default for Key {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Key {
+    /// The key of nothing.
+    #[must_use]
     pub fn new() -> Self {
         Key(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
     }
 
     /// Mixes in one part; its length goes in first, so that parts cannot run into each other.
+    #[must_use]
     pub fn mix(mut self, part: &str) -> Self {
         for byte in (part.len() as u64).to_le_bytes().iter().chain(part.as_bytes()) {
             self.0 = (self.0 ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
@@ -21,13 +34,18 @@ impl Key {
         self
     }
 
+    /// The key as a folder's name.
+    #[must_use]
     pub fn name(&self) -> String {
         format!("{:032x}", self.0)
     }
 }
 
 /// `target/verilated`: `AZOTE_VERILATED` moves it, and so does `CARGO_TARGET_DIR`.
-pub(crate) fn folder() -> Result<PathBuf, Error> {
+///
+/// # Errors
+/// If it cannot be made.
+pub fn folder() -> Result<PathBuf, Error> {
     let folder = match (std::env::var_os("AZOTE_VERILATED"), std::env::var_os("CARGO_TARGET_DIR")) {
         (Some(folder), _) => PathBuf::from(folder),
         (None, Some(target)) => Path::new(&target).join("verilated"),
@@ -46,8 +64,37 @@ fn workspace_target() -> PathBuf {
     from_program.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"))
 }
 
-/// Makes `folder/name` by calling `make` on an empty folder, once, however many processes ask at the same time.
-pub(crate) fn once(folder: &Path, name: &str, make: impl FnOnce(&Path) -> Result<(), Error>) -> Result<PathBuf, Error> {
+/// Makes `folder/name` by calling `make` on an empty folder, once, however many processes ask at the same time. If `make`
+/// fails its folder is gone.
+///
+/// # Errors
+/// What `make` fails with, or why there can be no folder.
+pub fn once<E: From<Error>>(
+    folder: &Path,
+    name: &str,
+    make: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<PathBuf, E> {
+    once_or(folder, name, make, drop)
+}
+
+/// The same, but what `make` has left when it fails is kept: there is a tool's log in it, which the error names.
+///
+/// # Errors
+/// As [`once`].
+pub fn once_or_keep<E: From<Error>>(
+    folder: &Path,
+    name: &str,
+    make: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<PathBuf, E> {
+    once_or(folder, name, make, |work| drop(work.keep()))
+}
+
+fn once_or<E: From<Error>>(
+    folder: &Path,
+    name: &str,
+    make: impl FnOnce(&Path) -> Result<(), E>,
+    failed: impl FnOnce(TempDir),
+) -> Result<PathBuf, E> {
     let done = folder.join(name);
     if done.exists() {
         return Ok(done);
@@ -59,13 +106,14 @@ pub(crate) fn once(folder: &Path, name: &str, make: impl FnOnce(&Path) -> Result
     if done.exists() {
         return Ok(done);
     }
-    let work = tempfile::Builder::new()
-        .prefix("making-")
-        .tempdir_in(folder)
-        .map_err(Error::io("create a work folder in", folder))?;
-    make(work.path())?;
+    let work = tempfile::Builder::new().prefix("making-").tempdir_in(folder);
+    let work = work.map_err(Error::io("create a work folder in", folder))?;
+    if let Err(error) = make(work.path()) {
+        failed(work);
+        return Err(error);
+    }
     let made = work.keep();
-    std::fs::rename(&made, &done).map_err(Error::io("move the compiled model to", &done))?;
+    std::fs::rename(&made, &done).map_err(Error::io("move what was made to", &done))?;
     let _ = std::fs::remove_file(&lock_path);
     Ok(done)
 }

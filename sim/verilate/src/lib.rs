@@ -23,7 +23,7 @@
 //! ```
 
 mod build;
-mod cache;
+pub mod cache;
 mod dut;
 mod error;
 mod gates;

@@ -69,6 +69,18 @@ pub const fn latency(bytes: u64, max_payload: u64, host_latency: u64) -> u64 {
     DOORBELL + host_latency + packet(SQE_SIZE) + transfer(bytes, max_payload) + packet(CQE_SIZE) + INTERRUPT
 }
 
+/// The same of a write, whose data the host sends after its latency, which so is in it twice.
+pub const fn write_latency(bytes: u64, max_payload: u64, host_latency: u64) -> u64 {
+    latency(bytes, max_payload, host_latency) + host_latency
+}
+
+/// Bytes a clock of commands of which so many are in flight, and each takes `beats` of the busier direction and `latency`
+/// alone: no more than fits the link, and no more than comes back in time.
+pub fn in_flight(bytes: u64, count: u64, beats: u64, latency: u64) -> f64 {
+    let link = bytes as f64 / beats as f64;
+    link.min((bytes * count) as f64 / latency as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +109,12 @@ mod tests {
     #[test]
     fn alone_it_also_waits() {
         assert_eq!(latency(4096, 256, 32), 2 + 32 + 5 + 272 + 2 + 2);
+        assert_eq!(write_latency(4096, 256, 32), 315 + 32);
+    }
+
+    #[test]
+    fn few_in_flight_do_not_fill_the_link() {
+        assert_eq!(in_flight(4096, 1, 277, 315), 4096.0 / 315.0);
+        assert_eq!(in_flight(4096, 2, 277, 315), 4096.0 / 277.0);
     }
 }

@@ -28,7 +28,7 @@ pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>> {
     eprint!("{}", exits(&beside));
     eprintln!("bench: the RTL's VF in a guest");
     let rtl = run("bench-rtl")?;
-    let clocks_per_second = sim::measure(arguments)?.first().map_or(f64::NAN, |f| f.value);
+    let clocks_per_second = sim::speed(arguments)?;
     figures.extend(card(&rtl, clocks_per_second)?);
     eprint!("{}", picture(&rtl, clocks_per_second)?);
     Ok(figures)

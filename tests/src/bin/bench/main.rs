@@ -3,22 +3,32 @@
 #![forbid(unsafe_code)]
 
 mod bounds;
+mod cells;
+mod driver;
 mod fairness;
 mod guest;
+mod page;
 mod sim;
 mod storage;
+mod sweep;
 
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
 use azote_tests::figures::{Figure, table};
 use azote_tests::rig::Model;
+use azote_tests::{Error, Result};
 use clap::{Parser, ValueEnum};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// Clocks and bytes of the storage engine.
+    /// Clocks and bytes of the storage engine, and all that follows up to guests.
     Storage,
-    /// Speed of the simulation.
+    /// Instructions of the NVMe driver.
+    Driver,
+    /// Cells and memory at 4, 8 and 60 VFs a kind; minutes for each when the card's Verilog has changed.
+    Cells,
+    /// Speed of the simulation, and beside that of cocotb.
     Sim,
     /// Guests of our hypervisor, beside QEMU's, in an emulated host.
     Guest,
@@ -29,7 +39,15 @@ enum What {
 #[command(name = "cargo xtask bench")]
 struct Arguments {
     /// What to measure.
-    what: What,
+    #[arg(required_unless_present = "html")]
+    what: Option<What>,
+    /// Write a page with everything but guests, and with curves of throughput and latency beside; to target/bench.html
+    /// unless FILE is given, which ends in `.html`.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "target/bench.html", value_parser = html)]
+    html: Option<PathBuf>,
+    /// Of `storage` only the engine itself: seconds.
+    #[arg(long)]
+    quick: bool,
     /// One JSON object a line: name, value, unit, bound, ratio.
     #[arg(long)]
     json: bool,
@@ -42,28 +60,77 @@ struct Arguments {
     /// Measure the card in software instead: a check of the bench, not of the card.
     #[arg(long)]
     soft: bool,
+    /// What `bench driver` runs under callgrind.
+    #[arg(long, hide = true)]
+    load: Option<String>,
+}
+
+/// Anything else is more likely a word of the command than a name.
+fn html(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let is_page = path.extension().is_some_and(|extension| extension == "html");
+    is_page
+        .then_some(path)
+        .ok_or_else(|| "the page's name ends in .html; what is to be measured stands before --html".into())
 }
 
 impl Arguments {
     fn model(&self) -> Model {
         if self.soft { Model::Soft } else { Model::Rtl }
     }
+
+    /// What is measured, in this order.
+    fn sections(&self) -> Vec<What> {
+        match self.what {
+            // Neither cells nor the driver depend on what the card is simulated by.
+            Some(What::Storage) if self.quick || self.soft => vec![What::Storage],
+            Some(What::Storage) | None => vec![What::Storage, What::Driver, What::Cells, What::Sim],
+            Some(what) => vec![what],
+        }
+    }
+
+    fn measure(&self, what: What) -> Result<Vec<Figure>> {
+        match what {
+            What::Storage => storage::measure(self),
+            What::Driver => driver::measure(),
+            What::Cells => cells::measure(),
+            What::Sim => sim::measure(self),
+            What::Guest => guest::measure(self),
+        }
+    }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let measured = match arguments.what {
-        What::Storage => storage::measure(&arguments),
-        What::Sim => sim::measure(&arguments),
-        What::Guest => guest::measure(&arguments),
+    let done = match &arguments.load {
+        Some(what) => driver::load(what, arguments.commands).map(|()| true),
+        None => run(&arguments),
     };
-    let figures: Vec<Figure> = match measured {
-        Ok(figures) => figures,
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("bench: {error}");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
+    }
+}
+
+/// Measures and prints; true if every figure is as it must be.
+fn run(arguments: &Arguments) -> Result<bool> {
+    let mut figures = Vec::new();
+    let mut failed = None;
+    for what in arguments.sections() {
+        eprintln!("bench: {}", what.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned()));
+        match arguments.measure(what) {
+            Ok(measured) => figures.extend(measured),
+            // What was measured before is worth seeing all the same.
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+    }
     if arguments.json {
         for figure in &figures {
             println!("{}", figure.json());
@@ -71,5 +138,42 @@ fn main() -> ExitCode {
     } else {
         print!("{}", table(&figures));
     }
-    if figures.iter().all(Figure::is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let met = figures.iter().all(Figure::is_met);
+    if let Some(path) = &arguments.html {
+        write_page(arguments, path, figures)?;
+    }
+    Ok(met)
+}
+
+fn write_page(arguments: &Arguments, path: &Path, figures: Vec<Figure>) -> Result<()> {
+    eprintln!("bench: curves for the page");
+    let (points, latencies) = sweep::measure(arguments)?;
+    let growth = if arguments.soft { None } else { Some(cells::growth()?) };
+    let measured = page::Measured { figures, points, latencies, growth, conditions: conditions() };
+    let failed = |source| Error::Io { what: "write", path: path.to_owned(), source };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    std::fs::write(path, page::page(&measured)).map_err(failed)?;
+    let shown = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    eprintln!("bench: the page is {}", shown.display());
+    Ok(())
+}
+
+/// What the speed of the simulation depends on, as far as this machine says.
+fn conditions() -> Vec<String> {
+    let first = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_owned())
+    };
+    let processor = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("model name"))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    });
+    let tools = first("verilator", &["--version"]).zip(processor).map(|(v, p)| format!("Simulated by {v} on {p}."));
+    let commit = first("git", &["describe", "--always", "--dirty", "--abbrev=10"]).map(|c| format!("Commit {c}."));
+    tools.into_iter().chain(commit).collect()
 }

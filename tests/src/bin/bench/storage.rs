@@ -4,7 +4,7 @@ use azote_nvme::{Completions, Controller, Options as NvmeOptions};
 use azote_sim::{Card, Options};
 use azote_tests::figures::Figure;
 use azote_tests::load::Load;
-use azote_tests::rig::{Setup, controller, pattern, provision};
+use azote_tests::rig::{Setup, controller, folder, pattern, provision};
 use azote_tests::{Error, Result};
 
 use crate::{Arguments, bounds, fairness};
@@ -20,16 +20,16 @@ const LATENCY: f64 = 400.0;
 
 /// A card with a volume on each of its first `volumes` VFs, and the folder that they are in.
 pub fn rig(arguments: &Arguments, volumes: u8) -> Result<(Card, tempfile::TempDir)> {
-    let folder = tempfile::tempdir().map_err(|source| Error::Io {
-        what: "create a folder in",
-        path: std::env::temp_dir(),
-        source,
-    })?;
+    rig_of(&Setup { model: arguments.model(), vfs: arguments.vfs, ..Setup::default() }, volumes)
+}
+
+/// The same, made as `setup` says.
+pub fn rig_of(setup: &Setup, volumes: u8) -> Result<(Card, tempfile::TempDir)> {
+    let folder = folder()?;
     let paths: Vec<_> = (0..volumes).map(|i| folder.path().join(format!("volume{i}"))).collect();
     for path in &paths {
         pattern(path, BLOCKS)?;
     }
-    let setup = Setup { model: arguments.model(), vfs: arguments.vfs, ..Setup::default() };
     let card = setup.card()?;
     let images: Vec<_> = paths.iter().map(|path| (path.as_path(), false)).collect();
     provision(&card, &images)?;
@@ -78,7 +78,7 @@ pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>> {
 }
 
 /// Bytes a clock of a load, from its first doorbell to its last interrupt.
-fn rate(card: &Card, nvmes: &mut [Controller], load: Load) -> Result<f64> {
+pub fn rate(card: &Card, nvmes: &mut [Controller], load: Load) -> Result<f64> {
     card.run_idle(10_000);
     let start = card.clocks();
     load.run(nvmes)?;
