@@ -90,6 +90,19 @@ impl MediaOp {
         })
     }
 
+    /// Its number at the port.
+    pub const fn code(self) -> u64 {
+        match self {
+            Self::Read => media::READ,
+            Self::Write => media::WRITE,
+            Self::Flush => media::FLUSH,
+            Self::WriteZeroes => media::ZEROES,
+            Self::Deallocate => media::DEALLOCATE,
+            Self::Verify => media::VERIFY,
+            Self::Compare => media::COMPARE,
+        }
+    }
+
     /// Blocks of the host's come with it.
     pub const fn takes_data(self) -> bool {
         matches!(self, Self::Write | Self::Compare)
@@ -110,6 +123,17 @@ pub enum MediaResult {
     Failed,
     /// The volume holds something else.
     Differs,
+}
+
+impl MediaResult {
+    /// Its number at the port.
+    pub const fn code(self) -> u64 {
+        match self {
+            Self::Done => media::DONE,
+            Self::Failed => media::FAILED,
+            Self::Differs => media::DIFFERS,
+        }
+    }
 }
 
 /// One request at the media port.

@@ -3,13 +3,12 @@
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::{Path, PathBuf};
 
-use azote_regs::media;
 use azote_tlp::Beat;
 use azote_verilate::{Dir, Options, Port, Shim, Source, build_library};
 use libloading::Library;
 
 use crate::Error;
-use crate::device::{Inputs, MediaData, MediaOp, MediaRequest, MediaResult, Outputs, TlpDevice};
+use crate::device::{Inputs, MediaData, MediaOp, MediaRequest, Outputs, TlpDevice};
 
 /// `struct In` of shim.cpp.
 #[repr(C)]
@@ -204,11 +203,7 @@ impl TlpDevice for Hardware {
         }
         if let Some(result) = inputs.mdone {
             i.mdone_valid = 1;
-            i.mdone_result = match result {
-                MediaResult::Done => media::DONE,
-                MediaResult::Failed => media::FAILED,
-                MediaResult::Differs => media::DIFFERS,
-            } as u8;
+            i.mdone_result = result.code() as u8;
         }
         let mut o = Out::default();
         // SAFETY: `sim` is the live instance from `load` and `&mut self` makes this its only use; both structures have

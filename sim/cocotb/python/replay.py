@@ -14,9 +14,10 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
-RECORD = struct.Struct("<16s16sHB16s16sHBBBQH")
+RECORD = struct.Struct("<16s16sHBB16s16sHBBBBQQ")
 INPUTS = ["reset", "rx_valid", "rx_sop", "rx_eop", "tx_ready", "mreq_ready", "mrd_valid", "mrd_last", "mrd_error",
-          "mwr_ready", "mdone_valid", "mdone_error"]
+          "mwr_ready", "mdone_valid"]
+WIDE = ["rx_data", "rx_keep", "mrd_data", "mdone_result"]
 (RX_READY, TX_VALID, TX_SOP, TX_EOP, MREQ_VALID, MRD_READY, MWR_VALID, MWR_LAST, MDONE_READY) = range(9)
 
 
@@ -26,18 +27,20 @@ def number(raw):
 
 def prepare(dut, recording):
     """What to drive and what to see, for each clock: two lists of pairs of a port and a value."""
-    ports = {name: getattr(dut, name) for name in INPUTS + ["rx_data", "rx_keep", "mrd_data"]}
+    ports = {name: getattr(dut, name) for name in INPUTS + WIDE}
     last = {name: None for name in ports}
     clocks = []
     with open(recording, "rb") as file:
         records = RECORD.iter_unpack(file.read())
-    for rx, mrd, inputs, rx_keep, tx, mwr, outputs, tx_keep, op, volume, lba, blocks in records:
+    for rx, mrd, inputs, rx_keep, result, tx, mwr, outputs, tx_keep, op, volume, fua, lba, blocks in records:
         now = {name: inputs >> bit & 1 for bit, name in enumerate(INPUTS)}
         # Data that is not valid is left as it was, like any driver leaves it.
         if now["rx_valid"]:
             now.update(rx_data=number(rx), rx_keep=rx_keep)
         if now["mrd_valid"]:
             now.update(mrd_data=number(mrd))
+        if now["mdone_valid"]:
+            now.update(mdone_result=result)
         drive = [(ports[name], value) for name, value in now.items() if last[name] != value]
         last.update(now)
         see = []
@@ -54,7 +57,8 @@ def prepare(dut, recording):
                 see += [(dut.tx_data, number(tx)), (dut.tx_sop, bit(TX_SOP)), (dut.tx_eop, bit(TX_EOP)),
                         (dut.tx_keep, tx_keep)]
             if bit(MREQ_VALID):
-                see += [(dut.mreq_op, op), (dut.mreq_volume, volume), (dut.mreq_lba, lba), (dut.mreq_blocks, blocks)]
+                see += [(dut.mreq_op, op), (dut.mreq_fua, fua), (dut.mreq_volume, volume),
+                        (dut.mreq_lba, lba), (dut.mreq_blocks, blocks)]
             if bit(MWR_VALID):
                 see += [(dut.mwr_data, number(mwr)), (dut.mwr_last, bit(MWR_LAST))]
         clocks.append((drive, see))
@@ -68,7 +72,7 @@ async def replay(dut):
     # Where a part that is measured begins, and where the last ends.
     marks = [begin + (len(clocks) - begin) * part // parts for part in range(parts + 1)]
     times = {}
-    for name in INPUTS + ["rx_data", "rx_keep", "mrd_data"]:
+    for name in INPUTS + WIDE:
         getattr(dut, name).value = 0
     edge = RisingEdge(dut.clock)
     cocotb.start_soon(Clock(dut.clock, 2, "ns").start(start_high=False))

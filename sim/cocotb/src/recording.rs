@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use azote_sim::TlpDevice;
-use azote_sim::device::{Inputs, MediaOp, Outputs};
+use azote_sim::device::{Inputs, MediaResult, Outputs};
 
 use crate::Error;
 
 /// Bytes of a record: of either side two words of 128 bits and a half-word of flags, `keep`, and a request to the medium.
-pub const SIZE: usize = 2 * (2 * 16 + 2 + 1) + 12;
+pub const SIZE: usize = 2 * (2 * 16 + 2) + 6 + 2 * 8;
 
 type Output = BufWriter<File>;
 
@@ -125,7 +125,6 @@ fn record(i: &Inputs, o: &Outputs) -> [u8; SIZE] {
         mrd.error,
         i.mwr_ready,
         i.mdone.is_some(),
-        i.mdone.unwrap_or(false),
     ];
     let output = [
         o.rx_ready,
@@ -138,15 +137,9 @@ fn record(i: &Inputs, o: &Outputs) -> [u8; SIZE] {
         mwr.last,
         o.mdone_ready,
     ];
-    let (op, volume, lba, blocks) = o.mreq.map_or((0, 0, 0, 0), |m| {
-        let op = match m.op {
-            MediaOp::Read => 0,
-            MediaOp::Write => 1,
-            MediaOp::Flush => 2,
-            MediaOp::WriteZeroes => 3,
-        };
-        (op, m.volume, m.lba, m.blocks)
-    });
+    let result = i.mdone.map_or(0, MediaResult::code) as u8;
+    let (op, volume, fua, lba, blocks) =
+        o.mreq.map_or((0, 0, 0, 0, 0), |m| (m.op.code() as u8, m.volume, m.fua.into(), m.lba, m.blocks));
     let mut record = [0; SIZE];
     let mut at = 0;
     let mut put = |bytes: &[u8]| {
@@ -156,11 +149,11 @@ fn record(i: &Inputs, o: &Outputs) -> [u8; SIZE] {
     put(&words(rx.data));
     put(&words(mrd.data));
     put(&flags(&input));
-    put(&[rx.keep]);
+    put(&[rx.keep, result]);
     put(&words(tx.data));
     put(&words(mwr.data));
     put(&flags(&output));
-    put(&[tx.keep, op, volume]);
+    put(&[tx.keep, op, volume, fua]);
     put(&lba.to_le_bytes());
     put(&blocks.to_le_bytes());
     record
