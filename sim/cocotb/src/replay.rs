@@ -13,8 +13,8 @@ const BUILD: &str = include_str!("../python/build.py");
 const RUN: &str = include_str!("../python/run.py");
 const REPLAY: &str = include_str!("../python/replay.py");
 const CHECKS: &str = include_str!("../python/checks.cpp");
-/// What make is told: cocotb leaves the compiler at `-Os`, and ours is compiled like this.
-const MAKE: &str = r"-- OPT_FAST=-O3\ -march=native";
+/// What make is told: cocotb leaves the compiler at `-Os`, for the model as for VPI, and ours is compiled like this.
+const MAKE: &str = r"OPT_FAST=-O3\ -march=native OPT_GLOBAL=-O3\ -march=native";
 
 /// How fast a replay was.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -40,15 +40,16 @@ impl Speed {
 pub fn build(text: &str) -> Result<PathBuf, Error> {
     let environment = environment()?;
     let folder = cache::folder()?;
-    let key = [BUILD, CHECKS, MAKE, &version()?, &environment.to_string_lossy(), text];
-    let name = format!("cocotb-model-{}", key.iter().fold(cache::Key::new(), |key, part| key.mix(part)).name());
+    let parts = [BUILD, CHECKS, MAKE, &environment.to_string_lossy(), text];
+    let name = format!("cocotb-model-{}", parts.iter().fold(cache::tools()?, |key, part| key.mix(part)).name());
     let made = cache::once(&folder, &name, |work| {
         write(work, "card.sv", text)?;
         write(work, "build.py", BUILD)?;
         write(work, "checks.cpp", CHECKS)?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let mut command = Command::new(interpreter(&environment));
         command.current_dir(work).args(["build.py", "card.sv", azote_sim::TOP]).arg(work.join("checks.cpp"));
-        run("building the card with cocotb", command.env("MAKEFLAGS", MAKE))
+        run("building the card with cocotb", command.env("MAKEFLAGS", format!("-j{cores} -- {MAKE}")))
     })?;
     Ok(made)
 }
@@ -70,13 +71,6 @@ pub fn replay(built: &Path, recording: &Recording, begin: u64, parts: u64) -> Re
     let path = work.path().join("speed.json");
     let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
     serde_json::from_str(&text).map_err(|e| Error::Format { path, what: e.to_string() })
-}
-
-/// The first line of `verilator --version`: another Verilator makes another model.
-fn version() -> Result<String, Error> {
-    let output = Command::new("verilator").arg("--version").output();
-    let output = output.map_err(|source| Error::Start { program: "verilator".into(), source })?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> Result<(), Error> {

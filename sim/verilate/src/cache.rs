@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::Error;
+use crate::tools::Tools;
 
 /// FNV-1a over 128 bits: no cryptography is needed, only that two texts of one project do not collide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,15 @@ impl Key {
     pub fn name(&self) -> String {
         format!("{:032x}", self.0)
     }
+}
+
+/// The key of the tools that make a model, and of the processor that it is made for.
+///
+/// # Errors
+/// If a tool is not installed.
+pub fn tools() -> Result<Key, Error> {
+    let tools = Tools::find()?;
+    Ok(Key::new().mix(&tools.verilator).mix(&tools.compiler).mix(&tools.processor))
 }
 
 /// `target/verilated`: `AZOTE_VERILATED` moves it, and so does `CARGO_TARGET_DIR`.
