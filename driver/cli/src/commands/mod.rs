@@ -4,6 +4,7 @@ mod blocks;
 mod copy;
 pub mod ctl;
 mod id;
+mod latency;
 mod nbd;
 pub mod run;
 pub mod serve;

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, io::Write};
 
-use super::print;
+use super::{latency, print};
 use crate::{
     Result,
     card::{Card, controller},
@@ -40,6 +40,9 @@ pub(super) fn run(card: &dyn Card, target: &Target, out: &mut dyn Write) -> Resu
     let _ = writeln!(text, "\nerror log          {} entries", errors.len());
     for e in errors {
         let _ = writeln!(text, "  {}: queue {} command {:#x} LBA {}: {}", e.count, e.queue, e.command, e.lba, e.status);
+    }
+    if let Some(volume) = c.volume_log()? {
+        text.push_str(&latency::show(&volume));
     }
     if let Some(limits) = card.limits(target)? {
         let shown = Shown(limits).to_string();
