@@ -113,8 +113,8 @@ impl Limits {
     /// least that there is are five.
     #[must_use]
     pub fn rate(per_second: u64) -> u64 {
-        let rate = u128::from(per_second) * u128::from(regs::RATE_CLOCKS) / u128::from(regs::CLOCK_HZ);
-        u64::try_from(rate).unwrap_or(u64::MAX)
+        // Fewer clocks than a second has: it fits.
+        (u128::from(per_second) * u128::from(regs::RATE_CLOCKS) / u128::from(regs::CLOCK_HZ)) as u64
     }
 
     /// A rate as so many a second of the same card, to the nearest.
@@ -334,7 +334,10 @@ mod tests {
 
     #[test]
     fn rates_are_said_in_seconds_of_a_card_at_80_mhz() {
-        assert_eq!([0, 4, 5, 5000, 80_000_000, u64::MAX].map(Limits::rate), [0, 0, 1, 1048, 1 << 24, u64::MAX]);
+        assert_eq!(
+            [0, 4, 5, 5000, 80_000_000, u64::MAX].map(Limits::rate),
+            [0, 0, 1, 1048, 1 << 24, 3_868_562_622_766_813_358]
+        );
         assert_eq!([1, 1000, 0xff_ffff].map(Limits::per_second), [5, 4768, 79_999_995]);
     }
 
