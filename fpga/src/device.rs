@@ -19,4 +19,4 @@ pub const BLOCK_RAMS: u64 = 208;
 pub const MULTIPLIERS: u64 = 156;
 
 /// What the core must reach, in MHz.
-pub const LEAST_MHZ: f64 = azote_regs::manage::CLOCK_HZ as f64 / 1e6;
+pub const LEAST_MHZ: f64 = azote_regs::clock::MHZ as f64;

@@ -109,18 +109,18 @@ impl Limits {
     /// The largest weight.
     pub const WEIGHT_MAX: u64 = regs::VOLUME_WEIGHT.of(regs::VOLUME_WEIGHT.mask());
 
-    /// So many a second, as a rate of a card that runs at [`regs::CLOCK_HZ`]: never more than was asked for, so that the
+    /// So many a second, as a rate of a card that runs at [`clock::HZ`]: never more than was asked for, so that the
     /// least that there is are five.
     #[must_use]
     pub fn rate(per_second: u64) -> u64 {
         // Fewer clocks than a second has: it fits.
-        (u128::from(per_second) * u128::from(regs::RATE_CLOCKS) / u128::from(regs::CLOCK_HZ)) as u64
+        (u128::from(per_second) * u128::from(regs::RATE_CLOCKS) / u128::from(clock::HZ)) as u64
     }
 
     /// A rate as so many a second of the same card, to the nearest.
     #[must_use]
     pub fn per_second(rate: u32) -> u64 {
-        (u64::from(rate) * regs::CLOCK_HZ + regs::RATE_CLOCKS / 2) / regs::RATE_CLOCKS
+        (u64::from(rate) * clock::HZ + regs::RATE_CLOCKS / 2) / regs::RATE_CLOCKS
     }
 }
 

@@ -52,8 +52,6 @@ pub const BINDING_BLOCKS: u64 = 28;
 pub const RATE: Field = Field::bits(23, 0);
 /// The clocks that a rate counts for.
 pub const RATE_CLOCKS: u64 = 1 << 24;
-/// The clock in Hz that the core is made to reach (`fpga`), and that rates are said for in seconds.
-pub const CLOCK_HZ: u64 = 80_000_000;
 
 /// The offset in BAR2 of the binding of a storage slot.
 #[must_use]

@@ -29,7 +29,7 @@ use azote_hdl::prelude::*;
 use azote_regs::media;
 
 use crate::dma::read::{ENTRIES, LISTS};
-use crate::parts::Fifo;
+use crate::parts::{Fifo, Skid};
 use crate::transaction::{BusSlave, TxOut};
 
 #[derive(LogicBlock, Default)]
@@ -122,6 +122,8 @@ pub struct Storage {
     writer: writer::Writer,
     poster: poster::Poster,
     read_segments: Fifo<101>,
+    /// Segments out of a register: the way from them to the link is long.
+    segment: Skid<101>,
     write_segments: Fifo<76>,
 }
 
@@ -153,7 +155,7 @@ impl Logic for Storage {
         clocked!(self.limiter);
         clocked!(self.registers, self.queues, self.fetch, self.front, self.admin, self.pages, self.counters);
         clocked!(self.errors, self.journal, self.statistics, self.coalesce);
-        clocked!(self.mover, self.writer, self.poster, self.read_segments, self.write_segments);
+        clocked!(self.mover, self.writer, self.poster, self.read_segments, self.segment, self.write_segments);
 
         // Registers and queues.
         link!(self.bus, self.registers.bus);
@@ -416,9 +418,12 @@ impl Logic for Storage {
         let command = cat(self.front.slot, self.front.qid, self.front.cid);
         let segment = cat(self.front.seg_last, self.front.seg_dws, self.front.seg_address);
         self.read_segments.in_data = cat(command, segment);
-        self.mover.seg_valid = self.read_segments.out_valid;
-        self.read_segments.out_ready = self.mover.seg_ready;
-        self.mover.seg_data = self.read_segments.out_data;
+        self.segment.in_valid = self.read_segments.out_valid;
+        self.read_segments.out_ready = self.segment.in_ready;
+        self.segment.in_data = self.read_segments.out_data;
+        self.mover.seg_valid = self.segment.out_valid;
+        self.segment.out_ready = self.mover.seg_ready;
+        self.mover.seg_data = self.segment.out_data;
         self.mover.in_valid = self.pages.out_valid;
         self.pages.out_ready = self.mover.in_ready;
         self.mover.in_data = self.pages.out_data;
@@ -542,6 +547,7 @@ impl Logic for Storage {
             | self.pages.busy
             | self.statistics.busy
             | self.coalesce.busy
+            | self.read_segments.out_valid
             | self.mover.busy
             | self.writer.busy
             | self.poster.busy;

@@ -31,7 +31,7 @@ pub struct Mover {
     pub in_valid: I<1>,
     pub in_ready: O<1>,
     pub in_data: I<130>,
-    /// One clock: a row has left the buffer.
+    /// One clock: a row has left the buffer, a clock ago.
     pub drained: O<1>,
     pub mps: I<3>,
     pub bus_number: I<8>,
@@ -55,6 +55,7 @@ pub struct Mover {
     /// Ends of commands that are in the buffer or the window.
     ends: Reg<10>,
     code: Reg<11>,
+    left_row: Reg<1>,
     buffer: BlockFifo<9, 130>,
 }
 
@@ -188,7 +189,8 @@ impl Logic for Mover {
             pop = 1;
         }
         self.buffer.out_ready = pop;
-        self.drained = pop & next_valid;
+        self.left_row.d = pop & next_valid;
+        self.drained = self.left_row.q;
         self.ends.d = self.ends.q + ended_in_cur.zext(10) - over.zext(10);
 
         self.done_valid = self.st.q == St::DONE;

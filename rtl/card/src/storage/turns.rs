@@ -54,6 +54,9 @@ pub struct Turns {
     s: Reg<6>,
     q: Reg<3>,
     new: Reg<1>,
+    /// A mark, a clock later: what it depends on was long in the making.
+    comes: Reg<1>,
+    come: Reg<10>,
     have: Reg<1>,
     pick: Reg<3>,
     took: Reg<1>,
@@ -132,8 +135,10 @@ impl Logic for Turns {
         // Admin commands cost nothing: a guest over its limit can still reset, and ask why.
         let eligible = if self.allowed { marks } else { marks & 1 };
 
-        self.marks.in_valid = self.mark;
-        self.marks.in_data = cat(self.mark_fresh, self.mark_slot, self.mark_qid);
+        self.comes.d = self.mark;
+        self.come.d = cat(self.mark_fresh, self.mark_slot, self.mark_qid);
+        self.marks.in_valid = self.comes.q;
+        self.marks.in_data = self.come.q;
         self.marks.out_ready = 0;
         self.fresh.out_ready = 0;
         self.rest.out_ready = 0;
@@ -253,6 +258,7 @@ impl Logic for Turns {
         self.rest.in_valid = to_rest;
         self.rest.in_data = self.s.q;
         self.busy = (self.st.q != St::IDLE)
+            | self.comes.q
             | self.marks.out_valid
             | (self.waiting.q != 0)
             | self.turn.q

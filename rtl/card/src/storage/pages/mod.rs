@@ -75,6 +75,7 @@ impl St {
     const SEND: u64 = 4;
     const LOW: u64 = 5;
     const HIGH: u64 = 6;
+    const MAKE: u64 = 7;
 }
 
 /// Beats of an error log entry and of an entry of the secondary controllers, log2.
@@ -141,6 +142,7 @@ pub struct Pages {
     left: Reg<14>,
     /// Rows that were asked for and have not left the mover.
     ahead: Reg<15>,
+    made: Reg<128>,
     /// The statistics of a beat.
     low: Reg<64>,
     high: Reg<64>,
@@ -293,13 +295,14 @@ impl Logic for Pages {
         // Pages end where they end.
         let beyond = (b >= 256) | ((what == What::ERROR) & (b >= konst(ERRORS_END)));
 
+        self.made.d = if beyond { 0 } else { page };
         let last = self.left.q == 1;
         self.rd_ready = (self.st.q == St::MEDIA) & self.out_ready;
         self.out_valid = (self.st.q == St::SEND) | ((self.st.q == St::MEDIA) & self.rd_valid);
         self.out_data = if self.st.q == St::MEDIA {
             cat(self.rd_error & self.rd_last, self.rd_last, self.rd_data)
         } else {
-            cat(sized(0, 1), last, if beyond { 0 } else { page })
+            cat(sized(0, 1), last, self.made.q)
         };
         self.order.out_ready = 0;
 
@@ -319,7 +322,7 @@ impl Logic for Pages {
             }
             St::LOOK => self.st.d = St::READ,
             St::READ => {
-                self.st.d = if what == What::VOLUME { St::LOW } else { St::SEND };
+                self.st.d = if what == What::VOLUME { St::LOW } else { St::MAKE };
             }
             // The statistics have a moment between two of their own changes.
             St::LOW => {
@@ -332,12 +335,14 @@ impl Logic for Pages {
             }
             St::HIGH => {
                 if !has_high {
-                    self.st.d = St::SEND;
+                    self.st.d = St::MAKE;
                 } else if self.word_ack {
                     self.high.d = self.word;
-                    self.st.d = St::SEND;
+                    self.st.d = St::MAKE;
                 }
             }
+            // The page is made of many facts: out of a register it goes on.
+            St::MAKE => self.st.d = St::SEND,
             St::SEND => {
                 if self.out_ready {
                     self.beat.d = self.beat.q + 1;
