@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use azote_regs::{Field, bar, function, function::Role, manage as regs, pcie::header};
+use azote_regs::{Field, bar, clock, function, function::Role, manage as regs, pcie::header};
 use azote_seam::{Function, Mmio, set_command};
 
 /// The result of a management operation.
