@@ -8,11 +8,11 @@ use std::path::PathBuf;
 
 use azote_dma::Buffer;
 use azote_nvme::{Command, Completion, Completions, Controller, Data, Failure, Io, Options as NvmeOptions};
-use azote_regs::nvme::{limits, opcode, status};
+use azote_regs::nvme::{command as cmd, limits, opcode, status};
 use azote_sim::Card;
 use rand::Rng;
 use rand::rngs::SmallRng;
-use rand::seq::IndexedRandom;
+use rand::seq::{IndexedMutRandom, IndexedRandom, SliceRandom};
 
 use crate::rig;
 
@@ -27,23 +27,44 @@ const GUARD: u64 = 64;
 /// What is in flight.
 #[derive(Debug)]
 pub enum Op {
-    Read { lba: u64, blocks: u64, slot: usize, at: u64 },
-    Write { lba: u64, blocks: u64, slot: usize, data: Vec<u8> },
+    Read {
+        lba: u64,
+        blocks: u64,
+        slot: usize,
+        at: u64,
+    },
+    Write {
+        lba: u64,
+        blocks: u64,
+        slot: usize,
+        data: Vec<u8>,
+    },
     Flush,
-    Bad { want: u64 },
+    /// Compare or Verify: changes nothing.
+    Look {
+        lba: u64,
+        blocks: u64,
+        slot: usize,
+        want: u64,
+    },
+    Bad {
+        want: u64,
+    },
 }
 
 impl Op {
     fn range(&self) -> Option<(u64, u64)> {
         match self {
-            Op::Read { lba, blocks, .. } | Op::Write { lba, blocks, .. } => Some((*lba, lba + blocks)),
+            Op::Read { lba, blocks, .. } | Op::Write { lba, blocks, .. } | Op::Look { lba, blocks, .. } => {
+                Some((*lba, lba + blocks))
+            }
             _ => None,
         }
     }
     fn slot(&self) -> Option<usize> {
         match self {
             Op::Read { slot, .. } => Some(*slot),
-            Op::Write { slot, .. } if *slot < SLOTS => Some(*slot),
+            Op::Write { slot, .. } | Op::Look { slot, .. } if *slot < SLOTS => Some(*slot),
             _ => None,
         }
     }
@@ -111,12 +132,11 @@ impl Vf {
                     self.flying.insert(user, Op::Write { lba, blocks, slot, data });
                 }
             }
-            80..=86 => {
-                self.nvme().submit(queue, Io::WriteZeroes { lba, blocks }, user).unwrap();
-                let data = vec![0; (blocks * 512) as usize];
-                self.flying.insert(user, Op::Write { lba, blocks, slot: SLOTS, data });
+            80..=87 => {
+                let Some(op) = self.uncommon(rng, queue, lba, blocks) else { return };
+                self.flying.insert(user, op);
             }
-            87..=89 => {
+            88..=89 => {
                 self.nvme().submit(queue, Io::Flush, user).unwrap();
                 self.flying.insert(user, Op::Flush);
             }
@@ -127,6 +147,62 @@ impl Vf {
             }
         }
         self.next += 1;
+    }
+
+    /// Write Zeroes, with blocks given back or not, Dataset Management, Compare, Verify.
+    fn uncommon(&mut self, rng: &mut SmallRng, queue: usize, lba: u64, blocks: u64) -> Option<Op> {
+        let user = self.next;
+        let zero = vec![0; (blocks * 512) as usize];
+        let command = |opcode: u64, flags: u64, data: Data| {
+            let cdw = [lba as u32, 0, (blocks - 1 | flags) as u32, 0, 0, 0];
+            Command { opcode: opcode as u8, nsid: 1, cdw, data }
+        };
+        match rng.random_range(0..4) {
+            0 => {
+                let flags = cmd::RW_DEAC.put(rng.random_range(0..2)) | cmd::RW_FUA.put(rng.random_range(0..2));
+                self.nvme().submit_command(queue, command(opcode::WRITE_ZEROES, flags, Data::None), user).unwrap();
+                Some(Op::Write { lba, blocks, slot: SLOTS, data: zero })
+            }
+            1 => {
+                self.nvme().submit_command(queue, command(opcode::VERIFY, 0, Data::None), user).unwrap();
+                Some(Op::Look { lba, blocks, slot: SLOTS, want: status::SUCCESS })
+            }
+            2 => {
+                let slot = self.free.pop()?;
+                let base = slot as u64 * SLOT + 4 * rng.random_range(0..1024);
+                let mut data = self.model[(lba * 512) as usize..][..zero.len()].to_vec();
+                let differs = rng.random();
+                if differs {
+                    *data.choose_mut(rng)? ^= 1 << rng.random_range(0..8);
+                }
+                self.buffer.write(base, &data).unwrap();
+                let slice = self.buffer.slice(base, blocks * 512).unwrap();
+                self.nvme().submit_command(queue, command(opcode::COMPARE, 0, Data::Slice(slice)), user).unwrap();
+                let want = if differs { status::COMPARE_FAILURE } else { status::SUCCESS };
+                Some(Op::Look { lba, blocks, slot, want })
+            }
+            _ => {
+                // The blocks in a few pieces, in any order.
+                let slot = self.free.pop()?;
+                let base = slot as u64 * SLOT + 4096 - cmd::RANGE_SIZE * rng.random_range(0..4);
+                let mut cuts: Vec<u64> = (0..rng.random_range(0..6)).map(|_| rng.random_range(0..=blocks)).collect();
+                cuts.extend([0, blocks]);
+                cuts.sort_unstable();
+                let mut ranges: Vec<_> = cuts.windows(2).map(|w| (lba + w[0], w[1] - w[0])).collect();
+                ranges.shuffle(rng);
+                for (i, (first, length)) in (0..).zip(&ranges) {
+                    let at = base + cmd::RANGE_SIZE * i;
+                    self.buffer.write_u64(at, cmd::RANGE_LENGTH.put(*length)).unwrap();
+                    self.buffer.write_u64(at + cmd::RANGE_SLBA, *first).unwrap();
+                }
+                let count = ranges.len() as u64;
+                let slice = self.buffer.slice(base, cmd::RANGE_SIZE * count).unwrap();
+                let cdw = [cmd::DATASET_NR.put(count - 1) as u32, cmd::DATASET_AD.put(1) as u32, 0, 0, 0, 0];
+                let list = Command { opcode: opcode::DATASET as u8, nsid: 1, cdw, data: Data::Slice(slice) };
+                self.nvme().submit_command(queue, list, user).unwrap();
+                Some(Op::Write { lba, blocks, slot, data: zero })
+            }
+        }
     }
 
     /// Looks for a completion, or waits for one, and looks at what it brought.
@@ -159,6 +235,14 @@ impl Vf {
                 Err(Failure::Status(s)) => assert_eq!(s.code(), want, "VF {}: {s}", self.index),
                 other => panic!("VF {}: a bad command ended with {other:?}", self.index),
             },
+            Op::Look { want, .. } => {
+                let code = match completion.result {
+                    Ok(_) => status::SUCCESS,
+                    Err(Failure::Status(s)) => s.code(),
+                    Err(other) => panic!("VF {}: {other}", self.index),
+                };
+                assert_eq!(code, want, "VF {}: {op:?}", self.index);
+            }
             Op::Flush => assert!(completion.result.is_ok()),
             Op::Write { lba, data, .. } => {
                 assert!(completion.result.is_ok(), "VF {}: write: {completion:?}", self.index);
