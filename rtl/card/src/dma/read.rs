@@ -94,6 +94,9 @@ pub struct Read {
     /// What was written in the clock in which the context was read, if it was the same.
     p_newer: Reg<1>,
     p_new: Reg<33>,
+    d_ends: Reg<1>,
+    d_badly: Reg<1>,
+    d_client: Reg<4>,
     // The completion in hand.
     live: Reg<1>,
     c_tag: Reg<5>,
@@ -422,11 +425,15 @@ impl Logic for Read {
         let revived = if quiet & wakes { one_hot(self.l_tag.q) } else { 0 };
         let put_down = if rest { one_hot(end_tag) } else { 0 };
         self.resting.d = (self.resting.q | put_down) & !revived;
+        // Who ended is known late in its clock: its client hears of it in the next.
+        self.d_ends.d = ends;
+        self.d_badly.d = ends_badly;
+        self.d_client.d = end_client;
         let mut pending = sized(0, 11);
         let mut fail = self.fail.q & !self.forget;
         for c in 0..CLIENTS {
             let up = starts_tag & (self.s_client.q == c);
-            let down = ends & (end_client == c);
+            let down = self.d_ends.q & (self.d_client.q == c);
             if up & !down {
                 self.count[c].d = self.count[c].q + 1;
             }
@@ -437,7 +444,7 @@ impl Logic for Read {
                 pending = pending | konst(1 << c);
             }
             let hurt = poisoned_part & (self.c_client.q == c);
-            if (down & ends_badly) | (gated & (self.s_client.q == c)) | hurt {
+            if (down & self.d_badly.q) | (gated & (self.s_client.q == c)) | hurt {
                 fail = fail | konst(1 << c);
             }
         }
@@ -468,6 +475,7 @@ impl Logic for Read {
             | (self.used.q != 0)
             | (self.resting.q != 0)
             | self.live.q
+            | self.d_ends.q
             | self.cpl_valid
             | valid
             | self.e_valid.q;

@@ -133,7 +133,9 @@ pub struct Queues {
     any: Reg<1>,
     said: Reg<2>,
     r_found: Reg<1>,
-    r_address: Reg<64>,
+    /// Where the entry is: the queue's page, and how far into the queue. The sum is made behind the register.
+    r_base: Reg<52>,
+    r_offset: Reg<18>,
     r_phase: Reg<1>,
     r_head: Reg<12>,
     r_vector: Reg<3>,
@@ -483,7 +485,8 @@ impl Logic for Queues {
                             );
                             sq_new = sq(k_inflight + 1, sized(1, 1), more, k_cqid, k_tail, k_next, k_size, k_base);
                             self.r_found.d = 1;
-                            self.r_address.d = cat(k_base, sized(0, 12)) + cat(k_head, sized(0, 6)).zext(64);
+                            self.r_base.d = k_base;
+                            self.r_offset.d = cat(k_head, sized(0, 6));
                         }
                     }
                     Op::RESERVE => {
@@ -506,7 +509,8 @@ impl Logic for Queues {
                     }
                     Op::POST => {
                         self.r_found.d = 1;
-                        self.r_address.d = cat(c_base, sized(0, 12)) + cat(c_tail, sized(0, 4)).zext(64);
+                        self.r_base.d = c_base;
+                        self.r_offset.d = cat(sized(0, 2), c_tail, sized(0, 4));
                         self.r_phase.d = c_phase;
                         self.r_vector.d = c_iv;
                         self.r_interrupt.d = c_ien;
@@ -645,7 +649,7 @@ impl Logic for Queues {
         self.found = self.r_found.q;
         self.f_slot = self.s.q;
         self.f_qid = self.q.q;
-        self.address = self.r_address.q;
+        self.address = cat(self.r_base.q, sized(0, 12)) + self.r_offset.q.zext(64);
         self.phase = self.r_phase.q;
         self.head = self.r_head.q;
         self.p_vector = self.r_vector.q;

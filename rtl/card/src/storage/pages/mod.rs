@@ -143,6 +143,12 @@ pub struct Pages {
     /// Rows that were asked for and have not left the mover.
     ahead: Reg<15>,
     made: Reg<128>,
+    /// Of the entry of a list that a beat belongs to, a clock ahead of it.
+    r_count: Reg<32>,
+    r_there: Reg<1>,
+    r_exists: Reg<1>,
+    r_online: Reg<1>,
+    r_second: Reg<6>,
     /// The statistics of a beat.
     low: Reg<64>,
     high: Reg<64>,
@@ -209,7 +215,8 @@ impl Logic for Pages {
         // Entry of the error log: the newest first.
         let number = self.beat.q.bits(ERROR_BEATS + 2, ERROR_BEATS);
         let count = self.errors - number.zext(32);
-        let there = self.errors > number.zext(32);
+        self.r_count.d = count;
+        self.r_there.d = self.errors > number.zext(32);
         self.error_at = count.bits(2, 0) - 1;
         let e = self.error_entry;
         let sqid = e.bits(2, 0).zext(16);
@@ -222,10 +229,12 @@ impl Logic for Pages {
         let place = self.beat.q.bits(7, SECONDARY_BEATS) - 1;
         let second = place.zext(8) + from.zext(8);
         let all = konst(self.vfs.get());
-        let exists = (second <= all) & (self.beat.q.bits(13, SECONDARY_BEATS) != 0);
+        self.r_exists.d = (second <= all) & (self.beat.q.bits(13, SECONDARY_BEATS) != 0);
         let second_slot = second.bits(5, 0);
-        let online = (second_slot <= self.enabled_vfs) & !self.offline.sel(second_slot);
-        let second_id = cat(second_slot + konst(function::FIRST_VF_INDEX - 1), sized(function::STORAGE, 2)).zext(16);
+        self.r_online.d = (second_slot <= self.enabled_vfs) & !self.offline.sel(second_slot);
+        self.r_second.d = second_slot;
+        let second_id =
+            cat(self.r_second.q + konst(function::FIRST_VF_INDEX - 1), sized(function::STORAGE, 2)).zext(16);
         let mut page = raw;
         let b = self.beat.q;
         match what {
@@ -250,21 +259,26 @@ impl Logic for Pages {
             },
             What::ERROR => {
                 page = match b.bits(ERROR_BEATS - 1, 0) {
-                    0 => cat(location, field, cid, sqid, count.zext(64)),
+                    0 => cat(location, field, cid, sqid, self.r_count.q.zext(64)),
                     1 => cat(nsid, lba).zext(128),
                     _ => sized(0, 128),
                 };
-                if !there {
+                if !self.r_there.q {
                     page = 0;
                 }
             }
             What::SECONDARY => {
                 if b == 0 {
                     page = (all - from + 1).zext(128);
-                } else if exists & !b.bit(0) {
-                    page =
-                        cat(second_slot.zext(16), sized(0, 24), online.zext(8), sized(virt::PRIMARY_ID, 16), second_id)
-                            .zext(128);
+                } else if self.r_exists.q & !b.bit(0) {
+                    page = cat(
+                        self.r_second.q.zext(16),
+                        sized(0, 24),
+                        self.r_online.q.zext(8),
+                        sized(virt::PRIMARY_ID, 16),
+                        second_id,
+                    )
+                    .zext(128);
                 } else {
                     page = 0;
                 }
