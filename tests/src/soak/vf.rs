@@ -154,7 +154,7 @@ impl Vf {
         let user = self.next;
         let zero = vec![0; (blocks * 512) as usize];
         let command = |opcode: u64, flags: u64, data: Data| {
-            let cdw = [lba as u32, 0, (blocks - 1 | flags) as u32, 0, 0, 0];
+            let cdw = [lba as u32, 0, ((blocks - 1) | flags) as u32, 0, 0, 0];
             Command { opcode: opcode as u8, nsid: 1, cdw, data }
         };
         match rng.random_range(0..4) {
