@@ -125,6 +125,15 @@ pub struct Commands {
     orphan: Reg<1>,
     r_late: Reg<1>,
     v_cid: Reg<16>,
+    /// What the command is about, decoded while its fields wait: they are there some clocks before `start`.
+    k_vector: Reg<1>,
+    k_temperature: Reg<1>,
+    k_cache: Reg<1>,
+    k_queues: Reg<1>,
+    k_coalescing: Reg<1>,
+    k_events: Reg<1>,
+    k_recovery: Reg<1>,
+    k_off: Reg<1>,
     /// By slot: the write cache is off; it has I/O queues; its temperature is over or under a threshold.
     r_through: Reg<64>,
     made: Reg<64>,
@@ -361,14 +370,14 @@ impl Logic for Commands {
                             };
                         }
                         opcode::SET_FEATURES => {
-                            self.result.d = if fid == opcode::FEATURE_QUEUES { queues } else { 0 };
-                            f_we = fid != opcode::FEATURE_QUEUES;
+                            self.result.d = if self.k_queues.q { queues } else { 0 };
+                            f_we = !self.k_queues.q;
                             sets = 1;
-                            if fid == opcode::FEATURE_VECTOR {
+                            if self.k_vector.q {
                                 f_new = vectors;
                             }
                             let limit = self.cdw11.get(cmd::TEMPERATURE_TMPTH);
-                            if fid == opcode::FEATURE_TEMPERATURE {
+                            if self.k_temperature.q {
                                 let over = limit <= limits::TEMPERATURE;
                                 let under = limit >= limits::TEMPERATURE;
                                 if is_under {
@@ -382,7 +391,7 @@ impl Logic for Commands {
                                     self.st.d = St::EVENT;
                                 }
                             }
-                            if fid == opcode::FEATURE_WRITE_CACHE {
+                            if self.k_cache.q {
                                 let off = !self.cdw11.get(cmd::WRITE_CACHE_WCE);
                                 self.r_through.d = (self.r_through.q & !me) | (if off { me } else { 0 });
                             }
@@ -394,10 +403,10 @@ impl Logic for Commands {
                             let named = sized(cmd::FEATURE_CAP_CHANGEABLE | cmd::FEATURE_CAP_NAMESPACE, 32);
                             let other = sized(cmd::FEATURE_CAP_CHANGEABLE, 32);
                             self.result.d = if sel == cmd::FEATURE_SEL_CAPABILITIES {
-                                if fid == opcode::FEATURE_ERROR_RECOVERY { named } else { other }
-                            } else if fid == opcode::FEATURE_QUEUES {
+                                if self.k_recovery.q { named } else { other }
+                            } else if self.k_queues.q {
                                 queues
-                            } else if fid == opcode::FEATURE_VECTOR {
+                            } else if self.k_vector.q {
                                 cat(sized(0, 15), no_cache, iv)
                             } else if now {
                                 self.features.rdata ^ default
@@ -420,7 +429,7 @@ impl Logic for Commands {
                         _ => {
                             // Virtualization Management: nothing is assigned, so nothing is left to do but on and off.
                             self.v_on = action == virt::ONLINE;
-                            if (action == virt::OFFLINE) & !is_off {
+                            if (action == virt::OFFLINE) & !self.k_off.q {
                                 self.v_off = 1;
                                 self.leaving.d = 1;
                                 self.v_cid.d = self.cdw0.get(entry::CDW0_CID);
@@ -523,9 +532,17 @@ impl Logic for Commands {
         self.e_valid = self.st.q == St::EVENT;
         self.e_ask = self.ask.q;
         self.working = (self.st.q != St::IDLE) | self.start;
-        self.set_events = sets & (fid == opcode::FEATURE_ASYNC_EVENT);
-        self.set_coalescing = sets & (fid == opcode::FEATURE_COALESCING);
-        self.set_vectors = sets & (fid == opcode::FEATURE_VECTOR);
+        self.k_vector.d = fid == opcode::FEATURE_VECTOR;
+        self.k_temperature.d = fid == opcode::FEATURE_TEMPERATURE;
+        self.k_cache.d = fid == opcode::FEATURE_WRITE_CACHE;
+        self.k_queues.d = fid == opcode::FEATURE_QUEUES;
+        self.k_coalescing.d = fid == opcode::FEATURE_COALESCING;
+        self.k_events.d = fid == opcode::FEATURE_ASYNC_EVENT;
+        self.k_recovery.d = fid == opcode::FEATURE_ERROR_RECOVERY;
+        self.k_off.d = is_off;
+        self.set_events = sets & self.k_events.q;
+        self.set_coalescing = sets & self.k_coalescing.q;
+        self.set_vectors = sets & self.k_vector.q;
         self.vectors = vectors.bits(7, 0);
         self.through = self.r_through.q.sel(self.slot);
         self.warm = self.hot.q | self.cold.q;
