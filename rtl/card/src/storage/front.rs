@@ -12,7 +12,7 @@ use azote_regs::nvme::{command as cmd, entry, limits, log, opcode, status};
 
 use super::admin::Next;
 use super::walker::Walker;
-use super::writer::Work;
+use super::writer::{Work, has_data};
 
 /// What the statistics count a command as.
 pub struct Kind;
@@ -22,13 +22,8 @@ impl Kind {
     pub const WRITE: u64 = 2;
 }
 
-/// By how much blocks of 4 KiB are more than those of 512 bytes, log2.
-const BIG: usize = (limits::BIG_LBA_SHIFT - limits::LBA_SHIFT) as usize;
-
-/// The place of a field in an entry, as the error log tells it.
-const fn place(byte: u64, bit: u64) -> u64 {
-    log::LOCATION_BYTE.put(byte) | log::LOCATION_BIT.put(bit)
-}
+/// [`limits::BIG_SHIFT`], for widths.
+const BIG: usize = limits::BIG_SHIFT as usize;
 
 struct St;
 impl St {
@@ -377,21 +372,21 @@ impl Logic for Front {
                 self.st.d = St::COMPLETE;
                 if !known {
                     self.code.d = status::INVALID_OPCODE;
-                    self.location.d = konst(place(entry::SQE_CDW0, 0));
+                    self.location.d = konst(log::location(entry::SQE_CDW0, 0));
                 } else if !plain {
                     self.code.d = status::INVALID_FIELD;
-                    self.location.d = konst(place(entry::SQE_CDW0 + 1, 0));
+                    self.location.d = konst(log::location(entry::SQE_CDW0 + 1, 0));
                 } else if !(our_space & self.bound) {
                     self.code.d = status::INVALID_NAMESPACE;
-                    self.location.d = konst(place(entry::SQE_NSID, 0));
+                    self.location.d = konst(log::location(entry::SQE_NSID, 0));
                 } else if is_dataset & !self.r_cdw11.q.get(cmd::DATASET_AD) {
                     // The other attributes are hints.
                 } else if moves & !whole {
                     self.code.d = status::INVALID_FIELD;
-                    self.location.d = konst(place(entry::SQE_CDW12, 0));
+                    self.location.d = konst(log::location(entry::SQE_CDW12, 0));
                 } else if (moves | is_zeroes | is_verify) & !self.fits.q {
                     self.code.d = status::LBA_OUT_OF_RANGE;
-                    self.location.d = konst(place(entry::SQE_CDW10, 0));
+                    self.location.d = konst(log::location(entry::SQE_CDW10, 0));
                 } else if (is_write | is_zeroes | is_dataset) & self.read_only {
                     self.code.d = status::WRITE_PROTECTED;
                 } else if moves | is_dataset {
@@ -424,7 +419,7 @@ impl Logic for Front {
             St::CHECK => {
                 if self.walker.checked {
                     self.code.d = self.walker.fault;
-                    self.location.d = konst(place(entry::SQE_PRP1, 0));
+                    self.location.d = konst(log::location(entry::SQE_PRP1, 0));
                     self.st.d = if self.walker.fault != 0 {
                         St::COMPLETE
                     } else if self.writes.q {
@@ -446,9 +441,7 @@ impl Logic for Front {
             }
             St::COMMAND => {
                 if self.wr_ready {
-                    let with_data =
-                        (self.op.q == media::WRITE) | (self.op.q == media::COMPARE) | (self.op.q == Work::RANGES);
-                    self.st.d = if with_data { St::GO } else { St::IDLE };
+                    self.st.d = if has_data(self.op.q) { St::GO } else { St::IDLE };
                 }
             }
             St::GO => self.st.d = St::WALK,

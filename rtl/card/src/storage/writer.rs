@@ -16,8 +16,8 @@ use crate::parts::Fifo;
 
 /// Chunks of the data buffer.
 pub const CHUNKS: usize = 8;
-/// By how much blocks of 4 KiB are more than those of 512 bytes, log2.
-const BIG: usize = (limits::BIG_LBA_SHIFT - limits::LBA_SHIFT) as usize;
+/// [`limits::BIG_SHIFT`], for widths.
+const BIG: usize = limits::BIG_SHIFT as usize;
 
 /// What a command asks for beside the media port's own operations.
 pub struct Work;
@@ -51,7 +51,7 @@ impl Put {
 
 /// Whether an operation comes with data of the host's.
 #[pure]
-fn has_data(op: V) -> V {
+pub fn has_data(op: V) -> V {
     (op == media::WRITE) | (op == media::COMPARE) | (op == Work::RANGES)
 }
 

@@ -22,6 +22,8 @@ pub const MAX_TRANSFER: u64 = PAGE_SIZE << MDTS;
 pub const LBA_SHIFT: u64 = 9;
 /// log2 of the logical block size of LBA format 1.
 pub const BIG_LBA_SHIFT: u64 = 12;
+/// By how much a block of LBA format 1 is larger than one of format 0, log2.
+pub const BIG_SHIFT: u64 = BIG_LBA_SHIFT - LBA_SHIFT;
 /// LBA formats: 512 bytes and 4 KiB.
 pub const FORMATS: u64 = 2;
 /// The logical block size of LBA format 0.

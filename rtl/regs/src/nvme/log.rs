@@ -18,6 +18,11 @@ pub const LOCATION_BYTE: crate::Field = crate::Field::bits(7, 0);
 pub const LOCATION_BIT: crate::Field = crate::Field::bits(10, 8);
 /// Parameter error location: it is no one field's fault.
 pub const LOCATION_NONE: u64 = 0xffff;
+/// The parameter error location of this byte and bit of an entry.
+#[must_use]
+pub const fn location(byte: u64, bit: u64) -> u64 {
+    LOCATION_BYTE.put(byte) | LOCATION_BIT.put(bit)
+}
 /// Entries that a controller keeps.
 pub const ERROR_ENTRIES: u64 = 8;
 /// Error: LBA, 8 bytes.

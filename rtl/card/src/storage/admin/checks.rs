@@ -16,7 +16,7 @@ const LAST_DW: u64 = limits::MAX_TRANSFER / 4 - 1;
 
 /// The verdict that `code` is due to the field at this byte and bit of the entry.
 pub const fn wrong(code: u64, byte: u64, bit: u64) -> u64 {
-    (log::LOCATION_BYTE.put(byte) | log::LOCATION_BIT.put(bit)) << 11 | code
+    log::location(byte, bit) << 11 | code
 }
 
 /// The verdict that no one field is to blame for `code`.

@@ -445,11 +445,11 @@ impl Logic for Commands {
                     match self.q_answer {
                         Answer::QID => {
                             self.code.d = status::INVALID_QID;
-                            self.place.d = konst(log::LOCATION_BYTE.put(entry::SQE_CDW10));
+                            self.place.d = konst(log::location(entry::SQE_CDW10, 0));
                         }
                         Answer::CQ => {
                             self.code.d = status::CQ_INVALID;
-                            self.place.d = konst(log::LOCATION_BYTE.put(entry::SQE_CDW11 + 2));
+                            self.place.d = konst(log::location(entry::SQE_CDW11 + 2, 0));
                         }
                         Answer::USED => self.code.d = status::INVALID_QUEUE_DELETION,
                         _ => {

@@ -32,9 +32,6 @@ impl What {
     pub const VOLUME: u64 = 11;
 }
 
-/// By how much blocks of 4 KiB are more than those of 512 bytes, log2.
-const BIG: u64 = limits::BIG_LBA_SHIFT - limits::LBA_SHIFT;
-
 /// How far data is asked for ahead of the link, in rows: while more are on their way no further command begins, since every
 /// function would wait behind them. Three pages hide a media latency of about 800 clocks.
 const WINDOW: u64 = 3 * limits::PAGE_SIZE / 16;
@@ -211,7 +208,7 @@ impl Logic for Pages {
         let function =
             if slot == 0 { sized(0, 8) } else { cat(slot + konst(function::FIRST_VF_INDEX - 1), sized(0, 2)) };
         let cntlid = (function | konst(function::STORAGE)).zext(16);
-        let size = (if self.big { self.length >> konst(BIG) } else { self.length }).zext(64);
+        let size = (if self.big { self.length >> konst(limits::BIG_SHIFT) } else { self.length }).zext(64);
         // Entry of the error log: the newest first.
         let number = self.beat.q.bits(ERROR_BEATS + 2, ERROR_BEATS);
         let count = self.errors - number.zext(32);
