@@ -311,6 +311,8 @@ mod tests {
     struct Bench {
         media: Media,
         clock: u64,
+        /// What ended and was not asked for yet: some end while the data of the next is given.
+        ended: VecDeque<MediaResult>,
         _folder: tempfile::TempDir,
         path: std::path::PathBuf,
     }
@@ -323,7 +325,7 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             let mut media = Media::new(options);
             assert_eq!(media.attach(3, &path, read_only).unwrap(), 16);
-            Bench { media, clock: 0, _folder: folder, path }
+            Bench { media, clock: 0, ended: VecDeque::new(), _folder: folder, path }
         }
 
         /// One clock of a card that offers `outputs` and takes everything.
@@ -332,7 +334,9 @@ mod tests {
             self.media.drive(self.clock, &mut inputs);
             (outputs.mrd_ready, outputs.mdone_ready) = (true, true);
             self.media.step(self.clock, &inputs, &outputs);
+            self.ended.extend(inputs.mdone);
             self.clock += 1;
+            assert!(self.clock < 10_000, "the medium has stopped");
             inputs
         }
 
@@ -368,9 +372,10 @@ mod tests {
 
         fn done(&mut self) -> MediaResult {
             loop {
-                if let Some(result) = self.clock(Outputs::default()).mdone {
+                if let Some(result) = self.ended.pop_front() {
                     return result;
                 }
+                self.clock(Outputs::default());
             }
         }
     }
