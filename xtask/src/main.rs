@@ -6,6 +6,7 @@ mod fuzz;
 mod lint;
 mod run;
 mod setup;
+mod silence;
 mod test;
 
 use std::process::ExitCode;

@@ -1,11 +1,14 @@
 //! All tests, with a summary at the end.
 
-use std::io::{BufRead, BufReader};
 use std::process::Stdio;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::run::{cargo, line};
 use crate::setup;
+use crate::silence::{self, Said};
+
+/// The longest test takes half of this on a machine that has much else to do.
+const SILENCE: Duration = Duration::from_secs(25 * 60);
 
 /// What a run of tests came to.
 #[derive(Default)]
@@ -15,6 +18,8 @@ struct Totals {
     ignored: u64,
     /// Names of the tests that failed.
     names: Vec<String>,
+    /// Names of those that have run for a minute and not ended.
+    long: Vec<String>,
 }
 
 impl Totals {
@@ -32,9 +37,22 @@ impl Totals {
                     }
                 }
             }
-        } else if let Some(name) = text.strip_prefix("test ").and_then(|t| t.strip_suffix(" ... FAILED")) {
-            self.names.push(name.to_owned());
+        } else if let Some(name) =
+            text.strip_prefix("test ").and_then(|t| t.strip_suffix(" has been running for over 60 seconds"))
+        {
+            self.long.push(name.to_owned());
+        } else if let Some((name, end)) = text.strip_prefix("test ").and_then(|t| t.split_once(" ... ")) {
+            self.long.retain(|long| long != name);
+            if end == "FAILED" {
+                self.names.push(name.to_owned());
+            }
         }
+    }
+
+    /// The test program has stopped and was ended: whatever still ran in it has failed.
+    fn stopped(&mut self) {
+        self.failed += self.long.len() as u64;
+        self.names.extend(self.long.drain(..).map(|name| format!("{name} (did not end)")));
     }
 
     fn summary(&self) -> String {
@@ -79,11 +97,17 @@ fn one(arguments: &[&str], totals: &mut Totals) -> Result<bool, String> {
     eprintln!("test: {text}");
     let mut child = command.spawn().map_err(|e| format!("cannot run `{text}`: {e}"))?;
     if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).lines() {
-            let line = line.map_err(|e| format!("cannot read what `{text}` says: {e}"))?;
-            totals.take(&line);
-            println!("{line}");
-        }
+        silence::watch(output, child.id(), SILENCE, |said| match said {
+            Said::Line(line) => {
+                totals.take(&line);
+                println!("{line}");
+            }
+            Said::Nothing => {
+                println!("nothing was heard for {} minutes: the test program was ended", SILENCE.as_secs() / 60);
+                totals.stopped();
+            }
+        })
+        .map_err(|e| format!("cannot follow what `{text}` says: {e}"))?;
     }
     child.wait().map(|status| status.success()).map_err(|e| format!("cannot wait for `{text}`: {e}"))
 }
@@ -101,5 +125,16 @@ mod tests {
         assert_eq!((totals.passed, totals.failed, totals.ignored), (9, 1, 1));
         assert_eq!(totals.names, ["a::b"]);
         assert_eq!(totals.summary(), "tests: 9 passed, 1 failed, 1 ignored");
+    }
+
+    #[test]
+    fn a_test_that_does_not_end_is_named() {
+        let mut totals = Totals::default();
+        for name in ["a::slow", "b::stuck"] {
+            totals.take(&format!("test {name} has been running for over 60 seconds"));
+        }
+        totals.take("test a::slow ... ok");
+        totals.stopped();
+        assert_eq!((totals.failed, totals.names), (1, vec!["b::stuck (did not end)".to_owned()]));
     }
 }
