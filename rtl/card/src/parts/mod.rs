@@ -3,9 +3,11 @@
 mod arbiter;
 mod bytes;
 mod fifo;
+mod marks;
 mod skid;
 
 pub use arbiter::Arbiter;
 pub use bytes::byte_mask;
 pub use fifo::{BlockFifo, Fifo};
+pub use marks::Marks;
 pub use skid::Skid;

@@ -11,8 +11,8 @@ use azote_regs::media;
 use azote_regs::nvme::{command as cmd, entry, limits, log, opcode, status};
 
 use super::admin::Next;
-use super::walker::Walker;
-use super::writer::{Work, has_data};
+use super::data::walker::Walker;
+use super::data::writer::{Work, has_data};
 
 /// What the statistics count a command as.
 pub struct Kind;

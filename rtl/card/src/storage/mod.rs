@@ -8,26 +8,19 @@
 //! limits), with what `journal` remembers of each command.
 
 pub mod admin;
-pub mod coalesce;
-pub mod counters;
-pub mod errors;
-pub mod fetch;
+pub mod data;
 pub mod front;
-pub mod journal;
-pub mod limiter;
-pub mod mover;
 pub mod pages;
-pub mod poster;
-pub mod queues;
+pub mod records;
 pub mod registers;
-pub mod turns;
-pub mod volume;
-pub mod walker;
-pub mod writer;
+pub mod rings;
 
 use azote_hdl::prelude::*;
 use azote_regs::media;
 
+use self::data::{mover, writer};
+use self::records::{counters, errors, journal, volume};
+use self::rings::{coalesce, fetch, limiter, poster, queues};
 use crate::dma::read::{ENTRIES, LISTS};
 use crate::parts::{Fifo, Skid};
 use crate::transaction::{BusSlave, TxOut};

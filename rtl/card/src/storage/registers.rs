@@ -12,8 +12,8 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::controller as nvme;
 
-use super::queues::Op;
-use crate::parts::{Fifo, byte_mask};
+use super::rings::queues::Op;
+use crate::parts::{Fifo, Marks, byte_mask};
 use crate::transaction::BusSlave;
 
 /// Words of a controller's state.
@@ -127,7 +127,7 @@ pub struct Registers {
     done: Reg<1>,
     replies: Reg<1>,
     /// Who is shutting down; whose volume is being flushed, and how far that is.
-    shutting: Reg<64>,
+    shutting: Marks,
     f_slot: Reg<6>,
     f_ask: Reg<1>,
     f_wait: Reg<1>,
@@ -154,7 +154,7 @@ impl Registers {
 #[kernel]
 impl Logic for Registers {
     fn update(&mut self) {
-        clocked!(self.closers);
+        clocked!(self.closers, self.shutting);
         memories!(self.words);
         let offset = self.bus.offset;
         let owner_slot = self.bus.owner.bits(7, 2);
@@ -201,19 +201,15 @@ impl Logic for Registers {
         self.off_done = 0;
         self.poll.d = if self.poll.q == 0 { 0 } else { self.poll.q - 1 };
 
-        let mut starts = sized(0, 64);
-        let mut first = sized(0, 6);
-        for back in 0..64 {
-            if self.shutting.q.bit(63 - back) {
-                first = konst(63 - back);
-            }
-        }
-        let mut takes = sized(0, 64);
+        self.shutting.mark = 0;
+        self.shutting.slot = self.slot.q;
+        self.shutting.drop = 0;
+        self.shutting.take = 0;
         let free = !(self.f_ask.q | self.f_wait.q | self.f_done.q);
-        if free & (self.shutting.q != 0) {
-            self.f_slot.d = first;
+        if free & self.shutting.valid {
+            self.f_slot.d = self.shutting.first;
             self.f_ask.d = 1;
-            takes = sized(1, 64) << first;
+            self.shutting.take = 1;
         }
         if self.f_ask.q & self.flush_taken {
             self.f_ask.d = 0;
@@ -358,7 +354,7 @@ impl Logic for Registers {
                 let fresh = shuts & (self.csts.q.get(nvme::CSTS_SHST) == nvme::SHST_NORMAL);
                 let kept = if fresh { self.csts.q | shut } else { self.csts.q };
                 if fresh | (shuts & rises) {
-                    starts = sized(1, 64) << self.slot.q;
+                    self.shutting.mark = 1;
                 }
                 self.st.d = St::STATUS;
                 self.csts.d = kept;
@@ -494,7 +490,6 @@ impl Logic for Registers {
             self.off_wait.d = 1;
             self.o_slot.d = self.off_slot;
         }
-        self.shutting.d = (self.shutting.q & !takes) | starts;
         self.reset_done = self.done.q;
         self.words.we = we;
         self.words.waddr = waddr;
@@ -506,7 +501,7 @@ impl Logic for Registers {
             | self.closers.out_valid
             | self.off_wait.q
             | !free
-            | (self.shutting.q != 0)
+            | self.shutting.valid
             | self.fatal
             | (self.reset_valid & !self.done.q);
     }

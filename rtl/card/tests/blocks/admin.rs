@@ -6,7 +6,7 @@ use azote_regs::bar;
 use azote_regs::nvme::{command as cmd, entry, identify, limits, opcode, status};
 use azote_rtl::storage::admin::{Admin, Next};
 use azote_rtl::storage::pages::What;
-use azote_rtl::storage::queues::{Answer, Op};
+use azote_rtl::storage::rings::queues::{Answer, Op};
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;

@@ -2,7 +2,7 @@
 
 use azote_regs::clock;
 use azote_regs::nvme::command as cmd;
-use azote_rtl::storage::coalesce::Coalesce;
+use azote_rtl::storage::rings::coalesce::Coalesce;
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;

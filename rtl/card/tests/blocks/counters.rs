@@ -1,6 +1,6 @@
 //! The counters of SMART: one function's events never show in another's.
 
-use azote_rtl::storage::counters::Counters;
+use azote_rtl::storage::records::counters::Counters;
 use rand::Rng;
 
 use crate::bench;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use azote_regs::nvme::{limits, log, status};
-use azote_rtl::storage::errors::Errors;
+use azote_rtl::storage::records::errors::Errors;
 use rand::Rng;
 
 use crate::bench::{self, cat};

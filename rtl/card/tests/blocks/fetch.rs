@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use azote_regs::function::Kind;
 use azote_regs::nvme::entry;
-use azote_rtl::storage::fetch::Fetch;
+use azote_rtl::storage::rings::fetch::Fetch;
 use rand::Rng;
 
 use crate::bench;

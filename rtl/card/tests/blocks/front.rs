@@ -2,8 +2,8 @@
 
 use azote_regs::media;
 use azote_regs::nvme::{command as cmd, entry, limits, opcode, status};
+use azote_rtl::storage::data::writer::Work;
 use azote_rtl::storage::front::{Front, Kind};
-use azote_rtl::storage::writer::Work;
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;

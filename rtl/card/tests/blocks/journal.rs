@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use azote_regs::clock;
-use azote_rtl::storage::journal::Journal;
+use azote_rtl::storage::records::journal::Journal;
 use rand::Rng;
 
 use crate::bench::{self, part};

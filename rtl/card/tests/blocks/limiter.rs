@@ -2,7 +2,7 @@
 //! nobody's spending holds another.
 
 use azote_regs::manage::RATE_CLOCKS;
-use azote_rtl::storage::limiter::Limiter;
+use azote_rtl::storage::rings::limiter::Limiter;
 use azote_verilate::Dut;
 use rand::Rng;
 

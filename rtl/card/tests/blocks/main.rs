@@ -18,6 +18,7 @@ mod front;
 mod journal;
 mod lanes;
 mod limiter;
+mod marks;
 mod message;
 mod mover;
 mod msix;

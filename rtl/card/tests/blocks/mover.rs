@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use azote_regs::function::{FunctionId, Kind};
 use azote_regs::nvme::status;
 use azote_regs::pcie::{express, tlp};
-use azote_rtl::storage::mover::Mover;
+use azote_rtl::storage::data::mover::Mover;
 use rand::Rng;
 
 use crate::bench::{self, Feed, Packets, Sink, cat};

@@ -7,7 +7,7 @@ use azote_regs::function::{FunctionId, Kind};
 use azote_regs::ids;
 use azote_regs::nvme::{controller, identify as id, limits, log, virtualization as virt, volume};
 use azote_rtl::storage::pages::{Pages, What};
-use azote_rtl::storage::volume::Word;
+use azote_rtl::storage::records::volume::Word;
 use rand::Rng;
 
 use crate::bench::{self, Feed, Sink, cat, part};

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use azote_regs::function::Kind;
 use azote_regs::nvme::{entry, status};
 use azote_regs::pcie::tlp;
-use azote_rtl::storage::poster::Poster;
-use azote_rtl::storage::queues::Op;
+use azote_rtl::storage::rings::poster::Poster;
+use azote_rtl::storage::rings::queues::Op;
 use rand::Rng;
 
 use crate::bench::{self, Feed, Packets, Sink, cat, part};

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use azote_regs::nvme::{entry, limits};
-use azote_rtl::storage::queues::{ADMIN, Answer, FRONT, Op, POSTER, Queues, REGISTERS};
+use azote_rtl::storage::rings::queues::{ADMIN, Answer, FRONT, Op, POSTER, Queues, REGISTERS};
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;

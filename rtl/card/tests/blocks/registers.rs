@@ -1,8 +1,8 @@
 //! Controller registers and doorbells: RDY follows EN, a close is quiet first, and nobody else waits for it.
 
 use azote_regs::nvme::controller as nvme;
-use azote_rtl::storage::queues::{Answer, Op};
 use azote_rtl::storage::registers::Registers;
+use azote_rtl::storage::rings::queues::{Answer, Op};
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use azote_regs::nvme::limits;
-use azote_rtl::storage::turns::Turns;
+use azote_rtl::storage::rings::turns::Turns;
 use azote_verilate::Dut;
 use rand::Rng;
 

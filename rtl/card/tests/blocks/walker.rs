@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use azote_regs::nvme::{entry, limits, status};
-use azote_rtl::storage::walker::{LIST_ROW, Walker};
+use azote_rtl::storage::data::walker::{LIST_ROW, Walker};
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;

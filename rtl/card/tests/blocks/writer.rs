@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use azote_regs::function::Kind;
 use azote_regs::media;
 use azote_regs::nvme::{limits, status};
-use azote_rtl::storage::writer::{CHUNKS, Work, Writer};
+use azote_rtl::storage::data::writer::{CHUNKS, Work, Writer};
 use rand::Rng;
 
 use crate::bench::{self, Feed, Sink, cat};

@@ -10,26 +10,21 @@ use super::checks::{
 };
 use super::events::{Ask, Told, Type};
 use super::{Next, What};
-use crate::storage::queues::{Answer, Op};
+use crate::storage::rings::queues::{Answer, Op};
 
 struct St;
 impl St {
-    const BOOT: u64 = 0;
-    const IDLE: u64 = 1;
-    const CHECK: u64 = 2;
-    const DECIDE: u64 = 3;
-    const QUEUE: u64 = 4;
-    const DRAIN: u64 = 5;
-    const EVENT: u64 = 6;
-    const DONE: u64 = 7;
-    const FORGET: u64 = 8;
-    const FORGOTTEN: u64 = 9;
+    const IDLE: u64 = 0;
+    const CHECK: u64 = 1;
+    const DECIDE: u64 = 2;
+    const QUEUE: u64 = 3;
+    const DRAIN: u64 = 4;
+    const EVENT: u64 = 5;
+    const DONE: u64 = 6;
+    const FORGET: u64 = 7;
+    const FORGOTTEN: u64 = 8;
 }
 
-/// Features are kept as their difference to the default.
-const WRITE_CACHE_DEFAULT: u64 = 1;
-/// The word of a function's features that no feature has for its number: the lower temperature threshold.
-const UNDER: u64 = 0;
 /// The slot of the first VF is 1.
 const BEFORE_VFS: u64 = function::FIRST_VF_INDEX - 1;
 
@@ -80,16 +75,17 @@ pub struct Commands {
     /// The events have the queues.
     pub others: I<1>,
     pub working: O<1>,
-    /// One clock, for `slot`: what it wants to be told of, how its interrupts are collected, its block size.
-    pub set_events: O<1>,
-    pub set_coalescing: O<1>,
-    pub set_vectors: O<1>,
-    pub vectors: O<8>,
+    /// To the features: what one is, what a Set Features command answers; one clock: set it; it is now too warm.
+    pub f_value: I<32>,
+    pub f_result: I<32>,
+    pub f_apply: O<1>,
+    pub f_warms: I<1>,
+    pub f_ready: I<1>,
+    /// Those of `forget_slot` go, between commands.
+    pub f_forget: O<1>,
+    pub f_forgotten: I<1>,
+    /// One clock, for `slot`: its block size is set.
     pub set_format: O<1>,
-    /// The slot's write cache is off.
-    pub through: O<1>,
-    /// Whose temperature is beyond a threshold.
-    pub warm: O<64>,
     /// Secondary controllers: how many are enabled, which are offline; one clock: take `v_slot` off or on.
     pub enabled_vfs: I<6>,
     pub offline: I<64>,
@@ -119,46 +115,21 @@ pub struct Commands {
     page: Reg<4>,
     first: Reg<6>,
     length: Reg<16>,
-    count: Reg<10>,
     /// A secondary controller is on its way offline; whose command that is.
     leaving: Reg<1>,
     orphan: Reg<1>,
     r_late: Reg<1>,
     v_cid: Reg<16>,
-    /// What the command is about, decoded while its fields wait: they are there some clocks before `start`.
-    k_vector: Reg<1>,
-    k_temperature: Reg<1>,
-    k_cache: Reg<1>,
-    k_queues: Reg<1>,
-    k_coalescing: Reg<1>,
-    k_events: Reg<1>,
-    k_recovery: Reg<1>,
+    /// The secondary controller that is named is offline, a clock ago.
     k_off: Reg<1>,
-    /// By slot: the write cache is off; it has I/O queues; its temperature is over or under a threshold.
-    r_through: Reg<64>,
+    /// Who has I/O queues.
     made: Reg<64>,
-    hot: Reg<64>,
-    cold: Reg<64>,
-    features: Ram<10, 32>,
 }
 
 impl Commands {
     /// Commands of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        let slots = (vfs + 1).next_power_of_two();
-        Commands { vfs: Param::new(vfs), features: Ram::new(slots * 16), ..Self::default() }
-    }
-}
-
-/// The bits of a feature that are kept.
-#[pure]
-fn kept(fid: V, value: V) -> V {
-    match fid {
-        opcode::FEATURE_TEMPERATURE => value & konst(cmd::TEMPERATURE_TMPTH.mask()),
-        opcode::FEATURE_WRITE_CACHE => value & konst(cmd::WRITE_CACHE_WCE.mask()),
-        opcode::FEATURE_COALESCING => value & konst(cmd::COALESCING_THR.mask() | cmd::COALESCING_TIME.mask()),
-        opcode::FEATURE_ATOMICITY => value & 1,
-        _ => value,
+        Commands { vfs: Param::new(vfs), ..Self::default() }
     }
 }
 
@@ -186,46 +157,22 @@ fn is_secondary(id: V, vfs: V) -> V {
 #[kernel]
 impl Logic for Commands {
     fn update(&mut self) {
-        memories!(self.features);
         let opc = self.cdw0.get(entry::CDW0_OPC);
         let plain = (self.cdw0.get(entry::CDW0_FUSE) == 0) & (self.cdw0.get(entry::CDW0_PSDT) == 0);
         let qid = self.cdw10.get(cmd::QUEUE_QID);
-        let fid = self.cdw10.get(cmd::FEATURE_FID);
         let cns = self.cdw10.get(cmd::IDENTIFY_CNS);
         let lid = self.cdw10.get(cmd::LOG_LID);
         let keeps = self.cdw10.get(cmd::LOG_RAE);
-        let iv = self.cdw11.get(cmd::VECTOR_IV);
         let action = self.cdw10.get(virt::ACT);
         let vfs = sized(self.vfs.get(), 6);
         let primary = self.slot == 0;
         let secondary = (self.cdw10.get(virt::CNTLID).bits(7, 2) - konst(BEFORE_VFS)).trunc(6);
         let is_off = self.offline.sel(secondary);
-        let is_under =
-            (fid == opcode::FEATURE_TEMPERATURE) & (self.cdw11.get(cmd::TEMPERATURE_TYPE) == cmd::TEMPERATURE_UNDER);
-        let default = match fid {
-            opcode::FEATURE_WRITE_CACHE => sized(WRITE_CACHE_DEFAULT, 32),
-            opcode::FEATURE_TEMPERATURE => {
-                if is_under {
-                    sized(0, 32)
-                } else {
-                    konst(limits::TEMPERATURE_WARNING)
-                }
-            }
-            _ => 0,
-        };
-        let queues = sized(cmd::QUEUES_NSQ.put(limits::IO_QUEUES - 1) | cmd::QUEUES_NCQ.put(limits::IO_QUEUES - 1), 32);
         let one = sized(1, 64);
         let me = one << self.slot;
-        let vector = sized(1, 32) << iv.bits(2, 0);
-        let vectors =
-            if self.cdw11.get(cmd::VECTOR_CD) { self.features.rdata | vector } else { self.features.rdata & !vector };
-
-        let mut f_we = sized(0, 1);
-        let mut f_at = cat(self.slot, if is_under { sized(UNDER, 4) } else { fid.bits(3, 0) });
-        let f_here = f_at;
-        let mut f_new = kept(fid, self.cdw11) ^ default;
-        let mut sets = sized(0, 1);
         let mut makes = sized(0, 1);
+        self.f_apply = 0;
+        self.f_forget = self.st.q == St::FORGET;
         self.v_off = 0;
         self.v_on = 0;
         self.v_slot = secondary;
@@ -242,20 +189,10 @@ impl Logic for Commands {
         }
 
         match self.st.q {
-            St::BOOT => {
-                f_we = 1;
-                f_at = self.count.q;
-                f_new = 0;
-                self.count.d = self.count.q + 1;
-                if self.count.q.all() {
-                    self.st.d = St::IDLE;
-                }
-            }
             St::IDLE => {
-                self.count.d = 0;
-                if self.forget {
+                if self.forget & self.f_ready {
                     self.st.d = St::FORGET;
-                } else if self.start & !self.others {
+                } else if self.start & self.f_ready & !self.others {
                     self.st.d = St::CHECK;
                 }
             }
@@ -370,50 +307,14 @@ impl Logic for Commands {
                             };
                         }
                         opcode::SET_FEATURES => {
-                            self.result.d = if self.k_queues.q { queues } else { 0 };
-                            f_we = !self.k_queues.q;
-                            sets = 1;
-                            if self.k_vector.q {
-                                f_new = vectors;
-                            }
-                            let limit = self.cdw11.get(cmd::TEMPERATURE_TMPTH);
-                            if self.k_temperature.q {
-                                let over = limit <= limits::TEMPERATURE;
-                                let under = limit >= limits::TEMPERATURE;
-                                if is_under {
-                                    self.cold.d = (self.cold.q & !me) | (if under { me } else { 0 });
-                                } else {
-                                    self.hot.d = (self.hot.q & !me) | (if over { me } else { 0 });
-                                }
-                                let was = self.hot.q.sel(self.slot) | self.cold.q.sel(self.slot);
-                                if (!was) & (if is_under { under } else { over }) {
-                                    self.ask.d = Ask::WARM;
-                                    self.st.d = St::EVENT;
-                                }
-                            }
-                            if self.k_cache.q {
-                                let off = !self.cdw11.get(cmd::WRITE_CACHE_WCE);
-                                self.r_through.d = (self.r_through.q & !me) | (if off { me } else { 0 });
+                            self.f_apply = 1;
+                            self.result.d = self.f_result;
+                            if self.f_warms {
+                                self.ask.d = Ask::WARM;
+                                self.st.d = St::EVENT;
                             }
                         }
-                        opcode::GET_FEATURES => {
-                            let sel = self.cdw10.get(cmd::FEATURE_SEL);
-                            let now = sel == cmd::FEATURE_SEL_CURRENT;
-                            let no_cache = self.features.rdata.sel(iv.bits(4, 0)) & now;
-                            let named = sized(cmd::FEATURE_CAP_CHANGEABLE | cmd::FEATURE_CAP_NAMESPACE, 32);
-                            let other = sized(cmd::FEATURE_CAP_CHANGEABLE, 32);
-                            self.result.d = if sel == cmd::FEATURE_SEL_CAPABILITIES {
-                                if self.k_recovery.q { named } else { other }
-                            } else if self.k_queues.q {
-                                queues
-                            } else if self.k_vector.q {
-                                cat(sized(0, 15), no_cache, iv)
-                            } else if now {
-                                self.features.rdata ^ default
-                            } else {
-                                default
-                            };
-                        }
+                        opcode::GET_FEATURES => self.result.d = self.f_value,
                         opcode::ABORT => {
                             // Commands run in the order in which they were fetched: there is never one to take back.
                             self.result.d = konst(cmd::ABORT_NOT_DONE.mask());
@@ -485,21 +386,13 @@ impl Logic for Commands {
             }
             St::DONE => self.st.d = St::IDLE,
             St::FORGET => {
-                f_we = 1;
-                f_at = cat(self.forget_slot, self.count.q.bits(3, 0));
-                f_new = 0;
-                self.count.d = self.count.q + 1;
-                let over = one << self.forget_slot;
-                self.r_through.d = self.r_through.q & !over;
-                self.made.d = self.made.q & !over;
-                self.hot.d = self.hot.q & !over;
-                self.cold.d = self.cold.q & !over;
+                self.made.d = self.made.q & !(one << self.forget_slot);
                 if self.forget_slot == 0 {
                     // Nobody waits for that any more.
                     self.r_late.d = 0;
                     self.orphan.d = self.leaving.q & !self.v_done;
                 }
-                if self.count.q == 15 {
+                if self.f_forgotten {
                     self.st.d = St::FORGOTTEN;
                 }
             }
@@ -532,26 +425,9 @@ impl Logic for Commands {
         self.e_valid = self.st.q == St::EVENT;
         self.e_ask = self.ask.q;
         self.working = (self.st.q != St::IDLE) | self.start;
-        self.k_vector.d = fid == opcode::FEATURE_VECTOR;
-        self.k_temperature.d = fid == opcode::FEATURE_TEMPERATURE;
-        self.k_cache.d = fid == opcode::FEATURE_WRITE_CACHE;
-        self.k_queues.d = fid == opcode::FEATURE_QUEUES;
-        self.k_coalescing.d = fid == opcode::FEATURE_COALESCING;
-        self.k_events.d = fid == opcode::FEATURE_ASYNC_EVENT;
-        self.k_recovery.d = fid == opcode::FEATURE_ERROR_RECOVERY;
         self.k_off.d = is_off;
-        self.set_events = sets & self.k_events.q;
-        self.set_coalescing = sets & self.k_coalescing.q;
-        self.set_vectors = sets & self.k_vector.q;
-        self.vectors = vectors.bits(7, 0);
-        self.through = self.r_through.q.sel(self.slot);
-        self.warm = self.hot.q | self.cold.q;
         self.late = self.r_late.q;
         self.late_cid = self.v_cid.q;
-        self.features.we = f_we;
-        self.features.waddr = f_at;
-        self.features.wdata = f_new;
-        self.features.raddr = f_here;
-        self.busy = (self.st.q != St::IDLE) | self.r_late.q;
+        self.busy = (self.st.q != St::IDLE) | self.r_late.q | !self.f_ready;
     }
 }

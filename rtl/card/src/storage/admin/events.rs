@@ -9,7 +9,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{command as cmd, limits, opcode};
 
-use crate::parts::Fifo;
+use crate::parts::{Fifo, Marks};
 
 /// What the commands ask of the events.
 pub struct Ask;
@@ -118,7 +118,7 @@ pub struct Events {
     r_listed: Reg<1>,
     /// Whose controllers are enabled, whose binding has changed since, and who wants to hear of what.
     live: Reg<64>,
-    news: Reg<64>,
+    news: Marks,
     want_health: Reg<64>,
     want_notice: Reg<64>,
     /// `{which, listed, masked 3, pending 3, held 3}`, and the ids of the requests that are held.
@@ -171,7 +171,7 @@ fn bit_of(kind: V) -> V {
 #[kernel]
 impl Logic for Events {
     fn update(&mut self) {
-        clocked!(self.wrongs);
+        clocked!(self.wrongs, self.news);
         memories!(self.rows, self.ids);
         let row = self.rows.rdata;
         let held = row.bits(2, 0);
@@ -190,12 +190,6 @@ impl Logic for Events {
             Type::NOTICE
         };
 
-        let mut first = sized(0, 6);
-        for back in 0..64 {
-            if self.news.q.bit(63 - back) {
-                first = konst(63 - back);
-            }
-        }
         let mut we = sized(0, 1);
         let mut at = self.s.q;
         let mut new = sized(0, 11);
@@ -206,7 +200,7 @@ impl Logic for Events {
         self.ack = self.st.q == St::ACK;
         self.forget_done = self.st.q == St::FORGOTTEN;
         self.late_done = 0;
-        let mut takes_news = sized(0, 1);
+        self.news.take = 0;
 
         match self.st.q {
             St::BOOT => {
@@ -233,9 +227,9 @@ impl Logic for Events {
                     self.which.d = self.wrongs.out_data.bit(6);
                     self.kind.d = Type::ERROR;
                     self.st.d = St::RAISE;
-                } else if self.news.q != 0 {
-                    takes_news = 1;
-                    self.s.d = first;
+                } else if self.news.valid {
+                    self.news.take = 1;
+                    self.s.d = self.news.first;
                     self.kind.d = Type::NOTICE;
                     self.st.d = St::RAISE;
                 } else if self.late {
@@ -329,10 +323,10 @@ impl Logic for Events {
         let one = sized(1, 64);
         let begins = if self.began { one << self.began_slot } else { 0 };
         let over = if ends { one << self.s.q } else { 0 };
-        let taken = if takes_news { one << first } else { 0 };
-        let fresh = if self.changed { one << self.changed_slot } else { 0 };
         self.live.d = (self.live.q & !over) | begins;
-        self.news.d = ((self.news.q & !taken) | (fresh & self.live.q)) & !(over | begins);
+        self.news.mark = self.changed & self.live.q.sel(self.changed_slot);
+        self.news.slot = self.changed_slot;
+        self.news.drop = over | begins;
         let says = if self.wants { one << self.wants_slot } else { 0 };
         let health = if self.wants_health { says } else { 0 };
         let notice = if self.wants_notice { says } else { 0 };
@@ -348,6 +342,6 @@ impl Logic for Events {
         self.ids.wdata = self.cid;
         self.ids.raddr = cat(self.s.q, held.trunc(2) - 1);
         self.working = (self.st.q == St::RAISE) | (self.st.q == St::RESERVE) | (self.st.q == St::TELL);
-        self.busy = (self.st.q != St::IDLE) | self.wrongs.out_valid | (self.news.q != 0) | self.late;
+        self.busy = (self.st.q != St::IDLE) | self.wrongs.out_valid | self.news.valid | self.late;
     }
 }

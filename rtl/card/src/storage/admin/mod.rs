@@ -1,17 +1,18 @@
 //! Admin commands (NVMe 5): each is decided here; data goes the way of a read, from a page instead of the media.
 //!
-//! `commands` does one at a time, with `checks` to say what is wrong with it; `events` keeps Asynchronous Event Requests
+//! `commands` does one at a time, with `checks` to say what is wrong with it; `features` has what was set; `events` keeps Asynchronous Event Requests
 //! until there is something to tell. The two share the way to the queues: neither begins while the other works.
 
 pub mod checks;
 pub mod commands;
 pub mod events;
+pub mod features;
 
 use azote_hdl::prelude::*;
 use azote_regs::nvme::identify;
 
 use super::pages::What;
-use super::queues::Op;
+use super::rings::queues::Op;
 
 /// What the front does next.
 pub struct Next;
@@ -106,20 +107,26 @@ pub struct Admin {
     pub forget_done: O<1>,
     pub busy: O<1>,
     commands: commands::Commands,
+    features: features::Features,
     events: events::Events,
 }
 
 impl Admin {
     /// Admin state of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        Admin { commands: commands::Commands::new(vfs), events: events::Events::new(vfs), ..Self::default() }
+        Admin {
+            commands: commands::Commands::new(vfs),
+            features: features::Features::new(vfs),
+            events: events::Events::new(vfs),
+            ..Self::default()
+        }
     }
 }
 
 #[kernel]
 impl Logic for Admin {
     fn update(&mut self) {
-        clocked!(self.commands, self.events);
+        clocked!(self.commands, self.features, self.events);
         self.commands.start = self.start;
         self.commands.slot = self.slot;
         self.commands.cdw0 = self.cdw0;
@@ -167,7 +174,7 @@ impl Logic for Admin {
         self.commands.e_answer = self.events.answer;
         self.commands.e_dw0 = self.events.dw0;
         self.commands.e_listed = self.events.listed;
-        self.events.wants = self.commands.set_events;
+        self.events.wants = self.features.set_events;
         self.events.wants_slot = self.slot;
         self.events.wants_health = self.cdw11.get(identify::WARNING_TEMPERATURE);
         self.events.wants_notice = self.cdw11.get(identify::OAES_NAMESPACE);
@@ -187,14 +194,22 @@ impl Logic for Admin {
         self.tell_cid = self.events.tell_cid;
         self.tell_dw0 = self.events.tell_dw0;
 
-        self.set_coalescing = self.commands.set_coalescing;
+        self.features.slot = self.slot;
+        self.features.cdw10 = self.cdw10;
+        self.features.cdw11 = self.cdw11;
+        self.features.apply = self.commands.f_apply;
+        self.commands.f_value = self.features.value;
+        self.commands.f_result = self.features.result;
+        self.commands.f_warms = self.features.warms;
+        self.commands.f_ready = self.features.ready;
+        self.set_coalescing = self.features.set_coalescing;
         self.coalescing = self.cdw11.bits(15, 0);
-        self.set_vectors = self.commands.set_vectors;
-        self.vectors = self.commands.vectors;
+        self.set_vectors = self.features.set_vectors;
+        self.vectors = self.features.vectors;
         self.set_format = self.commands.set_format;
         self.big = self.cdw10.bit(0);
-        self.through = self.commands.through;
-        self.warm = self.commands.warm;
+        self.through = self.features.through;
+        self.warm = self.features.warm;
         self.commands.enabled_vfs = self.enabled_vfs;
         self.commands.offline = self.offline;
         self.v_off = self.commands.v_off;
@@ -202,8 +217,11 @@ impl Logic for Admin {
         self.v_slot = self.commands.v_slot;
         self.commands.v_done = self.v_done;
         self.commands.forget = self.forget;
+        self.features.forget = self.commands.f_forget;
+        self.commands.f_forgotten = self.features.forgotten;
         self.events.forget = self.forget;
         self.commands.forget_slot = self.forget_slot;
+        self.features.forget_slot = self.forget_slot;
         self.events.forget_slot = self.forget_slot;
         self.forget_done = self.commands.forget_done & self.events.forget_done;
         self.busy = self.commands.busy | self.events.busy;

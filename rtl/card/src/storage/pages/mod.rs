@@ -12,7 +12,7 @@ use azote_regs::function;
 use azote_regs::nvme::{identify as id, limits, log, virtualization as virt};
 
 use self::rom::NQN;
-use super::errors::ENTRY;
+use super::records::errors::ENTRY;
 use crate::parts::Fifo;
 
 /// Pages.

@@ -3,7 +3,7 @@
 use azote_regs::ids;
 use azote_regs::nvme::{identify as id, limits, log, opcode, virtualization as virt, volume};
 
-use super::super::volume::Word;
+use crate::storage::records::volume::Word;
 
 /// The qualified name's last two characters tell functions apart.
 pub const NQN: &[u8] = b"nqn.2014-08.org.nvmexpress:azote-card-02415afffe4f5401-slot-00";

@@ -5,9 +5,9 @@
 
 use azote_hdl::prelude::*;
 
-use super::errors::field;
 use super::queues::Op;
 use crate::parts::{Arbiter, Fifo};
+use crate::storage::records::errors::field;
 use crate::transaction::TxOut;
 use crate::transaction::header::{id, memory};
 

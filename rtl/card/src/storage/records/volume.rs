@@ -7,8 +7,8 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::volume::BINS;
 
-use super::front::Kind;
-use crate::parts::Fifo;
+use crate::parts::{Fifo, Marks};
+use crate::storage::front::Kind;
 
 /// Words of a function.
 pub struct Word;
@@ -94,7 +94,7 @@ pub struct Volume {
     h_time: Reg<6>,
     h_commands: Reg<1>,
     h_blocks: Reg<1>,
-    clears: Reg<64>,
+    clears: Marks,
     begun: Fifo<6>,
     ended: Fifo<42>,
     words: Ram<12, 64>,
@@ -133,7 +133,7 @@ fn bin(time: V) -> V {
 #[kernel]
 impl Logic for Volume {
     fn update(&mut self) {
-        clocked!(self.begun, self.ended);
+        clocked!(self.begun, self.ended, self.clears);
         memories!(self.words);
         let writes = self.kind.q == Kind::WRITE;
         let old = self.words.rdata;
@@ -176,14 +176,10 @@ impl Logic for Volume {
         check!((!begins) | self.begun.in_ready, "a command begins and the statistics miss it");
         check!((!counted) | self.ended.in_ready, "a command ends and the statistics miss it");
         let e = self.ended.out_data;
-        let mut first = sized(0, 6);
-        for back in 0..64 {
-            if self.clears.q.bit(63 - back) {
-                first = konst(63 - back);
-            }
-        }
-        let one = sized(1, 64);
-        let mut cleared = sized(0, 64);
+        self.clears.mark = self.changed;
+        self.clears.slot = self.changed_slot;
+        self.clears.drop = 0;
+        self.clears.take = 0;
         let mut we = sized(0, 1);
         let mut at = cat(self.s.q, index);
         let mut new = if falls { fewer } else { old + more };
@@ -226,9 +222,9 @@ impl Logic for Volume {
                     self.limit.d = 1;
                     self.last.d = 1;
                     self.st.d = St::READ;
-                } else if self.clears.q != 0 {
-                    self.s.d = first;
-                    cleared = one << first;
+                } else if self.clears.valid {
+                    self.s.d = self.clears.first;
+                    self.clears.take = 1;
                     self.st.d = St::CLEAR;
                 } else if self.ask {
                     self.st.d = St::LOOK;
@@ -255,16 +251,11 @@ impl Logic for Volume {
             }
             _ => self.st.d = St::IDLE,
         }
-        let fresh = if self.changed { one << self.changed_slot } else { 0 };
-        self.clears.d = (self.clears.q & !cleared) | fresh;
         self.words.we = we;
         self.words.waddr = at;
         self.words.wdata = new;
         self.words.raddr = read;
-        self.busy = (self.st.q != St::IDLE)
-            | self.begun.out_valid
-            | self.ended.out_valid
-            | self.h_wait.q
-            | (self.clears.q != 0);
+        self.busy =
+            (self.st.q != St::IDLE) | self.begun.out_valid | self.ended.out_valid | self.h_wait.q | self.clears.valid;
     }
 }

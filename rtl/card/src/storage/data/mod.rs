@@ -1,0 +1,5 @@
+//! What a command moves: the segments of its PRPs, data into host memory, data out of it.
+
+pub mod mover;
+pub mod walker;
+pub mod writer;

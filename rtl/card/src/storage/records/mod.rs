@@ -1,0 +1,6 @@
+//! What is told of commands afterwards, in log pages.
+
+pub mod counters;
+pub mod errors;
+pub mod journal;
+pub mod volume;
