@@ -16,6 +16,32 @@ use crate::{Error, device, names};
 
 /// What installs yosys.
 const REMEDY: &str = "apt-get install yosys";
+/// What `synth_ecp5` does between `coarse` and `map_ram`, but for SHARE: that makes one shifter of two in different blocks when
+/// only one is needed in a clock, and joins their paths to one through both blocks.
+const COARSE: &str = "\
+proc
+flatten
+tribuf -logic
+deminout
+opt_expr
+opt_clean
+check
+opt -nodffe -nosdff
+fsm
+opt
+wreduce
+peepopt
+opt_clean
+techmap -map +/cmp2lut.v -D LUT_WIDTH=4
+opt_expr
+opt_clean
+techmap -map +/mul2dsp.v -map +/ecp5/dsp_map.v -D DSP_A_MAXWIDTH=18 -D DSP_B_MAXWIDTH=18 -D DSP_A_MINWIDTH=2 \
+-D DSP_B_MINWIDTH=2 -D DSP_NAME=$__MUL18X18
+chtype -set $mul t:$__soft_mul
+alumacc
+opt
+memory -nomap
+opt_clean";
 /// Raised when the meaning of what is kept changes.
 const VERSION: &str = "1";
 
@@ -57,7 +83,8 @@ pub fn synthesize(design: &azote_hdl::Design, what: &str) -> Result<Synthesis, E
     // Memories are counted as they are declared, before they are cut into the device's; then everything else.
     let script = format!(
         "read_verilog -sv design.sv\n\
-         synth_ecp5 -abc9 -top {top} -run begin:map_ram\n\
+         synth_ecp5 -abc9 -top {top} -run begin:coarse\n\
+         {COARSE}\n\
          json -o memories.json t:$mem*\n\
          synth_ecp5 -abc9 -top {top} -run map_ram:\n\
          write_json netlist.json\n"

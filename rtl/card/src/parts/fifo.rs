@@ -59,7 +59,7 @@ impl<const D: usize> Logic for Fifo<D> {
 }
 
 /// A FIFO in block RAM. A word is readable two clocks after it was written; one word a clock in and out.
-#[derive(LogicBlock, Default)]
+#[derive(LogicBlock)]
 pub struct BlockFifo<const A: usize, const D: usize> {
     pub clock: Clk,
     pub reset: Rst,
@@ -72,10 +72,33 @@ pub struct BlockFifo<const A: usize, const D: usize> {
     /// Words inside.
     pub level: O<16>,
     head: Reg<16>,
+    /// The word after `head`: a pop comes late in a clock, and leaves no time to count.
+    after: Reg<16>,
     tail: Reg<16>,
     /// Whether the RAM's output register holds the word at `head`.
     loaded: Reg<1>,
     mem: Ram<A, D>,
+}
+
+impl<const A: usize, const D: usize> Default for BlockFifo<A, D> {
+    fn default() -> Self {
+        BlockFifo {
+            clock: Default::default(),
+            reset: Default::default(),
+            in_valid: Default::default(),
+            in_ready: Default::default(),
+            in_data: Default::default(),
+            out_valid: Default::default(),
+            out_ready: Default::default(),
+            out_data: Default::default(),
+            level: Default::default(),
+            head: Default::default(),
+            after: Reg::new(1u64),
+            tail: Default::default(),
+            loaded: Default::default(),
+            mem: Default::default(),
+        }
+    }
 }
 
 #[kernel]
@@ -85,7 +108,8 @@ impl<const A: usize, const D: usize> Logic for BlockFifo<A, D> {
         let level = self.tail.q - self.head.q;
         let room = level != konst(1usize << A);
         let pop = self.loaded.q & self.out_ready;
-        let next = if pop { self.head.q + 1 } else { self.head.q };
+        let next = if pop { self.after.q } else { self.head.q };
+        let more = self.after.q != self.tail.q;
         self.level = level;
         self.in_ready = room;
         self.out_valid = self.loaded.q;
@@ -95,8 +119,9 @@ impl<const A: usize, const D: usize> Logic for BlockFifo<A, D> {
         self.mem.wdata = self.in_data;
         self.mem.raddr = next.trunc(A);
         // The tail before this clock's write: the RAM would return the old word for a new one.
-        self.loaded.d = next != self.tail.q;
+        self.loaded.d = if pop { more } else { level != 0 };
         self.head.d = next;
+        self.after.d = if pop { self.after.q + 1 } else { self.after.q };
         if self.in_valid & room {
             self.tail.d = self.tail.q + 1;
         }

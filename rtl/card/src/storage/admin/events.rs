@@ -53,6 +53,7 @@ impl St {
     const FORGET: u64 = 6;
     const FORGOTTEN: u64 = 7;
     const ACK: u64 = 8;
+    const WANT: u64 = 9;
 }
 
 #[derive(LogicBlock, Default)]
@@ -112,6 +113,8 @@ pub struct Events {
     /// What is being told: its type, and which of the two wrong doorbells.
     kind: Reg<2>,
     which: Reg<1>,
+    /// Whether `s` wanted to hear of it a clock ago.
+    wanted: Reg<1>,
     id: Reg<16>,
     r_answer: Reg<2>,
     r_dw0: Reg<32>,
@@ -226,12 +229,12 @@ impl Logic for Events {
                     self.s.d = self.wrongs.out_data.bits(5, 0);
                     self.which.d = self.wrongs.out_data.bit(6);
                     self.kind.d = Type::ERROR;
-                    self.st.d = St::RAISE;
+                    self.st.d = St::WANT;
                 } else if self.news.valid {
                     self.news.take = 1;
                     self.s.d = self.news.first;
                     self.kind.d = Type::NOTICE;
-                    self.st.d = St::RAISE;
+                    self.st.d = St::WANT;
                 } else if self.late {
                     self.s.d = 0;
                     self.id.d = self.late_cid;
@@ -265,13 +268,9 @@ impl Logic for Events {
                 }
             }
             St::ACK => self.st.d = if self.ask == Ask::WARM { St::RAISE } else { St::IDLE },
+            St::WANT => self.st.d = St::RAISE,
             St::RAISE => {
-                let wanted = match self.kind.q {
-                    Type::HEALTH => self.want_health.q.sel(self.s.q),
-                    Type::NOTICE => self.want_notice.q.sel(self.s.q),
-                    _ => sized(1, 1),
-                };
-                let tells = wanted & ((masked & mine) == 0);
+                let tells = self.wanted.q & ((masked & mine) == 0);
                 let waits = tells & (held == 0);
                 let kept = if waits { mine } else { 0 };
                 let bell = if waits & (self.kind.q == Type::ERROR) { self.which.q } else { which };
@@ -309,6 +308,11 @@ impl Logic for Events {
             }
             _ => self.st.d = St::IDLE,
         }
+        self.wanted.d = match self.kind.q {
+            Type::HEALTH => self.want_health.q.sel(self.s.q),
+            Type::NOTICE => self.want_notice.q.sel(self.s.q),
+            _ => sized(1, 1),
+        };
         self.answer = self.r_answer.q;
         self.dw0 = self.r_dw0.q;
         self.listed = self.r_listed.q;
@@ -341,7 +345,8 @@ impl Logic for Events {
         self.ids.waddr = cat(self.s.q, held.trunc(2));
         self.ids.wdata = self.cid;
         self.ids.raddr = cat(self.s.q, held.trunc(2) - 1);
-        self.working = (self.st.q == St::RAISE) | (self.st.q == St::RESERVE) | (self.st.q == St::TELL);
+        self.working =
+            (self.st.q == St::WANT) | (self.st.q == St::RAISE) | (self.st.q == St::RESERVE) | (self.st.q == St::TELL);
         self.busy = (self.st.q != St::IDLE) | self.wrongs.out_valid | self.news.valid | self.late;
     }
 }

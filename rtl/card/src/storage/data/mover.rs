@@ -45,9 +45,14 @@ pub struct Mover {
     pub done_status: O<11>,
     pub busy: O<1>,
     st: Reg<2>,
-    /// DWs of the segment that are done, and of the packet that are not.
+    /// DWs of the segment that are done, and of the packet that are not; how many are in its next beat, and whether that is its
+    /// last, known before the beat is asked for.
     sent: Reg<11>,
     packet: Reg<7>,
+    many: Reg<3>,
+    last: Reg<1>,
+    /// The packet is the last of its segment.
+    whole: Reg<1>,
     /// The first row of the window, and how many of its DWs are used up.
     cur: Reg<130>,
     cur_valid: Reg<1>,
@@ -90,7 +95,7 @@ impl Logic for Mover {
         let one = size == 1;
 
         // The beat that would come next.
-        let many = if self.packet.q > 4 { sized(4, 3) } else { self.packet.q.trunc(3) };
+        let many = self.many.q;
         let reach = self.off.q.zext(4) + many.zext(4);
         let both = reach > 4;
         let here = self.cur_valid.q & (next_valid | !both);
@@ -122,7 +127,7 @@ impl Logic for Mover {
         let start = in_header & self.seg_valid & enough & self.cur_valid.q;
         self.tx.valid = start | (in_data & here);
         self.tx.sop = in_header;
-        self.tx.eop = in_data & (self.packet.q <= 4);
+        self.tx.eop = in_data & self.last.q;
         self.tx.keep = if in_header { 15 } else { keep };
         self.tx.data = if in_header { header } else { beat };
         self.tx.owner = owner;
@@ -132,12 +137,15 @@ impl Logic for Mover {
         self.seg_ready = 0;
         let ended_in_cur = self.in_valid & self.buffer.in_ready & self.in_data.bit(128);
         let mut over = sized(0, 1);
-        let segment_ends = (self.packet.q <= 4) & (self.sent.q == dws);
+        let segment_ends = self.last.q & self.whole.q;
 
         match self.st.q {
             St::HEADER => {
                 if start & self.tx.ready {
                     self.packet.d = size.trunc(7);
+                    self.many.d = if left >= 4 { sized(4, 3) } else { left.trunc(3) };
+                    self.last.d = left <= 4;
+                    self.whole.d = left <= largest;
                     self.sent.d = self.sent.q + size;
                     self.st.d = St::DATA;
                 }
@@ -147,13 +155,15 @@ impl Logic for Mover {
                 fill = !self.cur_valid.q;
                 if here & self.tx.ready {
                     self.packet.d = self.packet.q - many.zext(7);
+                    self.many.d = if self.packet.q >= 8 { sized(4, 3) } else { self.packet.q.trunc(3) - 4 };
+                    self.last.d = self.packet.q <= 8;
                     self.off.d = reach.trunc(2);
                     if reach >= 4 {
                         // The first row is used up; the second takes its place.
                         fill = 1;
                         self.cur_valid.d = 0;
                     }
-                    if self.packet.q <= 4 {
+                    if self.last.q {
                         self.st.d = St::HEADER;
                     }
                     if segment_ends {

@@ -56,7 +56,7 @@ impl St {
     const IDLE: u64 = 0;
     const READ: u64 = 1;
     const FIRST: u64 = 2;
-    const SECOND_READ: u64 = 3;
+    const ROOM: u64 = 3;
     const SECOND: u64 = 4;
     const DONE: u64 = 5;
     const WALK_READ: u64 = 6;
@@ -132,6 +132,8 @@ pub struct Queues {
     walk: Reg<4>,
     any: Reg<1>,
     said: Reg<2>,
+    /// The completion queue whose word was there a clock ago is full.
+    r_full: Reg<1>,
     r_found: Reg<1>,
     /// Where the entry is: the queue's page, and how far into the queue. The sum is made behind the register.
     r_base: Reg<52>,
@@ -223,7 +225,8 @@ impl Logic for Queues {
         // Entries posted and not read, and those promised.
         let posted = if c_tail >= c_head { c_tail - c_head } else { (c_tail - c_head) + c_size + 1 };
         let filled = posted.zext(13) + c_reserved.zext(13);
-        let full = filled >= c_size.zext(13);
+        self.r_full.d = filled >= c_size.zext(13);
+        let full = self.r_full.q;
 
         let mut sq_we = sized(0, 1);
         let mut sq_at = cat(self.s.q, self.q.q);
@@ -302,6 +305,7 @@ impl Logic for Queues {
             }
             St::FIRST => {
                 self.sq_word.d = w;
+                cq_read = cat(self.s.q, s_cqid);
                 self.st.d = St::DONE;
                 match op {
                     Op::SQ_DOORBELL => {
@@ -425,7 +429,7 @@ impl Logic for Queues {
                     Op::RESERVE => {
                         if open & s_valid {
                             self.cq.d = s_cqid;
-                            self.st.d = St::SECOND_READ;
+                            self.st.d = St::ROOM;
                         }
                     }
                     Op::FETCH => {
@@ -434,7 +438,7 @@ impl Logic for Queues {
                             sq_new = sq(s_inflight, s_valid, sized(0, 1), s_cqid, s_tail, s_head, s_size, s_base);
                         } else {
                             self.cq.d = s_cqid;
-                            self.st.d = St::SECOND_READ;
+                            self.st.d = St::ROOM;
                         }
                     }
                     _ => {
@@ -443,11 +447,12 @@ impl Logic for Queues {
                         self.r_head.d = s_head;
                         sq_we = 1;
                         sq_new = sq(s_inflight - 1, s_valid, s_ring, s_cqid, s_tail, s_head, s_size, s_base);
-                        self.st.d = if open { St::SECOND_READ } else { St::DONE };
+                        self.st.d = if open { St::SECOND } else { St::DONE };
                     }
                 }
             }
-            St::SECOND_READ => self.st.d = St::SECOND,
+            // The completion queue's word is there; whether it is full is known a clock later.
+            St::ROOM => self.st.d = St::SECOND,
             St::SECOND => {
                 self.st.d = St::DONE;
                 cq_we = 1;
