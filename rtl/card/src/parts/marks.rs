@@ -23,12 +23,24 @@ pub struct Marks {
 #[kernel]
 impl Logic for Marks {
     fn update(&mut self) {
-        let mut first = sized(0, 6);
-        for back in 0..64 {
-            if self.marks.q.bit(63 - back) {
-                first = konst(63 - back);
+        // The first of eight bytes that holds any, and the first in it: a chain of all 64 would be twice as long.
+        let mut high = sized(7, 3);
+        let mut byte = self.marks.q.bits(63, 56);
+        for back in 1..8 {
+            let at: usize = 8 * (7 - back);
+            let some = self.marks.q.bits(at + 7, at).any();
+            byte = if some { self.marks.q.bits(at + 7, at) } else { byte };
+            if some {
+                high = konst(7 - back);
             }
         }
+        let mut low = sized(0, 3);
+        for back in 0..8 {
+            if byte.bit(7 - back) {
+                low = konst(7 - back);
+            }
+        }
+        let first = cat(high, low);
         let one = sized(1, 64);
         let taken = if self.take { one << first } else { 0 };
         let fresh = if self.mark { one << self.slot } else { 0 };

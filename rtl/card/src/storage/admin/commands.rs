@@ -109,6 +109,13 @@ pub struct Commands {
     ask: Reg<3>,
     then: Reg<2>,
     verdict: Reg<VERDICT>,
+    wrong_create: Reg<VERDICT>,
+    wrong_identify: Reg<VERDICT>,
+    wrong_log: Reg<VERDICT>,
+    wrong_set: Reg<VERDICT>,
+    wrong_get: Reg<VERDICT>,
+    wrong_format: Reg<VERDICT>,
+    wrong_virtualization: Reg<VERDICT>,
     code: Reg<11>,
     place: Reg<16>,
     result: Reg<32>,
@@ -188,6 +195,19 @@ impl Logic for Commands {
             self.r_late.d = 0;
         }
 
+        // What would be wrong with it, were it this or that: found while it waits, a clock before it is asked.
+        let exists = is_secondary(self.cdw10.get(virt::CNTLID), vfs);
+        let enabled = secondary <= self.enabled_vfs;
+        let going = self.leaving.q | self.r_late.q;
+        let made = self.made.q.sel(self.slot);
+        self.wrong_create.d = create_queue(opc == opcode::CREATE_CQ, self.cdw10, self.cdw11, self.prp1);
+        self.wrong_identify.d = identify_wrong(self.cdw10, self.nsid, self.bound, primary);
+        self.wrong_log.d = log_page(self.cdw10, self.cdw11, self.cdw12, self.cdw13, self.nsid);
+        self.wrong_set.d = set_feature(self.cdw10, self.cdw11, self.nsid, made);
+        self.wrong_get.d = get_feature(self.cdw10, self.cdw11);
+        self.wrong_format.d = format(self.cdw10, self.nsid, self.bound, self.read_only, self.tiny);
+        self.wrong_virtualization.d = virtualization(self.cdw10, self.cdw11, exists, enabled, is_off, going);
+
         match self.st.q {
             St::IDLE => {
                 if self.forget & self.f_ready {
@@ -197,14 +217,9 @@ impl Logic for Commands {
                 }
             }
             St::CHECK => {
-                let exists = is_secondary(self.cdw10.get(virt::CNTLID), vfs);
-                let enabled = secondary <= self.enabled_vfs;
-                let going = self.leaving.q | self.r_late.q;
-                let made = self.made.q.sel(self.slot);
                 let unknown = sized(wrong(status::INVALID_OPCODE, entry::SQE_CDW0, 0), VERDICT);
                 let found = match opc {
-                    opcode::CREATE_CQ => create_queue(sized(1, 1), self.cdw10, self.cdw11, self.prp1),
-                    opcode::CREATE_SQ => create_queue(sized(0, 1), self.cdw10, self.cdw11, self.prp1),
+                    opcode::CREATE_CQ | opcode::CREATE_SQ => self.wrong_create.q,
                     opcode::DELETE_SQ | opcode::DELETE_CQ => {
                         if (qid == 0) | (qid >= limits::QUEUES) {
                             sized(wrong(status::INVALID_QID, entry::SQE_CDW10, 0), VERDICT)
@@ -212,14 +227,14 @@ impl Logic for Commands {
                             0
                         }
                     }
-                    opcode::IDENTIFY => identify_wrong(self.cdw10, self.nsid, self.bound, primary),
-                    opcode::GET_LOG_PAGE => log_page(self.cdw10, self.cdw11, self.cdw12, self.cdw13, self.nsid),
-                    opcode::SET_FEATURES => set_feature(self.cdw10, self.cdw11, self.nsid, made),
-                    opcode::GET_FEATURES => get_feature(self.cdw10, self.cdw11),
-                    opcode::FORMAT => format(self.cdw10, self.nsid, self.bound, self.read_only, self.tiny),
+                    opcode::IDENTIFY => self.wrong_identify.q,
+                    opcode::GET_LOG_PAGE => self.wrong_log.q,
+                    opcode::SET_FEATURES => self.wrong_set.q,
+                    opcode::GET_FEATURES => self.wrong_get.q,
+                    opcode::FORMAT => self.wrong_format.q,
                     virt::OPCODE => {
                         if primary {
-                            virtualization(self.cdw10, self.cdw11, exists, enabled, is_off, going)
+                            self.wrong_virtualization.q
                         } else {
                             unknown
                         }

@@ -61,6 +61,9 @@ pub struct Mover {
     ends: Reg<10>,
     code: Reg<11>,
     left_row: Reg<1>,
+    /// A clock ago there were 16 rows in the buffer, or more.
+    rows: Reg<1>,
+    more: Reg<1>,
     buffer: BlockFifo<9, 130>,
 }
 
@@ -88,8 +91,11 @@ impl Logic for Mover {
         let left = dws - self.sent.q;
         let largest = if self.mps == 0 { sized(32, 11) } else { 64 };
         let size = if left < largest { left } else { largest };
-        // At most 17 rows: 16 and the rest of the one in hand.
-        let enough = (self.buffer.level >= 17) | (self.ends.q != 0);
+        // 16 rows and the rest of the one in hand: there were so many a clock ago, and none went since.
+        let level = self.buffer.level;
+        self.rows.d = level >= 16;
+        self.more.d = level >= 17;
+        let enough = self.more.q | (self.rows.q & !self.left_row.q) | (self.ends.q != 0);
         let low = address.bits(11, 0) + cat(self.sent.q.bits(9, 0), sized(0, 2));
         let at = cat(address.bits(63, 12), low);
         let one = size == 1;

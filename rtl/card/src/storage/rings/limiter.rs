@@ -23,7 +23,8 @@ impl St {
     const BOOT: u64 = 0;
     const IDLE: u64 = 1;
     const READ: u64 = 2;
-    const WRITE: u64 = 3;
+    const COUNT: u64 = 3;
+    const WRITE: u64 = 4;
 }
 
 #[derive(LogicBlock, Default)]
@@ -55,7 +56,7 @@ pub struct Limiter {
     pub held_blocks: O<1>,
     /// Never set for time alone: who waits for it is busy itself.
     pub busy: O<1>,
-    st: Reg<2>,
+    st: Reg<3>,
     boot: Reg<6>,
     s: Reg<6>,
     fills: Reg<1>,
@@ -71,6 +72,14 @@ pub struct Limiter {
     fifth: Reg<3>,
     due: Reg<1>,
     due_slot: Reg<6>,
+    /// What was counted: the buckets, whether they have limits and were spent before, the weight.
+    new_c: Reg<32>,
+    new_b: Reg<32>,
+    limit_c: Reg<1>,
+    limit_b: Reg<1>,
+    spent_c: Reg<1>,
+    spent_b: Reg<1>,
+    r_weight: Reg<4>,
     commands: Ram<6, 32>,
     blocks: Ram<6, 32>,
     /// `{weight 4, no blocks left, no commands left}`.
@@ -114,28 +123,31 @@ impl Logic for Limiter {
         let rate_b = self.rates.bits(47, 24);
         let cost_c = if self.pays.q { sized(TOKEN, 32) } else { 0 };
         let cost_b = cat(sized(0, 11), self.cost.q, sized(0, 12));
-        let new_c = bucket(self.commands.rdata, rate_c, self.fills.q, cost_c);
-        let new_b = bucket(self.blocks.rdata, rate_b, self.fills.q, cost_b);
-        // A bucket without a limit stays where it is, so that a limit that comes begins with an empty one.
-        let limit_c = rate_c != 0;
-        let limit_b = rate_b != 0;
-        let empty_c = limit_c & spent(new_c);
-        let empty_b = limit_b & spent(new_b);
+        self.new_c.d = bucket(self.commands.rdata, rate_c, self.fills.q, cost_c);
+        self.new_b.d = bucket(self.blocks.rdata, rate_b, self.fills.q, cost_b);
+        self.limit_c.d = rate_c != 0;
+        self.limit_b.d = rate_b != 0;
+        self.spent_c.d = spent(self.commands.rdata);
+        self.spent_b.d = spent(self.blocks.rdata);
+        self.r_weight.d = self.rates.bits(51, 48);
+        let empty_c = self.limit_c.q & spent(self.new_c.q);
+        let empty_b = self.limit_b.q & spent(self.new_b.q);
 
         let writes = self.st.q == St::WRITE;
         let boots = self.st.q == St::BOOT;
         let at = if boots { self.boot.q } else { self.s.q };
         self.commands.we = writes | boots;
         self.commands.waddr = at;
-        self.commands.wdata = if boots | !limit_c { 0 } else { new_c };
+        // A bucket without a limit stays where it is, so that a limit that comes begins with an empty one.
+        self.commands.wdata = if boots | !self.limit_c.q { 0 } else { self.new_c.q };
         self.commands.raddr = self.s.q;
         self.blocks.we = writes | boots;
         self.blocks.waddr = at;
-        self.blocks.wdata = if boots | !limit_b { 0 } else { new_b };
+        self.blocks.wdata = if boots | !self.limit_b.q { 0 } else { self.new_b.q };
         self.blocks.raddr = self.s.q;
         self.state.we = writes | boots;
         self.state.waddr = at;
-        self.state.wdata = if boots { 0 } else { cat(self.rates.bits(51, 48), empty_b, empty_c) };
+        self.state.wdata = if boots { 0 } else { cat(self.r_weight.q, empty_b, empty_c) };
         self.state.raddr = self.ask;
         self.allowed = self.state.rdata.bits(1, 0) == 0;
         self.weight = self.state.rdata.bits(5, 2);
@@ -146,8 +158,8 @@ impl Logic for Limiter {
         self.held = writes & self.fills.q & self.parked.sel(self.s.q);
         self.held_slot = self.s.q;
         self.held_time = if self.fifth.q == 0 { sized(ROUND / clock::MHZ + 1, 6) } else { konst(ROUND / clock::MHZ) };
-        self.held_commands = limit_c & spent(self.commands.rdata);
-        self.held_blocks = limit_b & spent(self.blocks.rdata);
+        self.held_commands = self.limit_c.q & self.spent_c.q;
+        self.held_blocks = self.limit_b.q & self.spent_b.q;
 
         self.timer.d = self.timer.q + 1;
         if self.timer.q.all() {
@@ -194,7 +206,8 @@ impl Logic for Limiter {
                     self.st.d = St::READ;
                 }
             }
-            St::READ => self.st.d = St::WRITE,
+            St::READ => self.st.d = St::COUNT,
+            St::COUNT => self.st.d = St::WRITE,
             _ => self.st.d = St::IDLE,
         }
         self.busy = boots | self.f_wait.q | self.m_wait.q;
