@@ -28,9 +28,9 @@ impl Logic for Marks {
         let mut byte = self.marks.q.bits(63, 56);
         for back in 1..8 {
             let at: usize = 8 * (7 - back);
-            let some = self.marks.q.bits(at + 7, at).any();
-            byte = if some { self.marks.q.bits(at + 7, at) } else { byte };
-            if some {
+            let here = self.marks.q.bits(at + 7, at);
+            if here.any() {
+                byte = here;
                 high = konst(7 - back);
             }
         }

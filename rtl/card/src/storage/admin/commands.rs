@@ -23,6 +23,7 @@ impl St {
     const DONE: u64 = 6;
     const FORGET: u64 = 7;
     const FORGOTTEN: u64 = 8;
+    const LOOK: u64 = 9;
 }
 
 /// The slot of the first VF is 1.
@@ -195,7 +196,7 @@ impl Logic for Commands {
             self.r_late.d = 0;
         }
 
-        // What would be wrong with it, were it this or that: found while it waits, a clock before it is asked.
+        // What would be wrong with it, were it this or that: found in the two clocks before it is asked.
         let exists = is_secondary(self.cdw10.get(virt::CNTLID), vfs);
         let enabled = secondary <= self.enabled_vfs;
         let going = self.leaving.q | self.r_late.q;
@@ -206,16 +207,17 @@ impl Logic for Commands {
         self.wrong_set.d = set_feature(self.cdw10, self.cdw11, self.nsid, made);
         self.wrong_get.d = get_feature(self.cdw10, self.cdw11);
         self.wrong_format.d = format(self.cdw10, self.nsid, self.bound, self.read_only, self.tiny);
-        self.wrong_virtualization.d = virtualization(self.cdw10, self.cdw11, exists, enabled, is_off, going);
+        self.wrong_virtualization.d = virtualization(self.cdw10, self.cdw11, exists, enabled, self.k_off.q, going);
 
         match self.st.q {
             St::IDLE => {
                 if self.forget & self.f_ready {
                     self.st.d = St::FORGET;
                 } else if self.start & self.f_ready & !self.others {
-                    self.st.d = St::CHECK;
+                    self.st.d = St::LOOK;
                 }
             }
+            St::LOOK => self.st.d = St::CHECK,
             St::CHECK => {
                 let unknown = sized(wrong(status::INVALID_OPCODE, entry::SQE_CDW0, 0), VERDICT);
                 let found = match opc {
