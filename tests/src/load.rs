@@ -79,6 +79,11 @@ impl Client {
         Ok(())
     }
 
+    /// How soon it would stand still if nobody looked, beside others.
+    fn stands_still(&self) -> u64 {
+        ((self.load.depth as u64) << 32) / (self.done + 1)
+    }
+
     /// Takes what has come; waits for one if it is told to.
     fn collect(&mut self, nvme: &mut Controller, wait: bool) -> Result<()> {
         let mut completion = if wait { Some(nvme.wait(0)?) } else { nvme.poll(0)? };
@@ -148,10 +153,10 @@ fn drive(
         for (client, nvme) in clients.iter_mut().zip(nvmes.iter_mut()) {
             client.fill(nvme, now)?;
         }
-        // One function is waited for: that which has least in flight at once, since it would stand still soonest, and of
-        // those each in turn. What has come for others in the meantime costs no further look.
+        // One function is waited for: that which would stand still soonest, by what it has in flight at once and how fast it has
+        // been, and of equals each in turn. What has come for others in the meantime costs no further look.
         let busy = (0..nvmes.len()).map(|i| (turn + i) % nvmes.len()).filter(|&i| nvmes[i].in_flight(0) > 0);
-        let Some(who) = busy.min_by_key(|&i| clients[i].load.depth) else { break };
+        let Some(who) = busy.min_by_key(|&i| clients[i].stands_still()) else { break };
         turn = who + 1;
         clients[who].collect(&mut nvmes[who], true)?;
         for (client, nvme) in clients.iter_mut().zip(nvmes.iter_mut()) {

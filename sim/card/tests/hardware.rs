@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use azote_sim::device::{Inputs, MediaOp, Outputs, TlpDevice};
+use azote_sim::device::{Inputs, MediaOp, MediaResult, Outputs, TlpDevice};
 use azote_sim::{Error, Hardware};
 use azote_tlp::{Assembler, Body, Memory, Packet, Rid, Tlp};
 use azote_verilate::Options;
@@ -16,21 +16,22 @@ module azote_card(
   input wire [3:0] rx_keep, input wire [127:0] rx_data,
   output reg tx_valid, input wire tx_ready, output reg tx_sop, output reg tx_eop,
   output reg [3:0] tx_keep, output reg [127:0] tx_data,
-  output reg mreq_valid, input wire mreq_ready, output wire [1:0] mreq_op, output wire [7:0] mreq_volume,
-  output reg [63:0] mreq_lba, output wire [15:0] mreq_blocks,
+  output reg mreq_valid, input wire mreq_ready, output wire [2:0] mreq_op, output wire mreq_fua, output wire [7:0] mreq_volume,
+  output reg [63:0] mreq_lba, output wire [47:0] mreq_blocks,
   input wire mrd_valid, output wire mrd_ready, input wire [127:0] mrd_data, input wire mrd_last, input wire mrd_error,
   output wire mwr_valid, input wire mwr_ready, output wire [127:0] mwr_data, output wire mwr_last,
-  input wire mdone_valid, output wire mdone_ready, input wire mdone_error,
+  input wire mdone_valid, output wire mdone_ready, input wire [1:0] mdone_result,
   output wire busy);
   assign rx_ready = !tx_valid || tx_ready;
-  assign mreq_op = 2'd3;
+  assign mreq_op = 3'd3;
+  assign mreq_fua = mreq_lba[0];
   assign mreq_volume = 8'h5a;
-  assign mreq_blocks = 16'h1234;
+  assign mreq_blocks = 48'hfedc_ba98_7654;
   assign mrd_ready = mrd_valid;
   assign mwr_valid = mwr_ready;
   assign mwr_data = mrd_data;
   assign mwr_last = mrd_last ^ mrd_error;
-  assign mdone_ready = mdone_valid & mdone_error;
+  assign mdone_ready = mdone_valid & (mdone_result == 2'd2);
   assign busy = tx_valid;
   always_ff @(posedge clock)
     if (reset) begin
@@ -77,9 +78,14 @@ fn beats_and_media_signals_go_through_unchanged() {
             back = assembler.push(beat).unwrap().or(back);
         }
         if let Some(request) = outputs.mreq {
-            assert_eq!((request.op, request.volume, request.blocks), (MediaOp::WriteZeroes, 0x5a, 0x1234));
+            assert_eq!((request.op, request.volume), (MediaOp::WriteZeroes, 0x5a));
+            assert_eq!((request.fua, request.blocks), (request.lba & 1 == 1, 0xfedc_ba98_7654));
             lba = Some(request.lba);
         }
+    }
+    for (result, taken) in [(MediaResult::Done, false), (MediaResult::Failed, false), (MediaResult::Differs, true)] {
+        hardware.cycle(&Inputs { mdone: Some(result), ..Inputs::default() }, &mut outputs);
+        assert_eq!(outputs.mdone_ready, taken, "{result:?}");
     }
     assert_eq!(back.unwrap(), packet);
     assert_eq!(lba, Some(0x6362_6160), "the last beat's first DW, and a zero one");
