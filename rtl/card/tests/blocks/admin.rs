@@ -60,14 +60,19 @@ impl World {
         dut.eval();
     }
 
-    fn run(&mut self, c: &Command) -> Verdict {
-        self.asked.clear();
+    /// Puts a command at the ports.
+    fn offer(&mut self, c: &Command) {
         let cdw = ["cdw10", "cdw11", "cdw12", "cdw13"];
         for (port, v) in cdw.iter().zip(c.cdw).chain([(&"cdw0", c.cdw0), (&"nsid", c.nsid), (&"prp1", c.prp1)]) {
             self.dut.set(port, v.into());
         }
         self.dut.set("slot", c.slot.into());
         self.dut.set("start", 1);
+    }
+
+    fn run(&mut self, c: &Command) -> Verdict {
+        self.asked.clear();
+        self.offer(c);
         for _ in 0..500 {
             self.clock();
             let done = self.dut.get("done") == 1;
@@ -348,4 +353,44 @@ fn another_namespace_is_told_to_who_is_enabled_and_asked_for_it_and_listed_until
     }
     w.dut.set("forget", 0);
     assert_eq!(told(&mut w, 2), []);
+}
+
+#[test]
+fn a_function_is_forgotten_whatever_another_ones_command_is_just_doing() {
+    let mut w = World::new(9);
+    let full = limits::TEMPERATURE - 1;
+    let commands = [
+        w.of(1, opcode::GET_LOG_PAGE, cmd::LOG_LID.put(opcode::LOG_ERROR) | cmd::LOG_NUMDL.put(15), 0),
+        w.of(1, opcode::ASYNC_EVENT, 0, 0),
+        w.of(1, opcode::SET_FEATURES, opcode::FEATURE_TEMPERATURE, full),
+        w.of(1, opcode::GET_FEATURES, opcode::FEATURE_TEMPERATURE, 0),
+        w.of(1, opcode::DELETE_SQ, 1, 0),
+    ];
+    for c in &commands {
+        // `forget` comes in each of the clocks from before the command to after its end.
+        for late in 0..24 {
+            w.offer(c);
+            w.dut.set("start", 0);
+            let (mut done, mut gone) = (false, false);
+            for clock in 0..500 {
+                w.dut.set("start", (clock >= 4 && !done).into());
+                w.dut.set("forget", (clock >= late && !gone).into());
+                w.dut.set("forget_slot", 2);
+                w.clock();
+                done |= w.dut.get("done") == 1;
+                gone |= w.dut.get("forget_done") == 1;
+                w.dut.clock();
+                if done && gone {
+                    break;
+                }
+            }
+            assert!(done && gone, "opcode {:#x}, forget at {late}: done {done}, forgotten {gone}", c.cdw0);
+            w.dut.set("start", 0);
+            w.dut.set("forget", 0);
+            for _ in 0..8 {
+                w.clock();
+                w.dut.clock();
+            }
+        }
+    }
 }

@@ -219,7 +219,8 @@ impl Logic for Admin {
         self.commands.forget = self.forget;
         self.features.forget = self.commands.f_forget;
         self.commands.f_forgotten = self.features.forgotten;
-        self.events.forget = self.forget;
+        // After the commands have: one that is under way may still ask the events for something.
+        self.events.forget = self.commands.forget_done;
         self.commands.forget_slot = self.forget_slot;
         self.features.forget_slot = self.forget_slot;
         self.events.forget_slot = self.forget_slot;
