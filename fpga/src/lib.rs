@@ -6,6 +6,7 @@
 pub mod cells;
 pub mod device;
 mod error;
+mod kept;
 mod names;
 mod paths;
 pub mod pins;
@@ -17,5 +18,6 @@ mod work;
 
 pub use cells::{Block, Cells, Netlist};
 pub use error::Error;
+pub use kept::{core, keep};
 pub use paths::Path;
-pub use synth::{core, fits};
+pub use synth::fits;

@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Error> {
     let vfs = usize::from(arguments.vfs);
     if arguments.synth_only {
-        let netlist = azote_fpga::core(vfs)?;
+        let netlist = azote_fpga::keep(vfs)?;
         println!("{}", report::blocks(&netlist));
         fit(&netlist)?;
         return growth().map(|growth| println!("{}", growth.table()));
@@ -75,7 +75,7 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
 }
 
 fn growth() -> Result<Growth, Error> {
-    let sizes = SIZES.map(|vfs| azote_fpga::core(vfs).map(|netlist| (vfs, netlist.whole())));
+    let sizes = SIZES.map(|vfs| azote_fpga::keep(vfs).map(|netlist| (vfs, netlist.whole())));
     Ok(Growth { sizes: sizes.into_iter().collect::<Result<_, _>>()? })
 }
 

@@ -67,29 +67,28 @@ impl Synthesis {
     }
 }
 
-/// The card core alone, with `vfs` VFs of each kind: what it takes. Kept, so that asking again costs nothing.
-///
-/// # Errors
-/// If yosys is not there or fails.
-pub fn core(vfs: usize) -> Result<Netlist, Error> {
-    let design = azote_rtl::card(vfs)?;
-    Ok(synthesize(&design, &format!("synthesis of the core with {vfs} VFs a kind"))?.netlist)
-}
-
-/// Synthesizes `design`, or finds what was made from the same text before.
-pub fn synthesize(design: &azote_hdl::Design, what: &str) -> Result<Synthesis, Error> {
-    let tool = version()?;
-    let top = &design.top;
+/// What yosys is to do.
+fn script(top: &str) -> String {
     // Memories are counted as they are declared, before they are cut into the device's; then everything else.
-    let script = format!(
+    format!(
         "read_verilog -sv design.sv\n\
          synth_ecp5 -abc9 -top {top} -run begin:coarse\n\
          {COARSE}\n\
          json -o memories.json t:$mem*\n\
          synth_ecp5 -abc9 -top {top} -run map_ram:\n\
          write_json netlist.json\n"
-    );
-    let key = work::key(&[VERSION, &tool, &script, &design.text]);
+    )
+}
+
+/// The hash of everything that a synthesis is made from.
+pub(crate) fn key(design: &azote_hdl::Design) -> Result<String, Error> {
+    Ok(work::key(&[VERSION, &version()?, &script(&design.top), &design.text]))
+}
+
+/// Synthesizes `design`, or finds what was made from the same text before.
+pub fn synthesize(design: &azote_hdl::Design, what: &str) -> Result<Synthesis, Error> {
+    let (tool, key) = (version()?, key(design)?);
+    let (top, script) = (&design.top, script(&design.top));
     let folder = work::once(&format!("synth-{key}"), |folder| {
         let write = |name: &str, text: &str| {
             let path = folder.join(name);
@@ -118,7 +117,7 @@ pub fn synthesize(design: &azote_hdl::Design, what: &str) -> Result<Synthesis, E
 }
 
 /// The first words of `yosys -V`: part of the key, for another yosys makes another netlist.
-fn version() -> Result<String, Error> {
+pub(crate) fn version() -> Result<String, Error> {
     let output = Command::new("yosys").arg("-V").output().map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => Error::Missing { program: "yosys".into(), remedy: REMEDY },
         _ => Error::Io { what: "run", path: "yosys".into(), source },

@@ -1,11 +1,12 @@
 //! The work folder, `target/fpga`: what was made is kept under the hash of all that it was made from.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use azote_verilate::Work;
 use azote_verilate::cache::{self, Key};
 
 use crate::Error;
@@ -45,7 +46,7 @@ impl Job<'_> {
     /// Runs it to the end. `note` picks from a line of output what is worth showing.
     pub fn run(&self, command: &mut Command, note: impl Fn(&str) -> Option<String>) -> Result<(), Error> {
         let begin = Instant::now();
-        eprintln!("fpga: {}", self.what);
+        let shown = Work::begin(&format!("fpga: {}", self.what));
         let mut log = File::create(self.log).map_err(Error::io("create the log", self.log))?;
         let errors = log.try_clone().map_err(Error::io("write the log", self.log))?;
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn();
@@ -53,23 +54,20 @@ impl Job<'_> {
             std::io::ErrorKind::NotFound => Error::Missing { program: self.program.to_owned(), remedy: self.remedy },
             _ => Error::Io { what: "run", path: self.program.into(), source },
         })?;
-        let shows = std::io::stderr().is_terminal();
         if let Some(output) = child.stdout.take() {
             for line in BufReader::new(output).split(b'\n') {
                 let line = line.map_err(Error::io("read what the program says, for", self.log))?;
                 let text = String::from_utf8_lossy(&line);
                 writeln!(log, "{text}").map_err(Error::io("write the log", self.log))?;
-                if let (true, Some(step)) = (shows, note(&text)) {
-                    eprint!("\r\x1b[K      {:4} s  {step}", begin.elapsed().as_secs());
+                if let Some(step) = note(&text) {
+                    shown.at(&step);
                 }
             }
         }
         let status = child.wait().map_err(Error::io("wait for the program that writes", self.log))?;
-        if shows {
-            eprint!("\r\x1b[K");
-        }
+        drop(shown);
         if status.success() {
-            eprintln!("      {} s", begin.elapsed().as_secs());
+            eprintln!("fpga: {}: {} s", self.what, begin.elapsed().as_secs());
             return Ok(());
         }
         let text = std::fs::read(self.log).map_err(Error::io("read", self.log))?;

@@ -8,6 +8,7 @@ mod run;
 mod setup;
 mod silence;
 mod test;
+mod tree;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         "setup" => none(rest).and_then(|()| setup::ensure(setup::ALL)),
         "lint" => none(rest).and_then(|()| lint::run()),
         "test" => none(rest).and_then(|()| test::run()),
+        test::TIMED => test::timed(rest),
         "bench" => setup::ensure(bench_needs(rest)).and_then(|()| run::program("azote-tests", "bench", rest)),
         "soak" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("azote-tests", "soak", rest)),
         "path" => setup::ensure(setup::SIMULATION).and_then(|()| run::program("azote-tests", "path", rest)),

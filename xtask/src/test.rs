@@ -1,14 +1,21 @@
 //! All tests, with a summary at the end.
 
-use std::process::Stdio;
+use std::io::IsTerminal;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::run::{cargo, line};
 use crate::setup;
-use crate::silence::{self, Said};
+use crate::silence::{self, Output, Patience, Said};
 
-/// The longest test takes half of this on a machine that has much else to do.
-const SILENCE: Duration = Duration::from_secs(25 * 60);
+/// What runs long gives a sign of life every minute, so that this much is a loop without an end.
+const PATIENCE: Patience =
+    Patience { work: Duration::from_secs(25 * 60), rest: Duration::from_secs(10 * 60), look: Duration::from_secs(5) };
+/// How many of the slowest tests are named at the end.
+const SLOWEST: usize = 10;
+/// Our own command that runs a test program so that it says how long each test took.
+pub const TIMED: &str = "timed";
 
 /// What a run of tests came to.
 #[derive(Default)]
@@ -20,6 +27,8 @@ struct Totals {
     names: Vec<String>,
     /// Names of those that have run for a minute and not ended.
     long: Vec<String>,
+    /// How many seconds each test took that said so.
+    times: Vec<(f64, String)>,
 }
 
 impl Totals {
@@ -43,6 +52,10 @@ impl Totals {
             self.long.push(name.to_owned());
         } else if let Some((name, end)) = text.strip_prefix("test ").and_then(|t| t.split_once(" ... ")) {
             self.long.retain(|long| long != name);
+            let (end, time) = end.split_once(" <").unwrap_or((end, ""));
+            if let Some(seconds) = time.strip_suffix("s>").and_then(|time| time.parse().ok()) {
+                self.times.push((seconds, name.to_owned()));
+            }
             if end == "FAILED" {
                 self.names.push(name.to_owned());
             }
@@ -53,6 +66,14 @@ impl Totals {
     fn stopped(&mut self) {
         self.failed += self.long.len() as u64;
         self.names.extend(self.long.drain(..).map(|name| format!("{name} (did not end)")));
+    }
+
+    /// The slowest tests, a line each: where the time goes.
+    fn slowest(&self) -> Vec<String> {
+        let mut times: Vec<&(f64, String)> = self.times.iter().collect();
+        times.sort_by(|a, b| b.0.total_cmp(&a.0));
+        times.truncate(SLOWEST);
+        times.iter().map(|(seconds, name)| format!("{seconds:8.1} s  {name}")).collect()
     }
 
     fn summary(&self) -> String {
@@ -79,6 +100,10 @@ pub fn run() -> Result<(), String> {
             totals.names.push(format!("cargo {}", step.join(" ")));
         }
     }
+    println!("\nthe slowest tests:");
+    for line in totals.slowest() {
+        println!("{line}");
+    }
     println!();
     for name in &totals.names {
         println!("failed: {name}");
@@ -92,24 +117,48 @@ pub fn run() -> Result<(), String> {
 /// One `cargo test`, whose output goes through; true if it succeeded.
 fn one(arguments: &[&str], totals: &mut Totals) -> Result<bool, String> {
     let mut command = cargo();
-    command.args(arguments).stdout(Stdio::piped());
+    command.args(arguments);
     let text = line(&command);
     eprintln!("test: {text}");
-    let mut child = command.spawn().map_err(|e| format!("cannot run `{text}`: {e}"))?;
-    if let Some(output) = child.stdout.take() {
-        silence::watch(output, child.id(), SILENCE, |said| match said {
-            Said::Line(line) => {
-                totals.take(&line);
-                println!("{line}");
-            }
-            Said::Nothing => {
-                println!("nothing was heard for {} minutes: the test program was ended", SILENCE.as_secs() / 60);
-                totals.stopped();
-            }
-        })
-        .map_err(|e| format!("cannot follow what `{text}` says: {e}"))?;
+    if let Ok(program) = std::env::current_exe() {
+        command.arg("--config").arg(format!("target.'cfg(unix)'.runner=[{:?}, {TIMED:?}]", program.display()));
     }
+    if std::io::stderr().is_terminal() {
+        // It can't see the terminal behind the pipe.
+        command.env("CARGO_TERM_COLOR", "always");
+    }
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.map_err(|e| format!("cannot run `{text}`: {e}"))?;
+    let mut outputs: Vec<Output> = Vec::new();
+    outputs.extend(child.stdout.take().map(|output| Box::new(output) as Output));
+    outputs.extend(child.stderr.take().map(|output| Box::new(output) as Output));
+    silence::watch(outputs, child.id(), PATIENCE, |said| match said {
+        Said::Line(0, line) => {
+            totals.take(&line);
+            println!("{line}");
+        }
+        Said::Line(_, line) => eprintln!("{line}"),
+        Said::Nothing(how) => {
+            println!("{how}: the test program was ended");
+            totals.stopped();
+        }
+    })
+    .map_err(|e| format!("cannot follow what `{text}` says: {e}"))?;
     child.wait().map(|status| status.success()).map_err(|e| format!("cannot wait for `{text}`: {e}"))
+}
+
+/// Runs the test program `words`, and has it say how long each test took. libtest keeps that from stable compilers, unless
+/// this variable is set; at run time it means nothing else.
+pub fn timed(words: &[String]) -> Result<(), String> {
+    let (program, arguments) = words.split_first().ok_or("no program to run")?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    // Other things that cargo runs are no test programs (examples, documentation).
+    if program.contains("/deps/") {
+        command.args(["-Z", "unstable-options", "--report-time"]).env("RUSTC_BOOTSTRAP", "1");
+    }
+    // In our place, so that how it ends is what cargo sees. It only returns if it failed.
+    Err(format!("cannot run {program}: {}", command.exec()))
 }
 
 #[cfg(test)]
@@ -120,10 +169,13 @@ mod tests {
     fn results_add_up() {
         let mut totals = Totals::default();
         totals.take("test result: ok. 8 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.97s");
-        totals.take("test a::b ... FAILED");
+        totals.take("test a::b ... FAILED <1.250s>");
+        totals.take("test a::c ... ok <11.100s>");
+        totals.take("test a::d ... ignored");
         totals.take("test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1s");
         assert_eq!((totals.passed, totals.failed, totals.ignored), (9, 1, 1));
         assert_eq!(totals.names, ["a::b"]);
+        assert_eq!(totals.slowest(), ["    11.1 s  a::c", "     1.2 s  a::b"]);
         assert_eq!(totals.summary(), "tests: 9 passed, 1 failed, 1 ignored");
     }
 

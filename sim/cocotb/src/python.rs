@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use azote_verilate::cache;
+use azote_verilate::{Work, cache};
 
 use crate::Error;
 
@@ -36,6 +36,7 @@ pub(crate) fn interpreter(environment: &Path) -> PathBuf {
 /// Runs a program to its end; anything but success is an error with the end of what it said.
 pub(crate) fn run(what: &'static str, command: &mut Command) -> Result<(), Error> {
     let program = command.get_program().to_string_lossy().into_owned();
+    let _shown = Work::begin(&format!("cocotb: {what}"));
     let output = command.output().map_err(|source| Error::Start { program, source })?;
     if output.status.success() {
         return Ok(());

@@ -9,6 +9,7 @@ use crate::cache::{self, Key};
 use crate::gates;
 use crate::shim;
 use crate::tools::{self, Tools};
+use crate::work::Work;
 use crate::{Error, Options, Source};
 
 /// The C++ that Rust calls.
@@ -42,10 +43,22 @@ pub fn build_library(source: &Source, options: &Options, shim: Shim<'_>) -> Resu
     let runtime = runtime(&folder, tools, options)?;
     let made = cache::once(&folder, &name, |work| {
         let extra: &[String] = if options.trace { &["--trace-fst".into(), "--trace-structs".into()] } else { &[] };
+        let shown = Work::begin(&announcement(source, options));
+        shown.at("Verilator makes C++ of it");
         gates::verilate(source, &prefix, extra, work)?;
-        compile(work, &text, tools, &flags, &runtime, options)
+        compile(work, &text, tools, &flags, &runtime, options, &shown)
     })?;
     Ok(made.join(OBJECT))
+}
+
+/// What a person reads who has to wait.
+fn announcement(source: &Source, options: &Options) -> String {
+    let (waves, time) = match (options.fast_build, options.trace) {
+        (true, _) => ("", "seconds"),
+        (false, false) => ("", "about a minute"),
+        (false, true) => (" with waves", "some minutes"),
+    };
+    format!("compiling the model of {}{waves} ({time}, once: it is kept until its Verilog changes)", source.top)
 }
 
 /// The compiler's flags; part of the cache key.
@@ -85,7 +98,7 @@ fn runtime(folder: &Path, tools: &Tools, options: &Options) -> Result<Vec<PathBu
     let key = Key::new().mix(&tools.verilator).mix(&tools.compiler).mix(&tools.processor).mix(&flags.join(" "));
     let made = cache::once(folder, &format!("runtime-{}", key.name()), |work| {
         let jobs = sources.iter().map(|name| (tools.include.join(name), object(work, name), "-O2")).collect();
-        compile_all(jobs, tools, &flags, work)
+        compile_all(jobs, tools, &flags, work, &Work::begin("compiling Verilator's runtime (seconds, once)"))
     })?;
     Ok(sources.iter().map(|name| object(&made, name)).collect())
 }
@@ -102,6 +115,7 @@ fn compile(
     flags: &[String],
     runtime: &[PathBuf],
     options: &Options,
+    shown: &Work,
 ) -> Result<(), Error> {
     let obj = work.join("obj");
     let path = obj.join("shim.cpp");
@@ -119,7 +133,7 @@ fn compile(
     // The biggest first, so that no core ends with a long one alone.
     jobs.sort_by_key(|(path, ..)| std::cmp::Reverse(std::fs::metadata(path).map_or(0, |m| m.len())));
     let objects: Vec<PathBuf> = jobs.iter().map(|(_, object, _)| object.clone()).collect();
-    compile_all(jobs, tools, flags, &obj)?;
+    compile_all(jobs, tools, flags, &obj, shown)?;
     let mut link = Command::new("g++");
     link.args(["-shared", "-Wl,-Bsymbolic", "-o"]).arg(work.join(OBJECT)).args(objects).args(runtime);
     link.args(["-pthread", "-latomic"]);
@@ -137,7 +151,11 @@ fn compile_all(
     tools: &Tools,
     flags: &[String],
     include: &Path,
+    shown: &Work,
 ) -> Result<(), Error> {
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+    shown.parts(jobs.iter().map(|(source, ..)| size(source)).sum());
+    shown.at("g++");
     let next = AtomicUsize::new(0);
     let error: Mutex<Option<Error>> = Mutex::new(None);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -153,6 +171,7 @@ fn compile_all(
                         error.lock().unwrap_or_else(|p| p.into_inner()).get_or_insert(e);
                         return;
                     }
+                    shown.done(size(source));
                 }
             });
         }

@@ -31,9 +31,11 @@ mod model;
 mod shim;
 mod source;
 mod tools;
+mod work;
 
 pub use build::{Shim, build_library};
 pub use dut::{Dut, PortId};
 pub use error::Error;
 pub use gates::lint;
 pub use source::{Dir, Options, Port, Source};
+pub use work::Work;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use azote_hdl::Design;
+use azote_verilate::Work;
 
 use crate::jobs::{Flaw, How, Job};
 use crate::{Error, Result};
@@ -42,6 +43,7 @@ pub fn prove(job: &Job, flaw: Option<&Flaw>, folder: &Path) -> Result<Answer> {
         Some(flaw) => format!("{}_{}", job.name, flaw.name.replace(' ', "_")),
     };
     let file = |ext: &str| folder.join(format!("{name}.{ext}"));
+    let _shown = Work::begin(&format!("formal: {name}"));
     write(&file("v"), &design.text)?;
     write(&file("ys"), &script(job, &design, &file("v"), &file("smt2")))?;
     let yosys = run("yosys", Command::new("yosys").args(["-q", "-s"]).arg(file("ys")))?;
