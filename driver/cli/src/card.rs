@@ -1,13 +1,21 @@
 //! The card behind the command line: a simulated one in this process, or real functions on this machine.
 
-use std::sync::Arc;
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use azote_manage::{Limits, Manager, Volume};
 use azote_nvme::{Completions, Controller, Options};
 use azote_regs::function::{FunctionId, Role};
+use azote_regs::nvme::limits::LBA_SIZE;
 use azote_seam::{Function, sriov::Sriov};
+use serde::Serialize;
 
-use crate::{Error, Result, image::Image, limit::LimitSpec, target::Target};
+use crate::{
+    Error, Result,
+    commands::human,
+    image::Image,
+    limit::{self, LimitSpec, Shown},
+    target::Target,
+};
 
 /// A function in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,10 +26,97 @@ pub struct Listed {
     pub id: Option<FunctionId>,
     /// Whether it is enabled, and who has it.
     pub state: String,
-    /// Its volume, for people.
-    pub volume: String,
-    /// It is known to have one.
-    pub has_volume: bool,
+    /// Its volume.
+    pub volume: Bound,
+}
+
+/// What is known of a function's volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bound {
+    /// Only who opens the management function could say.
+    Unknown,
+    /// It has none, or is none that could have one.
+    None,
+    /// This one.
+    Volume(BoundVolume),
+}
+
+/// A function's volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BoundVolume {
+    /// Its number at the media port.
+    pub id: u8,
+    /// The file behind it, where that is known.
+    pub file: Option<PathBuf>,
+    /// Its first block of 512 bytes.
+    pub base: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// Writes are refused.
+    pub read_only: bool,
+    /// How fast it may be used.
+    pub limits: limit::Facts,
+    #[serde(skip)]
+    limited: Limits,
+}
+
+impl BoundVolume {
+    /// What the card says of a binding, and the file that is known to be behind it.
+    #[must_use]
+    pub fn new(volume: Volume, file: Option<PathBuf>, limits: Limits) -> Self {
+        let Volume { id, base, blocks, read_only, .. } = volume;
+        Self { id, file, base, bytes: blocks * LBA_SIZE, read_only, limits: limits.into(), limited: limits }
+    }
+}
+
+impl fmt::Display for BoundVolume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.file {
+            Some(file) => write!(f, "{}: {} ({}", self.id, file.display(), human(self.bytes))?,
+            None => write!(f, "{}: from block {} ({}", self.id, self.base, human(self.bytes))?,
+        }
+        if self.read_only {
+            f.write_str(", read-only")?;
+        }
+        let limits = Shown(self.limited).to_string();
+        if limits.is_empty() { f.write_str(")") } else { write!(f, ", {limits})") }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("?"),
+            Self::None => f.write_str("-"),
+            Self::Volume(volume) => volume.fmt(f),
+        }
+    }
+}
+
+impl Listed {
+    /// It is known to have a volume.
+    #[must_use]
+    pub fn has_volume(&self) -> bool {
+        matches!(self.volume, Bound::Volume(_))
+    }
+
+    /// For programs: one object.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        let role = self.id.map(|id| match id.role {
+            Role::Pf => "pf".to_owned(),
+            Role::Vf(i) => format!("vf{i}"),
+        });
+        let volume = if let Bound::Volume(volume) = &self.volume { Some(volume) } else { None };
+        serde_json::json!({
+            "address": self.address,
+            "kind": self.id.map(|id| id.kind.name()),
+            "function": role,
+            "state": self.state,
+            "volume": volume,
+            "volume_known": self.volume != Bound::Unknown,
+        })
+    }
 }
 
 /// A card, or a machine with some.
@@ -37,6 +132,10 @@ pub trait Card {
     /// The limits of one of them, where they can be known.
     fn limits(&self, _target: &Target) -> Result<Option<Limits>> {
         Ok(None)
+    }
+    /// What a clock of the card counts as in the drivers' time, if the card is a simulated one.
+    fn clock_period(&self) -> Option<Duration> {
+        None
     }
     /// What else can be told of it after work: clocks, TLPs.
     fn report(&self) -> Option<String> {
@@ -88,7 +187,7 @@ pub fn table(functions: &[Listed]) -> String {
             None => "-".into(),
         };
         let kind = f.id.map_or("-", |id| id.kind.name()).to_owned();
-        [f.address.clone(), kind, role, f.state.clone(), f.volume.clone()]
+        [f.address.clone(), kind, role, f.state.clone(), f.volume.to_string()]
     };
     let rows: Vec<_> = std::iter::once(head).chain(functions.iter().map(row)).collect();
     columns(&rows)
@@ -114,21 +213,27 @@ mod tests {
 
     #[test]
     fn the_table_is_aligned_and_says_what_is_not_there() {
-        let listed = |address: &str, id, volume: &str| Listed {
-            address: address.into(),
-            id,
-            state: "enabled".into(),
-            volume: volume.into(),
-            has_volume: volume != "-",
-        };
-        let text = table(&[
-            listed("0000:01:00.1", Some(FunctionId::pf(Kind::Storage)), "-"),
-            listed("0000:01:02.1", FunctionId::vf(Kind::Storage, 0), "0: disk.img (1 MiB)"),
-        ]);
+        let listed =
+            |address: &str, id, volume: Bound| Listed { address: address.into(), id, state: "enabled".into(), volume };
+        let volume = Volume { id: 0, base: 0, blocks: 2048, read_only: true, large_blocks: false };
+        let limits = "vf0:iops=5000".parse::<LimitSpec>().unwrap().limits;
+        let volume = Bound::Volume(BoundVolume::new(volume, Some("disk.img".into()), limits));
+        let all = [
+            listed("0000:01:00.1", Some(FunctionId::pf(Kind::Storage)), Bound::None),
+            listed("0000:01:02.1", FunctionId::vf(Kind::Storage, 0), volume),
+            listed("0000:02:00.1", None, Bound::Unknown),
+        ];
+        let json = all.each_ref().map(Listed::json);
+        assert_eq!(json[1]["volume"]["bytes"], 1 << 20);
+        assert_eq!(json[1]["volume"]["limits"]["iops"], 4997);
+        assert_eq!((&json[1]["function"], &json[0]["function"]), (&"vf0".into(), &"pf".into()));
+        assert!(json[0]["volume"].is_null() && json[0]["volume_known"] == true && json[2]["volume_known"] == false);
+        let text = table(&all);
         let wanted = "\
 ADDRESS       KIND     FUNCTION  STATE    VOLUME
 0000:01:00.1  storage  PF        enabled  -
-0000:01:02.1  storage  VF 0      enabled  0: disk.img (1 MiB)
+0000:01:02.1  storage  VF 0      enabled  0: disk.img (1.00 MiB, read-only, 4997 IOPS)
+0000:02:00.1  -        -         enabled  ?
 ";
         assert_eq!(text, wanted);
     }

@@ -52,6 +52,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A file that the user named can not be used as it was meant.
+    #[error(transparent)]
+    Files(#[from] azote_files::Error),
     /// Virtual functions.
     #[error(transparent)]
     Vf(#[from] azote_vf::Error),

@@ -9,7 +9,7 @@ use std::{
 
 use azote_regs::nvme::limits::LBA_SIZE;
 
-use crate::{Error, Result};
+use crate::{Error, Result, number::bytes};
 
 /// A volume as the command line has it: `FILE`, `FILE:ro`, `FILE:size=8M`, or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,19 +45,6 @@ impl FromStr for VolumeSpec {
         spec.path = rest.into();
         Ok(spec)
     }
-}
-
-/// A number of bytes with an optional K, M, G or T (powers of 1024).
-pub fn bytes(text: &str) -> Result<u64, String> {
-    let (digits, shift) = match text.char_indices().last() {
-        Some((i, c @ ('K' | 'M' | 'G' | 'T'))) => (&text[..i], 10 * (1 + "KMGT".find(c).unwrap_or(0) as u32)),
-        _ => (text, 0),
-    };
-    digits
-        .parse::<u64>()
-        .ok()
-        .and_then(|n| n.checked_mul(1 << shift))
-        .ok_or_else(|| format!("`{text}` is not a size; try 64M or 4096"))
 }
 
 /// An image that can back a volume.

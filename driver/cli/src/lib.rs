@@ -10,6 +10,7 @@ pub mod image;
 pub mod limit;
 pub mod machine;
 pub mod nbd;
+pub mod number;
 pub mod sim;
 pub mod target;
 pub mod transfer;

@@ -87,6 +87,28 @@ pub fn check(limits: &[LimitSpec], vfs: u8) -> Result<()> {
     Ok(())
 }
 
+/// Limits for programs, in units of a card at its full clock; what is not limited is null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Facts {
+    /// Commands a second.
+    iops: Option<u64>,
+    /// Bytes a second.
+    bytes_per_second: Option<u64>,
+    /// Commands of each of its turns.
+    weight: u8,
+}
+
+impl From<Limits> for Facts {
+    fn from(limits: Limits) -> Self {
+        let limited = |rate: u32| Some(Limits::per_second(rate)).filter(|_| rate != 0);
+        Self {
+            iops: limited(limits.commands),
+            bytes_per_second: limited(limits.blocks).map(|blocks| blocks * LBA_SIZE),
+            weight: limits.weight.max(1),
+        }
+    }
+}
+
 /// Limits for people: `4997 IOPS, 100 MB/s, weight 4`; empty if there are none.
 pub struct Shown(pub Limits);
 

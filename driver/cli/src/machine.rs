@@ -9,7 +9,7 @@ use azote_vfio::{Backend, PciFunction, Sysfs, open};
 
 use crate::{
     Error, Result,
-    card::{Card, Listed},
+    card::{Bound, BoundVolume, Card, Listed},
     target::Target,
 };
 
@@ -55,16 +55,16 @@ impl Machine {
     }
 
     /// The bindings of each card whose trust PF we may open, by the part of its address that its functions share.
-    fn volumes(&self, ours: &[PciFunction]) -> HashMap<String, HashMap<Role, String>> {
+    fn volumes(&self, ours: &[PciFunction]) -> HashMap<String, HashMap<Role, BoundVolume>> {
         let trust = FunctionId::pf(Kind::Trust);
         let reachable = |f: &&PciFunction| f.id() == Some(trust) && f.driver.as_deref() == Some("vfio-pci");
         ours.iter()
             .filter(reachable)
             .filter_map(|f| {
                 let function = open(&self.sysfs, &f.address, self.backend).ok()?;
-                let bindings = Manager::open(&*function).ok()?.bindings().ok()?;
-                let text = |v: azote_manage::Volume| format!("{}: {} blocks from {}", v.id, v.blocks, v.base);
-                Some((bus(f).to_owned(), bindings.into_iter().map(|(role, v)| (role, text(v))).collect()))
+                let manager = Manager::open(&*function).ok()?;
+                let bound = |(role, v)| Some((role, BoundVolume::new(v, None, manager.limits(role).ok()?)));
+                Some((bus(f).to_owned(), manager.bindings().ok()?.into_iter().filter_map(bound).collect()))
             })
             .collect()
     }
@@ -86,14 +86,16 @@ impl Card for Machine {
                 let id = f.id();
                 let known = volumes.get(bus(f));
                 let role = id.filter(|id| id.kind == Kind::Storage).map(|id| id.role);
-                let volume = role.and_then(|role| known?.get(&role)).cloned();
-                let unknown = if role.is_some() && known.is_none() { "?" } else { "-" };
+                let volume = match (role, known) {
+                    (Some(_), None) => Bound::Unknown,
+                    (Some(role), Some(known)) => known.get(&role).cloned().map_or(Bound::None, Bound::Volume),
+                    (None, _) => Bound::None,
+                };
                 Listed {
                     address: f.address.clone(),
                     id,
                     state: f.driver.clone().unwrap_or_else(|| "no driver".into()),
-                    has_volume: volume.is_some(),
-                    volume: volume.unwrap_or_else(|| unknown.into()),
+                    volume,
                 }
             })
             .collect())

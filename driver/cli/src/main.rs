@@ -6,7 +6,7 @@ use std::{io, process::ExitCode};
 
 use azote_cli::{
     Error, Result,
-    args::{Cli, Command},
+    args::{Cli, Command, Serve},
     card::Card,
     commands,
     machine::Machine,
@@ -34,21 +34,17 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<()> {
-    // A model is compiled from the same options that a simulated card has, but not run.
-    if !matches!(cli.command, Command::Model { .. }) {
-        cli.card.check()?;
-    }
-    if let Command::Vf(command) = &cli.command {
-        return commands::vf::run(&azote_vf::Host::default(), command, &mut io::stdout());
-    }
-    if let Command::Model { output, portable } = &cli.command {
-        return azote_cli::sim::compile(&cli.card, *portable, output);
-    }
-    if let Command::Ctl { socket, request } = &cli.command {
-        return commands::ctl::run(socket, *request, &mut io::stdout());
+    let card = cli.card()?;
+    match &cli.command {
+        Command::Vf(command) => return commands::vf::run(&azote_vf::Host::default(), command, &mut io::stdout()),
+        Command::Model(arguments) => return commands::model::run(arguments, &mut io::stdout()),
+        Command::Ctl { socket, request } => return commands::ctl::run(socket, *request, &mut io::stdout()),
+        Command::Completions { shell } => return commands::help::completions(*shell, &mut io::stdout()),
+        Command::Man { folder } => return commands::help::man(folder),
+        _ => {}
     }
     let stop = Stop::default();
-    if matches!(cli.command, Command::Nbd { .. } | Command::Serve { .. } | Command::Run(_)) {
+    if matches!(cli.command, Command::Nbd(_) | Command::Serve(_) | Command::Run(_)) {
         let handle = stop.clone();
         ctrlc::set_handler(move || handle.stop())
             .map_err(|e| Error::Io { what: "setting up the signal handler".into(), source: io::Error::other(e) })?;
@@ -56,17 +52,16 @@ fn run(cli: &Cli) -> Result<()> {
     if let Command::Run(guest) = &cli.command {
         return commands::run::run(guest, &stop);
     }
-    if let Command::Serve { target, socket_dir, socket } = &cli.command {
-        if !cli.card.sim {
+    if let Command::Serve(Serve { target, socket_dir, socket, .. }) = &cli.command {
+        if !card.sim {
             return Err(Error::Usage(
                 "a real card needs no server: `azote vf bind` and `azote run --device`; --sim simulates one".into(),
             ));
         }
         let places = commands::serve::Places { targets: target, folder: socket_dir.as_deref(), sockets: socket };
-        return commands::serve::run(&SimCard::start(&cli.card)?, places, &mut io::stdout(), &stop);
+        return commands::serve::run(&SimCard::start(&card)?, places, &mut io::stdout(), &stop);
     }
-    let card: Box<dyn Card> =
-        if cli.card.sim { Box::new(SimCard::start(&cli.card)?) } else { Box::new(Machine::default()) };
+    let card: Box<dyn Card> = if card.sim { Box::new(SimCard::start(&card)?) } else { Box::new(Machine::default()) };
     // Not locked: threads of a server may write, too.
     commands::run(&*card, &cli.command, &mut io::stdout(), &stop)
 }

@@ -1,11 +1,13 @@
 //! A card simulated in this process from its RTL.
 
 use std::{
+    io,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use azote_files::{Inputs, Output};
 use azote_manage::{Limits, Manager};
 use azote_nvme::{Completions, Options};
 use azote_regs::function::{FunctionId, Kind, Role};
@@ -14,11 +16,11 @@ use azote_sim::{Hardware, TlpDevice, soft::SoftCard};
 
 use crate::{
     Error, Result,
-    args::CardArgs,
-    card::{Card, Listed, provision},
+    args::{CardArgs, Model},
+    card::{Bound, BoundVolume, Card, Listed, provision},
     commands::human,
     image::Image,
-    limit::{self, LimitSpec, Shown},
+    limit::{self, LimitSpec},
     target::Target,
 };
 
@@ -39,16 +41,19 @@ impl SimCard {
     pub fn start(args: &CardArgs) -> Result<Self> {
         // Cheapest first: a missing file should not wait for Verilator.
         let images = args.volume.iter().map(Image::check).collect::<Result<Vec<_>>>()?;
-        if images.len() > usize::from(args.vfs()) {
-            let what = format!("{} volumes for {} VFs; give --vfs {}", images.len(), args.vfs(), images.len());
-            return Err(Error::Usage(what));
+        // A model that was compiled elsewhere has VFs of its own; it is asked when it runs.
+        if args.model.is_none() {
+            if images.len() > usize::from(args.vfs()) {
+                let what = format!("{} volumes for {} VFs; give --vfs {}", images.len(), args.vfs(), images.len());
+                return Err(Error::Usage(what));
+            }
+            limit::check(&args.limit, args.vfs())?;
         }
-        limit::check(&args.limit, args.vfs())?;
         for path in [&args.trace, &args.tlp_log].into_iter().flatten() {
             writable(path)?;
         }
         let device = device(args)?;
-        let options = azote_sim::Options { log: args.tlp_log.clone(), ..Default::default() };
+        let options = options(args);
         let card = match &args.trace {
             Some(waves) => azote_sim::Card::traced(device, options, waves),
             None => azote_sim::Card::over(device, options),
@@ -75,20 +80,14 @@ impl SimCard {
 
     fn listed(&self, id: FunctionId, state: String) -> Result<Listed> {
         let bound = if id.kind == Kind::Storage { self.manager.binding(id.role)? } else { None };
-        let limits = if bound.is_some() { self.manager.limits(id.role)? } else { Limits::default() };
-        let volume = bound.map(|v| {
-            let path = self.images.get(usize::from(v.id)).map_or("?".into(), |i| i.path.display().to_string());
-            let access = if v.read_only { ", read-only" } else { "" };
-            let limits = if limits == Limits::default() { String::new() } else { format!(", {}", Shown(limits)) };
-            format!("{}: {path} ({}{access}{limits})", v.id, human(v.blocks * 512))
-        });
-        Ok(Listed {
-            address: function(&self.card, id)?.name().to_owned(),
-            id: Some(id),
-            state,
-            has_volume: volume.is_some(),
-            volume: volume.unwrap_or_else(|| "-".into()),
-        })
+        let volume = match bound {
+            None => Bound::None,
+            Some(volume) => {
+                let file = self.images.get(usize::from(volume.id)).map(|image| image.path.clone());
+                Bound::Volume(BoundVolume::new(volume, file, self.manager.limits(id.role)?))
+            }
+        };
+        Ok(Listed { address: function(&self.card, id)?.name().to_owned(), id: Some(id), state, volume })
     }
 }
 
@@ -136,6 +135,10 @@ impl Card for SimCard {
         Options { completions: Completions::Interrupts, timeout: TIMEOUT, ..Options::default() }
     }
 
+    fn clock_period(&self) -> Option<Duration> {
+        Some(self.card.root().options().clock_period)
+    }
+
     fn limits(&self, target: &Target) -> Result<Option<Limits>> {
         match target {
             Target::Storage(role) => Ok(Some(self.manager.limits(*role)?)),
@@ -157,6 +160,19 @@ impl Card for SimCard {
     }
 }
 
+/// How the world around the card is to behave.
+fn options(args: &CardArgs) -> azote_sim::Options {
+    let mut options = azote_sim::Options { log: args.tlp_log.clone(), ..Default::default() };
+    options.seed = args.seed.unwrap_or(options.seed);
+    if let Some(host) = &args.host {
+        host.apply(&mut options);
+    }
+    if let Some(medium) = &args.medium {
+        medium.apply(&mut options.media);
+    }
+    options
+}
+
 /// What stands behind the root complex: the RTL, compiled now or before, or the model in software.
 fn device(args: &CardArgs) -> Result<Box<dyn TlpDevice>> {
     if args.soft {
@@ -166,7 +182,7 @@ fn device(args: &CardArgs) -> Result<Box<dyn TlpDevice>> {
         Some(path) => Hardware::load(path, 0),
         None => {
             let options = azote_verilate::Options::fast().with_trace(args.trace.is_some());
-            Hardware::build(verilog(args)?, &options)
+            Hardware::build(verilog(args.verilog.as_deref(), args.vfs())?, &options)
         }
     };
     Ok(Box::new(hardware.map_err(simulation)?))
@@ -174,19 +190,25 @@ fn device(args: &CardArgs) -> Result<Box<dyn TlpDevice>> {
 
 /// The compiled card: the one that was given, or the RTL, compiled now unless it was before.
 pub fn library(args: &CardArgs) -> Result<std::path::PathBuf> {
-    match &args.model {
-        Some(path) => Ok(path.clone()),
-        None => Hardware::compile(verilog(args)?, &azote_verilate::Options::fast()).map_err(simulation),
-    }
+    let text = match &args.model {
+        Some(path) => return Ok(path.clone()),
+        None => verilog(args.verilog.as_deref(), args.vfs())?,
+    };
+    Hardware::compile(text, &azote_verilate::Options::fast()).map_err(simulation)
 }
 
 /// Compiles the card and copies the model to a file.
-pub fn compile(args: &CardArgs, portable: bool, output: &Path) -> Result<()> {
-    let mut options = azote_verilate::Options::fast();
-    options.portable = portable;
-    let made = Hardware::compile(verilog(args)?, &options).map_err(simulation)?;
-    let copied = std::fs::copy(made, output);
-    copied.map(drop).map_err(|source| Error::File { path: output.to_owned(), source })
+pub fn compile(args: &Model, output: &Path) -> Result<()> {
+    let mut options = azote_verilate::Options::fast().with_trace(args.waves);
+    options.portable = args.portable;
+    let vfs = CardArgs { vfs: args.vfs, ..CardArgs::default() }.vfs();
+    let made = Hardware::compile(verilog(args.verilog.as_deref(), vfs)?, &options).map_err(simulation)?;
+    let mut inputs = Inputs::new();
+    args.verilog.iter().for_each(|path| inputs.add(path));
+    let mut copy = Output::create(output, &inputs)?;
+    let file = std::fs::File::open(&made).map_err(|source| Error::File { path: made, source });
+    io::copy(&mut file?, &mut copy).map_err(|source| Error::File { path: output.to_owned(), source })?;
+    Ok(copy.finish()?)
 }
 
 /// That a file can be written where waves or a log are to go.
@@ -195,24 +217,29 @@ fn writable(path: &Path) -> Result<()> {
     file.map(drop).map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
-/// The card's Verilog text.
-fn verilog(args: &CardArgs) -> Result<String> {
-    let read =
-        |path: &Path| std::fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source });
-    match &args.verilog {
-        Some(path) => read(path),
-        None => match azote_rtl::card(args.vfs().into()) {
+/// The card's Verilog text: one's own, or what the RTL is printed as.
+fn verilog(own: Option<&Path>, vfs: u8) -> Result<String> {
+    match own {
+        Some(path) => std::fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source }),
+        None => match azote_rtl::card(vfs.into()) {
             Ok(design) => Ok(design.text),
             Err(e) => Err(Error::Simulation(format!("the RTL can not be printed: {e}"))),
         },
     }
 }
 
-/// One line of what the simulation says: a compiler's own words go on for pages.
+/// One line of what the simulation says, a compiler's own words go on for pages; of a gate that the RTL violates also the
+/// first message with its place, which is what one wants to know.
 fn simulation(error: azote_sim::Error) -> Error {
     let text = error.to_string();
-    let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
-    let first = lines.next().unwrap_or("failed").to_owned();
     tracing::debug!("{text}");
+    let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
+    let mut first = lines.next().unwrap_or("failed").to_owned();
+    if let azote_sim::Error::Build(azote_verilate::Error::Gate { .. } | azote_verilate::Error::ToolFailed { .. }) =
+        &error
+        && let Some(message) = lines.next()
+    {
+        first = format!("{first} {message}");
+    }
     Error::Simulation(if lines.next().is_some() { format!("{first} (-vv shows all of it)") } else { first })
 }

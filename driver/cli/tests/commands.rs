@@ -10,11 +10,12 @@ use std::{sync::Arc, time::Duration};
 use azote_cli::{
     Error, Result,
     args::{Cli, Command},
-    card::{Card, Listed},
+    card::{Bound, BoundVolume, Card, Listed},
     commands,
     nbd::Stop,
     target::Target,
 };
+use azote_manage::{Limits, Volume};
 use azote_nvme::{Completions, Options};
 use azote_regs::function::{FunctionId, Kind, Role};
 use azote_seam::{Function, mock::Mock};
@@ -31,8 +32,11 @@ impl Card for Soft {
             address: format!("0000:01:02.{i}"),
             id: FunctionId::vf(Kind::Storage, i),
             state: "enabled".into(),
-            volume: "a disk".into(),
-            has_volume: true,
+            volume: Bound::Volume(BoundVolume::new(
+                Volume { id: i, base: 0, blocks: SIZE as u64 / 512, read_only: false, large_blocks: false },
+                Some("a disk".into()),
+                Limits::default(),
+            )),
         };
         Ok((0..self.0.len() as u8).map(one).collect())
     }
@@ -77,7 +81,7 @@ fn on(card: &Soft) -> Vec<u8> {
 #[test]
 fn list_and_id_say_what_there_is() {
     let card = soft();
-    assert!(run(&card, &["list"]).unwrap().contains("0000:01:02.0  storage  VF 0      enabled  a disk"));
+    assert!(run(&card, &["list"]).unwrap().contains("0000:01:02.0  storage  VF 0      enabled  0: a disk (1.00 MiB)"));
     let id = run(&card, &["id", "vf0"]).unwrap();
     for says in ["Azote virtual storage", "MODEL-0001", "1: 2048 blocks of 512 bytes, 1.00 MiB", "02415afffe000001"] {
         assert!(id.contains(says), "{says}: {id}");
@@ -197,5 +201,5 @@ fn a_function_without_a_volume_is_an_error_of_what_needs_one() {
     assert!(run(&card, &["id", "vf0"]).unwrap().contains("none: no volume is bound"));
     let e = run(&card, &["read", "vf0"]).unwrap_err();
     assert!(line(&e).contains("has a volume been bound"), "{e}");
-    assert!(matches!(Cli::try_parse_from(["azote", "list"]).unwrap().command, Command::List));
+    assert!(matches!(Cli::try_parse_from(["azote", "list"]).unwrap().command, Command::List(_)));
 }

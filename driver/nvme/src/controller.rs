@@ -35,6 +35,7 @@ pub struct Controller {
     pub(crate) up: bool,
     pub(crate) page: Buffer,
     pub(crate) max_transfer: u64,
+    most_queues: u16,
     identity: Identity,
     namespace: Option<Namespace>,
     dma: Dma,
@@ -77,6 +78,7 @@ impl Controller {
             up: false,
             page,
             max_transfer: MAX_TRANSFER,
+            most_queues: 0,
             identity: Identity::default(),
             namespace: None,
             dma,
@@ -122,10 +124,32 @@ impl Controller {
         self.queues.len()
     }
 
+    /// The I/O queue pairs that the controller has, however many of them this driver uses.
+    #[must_use]
+    pub fn most_queues(&self) -> u16 {
+        self.most_queues
+    }
+
     /// The number of commands that a queue can have in flight.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.queues.first().map_or(0, |q| usize::from(q.queue.depth()) - 1)
+    }
+
+    /// The most entries that the controller allows a queue (CAP.MQES), whatever this driver makes of it.
+    #[must_use]
+    pub fn most_entries(&self) -> u32 {
+        regs::CAP_MQES.of(self.cap) as u32 + 1
+    }
+
+    /// The longest transfer that the controller allows (MDTS), in bytes, whatever this driver makes; none if it has no limit.
+    #[must_use]
+    pub fn most_transfer(&self) -> Option<u64> {
+        let page = limits::PAGE_SIZE << regs::CAP_MPSMIN.of(self.cap);
+        match u32::from(self.identity.mdts) {
+            0 => None,
+            shift => Some(page.checked_shl(shift).unwrap_or(u64::MAX)),
+        }
     }
 
     /// The longest transfer of a command, in bytes.
@@ -251,7 +275,9 @@ impl Controller {
 
     /// Memory for as many I/O queues as were asked for and are granted.
     fn make_queues(&mut self) -> Result<()> {
-        let granted = self.request_queues(self.options.io_queues)?.min(self.options.io_queues);
+        // The most that can be asked for: what is granted is what the controller has.
+        self.most_queues = self.request_queues(u16::MAX - 1)?;
+        let granted = self.most_queues.min(self.options.io_queues);
         let depth = self.options.depth.min(mqes(self.cap));
         let stride = regs::CAP_DSTRD.of(self.cap);
         for id in 1..=granted {

@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::{Path, PathBuf};
 
 use azote_tlp::Beat;
-use azote_verilate::{Dir, Options, Port, Shim, Source, build_library};
+use azote_verilate::{Dir, Facts, Options, Port, Shim, Source, build_library};
 use libloading::Library;
 
 use crate::Error;
@@ -61,6 +61,8 @@ struct Out {
 
 const _: () = assert!(size_of::<In>() == 48 && size_of::<Out>() == 64);
 
+/// The C++ between the model and us.
+const SHIM: &str = include_str!("shim.cpp");
 /// Name of the card's top module.
 pub const TOP: &str = "azote_card";
 
@@ -135,7 +137,7 @@ impl Hardware {
     /// was compiled to be portable, on a machine without Verilator.
     pub fn compile(text: String, options: &Options) -> Result<PathBuf, Error> {
         let source = Source { text, top: TOP.into(), ports: ports() };
-        Ok(build_library(&source, options, Shim::Own(include_str!("shim.cpp")))?)
+        Ok(build_library(&source, options, Shim::Own(SHIM))?)
     }
 
     /// Loads a compiled card. `seed` is for the random start of what has no initial value, if it was built so.
@@ -143,6 +145,7 @@ impl Hardware {
     /// The file's code becomes part of this program: give it only what [`Self::compile`] made.
     pub fn load(path: &Path, seed: u32) -> Result<Hardware, Error> {
         let failed = |source| Error::Load { path: path.to_owned(), source };
+        Facts::fit(path, SHIM)?;
         // A name without a slash would be looked for where libraries are.
         let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         // SAFETY: the file was compiled from this crate's shim, as the caller was told; its only initialisers are those of

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::cache::{self, Key};
+use crate::facts::{self, Facts};
 use crate::gates;
 use crate::shim;
 use crate::tools::{self, Tools};
@@ -20,6 +21,17 @@ pub enum Shim<'a> {
     /// One's own, for a model whose every clock counts. `MODEL` in the text is the model's class; before it stand the
     /// includes, `EXPORT`, `start(context, seed)`, `Wave` with `wave_open`, `wave_dump` and `wave_close`, and `release(sim)`.
     Own(&'a str),
+}
+
+impl Shim<'_> {
+    /// The text that settles the calls of a model.
+    pub(crate) fn calls(&self) -> &str {
+        match self {
+            // Written for the ports at hand; the calls are the same for every model of a version.
+            Shim::Generic => concat!("generic ", env!("CARGO_PKG_VERSION")),
+            Shim::Own(text) => text,
+        }
+    }
 }
 
 /// Name of the shared object in its folder of the cache.
@@ -46,9 +58,24 @@ pub fn build_library(source: &Source, options: &Options, shim: Shim<'_>) -> Resu
         let shown = Work::begin(&announcement(source, options));
         shown.at("Verilator makes C++ of it");
         gates::verilate(source, &prefix, extra, work)?;
-        compile(work, &text, tools, &flags, &runtime, options, &shown)
+        compile(work, &text, tools, &flags, &runtime, options, &shown)?;
+        facts(source, options, shim, tools).seal(&work.join(OBJECT))
     })?;
     Ok(made.join(OBJECT))
+}
+
+fn facts(source: &Source, options: &Options, shim: Shim<'_>, tools: &Tools) -> Facts {
+    Facts {
+        made_by: concat!("azote-verilate ", env!("CARGO_PKG_VERSION")).into(),
+        top: source.top.clone(),
+        verilog: Key::new().mix(&source.text).name(),
+        shim: facts::shim_hash(shim.calls()),
+        verilator: tools.verilator.clone(),
+        compiler: tools.compiler.clone(),
+        // The quick build is made for no processor in particular.
+        processor: (!options.portable && !options.fast_build).then(|| tools.processor.clone()),
+        waves: options.trace,
+    }
 }
 
 /// What a person reads who has to wait.

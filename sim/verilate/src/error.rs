@@ -53,6 +53,14 @@ pub enum Error {
         /// What the loader said.
         source: libloading::Error,
     },
+    /// A file that is no model for this program and this machine.
+    #[error("{}: {reason}", path.display())]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// The description of a port is not usable.
     #[error("{top}: port `{port}`: {reason}")]
     Port {

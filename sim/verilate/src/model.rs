@@ -5,7 +5,7 @@ use std::path::Path;
 
 use libloading::Library;
 
-use crate::Error;
+use crate::{Error, Facts, Shim};
 
 type Sim = *mut c_void;
 
@@ -32,6 +32,7 @@ impl Model {
     /// Loads a shared object that [`crate::build_library`] made with the generic shim, and makes one instance.
     pub fn load(path: &Path, seed: u32) -> Result<Model, Error> {
         let failed = |source| Error::Load { path: path.to_owned(), source };
+        Facts::fit(path, Shim::Generic.calls())?;
         // SAFETY: the file is one that this crate compiled from its own shim, under a name that is the hash of its
         // contents; its only initialisers are those of Verilator's runtime.
         let library = unsafe { Library::new(path) }.map_err(failed)?;

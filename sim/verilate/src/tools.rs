@@ -37,11 +37,16 @@ impl Tools {
             "ask for its root",
             Command::new("verilator").args(["--getenv", "VERILATOR_ROOT"]),
         )?);
-        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let line = |key: &str| cpuinfo.lines().find(|l| l.starts_with(key)).unwrap_or_default().to_owned();
-        let processor = line("model name") + &line("flags") + &line("Features");
-        Ok(Tools { verilator, compiler, include: std::path::Path::new(&root).join("include"), processor })
+        let include = std::path::Path::new(&root).join("include");
+        Ok(Tools { verilator, compiler, include, processor: processor() })
     }
+}
+
+/// What `-march=native` stands for on this machine.
+pub(crate) fn processor() -> String {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = |key: &str| cpuinfo.lines().find(|l| l.starts_with(key)).unwrap_or_default().to_owned();
+    line("model name") + &line("flags") + &line("Features")
 }
 
 fn first_line(output: Output) -> String {

@@ -2,30 +2,38 @@
 
 use std::{fmt::Write as _, io::Write};
 
-use azote_nvme::Descriptor;
+use azote_nvme::{Controller, Descriptor};
+use serde_json::{Value, json};
 
-use super::{human, print};
+use super::{human, print, print_json};
 use crate::{
     Result,
+    args::Facts,
     card::{Card, controller},
-    target::Target,
 };
 
-pub(super) fn run(card: &dyn Card, target: &Target, out: &mut dyn Write) -> Result<()> {
-    let c = controller(card, target)?;
+pub(super) fn run(card: &dyn Card, facts: &Facts, out: &mut dyn Write) -> Result<()> {
+    let c = controller(card, &facts.target)?;
+    let (text, value) = (words(&c), value(&c));
+    c.shutdown()?;
+    if facts.json { print_json(out, &value) } else { print(out, &text) }
+}
+
+/// What the controller allows, which is not what this program makes of it.
+fn words(c: &Controller) -> String {
     let id = c.identity();
-    let (major, minor) = (id.version >> 16, id.version >> 8 & 0xff);
     let mut text = format!(
-        "function        {}\nmodel           {}\nserial          {}\nfirmware        {}\nNVMe            {major}.{minor}\n\
-         subsystem       {}\nI/O queues      {} of {} entries\nlargest I/O     {}\n",
+        "function        {}\nmodel           {}\nserial          {}\nfirmware        {}\nNVMe            {}\n\
+         subsystem       {}\nI/O queues      {} of up to {} entries\nlargest I/O     {}\n",
         c.function().name(),
         id.model,
         id.serial,
         id.firmware,
+        version(id.version),
         id.nqn,
-        c.queues(),
-        c.depth() + 1,
-        human(c.max_transfer()),
+        c.most_queues(),
+        c.most_entries(),
+        c.most_transfer().map_or_else(|| "no limit".into(), human),
     );
     match c.namespace() {
         None => text += "namespace       none: no volume is bound\n",
@@ -35,16 +43,53 @@ pub(super) fn run(card: &dyn Card, target: &Target, out: &mut dyn Write) -> Resu
             // Writing to a String can not fail.
             let _ = writeln!(text, "namespace       {}: {blocks} blocks of {block} bytes, {size}{access}", ns.id);
             for descriptor in &ns.descriptors {
-                let (name, bytes) = match descriptor {
-                    Descriptor::Eui64(b) => ("EUI-64", &b[..]),
-                    Descriptor::Nguid(b) => ("NGUID", &b[..]),
-                    Descriptor::Uuid(b) => ("UUID", &b[..]),
-                };
-                let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+                let (name, hex) = named(descriptor);
                 let _ = writeln!(text, "{name:15} {hex}");
             }
         }
     }
-    c.shutdown()?;
-    print(out, &text)
+    text
+}
+
+fn value(c: &Controller) -> Value {
+    let id = c.identity();
+    let namespace = c.namespace().map(|ns| {
+        let identifiers = ns.descriptors.iter().map(named).map(|(name, hex)| (name.to_owned(), hex.into()));
+        json!({
+            "id": ns.id,
+            "blocks": ns.blocks,
+            "block_size": ns.block_size(),
+            "bytes": ns.bytes(),
+            "read_only": ns.read_only,
+            "identifiers": identifiers.collect::<serde_json::Map<_, _>>(),
+        })
+    });
+    json!({
+        "function": c.function().name(),
+        "vendor": id.vendor,
+        "model": id.model,
+        "serial": id.serial,
+        "firmware": id.firmware,
+        "nvme": version(id.version),
+        "subsystem": id.nqn,
+        "controller": id.controller,
+        "io_queues": c.most_queues(),
+        "queue_entries": c.most_entries(),
+        "largest_io": c.most_transfer(),
+        "volatile_write_cache": id.write_cache,
+        "namespace": namespace,
+    })
+}
+
+fn version(vs: u32) -> String {
+    format!("{}.{}", vs >> 16, vs >> 8 & 0xff)
+}
+
+fn named(descriptor: &Descriptor) -> (&'static str, String) {
+    let (name, bytes) = match descriptor {
+        Descriptor::Eui64(b) => ("EUI-64", &b[..]),
+        Descriptor::Nguid(b) => ("NGUID", &b[..]),
+        Descriptor::Uuid(b) => ("UUID", &b[..]),
+    };
+    (name, bytes.iter().map(|b| format!("{b:02x}")).collect())
 }

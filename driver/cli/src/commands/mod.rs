@@ -3,8 +3,10 @@
 mod blocks;
 mod copy;
 pub mod ctl;
+pub mod help;
 mod id;
 mod latency;
+pub mod model;
 mod nbd;
 pub mod run;
 pub mod serve;
@@ -15,7 +17,7 @@ use std::io::{self, Write};
 
 use crate::{
     Error, Result,
-    args::Command,
+    args::{self, Command},
     card::{Card, table},
     nbd::Stop,
 };
@@ -23,22 +25,39 @@ use crate::{
 /// Does what was asked for. `stop` ends a server.
 pub fn run(card: &dyn Card, command: &Command, out: &mut dyn Write, stop: &Stop) -> Result<()> {
     match command {
-        Command::List => print(out, &table(&card.list()?)),
-        Command::Id { target } => id::run(card, target, out),
-        Command::Read { target, lba, blocks, output } => {
+        Command::List(args::List { json, .. }) => {
+            let list = card.list()?;
+            if *json {
+                return list.iter().try_for_each(|function| print_json(out, &function.json()));
+            }
+            print(out, &table(&list))
+        }
+        Command::Id(facts) => id::run(card, facts, out),
+        Command::Read(args::Read { target, lba, blocks, output, .. }) => {
             blocks::read(card, target, *lba, *blocks, output.as_deref(), out)
         }
-        Command::Write { target, lba, input } => blocks::write(card, target, *lba, input, &mut io::stdin().lock()),
-        Command::Copy { source, destination, partial, quiet } => {
+        Command::Write(args::Write { target, lba, input, .. }) => {
+            blocks::write(card, target, *lba, input, &mut io::stdin().lock())
+        }
+        Command::Copy(args::Copy { source, destination, partial, quiet, .. }) => {
             copy::run(card, source, destination, copy::Options { partial: *partial, quiet: *quiet })
         }
-        Command::Stats { target } => stats::run(card, target, out),
+        Command::Stats(facts) => stats::run(card, facts, out),
+        Command::Nbd(args::Nbd { target, listen, .. }) => nbd::run(card, target, listen, out, stop),
         // They need no card, or one of their own: `main` has done them.
-        Command::Vf(_) | Command::Ctl { .. } | Command::Model { .. } | Command::Serve { .. } | Command::Run(_) => {
-            Ok(())
-        }
-        Command::Nbd { target, listen } => nbd::run(card, target, listen, out, stop),
+        Command::Vf(_)
+        | Command::Ctl { .. }
+        | Command::Model(_)
+        | Command::Serve(_)
+        | Command::Run(_)
+        | Command::Completions { .. }
+        | Command::Man { .. } => Ok(()),
     }
+}
+
+/// Writes one JSON object on a line of its own.
+pub(crate) fn print_json(out: &mut dyn Write, value: &serde_json::Value) -> Result<()> {
+    print(out, &format!("{value}\n"))
 }
 
 /// Writes a text. A reader that has seen enough (`azote list | head -1`) is no error.

@@ -1,8 +1,8 @@
 //! `azote nbd`.
 
-use std::{fmt::Write as _, io::Write};
+use std::{fmt::Write as _, io::Write, time::Duration};
 
-use super::{human, print};
+use super::{human, latency, print};
 use crate::{
     Error, Result,
     card::{Card, controller},
@@ -37,7 +37,7 @@ pub(super) fn run(
     let mut text = String::new();
     for (name, engine) in engines {
         let (controller, stats) = engine.join()?;
-        text += &summary(&name, &stats);
+        text += &summary(&name, &stats, card.clock_period());
         controller.shutdown()?;
     }
     print(out, &text)?;
@@ -52,7 +52,7 @@ pub(super) fn chosen(card: &dyn Card, targets: &[Target]) -> Result<Vec<Target>>
     let mut chosen = targets.to_vec();
     if chosen.is_empty() {
         let listed = card.list()?;
-        let bound = listed.iter().filter(|f| f.has_volume).filter_map(|f| f.id);
+        let bound = listed.iter().filter(|f| f.has_volume()).filter_map(|f| f.id);
         chosen = bound.map(|id| Target::Storage(id.role)).collect();
     }
     chosen.sort();
@@ -63,12 +63,11 @@ pub(super) fn chosen(card: &dyn Card, targets: &[Target]) -> Result<Vec<Target>>
     Ok(chosen)
 }
 
-fn summary(name: &str, s: &Stats) -> String {
+fn summary(name: &str, s: &Stats, period: Option<Duration>) -> String {
     let (read, written) = (human(s.bytes_read), human(s.bytes_written));
     let mut text = format!("{name}: {} commands, {read} read, {written} written, {} errors\n", s.commands, s.errors);
     if s.commands > 0 {
-        let _ =
-            write!(text, "  latency on the device's clock (simulated: a clock counts as a microsecond)\n{}", s.latency);
+        text += &latency::of_export(&s.latency, period);
     }
     text
 }

@@ -27,6 +27,11 @@ pub struct Places<'a> {
 impl Places<'_> {
     /// Every function with its socket, each once.
     fn list(&self, card: &SimCard) -> Result<Vec<(FunctionId, String, PathBuf)>> {
+        if self.targets.is_empty() && !self.sockets.is_empty() && self.folder.is_some() {
+            let what =
+                "--socket-dir has no effect: every function that is served has a --socket; name those that go there";
+            return Err(Error::Usage(what.into()));
+        }
         let mut list: Vec<(Target, PathBuf)> =
             self.sockets.iter().map(|s| (s.target.clone(), s.path.clone())).collect();
         if !self.targets.is_empty() || self.sockets.is_empty() {
@@ -80,7 +85,7 @@ fn describe(card: &SimCard, id: FunctionId, name: &str, path: &Path) -> Result<S
     let listed = card.list()?.into_iter().find(|f| f.id == Some(id));
     let volume = match listed {
         None => return Err(Error::NoFunction { target: name.into(), known: "it is not enabled".into() }),
-        Some(f) if f.has_volume => format!("volume {}", f.volume),
+        Some(f) if f.has_volume() => format!("volume {}", f.volume),
         Some(_) => "no volume".into(),
     };
     Ok(format!("{name}: {} ({:04x}:{:04x}, {volume})\n", path.display(), ids::VENDOR, ids::device(id.kind)))

@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use azote_vf::{Host, Pf, bind, create, inventory, release, sweep};
+use serde_json::{Value, json};
 
-use super::print;
+use super::{print, print_json};
 use crate::{
     Result,
     args::{PciAddress, VfCommand},
@@ -13,34 +14,54 @@ use crate::{
 
 /// Does what was asked for. What processes that died had taken for their guests is given back first.
 pub fn run(host: &Host, command: &VfCommand, out: &mut dyn Write) -> Result<()> {
-    if !matches!(command, VfCommand::List) {
+    if !matches!(command, VfCommand::List { .. }) {
         for address in sweep(host)? {
             eprintln!("azote: {address}: released; the process that had it is gone");
         }
     }
+    let mut done = |json: &bool, address: &str, what: &str, text: String| {
+        if *json { print_json(out, &json!({ "address": address, "done": what })) } else { print(out, &text) }
+    };
     match command {
-        VfCommand::Create { pf: PciAddress(pf), count, bind: and_bind } => {
+        VfCommand::Create { pf: PciAddress(pf), count, bind: and_bind, json } => {
             for address in create(host, pf, *count)? {
                 if *and_bind {
                     bind(host, &address)?;
                 }
-                print(out, &format!("{address}\n"))?;
+                done(json, &address, if *and_bind { "created and bound" } else { "created" }, format!("{address}\n"))?;
             }
             Ok(())
         }
-        VfCommand::Bind { function } => {
+        VfCommand::Bind { function, json } => {
             for PciAddress(address) in function {
                 bind(host, address)?;
-                print(out, &format!("{address}: bound to vfio-pci\n"))?;
+                done(json, address, "bound", format!("{address}: bound to vfio-pci\n"))?;
             }
             Ok(())
         }
-        VfCommand::List => print(out, &table(&inventory(host)?)),
-        VfCommand::Release { function: PciAddress(address) } => {
+        VfCommand::List { json: true } => inventory(host)?.iter().try_for_each(|pf| print_json(out, &value(pf))),
+        VfCommand::List { json: false } => print(out, &table(&inventory(host)?)),
+        VfCommand::Release { function: PciAddress(address), json } => {
             release(host, address)?;
-            print(out, &format!("{address}: released\n"))
+            done(json, address, "released", format!("{address}: released\n"))
         }
     }
+}
+
+/// A PF with its VFs, for programs.
+fn value(pf: &Pf) -> Value {
+    let vfs = pf.vfs.iter().map(|vf| {
+        json!({
+            "address": vf.address, "index": vf.index, "driver": vf.driver, "iommu_group": vf.group, "in_use_by": vf.user,
+        })
+    });
+    json!({
+        "address": pf.address,
+        "kind": pf.kind.name(),
+        "driver": pf.driver,
+        "total_vfs": pf.total,
+        "vfs": vfs.collect::<Vec<_>>(),
+    })
 }
 
 fn table(pfs: &[Pf]) -> String {

@@ -1,6 +1,6 @@
 //! What an export did: counters, and how long its commands took on the device's clock.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 /// A histogram by powers of two.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,17 +23,6 @@ impl Histogram {
         (0..self.counts.len())
             .map(move |i| (Duration::from_micros(us(i)), Duration::from_micros(us(i + 1)), self.counts[i]))
             .filter(|b| b.2 != 0)
-    }
-}
-
-impl fmt::Display for Histogram {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let most = self.counts.iter().copied().max().unwrap_or(0).max(1);
-        for (from, to, count) in self.buckets() {
-            let bar = "█".repeat((count * 30).div_ceil(most) as usize);
-            writeln!(f, "  {:>9} – {:<9} {count:>8} {bar}", format!("{from:?}"), format!("{to:?}"))?;
-        }
-        Ok(())
     }
 }
 
@@ -67,6 +56,5 @@ mod tests {
         assert_eq!(all[..4], [(us(0), us(1), 1), (us(1), us(2), 1), (us(2), us(4), 2), (us(4), us(8), 1)]);
         assert_eq!(all[4], (us(512), us(1024), 1));
         assert_eq!(all.len(), 6);
-        assert_eq!(h.to_string().lines().count(), 6);
     }
 }

@@ -1,0 +1,31 @@
+//! `azote model`.
+
+use std::io::Write;
+use std::path::Path;
+
+use azote_verilate::Facts;
+
+use super::{print, print_json};
+use crate::{Error, Result, args::Model, sim};
+
+/// Compiles a model to a file, or shows the facts of one.
+pub fn run(arguments: &Model, out: &mut dyn Write) -> Result<()> {
+    match (&arguments.show, &arguments.output) {
+        (Some(path), _) => {
+            let facts = read(path)?;
+            print_json(out, &serde_json::json!(facts))
+        }
+        (None, Some(path)) => {
+            sim::compile(arguments, path)?;
+            let facts = read(path)?;
+            let processor = if facts.processor.is_some() { "for this processor" } else { "for any x86-64 processor" };
+            let waves = if facts.waves { ", with waves" } else { "" };
+            print(out, &format!("{}: {} by {}, {processor}{waves}\n", path.display(), facts.top, facts.verilator))
+        }
+        (None, None) => Err(Error::Usage("give --output or --show".into())),
+    }
+}
+
+fn read(path: &Path) -> Result<Facts> {
+    Facts::read(path).map_err(|e| Error::Simulation(e.to_string()))
+}

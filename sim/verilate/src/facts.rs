@@ -1,0 +1,160 @@
+//! What a compiled model says of itself, and whether it is whole.
+//!
+//! A shared object that is cut short kills whoever loads it (SIGBUS), and one that is made for another processor does so in
+//! the middle of its work (SIGILL). So the facts of its build and a checksum stand behind its own bytes, where a loader does
+//! not look, and are read before it is loaded: bytes of the object, facts as JSON, length of the facts (8 bytes,
+//! little-endian), SHA-256 of all before it, [`MAGIC`].
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{Error, tools};
+
+/// The end of every model.
+const MAGIC: &[u8; 16] = b"azote model 0001";
+/// Length and checksum before it.
+const LENGTH: usize = 8;
+const SUM: usize = 32;
+
+/// The facts of a model's build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Who made it: this package and its version.
+    pub made_by: String,
+    /// The top module.
+    pub top: String,
+    /// Hash of the Verilog text.
+    pub verilog: String,
+    /// Hash of the C++ between the model and us: another one has other calls.
+    pub shim: String,
+    /// First line of `verilator --version`.
+    pub verilator: String,
+    /// First line of `g++ --version`.
+    pub compiler: String,
+    /// What the processor says of itself that it was made for; none if it is for any.
+    pub processor: Option<String>,
+    /// It can write waves.
+    pub waves: bool,
+}
+
+impl Facts {
+    /// Writes the facts behind a shared object that has just been linked.
+    pub(crate) fn seal(&self, path: &Path) -> Result<(), Error> {
+        let mut bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let object = bytes.len();
+        let facts = serde_json::to_vec(self).unwrap_or_default();
+        bytes.extend(&facts);
+        bytes.extend((facts.len() as u64).to_le_bytes());
+        let sum = Sha256::digest(&bytes);
+        bytes.extend(sum);
+        bytes.extend(MAGIC);
+        let file = OpenOptions::new().append(true).open(path);
+        let written = file.and_then(|mut file| file.write_all(&bytes[object..]));
+        written.map_err(Error::io("write", path))
+    }
+
+    /// Reads the facts of a model.
+    ///
+    /// # Errors
+    /// If the file is no model, or not all of it is as it was made.
+    pub fn read(path: &Path) -> Result<Facts, Error> {
+        let bytes = std::fs::read(path).map_err(Error::io("read the model", path))?;
+        let wrong = |reason: &str| Error::Model { path: path.to_owned(), reason: reason.to_owned() };
+        let no_model = "it is no model, or its end is missing; `azote model` makes one";
+        let rest = bytes.strip_suffix(MAGIC).ok_or_else(|| wrong(no_model))?;
+        let (rest, sum) = rest.split_at_checked(rest.len().wrapping_sub(SUM)).ok_or_else(|| wrong(no_model))?;
+        if Sha256::digest(rest).as_slice() != sum {
+            return Err(wrong("it is damaged: its checksum is another; make or copy it again"));
+        }
+        // The checksum holds, so that what is wrong from here on is another version's and no damage.
+        let facts = || {
+            let (rest, length) = rest.split_at_checked(rest.len().checked_sub(LENGTH)?)?;
+            let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
+            serde_json::from_slice(rest.get(rest.len().checked_sub(length)?..)?).ok()
+        };
+        facts().ok_or_else(|| wrong("another version made it; compile it again with `azote model`"))
+    }
+
+    /// Reads the facts, and checks that this machine and the shim `shim` can do with the model.
+    ///
+    /// # Errors
+    /// As [`Facts::read`], or if it is for another processor or another version of this program.
+    pub fn fit(path: &Path, shim: &str) -> Result<Facts, Error> {
+        let facts = Self::read(path)?;
+        let wrong = |reason: String| Err(Error::Model { path: path.to_owned(), reason });
+        if facts.shim != shim_hash(shim) {
+            return wrong(format!("{} made it, with other calls; compile it again with `azote model`", facts.made_by));
+        }
+        if facts.processor.as_ref().is_some_and(|processor| *processor != tools::processor()) {
+            return wrong("it is made for another processor; `azote model --portable` makes one for any".into());
+        }
+        Ok(facts)
+    }
+}
+
+/// The hash of a shim's text, before the names of a model are put in.
+pub(crate) fn shim_hash(text: &str) -> String {
+    crate::cache::Key::new().mix(text).name()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> Facts {
+        Facts {
+            made_by: "a test".into(),
+            top: "t".into(),
+            verilog: "v".into(),
+            shim: shim_hash("shim"),
+            verilator: "5".into(),
+            compiler: "12".into(),
+            processor: None,
+            waves: false,
+        }
+    }
+
+    fn sealed(facts: &Facts) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.so");
+        std::fs::write(&path, b"the object's own bytes").unwrap();
+        facts.seal(&path).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn facts_are_read_as_they_were_written() {
+        let (_folder, path) = sealed(&facts());
+        assert_eq!(Facts::read(&path).unwrap(), facts());
+        assert!(std::fs::read(&path).unwrap().starts_with(b"the object's own bytes"));
+    }
+
+    #[test]
+    fn any_byte_that_is_missing_or_changed_is_noticed() {
+        let (_folder, path) = sealed(&facts());
+        let whole = std::fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            std::fs::write(&path, &whole[..at]).unwrap();
+            assert!(matches!(Facts::read(&path), Err(Error::Model { .. })), "cut at {at}");
+            let mut changed = whole.clone();
+            changed[at] ^= 1;
+            std::fs::write(&path, changed).unwrap();
+            assert!(matches!(Facts::read(&path), Err(Error::Model { .. })), "changed at {at}");
+        }
+    }
+
+    #[test]
+    fn another_processor_and_another_shim_are_refused() {
+        let (_folder, path) = sealed(&facts());
+        Facts::fit(&path, "shim").unwrap();
+        let said = Facts::fit(&path, "another").unwrap_err().to_string();
+        assert!(said.contains("a test made it, with other calls"), "{said}");
+        let (_folder, path) = sealed(&Facts { processor: Some("of tomorrow".into()), ..facts() });
+        let said = Facts::fit(&path, "shim").unwrap_err().to_string();
+        assert!(said.contains("--portable"), "{said}");
+    }
+}
