@@ -142,8 +142,19 @@ fn a_compiled_model_is_loaded_without_its_tools() {
         azote(dir.path(), &["--volume", "a", "--model", "card.so", "read", "vf0", "--blocks", "8", "-o", "b"]);
     ok(&read.env("PATH", "").output().unwrap());
     assert_eq!(self::read(dir.path(), "b"), disk(0)[..8 * 512]);
-    let mut bad = azote(dir.path(), &["--volume", "a", "--model", "a", "list"]);
-    let said = String::from_utf8_lossy(&bad.output().unwrap().stderr).into_owned();
-    assert!(said.contains("a: ") || said.contains("/a") || said.contains(" a"), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
+    // The facts of its build stand behind it, and what is not whole is a line and no signal.
+    let mut show = Command::new(env!("CARGO_BIN_EXE_azote"));
+    let facts = ok(&show.current_dir(dir.path()).args(["model", "--show", "card.so"]).output().unwrap());
+    assert!(facts.contains("\"top\":\"azote_card\"") && facts.contains("\"processor\":null"), "{facts}");
+    let model = self::read(dir.path(), "card.so");
+    std::fs::write(dir.path().join("cut.so"), &model[..model.len() / 2]).unwrap();
+    let mut damaged = model.clone();
+    damaged[model.len() / 2] ^= 0x10;
+    std::fs::write(dir.path().join("damaged.so"), damaged).unwrap();
+    for (name, why) in [("a", "it is no model"), ("cut.so", "it is no model"), ("damaged.so", "it is damaged")] {
+        let output = azote(dir.path(), &["--volume", "a", "--model", name, "list"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(&format!("{name}: {why}")), "{said}");
+        assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+    }
 }

@@ -18,6 +18,7 @@ mod device;
 mod error;
 mod irqs;
 mod messages;
+mod rules;
 mod server;
 mod session;
 mod view;

@@ -9,8 +9,7 @@ use azote_regs::pcie::CONFIG_SIZE;
 use azote_seam::Function;
 use azote_sim::Access;
 use azote_vfio_user::wire::payload::{
-    DeviceInfo, DmaMap, DmaUnmap, IrqInfo, MAP_READ, MAP_WRITE, RegionAccess, RegionInfo, SetIrqs, UNMAP_ALL,
-    UNMAP_DIRTY, split,
+    DeviceInfo, DmaMap, DmaUnmap, IrqInfo, MAP_READ, MAP_WRITE, RegionAccess, RegionInfo, SetIrqs, UNMAP_ALL, split,
 };
 use azote_vfio_user::wire::{
     Command, Connection, Header, MAX_FDS, MAX_MAPS, Message, NO_REPLY, parse_version, version_text,
@@ -23,6 +22,7 @@ use zerocopy::{FromBytes, IntoBytes};
 use crate::device::{Device, owns_vectors};
 use crate::irqs::{self, Irqs};
 use crate::messages::{Arrived, Outbox};
+use crate::rules::{self, Argsz};
 use crate::server::Tally;
 use crate::view::{Effect, View};
 
@@ -95,7 +95,10 @@ impl<'a> Session<'a> {
         if !self.agreed && command != Command::Version {
             return Err(Error::Protocol(format!("{} before VERSION", command.name())));
         }
-        let answer = self.handle(command, message)?;
+        let answer = match rules::header(&header) {
+            Ok(()) => self.handle(command, message)?,
+            Err(errno) => Err(errno),
+        };
         if let Err(errno) = &answer {
             tracing::debug!("{}: {} refused: {errno}", self.device.function().name(), command.name());
         }
@@ -118,13 +121,17 @@ impl<'a> Session<'a> {
         Ok(match command {
             Command::Version => {
                 parse_version(payload).map_err(malformed)?;
-                if !std::mem::replace(&mut self.agreed, true) {
-                    self.tally.clients.fetch_add(1, Ordering::Relaxed);
+                // Once; what was agreed on is not agreed on again.
+                if std::mem::replace(&mut self.agreed, true) {
+                    return Ok(Err(Errno::INVAL));
                 }
+                self.tally.clients.fetch_add(1, Ordering::Relaxed);
                 Ok(version_text())
             }
             Command::DeviceGetInfo => {
-                fixed::<DeviceInfo>(command, payload)?;
+                if let Err(errno) = fixed::<DeviceInfo>(command, payload)?.check() {
+                    return Ok(Err(errno));
+                }
                 let flags = vfio::VFIO_DEVICE_FLAGS_PCI | vfio::VFIO_DEVICE_FLAGS_RESET;
                 let (regions, irqs) = (vfio::VFIO_PCI_NUM_REGIONS, vfio::VFIO_PCI_NUM_IRQS);
                 Ok(bytes(DeviceInfo { argsz: size_of::<DeviceInfo>() as u32, flags, regions, irqs }))
@@ -140,7 +147,7 @@ impl<'a> Session<'a> {
                 let (access, data) = split::<RegionAccess>(command, payload).map_err(malformed)?;
                 self.region_write(access, data)
             }
-            Command::DmaMap => self.dma_map(fixed(command, payload)?, message.fds.into_iter().next()),
+            Command::DmaMap => self.dma_map(fixed(command, payload)?, message.fds),
             Command::DmaUnmap => self.dma_unmap(fixed(command, payload)?),
             Command::DeviceReset => self.reset().map(|()| Vec::new()),
             // Direct accesses to regions are nothing that a simulated card could offer; several writes at once were not.
@@ -159,6 +166,7 @@ impl<'a> Session<'a> {
     }
 
     fn region_info(&self, ask: RegionInfo) -> Answer {
+        let ask = ask.check()?;
         if ask.index >= vfio::VFIO_PCI_NUM_REGIONS {
             return Err(Errno::INVAL);
         }
@@ -169,6 +177,7 @@ impl<'a> Session<'a> {
     }
 
     fn irq_info(&self, ask: IrqInfo) -> Answer {
+        let ask = ask.check()?;
         if ask.index >= vfio::VFIO_PCI_NUM_IRQS {
             return Err(Errno::INVAL);
         }
@@ -183,14 +192,13 @@ impl<'a> Session<'a> {
     /// As `VFIO_DEVICE_SET_IRQS`, for MSI-X.
     fn set_irqs(&mut self, set: SetIrqs, data: &[u8], fds: Vec<OwnedFd>) -> Answer {
         let count = self.view.vectors();
-        let inside = set.start.checked_add(set.count).is_some_and(|end| end <= count);
+        // Of the other kinds there are none, as the kernel has it: not even to be disabled.
+        let there = if set.index == vfio::VFIO_PCI_MSIX_IRQ_INDEX { count } else { 0 };
+        rules::set_irqs(&set.check()?, there, data.len())?;
         let data_kind = set.flags & vfio::VFIO_IRQ_SET_DATA_TYPE_MASK;
         let action = set.flags & vfio::VFIO_IRQ_SET_ACTION_TYPE_MASK;
-        if set.index != vfio::VFIO_PCI_MSIX_IRQ_INDEX {
-            // Nothing to disable is no error.
-            return if set.count == 0 { Ok(Vec::new()) } else { Err(Errno::INVAL) };
-        }
-        if !inside || data.len() > MAX_ACCESS {
+        let triggers = action == vfio::VFIO_IRQ_SET_ACTION_TRIGGER && data_kind != vfio::VFIO_IRQ_SET_DATA_EVENTFD;
+        if triggers && set.count > 0 && !self.irqs.any() {
             return Err(Errno::INVAL);
         }
         let chosen = |i: u32| data.get(i as usize).is_some_and(|b| *b != 0);
@@ -202,7 +210,7 @@ impl<'a> Session<'a> {
             (vfio::VFIO_IRQ_SET_ACTION_TRIGGER, vfio::VFIO_IRQ_SET_DATA_NONE) => {
                 (set.start..set.start + set.count).for_each(|v| self.outbox.interrupt(v as u16));
             }
-            (vfio::VFIO_IRQ_SET_ACTION_TRIGGER, vfio::VFIO_IRQ_SET_DATA_BOOL) if data.len() >= set.count as usize => {
+            (vfio::VFIO_IRQ_SET_ACTION_TRIGGER, vfio::VFIO_IRQ_SET_DATA_BOOL) => {
                 (0..set.count).filter(|i| chosen(*i)).for_each(|i| self.outbox.interrupt((set.start + i) as u16));
             }
             (vfio::VFIO_IRQ_SET_ACTION_TRIGGER, vfio::VFIO_IRQ_SET_DATA_EVENTFD) => self.connect(set, fds)?,
@@ -210,7 +218,7 @@ impl<'a> Session<'a> {
                 let masked = action == vfio::VFIO_IRQ_SET_ACTION_MASK;
                 match kind {
                     vfio::VFIO_IRQ_SET_DATA_NONE => self.irqs.mask(set.start, set.count, masked),
-                    vfio::VFIO_IRQ_SET_DATA_BOOL if data.len() >= set.count as usize => {
+                    vfio::VFIO_IRQ_SET_DATA_BOOL => {
                         (0..set.count).filter(|i| chosen(*i)).for_each(|i| self.irqs.mask(set.start + i, 1, masked));
                     }
                     _ => return Err(Errno::INVAL),
@@ -260,11 +268,14 @@ impl<'a> Session<'a> {
 
     fn region_write(&mut self, access: RegionAccess, data: &[u8]) -> Answer {
         let count = self.check(access)?;
-        let data = data.get(..count).ok_or(Errno::INVAL)?;
+        // Neither less data than was announced nor more.
+        if data.len() != count {
+            return Err(Errno::INVAL);
+        }
         if access.region == vfio::VFIO_PCI_CONFIG_REGION_INDEX {
             match self.view.write(access.offset, data) {
                 Effect::None => {}
-                Effect::BusMaster(on) => self.device.set_bus_master(on).map_err(|_| Errno::IO)?,
+                Effect::Active(on) => self.device.set_bus_master(on).map_err(|_| Errno::IO)?,
                 Effect::Reset => self.reset()?,
             }
         } else {
@@ -275,7 +286,8 @@ impl<'a> Session<'a> {
         Ok(bytes(access))
     }
 
-    fn dma_map(&self, map: DmaMap, file: Option<OwnedFd>) -> Answer {
+    fn dma_map(&self, map: DmaMap, files: Vec<OwnedFd>) -> Answer {
+        rules::dma_map(&map.check()?, files.len())?;
         let number = self.device.number();
         let mut root = self.device.card().root();
         let memory = root.memory();
@@ -283,7 +295,7 @@ impl<'a> Session<'a> {
             return Err(Errno::NOSPC);
         }
         let access = Access { read: map.flags & MAP_READ != 0, write: map.flags & MAP_WRITE != 0 };
-        let mapped = match &file {
+        let mapped = match files.first() {
             Some(file) => memory.map_file(Some(number), file.as_fd(), map.offset, (map.address, map.size), access),
             None => memory.map_remote(number, map.address, map.size, self.outbox.clone()),
         };
@@ -297,9 +309,7 @@ impl<'a> Session<'a> {
     }
 
     fn dma_unmap(&self, unmap: DmaUnmap) -> Answer {
-        if unmap.flags & UNMAP_DIRTY != 0 || unmap.flags & !(UNMAP_DIRTY | UNMAP_ALL) != 0 {
-            return Err(Errno::OPNOTSUPP);
-        }
+        rules::dma_unmap(&unmap.check()?)?;
         let number = self.device.number();
         let mut root = self.device.card().root();
         let (first, last) = if unmap.flags & UNMAP_ALL != 0 {
@@ -324,7 +334,7 @@ impl<'a> Session<'a> {
         if self.irqs.any() {
             self.fill_table()?;
         }
-        if self.view.bus_master() {
+        if self.view.active() {
             self.device.set_bus_master(true).map_err(|_| Errno::IO)?;
         }
         Ok(())

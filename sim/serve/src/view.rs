@@ -1,7 +1,7 @@
 //! Configuration space as a client sees it. The card's VF has no identity and no BARs of its own (PCIe 5.0 §9.3.4); a client
 //! gets a whole device, as from vfio-pci.
 
-use azote_regs::pcie::{CONFIG_SIZE, EXTENDED, acs, express, header, msix};
+use azote_regs::pcie::{CONFIG_SIZE, EXTENDED, acs, capability, express, header, msix, power};
 use azote_seam::{Capabilities, Function, Width, sriov::Sriov};
 
 use crate::Result;
@@ -12,8 +12,8 @@ use crate::device::Device;
 pub enum Effect {
     /// Nothing.
     None,
-    /// Bus mastering on or off.
-    BusMaster(bool),
+    /// The function may send requests, or no more: Bus Master Enable, and power state D0.
+    Active(bool),
     /// Function level reset.
     Reset,
 }
@@ -26,6 +26,7 @@ pub struct View {
     /// Where capabilities are.
     express: Option<usize>,
     msix: Option<usize>,
+    power: Option<usize>,
 }
 
 impl View {
@@ -42,10 +43,13 @@ impl View {
             writable: vec![0; CONFIG_SIZE as usize],
             express: capabilities.find(express::ID).map(|at| at as usize),
             msix: capabilities.find(msix::ID).map(|at| at as usize),
+            power: capabilities.find(power::ID).map(|at| at as usize),
         };
         view.identity(device)?;
         view.bars(device);
         view.registers();
+        view.link();
+        view.power();
         view.extended(capabilities.find_extended(acs::ID));
         Ok(view)
     }
@@ -111,6 +115,36 @@ impl View {
         }
     }
 
+    /// The link is the card's: a VF's own registers of it read 0 (PCIe 5.0 §9.3.5.6 and following), a whole device has one.
+    fn link(&mut self) {
+        let Some(at) = self.express.map(|at| at as u64) else { return };
+        for (register, value) in
+            [(express::LINK_CAPS, express::LINK_CAPS_VALUE), (express::LINK_CAPS_2, express::LINK_CAPS_2_VALUE)]
+        {
+            let from = (at + register) as usize;
+            self.bytes[from..from + 4].copy_from_slice(&(value as u32).to_le_bytes());
+        }
+        self.put16(at + express::LINK_STATUS, express::LINK_STATUS_VALUE as u16);
+        self.put16(at + express::LINK_CONTROL_2, express::LINK_CONTROL_2_RESET as u16);
+    }
+
+    /// A VF follows the power state of its PF and has no capability for it; a whole device has one. It goes in front of the
+    /// list, where the PF has it.
+    fn power(&mut self) {
+        let at = capability::pf::POWER as usize;
+        if self.power.is_none() {
+            let first = u64::from(self.bytes[header::CAPABILITIES as usize]);
+            self.bytes[header::CAPABILITIES as usize] = at as u8;
+            self.put16(at as u64, capability::header(power::ID, first) as u16);
+            self.put16(at as u64 + power::PMC, power::PMC_VALUE as u16);
+            self.power = Some(at);
+        }
+        if let Some(at) = self.power.map(|at| at as u64 + power::PMCSR) {
+            self.put16(at, power::PMCSR_RESET as u16);
+            self.writable[at as usize] = power::PMCSR_STATE.mask() as u8;
+        }
+    }
+
     /// Of the extended capabilities only ACS: with it every function has an IOMMU group of its own. What is of the card and
     /// not of a function (SR-IOV, ARI) is not shown.
     fn extended(&mut self, acs_at: Option<u64>) {
@@ -139,19 +173,34 @@ impl View {
 
     /// Writes what is writable, and says what else it means.
     pub fn write(&mut self, offset: u64, data: &[u8]) -> Effect {
-        let before = self.bus_master();
+        let (before, state) = (self.active(), self.state());
         for (at, new) in (offset..).zip(data) {
             if let Some(at) = usize::try_from(at).ok().filter(|at| *at < self.bytes.len()) {
                 let mask = self.writable[at];
                 self.bytes[at] = (self.bytes[at] & !mask) | (new & mask);
             }
         }
+        // A state that there is not leaves the one that there was (PM 1.2 §3.2.4).
+        if ![power::D0, power::D3HOT].contains(&self.state()) {
+            self.set_state(state);
+        }
         if self.asks_for_reset(offset, data) {
+            self.set_state(power::D0);
             return Effect::Reset;
         }
-        match self.bus_master() {
+        match self.active() {
             now if now == before => Effect::None,
-            now => Effect::BusMaster(now),
+            now => Effect::Active(now),
+        }
+    }
+
+    fn state(&self) -> u64 {
+        self.power.map_or(power::D0, |at| power::PMCSR_STATE.of(self.bytes[at + power::PMCSR as usize].into()))
+    }
+
+    fn set_state(&mut self, state: u64) {
+        if let Some(at) = self.power.map(|at| at + power::PMCSR as usize) {
+            self.bytes[at] = power::PMCSR_STATE.set(self.bytes[at].into(), state) as u8;
         }
     }
 
@@ -162,9 +211,9 @@ impl View {
         byte.is_some_and(|byte| byte & (express::DEVICE_CONTROL_FLR.mask() >> 8) as u8 != 0)
     }
 
-    /// Does the client let the function be a bus master?
-    pub fn bus_master(&self) -> bool {
-        u64::from(self.bytes[header::COMMAND as usize]) & header::COMMAND_BME.mask() != 0
+    /// Does the client let the function send requests? It is a bus master, and not in D3hot (PCIe 5.0 §5.3.1.4.1).
+    pub fn active(&self) -> bool {
+        u64::from(self.bytes[header::COMMAND as usize]) & header::COMMAND_BME.mask() != 0 && self.state() == power::D0
     }
 
     /// How many vectors the function has.

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use azote_regs::function::{FunctionId, Kind};
-use azote_regs::pcie::{EXTENDED, acs, ari, capability, express, header, msix, sriov};
+use azote_regs::pcie::{EXTENDED, acs, ari, capability, express, header, msix, power, sriov};
 use azote_regs::{bar, ids, nvme};
 use azote_seam::{Capabilities, Function};
 use azote_vfio_user::{Client, Error};
@@ -105,6 +105,40 @@ fn bus_mastering_is_passed_on_and_reset_takes_place_both_ways() {
     }
     f.config_write16(header::COMMAND, 2).unwrap();
     assert!(!on());
+    rig.check();
+}
+
+#[test]
+fn a_function_is_a_whole_device_with_a_link_and_power_states() {
+    let rig = soft(1);
+    let f = Mapped::connect(&rig.path(0), Maps::Whole);
+    let capabilities = Capabilities::read(&f).unwrap();
+    let link = capabilities.find(express::ID).unwrap();
+    let status = u64::from(f.config_read16(link + express::LINK_STATUS).unwrap());
+    assert_eq!(express::LINK_STATUS_WIDTH.of(status), express::LINK_WIDTH);
+    let power_at = capabilities.find(power::ID).unwrap() + power::PMCSR;
+    let no_soft_reset = power::PMCSR_NO_SOFT_RESET.mask() as u16;
+    assert_eq!(f.config_read16(power_at).unwrap(), no_soft_reset);
+    let real = rig.card.function(vf(0)).unwrap();
+    let on = || u64::from(real.config_read16(header::COMMAND).unwrap()) & header::COMMAND_BME.mask() != 0;
+    f.config_write16(header::COMMAND, 6).unwrap();
+    // D3hot sends no requests, and forgets nothing.
+    let registers = f.bar(0).unwrap();
+    registers.write32(nvme::controller::CC, 0x46_0000).unwrap();
+    f.config_write16(power_at, power::D3HOT as u16).unwrap();
+    assert!(!on());
+    assert_eq!(f.config_read16(power_at).unwrap(), no_soft_reset | power::D3HOT as u16);
+    // There is no D1.
+    f.config_write16(power_at, 1).unwrap();
+    assert_eq!(f.config_read16(power_at).unwrap(), no_soft_reset | power::D3HOT as u16);
+    f.config_write16(power_at, power::D0 as u16).unwrap();
+    assert!(on());
+    assert_eq!(registers.read32(nvme::controller::CC).unwrap(), 0x46_0000);
+    // FLR ends D3hot.
+    f.config_write16(power_at, power::D3HOT as u16).unwrap();
+    f.config_write16(link + express::DEVICE_CONTROL, express::DEVICE_CONTROL_FLR.mask() as u16).unwrap();
+    assert_eq!(f.config_read16(power_at).unwrap(), no_soft_reset);
+    assert!(on());
     rig.check();
 }
 

@@ -3,9 +3,10 @@
 //! The first two bytes are the file's size in units of 100 bytes, so that it is whole blocks now and then; what follows are the
 //! words, in which a `@` is the file's path.
 
-use azote_cli::image::{Image, VolumeSpec, bytes};
+use azote_cli::image::{Image, VolumeSpec};
 use azote_cli::limit::LimitSpec;
 use azote_cli::nbd::Listen;
+use azote_cli::number::bytes;
 use azote_cli::target::Target;
 use azote_regs::nvme::limits::LBA_SIZE;
 use azote_sim::{Media, MediaOptions};
