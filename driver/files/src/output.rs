@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::libc::{O_NOCTTY, O_NONBLOCK};
+use nix::libc::{O_NOCTTY, O_NOFOLLOW, O_NONBLOCK};
 use tempfile::{Builder, NamedTempFile};
 
 use crate::pending::{Pending, Place};
@@ -137,6 +137,20 @@ impl Output {
         }
     }
 
+    /// A writer that opens by name has put a file of its own at [`Output::working_path`]: that is the output's from now on.
+    pub fn adopt(self) -> Result<Self> {
+        let (temp, path, pending) = match self.0 {
+            Kind::Beside { temp, path, pending } => (temp, path, pending),
+            stream @ Kind::Stream { .. } => return Ok(Self(stream)),
+        };
+        let (_, name) = temp.into_parts();
+        let opened = OpenOptions::new().read(true).write(true).custom_flags(O_NOFOLLOW).open(&name);
+        let file = opened.map_err(Error::io("open what was begun beside", &path))?;
+        let meta = file.metadata().map_err(Error::io("examine", &path))?;
+        let pending = pending.became(&meta);
+        Ok(Self(Kind::Beside { temp: NamedTempFile::from_parts(file, name), path, pending }))
+    }
+
     /// The file is whole: it is made durable and takes its place, at once for everybody who looks.
     pub fn finish(self) -> Result<()> {
         match self.0 {
@@ -230,6 +244,20 @@ mod tests {
         output.write_all(b"mine").unwrap();
         output.finish().unwrap();
         assert_eq!((std::fs::read(&other).unwrap(), std::fs::read(&link).unwrap()), (b"other".into(), b"mine".into()));
+    }
+
+    #[test]
+    fn a_writer_that_opens_by_name_may_put_its_own_file_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("waves");
+        let output = Output::create(&path, &Inputs::new()).unwrap();
+        let working = output.working_path().to_owned();
+        std::fs::remove_file(&working).unwrap();
+        std::fs::write(&working, "its own").unwrap();
+        let output = output.adopt().unwrap();
+        assert!(Output::create(&path, &Inputs::new()).is_err(), "still one output");
+        output.finish().unwrap();
+        assert_eq!((std::fs::read(&path).unwrap(), names(folder.path()).len()), (b"its own".into(), 1));
     }
 
     #[test]

@@ -45,6 +45,16 @@ impl Pending {
         entries().iter().any(|e| e.place.as_ref() == Some(place))
     }
 
+    /// Another file is at its path now, which is ours as well.
+    pub fn became(mut self, meta: &Metadata) -> Self {
+        let inode = (meta.dev(), meta.ino());
+        for entry in entries().iter_mut().filter(|e| (&e.path, e.inode) == (&self.path, self.inode)) {
+            entry.inode = inode;
+        }
+        self.inode = inode;
+        self
+    }
+
     /// Whether its path still leads to it.
     pub fn is_there(&self) -> bool {
         leads_to(&self.path, self.inode)

@@ -45,11 +45,8 @@ impl Card {
         Self::new(device, options, Some(waves))
     }
 
-    fn new(mut device: Box<dyn TlpDevice>, options: Options, waves: Option<&Path>) -> Result<Card, Error> {
-        if let Some(path) = waves {
-            device.trace(path)?;
-        }
-        let mut root = Root::new(device, options)?;
+    fn new(device: Box<dyn TlpDevice>, options: Options, waves: Option<&Path>) -> Result<Card, Error> {
+        let mut root = Root::traced(device, options, waves)?;
         let topology = enumerate(&mut root)?;
         Ok(Self::with(root, topology))
     }
@@ -102,6 +99,11 @@ impl Card {
             }
             self.turn();
         }
+    }
+
+    /// [`Root::finish`]. The card can be used afterwards, without waves and log.
+    pub fn finish(&self) -> Result<(), Error> {
+        self.root().finish()
     }
 
     /// Clocks so far.

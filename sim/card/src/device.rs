@@ -161,4 +161,7 @@ pub trait TlpDevice: Send {
     fn trace(&mut self, path: &Path) -> Result<(), Error> {
         Err(Error::Trace { path: path.to_owned(), reason: "this device is a model without waves".into() })
     }
+
+    /// Completes the wave file, if there is one.
+    fn trace_end(&mut self) {}
 }

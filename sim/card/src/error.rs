@@ -27,6 +27,9 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// A file that a user named cannot be used as it was meant.
+    #[error(transparent)]
+    File(#[from] azote_files::Error),
     /// A file cannot be used.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
@@ -59,6 +62,9 @@ pub enum Error {
         /// Why not.
         reason: &'static str,
     },
+    /// A volume could not be made durable.
+    #[error("what was written to a volume could not be made durable: {0}")]
+    Sync(std::io::Error),
     /// A volume's file that cannot be one.
     #[error("volume {volume}: {}: {reason}", path.display())]
     Volume {

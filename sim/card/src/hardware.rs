@@ -249,6 +249,11 @@ impl TlpDevice for Hardware {
             _ => Err(failed("the file cannot be created; does its folder exist and may it be written?")),
         }
     }
+
+    fn trace_end(&mut self) {
+        // SAFETY: as in `cycle`; null ends the waves.
+        unsafe { (self.trace)(self.sim, std::ptr::null()) };
+    }
 }
 
 impl Drop for Hardware {

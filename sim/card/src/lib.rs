@@ -38,6 +38,7 @@ mod runner;
 mod shadow;
 pub mod soft;
 mod stats;
+mod waves;
 
 pub use adapter::SimFunction;
 pub use card::Card;
@@ -49,7 +50,7 @@ pub use faults::{FaultPlan, ReadFault};
 pub use hardware::{Hardware, TOP, ports};
 pub use interrupts::{Interrupt, Interrupts, RawSink, Sink};
 pub use mapping::Mapping;
-pub use media::{Media, MediaFault};
+pub use media::{Disk, Media, MediaFault};
 pub use memory::{Access, HostMemory, Remote};
 pub use options::{Chance, MediaOptions, Options, Split};
 pub use root::{DmaFault, Root};

@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use azote_files::{Inputs, Output};
 use azote_tlp::{Packet, Tlp};
 
 use crate::Error;
@@ -25,26 +25,37 @@ pub enum Direction {
 /// The log.
 #[derive(Debug)]
 pub(crate) struct Log {
-    file: Option<BufWriter<File>>,
+    file: Option<BufWriter<Output>>,
+    /// Why there is no file any more.
+    failed: Option<Error>,
     last: VecDeque<(u64, Direction, Packet)>,
 }
 
 impl Log {
-    pub fn new(path: Option<&Path>) -> Result<Log, Error> {
-        let open = |path: &Path| {
-            File::create(path).map_err(|source| Error::Io { what: "create the TLP log", path: path.to_owned(), source })
-        };
-        let file = path.map(open).transpose()?.map(BufWriter::new);
-        Ok(Log { file, last: VecDeque::with_capacity(KEPT + 1) })
+    pub fn new(path: Option<&Path>, inputs: &Inputs) -> Result<Log, Error> {
+        let file = path.map(|path| Output::stream(path, inputs)).transpose()?.map(BufWriter::new);
+        Ok(Log { file, failed: None, last: VecDeque::with_capacity(KEPT + 1) })
+    }
+
+    /// A full disk does not end a simulation; the log is given up, and whoever ends the simulation hears of it.
+    fn line(&mut self, text: std::fmt::Arguments<'_>) {
+        let Some(file) = &mut self.file else { return };
+        if let Err(source) = writeln!(file, "{text}") {
+            self.give_up(source);
+        }
+    }
+
+    fn give_up(&mut self, source: std::io::Error) {
+        if let Some(file) = self.file.take() {
+            let (output, _) = file.into_parts();
+            self.failed = Some(Error::Io { what: "write the TLP log", path: output.path().to_owned(), source });
+        }
     }
 
     /// Notes a packet whose last beat went in clock `clock`.
     pub fn packet(&mut self, clock: u64, direction: Direction, packet: Packet) {
-        if let Some(file) = &mut self.file {
-            // A full disk must not end a simulation: the log is cut off there, which is seen in the log.
-            if writeln!(file, "{}", line(clock, direction, &packet)).is_err() {
-                self.file = None;
-            }
+        if self.file.is_some() {
+            self.line(format_args!("{}", line(clock, direction, &packet)));
         }
         if self.last.len() == KEPT {
             self.last.pop_front();
@@ -54,11 +65,7 @@ impl Log {
 
     /// A line of text between the packets.
     pub fn note(&mut self, clock: u64, text: &str) {
-        if let Some(file) = &mut self.file
-            && writeln!(file, "{clock:>10} !! {text}").is_err()
-        {
-            self.file = None;
-        }
+        self.line(format_args!("{clock:>10} !! {text}"));
     }
 
     /// The last packets, a line each.
@@ -69,11 +76,15 @@ impl Log {
         })
     }
 
-    pub fn flush(&mut self) {
-        if let Some(file) = &mut self.file
-            && file.flush().is_err()
-        {
-            self.file = None;
+    /// The log is whole: its file takes its place. Says if any of it could not be written.
+    pub fn finish(&mut self) -> Result<(), Error> {
+        if let Some(Err(source)) = self.file.as_mut().map(BufWriter::flush) {
+            self.give_up(source);
+        }
+        match (self.failed.take(), self.file.take()) {
+            (Some(failed), _) => Err(failed),
+            (None, Some(file)) => Ok(file.into_parts().0.finish()?),
+            (None, None) => Ok(()),
         }
     }
 }

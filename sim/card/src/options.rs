@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use azote_files::Inputs;
+
 /// How the host answers a read in pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {
@@ -47,6 +49,8 @@ pub struct Options {
     pub clock_period: Duration,
     /// Write every TLP to this file, one line each.
     pub log: Option<PathBuf>,
+    /// Files that the log and the waves must not replace.
+    pub inputs: Inputs,
     /// The medium.
     pub media: MediaOptions,
 }
@@ -60,7 +64,8 @@ pub struct MediaOptions {
     pub bandwidth: u32,
     /// Requests that the medium takes before it stalls the port.
     pub depth: usize,
-    /// Writes stay in a cache, which a power cut empties, until they are flushed; else they are in the file at once.
+    /// Writes stay in a cache of the medium's, which a power cut empties, until they are flushed; else they are with the disk at
+    /// once, which has a cache of its own (a file the host's).
     pub cache: bool,
 }
 
@@ -92,6 +97,7 @@ impl Default for Options {
             timeout: 100_000,
             clock_period: Duration::from_micros(1),
             log: None,
+            inputs: Inputs::new(),
             media: MediaOptions::default(),
         }
     }

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use azote_sim::device::{Inputs, MediaOp, MediaResult, Outputs, TlpDevice};
-use azote_sim::{Error, Hardware};
+use azote_sim::{Error, Hardware, Options as Settings, Root};
 use azote_tlp::{Assembler, Body, Memory, Packet, Rid, Tlp};
 use azote_verilate::Options;
 
@@ -104,4 +104,87 @@ fn waves_are_written_when_built_for_it() {
     }
     drop(hardware);
     assert!(std::fs::metadata(path).unwrap().len() > 100);
+}
+
+fn names(folder: &std::path::Path) -> Vec<String> {
+    std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn waves_take_their_place_when_they_are_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("card.fst");
+    std::fs::write(&path, "what was there").unwrap();
+    let traced = |settings: Settings| Root::traced(Box::new(built(true)), settings, Some(&path));
+    let inputs = [&path].into_iter().collect();
+    assert!(matches!(traced(Settings { inputs, ..Settings::default() }), Err(Error::File(_))));
+    // Finished, or ended in another way: a file that a viewer takes.
+    for finish in [true, false] {
+        let mut root = traced(Settings::default()).unwrap();
+        root.run_idle(100);
+        let other = finish.then(|| std::fs::read(&path).unwrap());
+        assert!(other.is_none_or(|bytes| bytes == b"what was there"));
+        if finish {
+            root.finish().unwrap();
+        }
+        drop(root);
+        assert_eq!(std::fs::read(&path).unwrap()[..9], [0, 0, 0, 0, 0, 0, 0, 1, 73], "a header of 329 bytes");
+        assert_eq!(names(folder.path()), ["card.fst"]);
+    }
+}
+
+/// A file system with little room, if this user may make one.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn new() -> Option<Small> {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = ["-t", "tmpfs", "-o", "size=20m", "tmpfs"];
+        let done = std::process::Command::new("mount").args(mount).arg(folder.path()).status();
+        done.is_ok_and(|s| s.success()).then_some(Small(folder))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_leaves_no_file() {
+    let Some(small) = Small::new() else {
+        eprintln!("skipped: this user may mount nothing");
+        return;
+    };
+    let folder = small.0.path();
+    let begin = |settings, waves: Option<&str>| {
+        Root::traced(Box::new(built(true)), settings, waves.map(|name| folder.join(name)).as_deref())
+    };
+    let log = Settings { log: Some(folder.join("log")), ..Settings::default() };
+    // It fills up while there is something to write.
+    for (settings, waves) in [(log, None), (Settings::default(), Some("waves"))] {
+        let _ = std::fs::remove_file(folder.join("filler"));
+        let mut root = begin(settings, waves).unwrap();
+        root.mem_write(0x1000, &[0x5a; 64]);
+        root.run_idle(100);
+        let filler = folder.join("filler");
+        let mut file = std::fs::File::create(&filler).unwrap();
+        while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+        // Something that does not become small when it is compressed.
+        let mut noise = 1u64;
+        for _ in 0..2000 {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            root.mem_write(0x1000, &[noise, noise.rotate_left(17), noise ^ noise >> 9].map(u64::to_le_bytes).concat());
+            root.run_idle(100);
+        }
+        let error = root.finish().unwrap_err();
+        assert_eq!(waves.is_some(), matches!(error, Error::Trace { .. }), "{error}");
+        assert!(waves.is_some() || error.to_string().contains("No space"), "{error}");
+        assert_eq!(names(folder), ["filler"]);
+    }
+    // It is full before.
+    let error = begin(Settings::default(), Some("waves")).err().unwrap().to_string();
+    assert!(error.contains("less than 16 MiB free"), "{error}");
+    assert_eq!(names(folder), ["filler"]);
 }

@@ -297,8 +297,36 @@ fn the_log_can_be_read() {
     let options = Options { log: Some(path.clone()), ..Options::default() };
     let bench = Bench::new(SoftCard::new(4), options);
     bench.copy(0, 0, 64);
+    assert!(!path.exists(), "it is not whole yet");
     drop(bench);
     let text = std::fs::read_to_string(path).unwrap();
     assert!(text.contains("-> CfgRd0 00:00.0 #00 01:00.0 000 be 1111"), "{text}");
     assert!(text.contains("<- MRd    01:02.4"), "{text}");
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_an_error_at_the_end() {
+    let options = Options { log: Some("/dev/full".into()), ..Options::default() };
+    let bench = Bench::new(SoftCard::new(4), options);
+    for _ in 0..20 {
+        bench.copy(0, 0, 64);
+    }
+    let error = bench.card.finish().unwrap_err().to_string();
+    assert!(error.contains("TLP log /dev/full") && error.contains("No space"), "{error}");
+}
+
+#[test]
+fn one_image_is_one_volume_if_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image");
+    std::fs::write(&path, [0; 1024]).unwrap();
+    let card = Card::over(Box::new(SoftCard::new(4)), Options::default()).unwrap();
+    let attach = |number, read_only| card.root().media().attach(number, &path, read_only).map_err(|e| e.to_string());
+    attach(0, true).unwrap();
+    attach(1, true).unwrap();
+    assert!(attach(2, false).unwrap_err().contains("this command itself"));
+    card.root().media().detach(0);
+    card.root().media().detach(1);
+    attach(2, false).unwrap();
+    assert!(attach(3, true).is_err());
 }

@@ -162,4 +162,8 @@ impl<D: TlpDevice> TlpDevice for Recorder<D> {
     fn trace(&mut self, path: &Path) -> Result<(), azote_sim::Error> {
         self.inside.trace(path)
     }
+
+    fn trace_end(&mut self) {
+        self.inside.trace_end();
+    }
 }

@@ -1,16 +1,24 @@
-//! The medium behind the card's media port: a file for each volume, with latency, bandwidth and a write cache.
+//! The medium behind the card's media port: a disk for each volume, with latency, bandwidth and a write cache.
+//!
+//! What is asked to be durable (a flush; FUA, which the card also sets while its write cache is off) is answered after the
+//! disk's sync, `fdatasync` for an image. The simulated clock stands still for it: the same calls give the same clocks.
 
+mod disk;
+#[cfg(test)]
+mod tests;
 mod volume;
 
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
+use azote_files::{Image, Use};
 use azote_regs::nvme::limits::LBA_SIZE;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use self::volume::Volume;
+pub use self::disk::Disk;
+use self::volume::{Reach, Volume};
 use crate::device::{Inputs, MediaData, MediaOp, MediaRequest, MediaResult, Outputs};
 use crate::{Error, MediaOptions};
 
@@ -88,17 +96,44 @@ impl Media {
         }
     }
 
-    /// Makes `path` volume `number`; its whole 512-byte blocks are the volume's. Returns how many they are.
+    /// Makes `path`, a raw image, volume `number`; its whole 512-byte blocks are the volume's. Returns how many they are. The
+    /// image is locked until it is detached.
     pub fn attach(&mut self, number: u8, path: &Path, read_only: bool) -> Result<u64, Error> {
-        let volume = Volume::open(number, path, read_only)?;
-        let blocks = volume.blocks;
-        self.volumes[usize::from(number)] = Some(volume);
+        self.attach_image(number, Image::open(path, Use { read_only, raw: true })?)
+    }
+
+    /// The same with an image that is open.
+    pub fn attach_image(&mut self, number: u8, image: Image) -> Result<u64, Error> {
+        let (blocks, read_only) = (image.len() / LBA_SIZE, image.read_only());
+        if blocks == 0 {
+            let reason = "smaller than one 512-byte block; make it larger with `truncate -s`".to_owned();
+            return Err(Error::Volume { volume: number, path: image.path().to_owned(), reason });
+        }
+        self.attach_disk(number, Box::new(image), blocks, read_only);
         Ok(blocks)
     }
 
-    /// Takes a volume away; what asks for it from now on fails.
+    /// Makes a disk of so many blocks volume `number`.
+    pub fn attach_disk(&mut self, number: u8, disk: Box<dyn Disk>, blocks: u64, read_only: bool) {
+        self.volumes[usize::from(number)] = Some(Volume::new(disk, blocks, read_only));
+    }
+
+    /// Takes a volume away, with all that was written durable; what asks for it from now on fails.
     pub fn detach(&mut self, number: u8) {
         self.volumes[usize::from(number)] = None;
+    }
+
+    /// Makes durable all that was written to any volume: for the end of a program, which so hears of an error.
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.volumes.iter_mut().flatten().filter(|v| !v.read_only).try_for_each(|v| v.commit(0, u64::MAX))
+    }
+
+    /// Whether a volume has nothing at `lba` but a hole, which reads as zeroes, and for how many blocks, at most up to
+    /// `end`, that is so. At least one.
+    pub fn extent(&mut self, number: u8, lba: u64, end: u64) -> io::Result<(bool, u64)> {
+        let volume = self.volumes[usize::from(number)].as_mut();
+        let volume = volume.filter(|v| lba < end && end <= v.blocks).ok_or(io::ErrorKind::InvalidInput)?;
+        volume.extent(lba, end)
     }
 
     /// A volume's size in blocks.
@@ -277,16 +312,20 @@ impl Media {
     }
 
     fn carry_out(&mut self, request: &MediaRequest, data: &[u8]) -> MediaResult {
-        let durable = request.fua || !self.options.cache;
+        let reach = match (request.fua, self.options.cache) {
+            (true, _) => Reach::Durable,
+            (false, true) => Reach::Cache,
+            (false, false) => Reach::Disk,
+        };
         let (lba, blocks) = (request.lba, request.blocks);
         let volume = match self.volume(request) {
             Ok(volume) => volume,
             Err(_) => return MediaResult::Failed,
         };
         result(match request.op {
-            MediaOp::Write => volume.write(lba, data, durable),
-            MediaOp::WriteZeroes => volume.zero(lba, blocks, durable),
-            MediaOp::Deallocate => volume.deallocate(lba, blocks),
+            MediaOp::Write => volume.write(lba, data, reach),
+            MediaOp::WriteZeroes => volume.zero(lba, blocks, reach),
+            MediaOp::Deallocate => volume.deallocate(lba, blocks, reach),
             MediaOp::Flush => volume.commit(0, u64::MAX),
             MediaOp::Verify => volume.verify(lba, blocks),
             MediaOp::Read | MediaOp::Compare => {
@@ -302,222 +341,4 @@ impl Media {
 
 fn result(done: io::Result<()>) -> MediaResult {
     if done.is_ok() { MediaResult::Done } else { MediaResult::Failed }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Bench {
-        media: Media,
-        clock: u64,
-        /// What ended and was not asked for yet: some end while the data of the next is given.
-        ended: VecDeque<MediaResult>,
-        _folder: tempfile::TempDir,
-        path: std::path::PathBuf,
-    }
-
-    impl Bench {
-        fn new(options: MediaOptions, read_only: bool) -> Bench {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("volume");
-            let bytes: Vec<u8> = (0..16 * 512u32).map(|i| (i / 512 * 31 + i) as u8).collect();
-            std::fs::write(&path, bytes).unwrap();
-            let mut media = Media::new(options);
-            assert_eq!(media.attach(3, &path, read_only).unwrap(), 16);
-            Bench { media, clock: 0, ended: VecDeque::new(), _folder: folder, path }
-        }
-
-        /// One clock of a card that offers `outputs` and takes everything.
-        fn clock(&mut self, mut outputs: Outputs) -> Inputs {
-            let mut inputs = Inputs::default();
-            self.media.drive(self.clock, &mut inputs);
-            (outputs.mrd_ready, outputs.mdone_ready) = (true, true);
-            self.media.step(self.clock, &inputs, &outputs);
-            self.ended.extend(inputs.mdone);
-            self.clock += 1;
-            assert!(self.clock < 10_000, "the medium has stopped");
-            inputs
-        }
-
-        fn request(&mut self, op: MediaOp, lba: u64, blocks: u64) {
-            self.ask(op, lba, blocks, false);
-        }
-
-        fn ask(&mut self, op: MediaOp, lba: u64, blocks: u64, fua: bool) {
-            let mreq = Some(MediaRequest { op, volume: 3, fua, lba, blocks });
-            while !self.clock(Outputs { mreq, ..Outputs::default() }).mreq_ready {}
-        }
-
-        /// The data of the next read, whether it failed, and how many clocks it took.
-        fn read(&mut self) -> (Vec<u8>, bool, u64) {
-            let (start, mut data) = (self.clock, Vec::new());
-            loop {
-                if let Some(beat) = self.clock(Outputs::default()).mrd {
-                    data.extend(beat.data.iter().flat_map(|w| w.to_le_bytes()));
-                    if beat.last {
-                        return (data, beat.error, self.clock - start);
-                    }
-                }
-            }
-        }
-
-        fn write(&mut self, byte: u8, blocks: usize) {
-            for i in 0..blocks * 32 {
-                let data = [u32::from_le_bytes([byte; 4]); 4];
-                let mwr = Some(MediaData { data, last: i + 1 == blocks * 32, error: false });
-                while !self.clock(Outputs { mwr, ..Outputs::default() }).mwr_ready {}
-            }
-        }
-
-        fn done(&mut self) -> MediaResult {
-            loop {
-                if let Some(result) = self.ended.pop_front() {
-                    return result;
-                }
-                self.clock(Outputs::default());
-            }
-        }
-    }
-
-    #[test]
-    fn reads_come_in_order_with_latency_and_bandwidth() {
-        let full = Bench::new(MediaOptions::default(), false).timed();
-        assert_eq!(full, 64);
-        let late = Bench::new(MediaOptions { latency: 10, ..MediaOptions::default() }, false).timed();
-        assert_eq!(late, 74);
-        let slow = MediaOptions { bandwidth: MediaOptions::FULL / 4 * 3, ..MediaOptions::default() };
-        assert!((84..=86).contains(&Bench::new(slow, false).timed()));
-    }
-
-    impl Bench {
-        fn timed(mut self) -> u64 {
-            self.request(MediaOp::Read, 4, 2);
-            let (data, error, clocks) = self.read();
-            assert_eq!(data, std::fs::read(&self.path).unwrap()[4 * 512..6 * 512]);
-            assert!(!error && !self.media.busy());
-            clocks
-        }
-    }
-
-    #[test]
-    fn writes_flushes_and_zeroes_end_in_their_order() {
-        let mut bench = Bench::new(MediaOptions::default(), false);
-        bench.request(MediaOp::Write, 1, 2);
-        bench.request(MediaOp::Flush, 0, 0);
-        bench.request(MediaOp::WriteZeroes, 2, 1);
-        assert!(bench.clock(Outputs::default()).mdone.is_none(), "the write has no data yet");
-        bench.write(0xaa, 2);
-        assert_eq!([bench.done(), bench.done(), bench.done()], [MediaResult::Done; 3]);
-        let bytes = std::fs::read(&bench.path).unwrap();
-        assert_eq!(bytes[512..1024], [0xaa; 512]);
-        assert_eq!(bytes[1024..1536], [0; 512]);
-        assert_ne!(bytes[1536..2048], [0xaa; 512]);
-        assert!(!bench.media.busy());
-    }
-
-    #[test]
-    fn errors_deliver_all_their_beats() {
-        let mut bench = Bench::new(MediaOptions::default(), true);
-        bench.request(MediaOp::Read, 15, 2);
-        let (data, error, _) = bench.read();
-        assert!(error && data.len() == 1024);
-        bench.request(MediaOp::Write, 0, 1);
-        bench.write(1, 1);
-        assert_eq!(bench.done(), MediaResult::Failed, "read-only");
-        bench.media.inject(MediaFault { volume: 3, lba: 5, blocks: 1, read: true, write: false });
-        bench.request(MediaOp::Read, 4, 1);
-        assert!(!bench.read().1);
-        bench.request(MediaOp::Read, 4, 2);
-        assert!(bench.read().1);
-        bench.media.heal();
-        std::fs::OpenOptions::new().write(true).open(&bench.path).unwrap().set_len(600).unwrap();
-        bench.request(MediaOp::Read, 4, 2);
-        assert!(bench.read().1, "the file was truncated under it");
-        bench.media.detach(3);
-        bench.request(MediaOp::Read, 0, 1);
-        assert!(bench.read().1);
-    }
-
-    #[test]
-    fn blocks_are_compared_verified_and_given_back() {
-        let mut bench = Bench::new(MediaOptions::default(), false);
-        bench.request(MediaOp::Write, 4, 2);
-        bench.write(0x31, 2);
-        bench.request(MediaOp::Compare, 4, 2);
-        bench.write(0x31, 2);
-        bench.request(MediaOp::Compare, 5, 2);
-        bench.write(0x31, 2);
-        bench.request(MediaOp::Deallocate, 4, 1);
-        bench.request(MediaOp::Verify, 0, 16);
-        let ends: Vec<_> = (0..5).map(|_| bench.done()).collect();
-        use MediaResult::{Differs, Done};
-        assert_eq!(ends, [Done, Done, Differs, Done, Done]);
-        let bytes = std::fs::read(&bench.path).unwrap();
-        assert_eq!((&bytes[4 * 512..5 * 512], &bytes[5 * 512..6 * 512]), (&[0; 512][..], &[0x31; 512][..]));
-        bench.media.inject(MediaFault { volume: 3, lba: 9, blocks: 1, read: true, write: false });
-        bench.request(MediaOp::Verify, 0, 16);
-        bench.request(MediaOp::Compare, 9, 1);
-        bench.write(0, 1);
-        assert_eq!([bench.done(), bench.done()], [MediaResult::Failed; 2]);
-    }
-
-    #[test]
-    fn a_power_cut_takes_what_was_not_made_durable_and_nothing_else() {
-        let options = MediaOptions { cache: true, ..MediaOptions::default() };
-        let (mut kept, mut lost) = (0, 0);
-        for seed in 0..20 {
-            let mut bench = Bench::new(options, false);
-            let before = std::fs::read(&bench.path).unwrap();
-            bench.request(MediaOp::Write, 0, 4);
-            bench.write(0xaa, 4);
-            assert_eq!(bench.done(), MediaResult::Done);
-            assert!(std::fs::read(&bench.path).unwrap() == before, "only in the cache");
-            bench.request(MediaOp::Read, 0, 4);
-            assert_eq!(bench.read().0, [0xaa; 2048], "and read from there");
-            bench.request(MediaOp::Flush, 0, 0);
-            bench.ask(MediaOp::Write, 4, 1, true);
-            bench.write(0xbb, 1);
-            bench.request(MediaOp::Write, 8, 8);
-            bench.write(0xcc, 8);
-            assert_eq!([bench.done(), bench.done(), bench.done()], [MediaResult::Done; 3]);
-            bench.media.power_cut(seed).unwrap();
-            let bytes = std::fs::read(&bench.path).unwrap();
-            assert_eq!((&bytes[..2048], &bytes[2048..2560]), (&[0xaa; 2048][..], &[0xbb; 512][..]));
-            for (i, block) in bytes.chunks(512).enumerate().skip(8) {
-                let new = block == [0xcc; 512];
-                assert!(new || *block == before[512 * i..][..512]);
-                kept += u32::from(new);
-                lost += u32::from(!new);
-            }
-        }
-        assert!(kept > 20 && lost > 20, "{kept} kept, {lost} lost");
-    }
-
-    #[test]
-    fn the_ports_rules_are_checked() {
-        let mut bench = Bench::new(MediaOptions::default(), false);
-        bench.request(MediaOp::Read, 0, 0);
-        assert!(bench.media.take_broken().unwrap().contains("no blocks"));
-        bench.request(MediaOp::Write, 0, 1);
-        let mwr = Some(MediaData { last: true, ..MediaData::default() });
-        bench.clock(Outputs { mwr, ..Outputs::default() });
-        assert!(bench.media.take_broken().unwrap().contains("last is true after 16 bytes"));
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_a_volume_is_refused_with_its_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut media = Media::new(MediaOptions::default());
-        let small = folder.path().join("small");
-        std::fs::write(&small, [0; 511]).unwrap();
-        for (path, reason) in [
-            (folder.path().join("none"), "No such file"),
-            (folder.path().to_owned(), "not a regular file"),
-            (small, "smaller than one 512-byte block"),
-        ] {
-            let text = media.attach(0, &path, true).unwrap_err().to_string();
-            assert!(text.contains(reason) && text.contains(path.to_str().unwrap()), "{text}");
-        }
-    }
 }

@@ -1,54 +1,50 @@
-//! A volume: a file, and in front of it, if the medium has one, a write cache that a power cut empties.
+//! A volume: a disk, and in front of it, if the medium has one, a write cache that a power cut empties.
+//!
+//! What is to be durable goes through the cache and through the host's, too: the answer comes after the disk's own sync. A
+//! disk that failed at that once has lost it whatever it says later (Linux marks the pages clean), so from then on the
+//! volume promises nothing more: each flush of it fails.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use azote_regs::nvme::limits::LBA_SIZE;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-use crate::Error;
+use super::Disk;
 
 const BLOCK: usize = LBA_SIZE as usize;
 /// How much of a volume is held in memory at once where nothing but its contents counts.
 const STRETCH: u64 = 2048;
 
+/// How far a write goes before its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Into the medium's cache.
+    Cache,
+    /// To the disk, which may have a cache of its own: a file has the host's.
+    Disk,
+    /// To where a loss of power does no harm.
+    Durable,
+}
+
 /// One volume.
 #[derive(Debug)]
 pub(super) struct Volume {
-    file: File,
+    disk: Box<dyn Disk>,
     pub blocks: u64,
     pub read_only: bool,
-    /// Blocks that were written and are not in the file yet.
+    /// Blocks that were written and are not on the disk yet.
     cache: BTreeMap<u64, Vec<u8>>,
+    /// Something may be on the disk that is not durable. Set at first: whoever had it before may have left it so.
+    dirty: bool,
+    /// A sync has failed.
+    lost: bool,
 }
 
 impl Volume {
-    /// Opens `path` as volume `number`; its whole 512-byte blocks are the volume's.
-    pub fn open(number: u8, path: &Path, read_only: bool) -> Result<Volume, Error> {
-        let file = OpenOptions::new().read(true).write(!read_only).open(path).map_err(|source| Error::Io {
-            what: "open the volume",
-            path: path.to_owned(),
-            source,
-        })?;
-        let meta = file.metadata().map_err(|source| Error::Io {
-            what: "examine the volume",
-            path: path.to_owned(),
-            source,
-        })?;
-        let refused =
-            |reason: &str| Err(Error::Volume { volume: number, path: path.to_owned(), reason: reason.to_owned() });
-        if !meta.is_file() {
-            return refused("not a regular file; give an image file");
-        }
-        if meta.len() < LBA_SIZE {
-            return refused("smaller than one 512-byte block; make it larger with `truncate -s`");
-        }
-        Ok(Volume { file, blocks: meta.len() / LBA_SIZE, read_only, cache: BTreeMap::new() })
+    pub fn new(disk: Box<dyn Disk>, blocks: u64, read_only: bool) -> Volume {
+        Volume { disk, blocks, read_only, cache: BTreeMap::new(), dirty: !read_only, lost: false }
     }
 
     /// Whether all of these blocks are the volume's.
@@ -57,8 +53,8 @@ impl Volume {
     }
 
     /// A file that was truncated since ends early: that is a medium's error, and no reason to stop.
-    pub fn read(&self, lba: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(out, lba * LBA_SIZE)?;
+    pub fn read(&mut self, lba: u64, out: &mut [u8]) -> io::Result<()> {
+        self.disk.read_at(out, lba * LBA_SIZE)?;
         let end = lba + (out.len() / BLOCK) as u64;
         for (at, block) in self.cache.range(lba..end) {
             let start = (at - lba) as usize * BLOCK;
@@ -67,52 +63,51 @@ impl Volume {
         Ok(())
     }
 
-    /// Writes whole blocks: into the cache, or, with `durable`, past it.
-    pub fn write(&mut self, lba: u64, data: &[u8], durable: bool) -> io::Result<()> {
-        if self.read_only {
-            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
-        }
+    /// Writes whole blocks.
+    pub fn write(&mut self, lba: u64, data: &[u8], reach: Reach) -> io::Result<()> {
         let end = lba + (data.len() / BLOCK) as u64;
-        if durable {
-            self.file.write_all_at(data, lba * LBA_SIZE)?;
-            self.forget(lba, end);
-        } else {
+        if reach == Reach::Cache {
+            self.writable()?;
             self.cache.extend((lba..end).zip(data.chunks(BLOCK).map(<[u8]>::to_vec)));
+            return Ok(());
         }
-        Ok(())
+        self.change(lba, end, reach, |disk| disk.write_at(data, lba * LBA_SIZE))
     }
 
     /// Makes blocks zero without data.
-    pub fn zero(&mut self, lba: u64, blocks: u64, durable: bool) -> io::Result<()> {
-        let zeroes = vec![0; blocks.min(STRETCH) as usize * BLOCK];
-        let mut at = lba;
-        while at < lba + blocks {
-            let n = (lba + blocks - at).min(STRETCH);
-            self.write(at, &zeroes[..n as usize * BLOCK], durable)?;
-            at += n;
+    pub fn zero(&mut self, lba: u64, blocks: u64, reach: Reach) -> io::Result<()> {
+        if reach == Reach::Cache {
+            return (lba..lba + blocks).try_for_each(|at| self.write(at, &[0; BLOCK], reach));
         }
-        Ok(())
+        self.change(lba, lba + blocks, reach, |disk| disk.zero(lba * LBA_SIZE, blocks * LBA_SIZE, false))
     }
 
-    /// Gives blocks back: the file has a hole there, if its file system can have holes.
-    pub fn deallocate(&mut self, lba: u64, blocks: u64) -> io::Result<()> {
-        if self.read_only {
-            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
-        }
-        let out_of_range = |_| io::Error::from(io::ErrorKind::InvalidInput);
-        let start = libc::off_t::try_from(lba * LBA_SIZE).map_err(out_of_range)?;
-        let length = libc::off_t::try_from(blocks * LBA_SIZE).map_err(out_of_range)?;
-        let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-        // SAFETY: the call takes numbers only, and the descriptor is open as long as `self.file` lives.
-        if unsafe { libc::fallocate(self.file.as_raw_fd(), mode, start, length) } != 0 {
-            self.zero(lba, blocks, true)?;
-        }
-        self.forget(lba, lba + blocks);
-        Ok(())
+    /// Gives blocks back: the file has a hole there, if its file system can have holes. They read as zeroes.
+    pub fn deallocate(&mut self, lba: u64, blocks: u64, reach: Reach) -> io::Result<()> {
+        self.change(lba, lba + blocks, reach, |disk| disk.zero(lba * LBA_SIZE, blocks * LBA_SIZE, true))
+    }
+
+    /// Changes blocks of the disk, past the cache.
+    fn change(
+        &mut self,
+        lba: u64,
+        end: u64,
+        reach: Reach,
+        how: impl FnOnce(&mut dyn Disk) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.writable()?;
+        self.dirty = true;
+        how(&mut *self.disk)?;
+        self.forget(lba, end);
+        if reach == Reach::Durable { self.sync() } else { Ok(()) }
+    }
+
+    fn writable(&self) -> io::Result<()> {
+        if self.read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
     }
 
     /// Whether all blocks can be read.
-    pub fn verify(&self, lba: u64, blocks: u64) -> io::Result<()> {
+    pub fn verify(&mut self, lba: u64, blocks: u64) -> io::Result<()> {
         let mut buffer = vec![0; blocks.min(STRETCH) as usize * BLOCK];
         let mut at = lba;
         while at < lba + blocks {
@@ -126,17 +121,43 @@ impl Volume {
     /// Makes all of these blocks durable.
     pub fn commit(&mut self, lba: u64, end: u64) -> io::Result<()> {
         for (at, block) in self.cache.range(lba..end) {
-            self.file.write_all_at(block, at * LBA_SIZE)?;
+            self.dirty = true;
+            self.disk.write_at(block, at * LBA_SIZE)?;
         }
         self.forget(lba, end);
+        self.sync()
+    }
+
+    /// Makes durable what is on the disk; does nothing if nothing has changed since the last time.
+    fn sync(&mut self) -> io::Result<()> {
+        if self.lost {
+            return Err(io::Error::other("an earlier flush failed, and what it was to keep may be lost"));
+        }
+        if self.dirty {
+            self.disk.sync().inspect_err(|_| self.lost = true)?;
+            self.dirty = false;
+        }
         Ok(())
     }
 
-    /// The power goes: of what is not durable some blocks are in the file, some are lost, as it happens.
+    /// Whether there is nothing at `lba` but a hole, and for how many of the blocks up to `end` that is so.
+    pub fn extent(&mut self, lba: u64, end: u64) -> io::Result<(bool, u64)> {
+        let end = match self.cache.range(lba..end).next() {
+            Some((at, _)) if *at == lba => return Ok((false, 1)),
+            Some((at, _)) => *at,
+            None => end,
+        };
+        let (hole, until) = self.disk.extent(lba * LBA_SIZE, end * LBA_SIZE)?;
+        // A block that is partly a hole is data; one that is partly data belongs to it.
+        let until = if hole { until / LBA_SIZE } else { until.div_ceil(LBA_SIZE) };
+        Ok(if until <= lba { (false, 1) } else { (hole, until - lba) })
+    }
+
+    /// The power goes: of what is not durable some blocks are on the disk, some are lost, as it happens.
     pub fn power_cut(&mut self, rng: &mut SmallRng) -> io::Result<()> {
         for (at, block) in std::mem::take(&mut self.cache) {
             if rng.random() {
-                self.file.write_all_at(&block, at * LBA_SIZE)?;
+                self.disk.write_at(&block, at * LBA_SIZE)?;
             }
         }
         Ok(())
@@ -150,8 +171,11 @@ impl Volume {
 }
 
 impl Drop for Volume {
-    /// The simulation ends or the volume is taken away: that is no power cut.
+    /// The simulation ends or the volume is taken away: that is no power cut. Who wants to hear of an error asks before
+    /// ([`super::Media::sync`]).
     fn drop(&mut self) {
-        let _ = self.commit(0, u64::MAX);
+        if !self.read_only {
+            let _ = self.commit(0, u64::MAX);
+        }
     }
 }

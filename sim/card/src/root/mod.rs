@@ -8,6 +8,7 @@ mod request;
 mod views;
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use azote_tlp::{Assembler, Message, Rid, Tlp};
 use rand::SeedableRng;
@@ -25,6 +26,7 @@ use crate::interrupts::Interrupts;
 use crate::log::Log;
 use crate::media::Media;
 use crate::memory::HostMemory;
+use crate::waves::Waves;
 use crate::{Error, Options, Stats};
 
 /// How many violations are kept whole; more are only counted.
@@ -57,6 +59,7 @@ pub struct Root {
     faults: Faults,
     checker: Checker,
     log: Log,
+    waves: Option<Waves>,
     stats: Stats,
     violations: Vec<Violation>,
     violation_count: u64,
@@ -78,7 +81,7 @@ pub struct Root {
 impl Root {
     /// Puts `device` behind a root complex and resets it.
     pub fn new(device: Box<dyn TlpDevice>, options: Options) -> Result<Root, Error> {
-        let log = Log::new(options.log.as_deref())?;
+        let log = Log::new(options.log.as_deref(), &options.inputs)?;
         let mut root = Root {
             device,
             rng: SmallRng::seed_from_u64(options.seed),
@@ -94,6 +97,7 @@ impl Root {
             faults: Faults::default(),
             checker: Checker::new(options.bus),
             log,
+            waves: None,
             stats: Stats::default(),
             violations: Vec::new(),
             violation_count: 0,
@@ -110,6 +114,14 @@ impl Root {
             options,
         };
         root.reset();
+        Ok(root)
+    }
+
+    /// The same, with waves from the first clock on if there is a path for them.
+    pub fn traced(mut device: Box<dyn TlpDevice>, options: Options, waves: Option<&Path>) -> Result<Root, Error> {
+        let waves = waves.map(|path| Waves::begin(&mut *device, path, &options.inputs)).transpose()?;
+        let mut root = Root::new(device, options)?;
+        root.waves = waves;
         Ok(root)
     }
 
@@ -295,9 +307,23 @@ impl Root {
     }
 }
 
+impl Root {
+    /// The end of the simulation for its files: waves and log are complete and in their places, volumes are durable. All
+    /// of it is done; the first error is said.
+    pub fn finish(&mut self) -> Result<(), Error> {
+        let waves = self.waves.take().map_or(Ok(()), |waves| waves.finish(&mut *self.device));
+        let log = self.log.finish();
+        let volumes = self.media.sync().map_err(Error::Sync);
+        waves.and(log).and(volumes)
+    }
+}
+
 impl Drop for Root {
+    /// However a simulation ends: what it wrote can be read, or is not there.
     fn drop(&mut self) {
-        self.log.flush();
+        if let Err(error) = self.finish() {
+            eprintln!("{error}");
+        }
     }
 }
 

@@ -52,6 +52,6 @@ fn controller(page: &mut [u8], function: u8) {
     put(page, at::SQES, &[(limits::SQE_SHIFT << 4 | limits::SQE_SHIFT) as u8]);
     put(page, at::CQES, &[(limits::CQE_SHIFT << 4 | limits::CQE_SHIFT) as u8]);
     put(page, at::NN, &(limits::NAMESPACES as u32).to_le_bytes());
-    put(page, at::ONCS, &(at::ONCS_WRITE_ZEROES as u16).to_le_bytes());
+    put(page, at::ONCS, &((at::ONCS_WRITE_ZEROES | at::ONCS_DATASET) as u16).to_le_bytes());
     put(page, at::VWC, &[1]);
 }

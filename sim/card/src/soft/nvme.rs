@@ -49,6 +49,8 @@ struct Queue {
 struct Controller {
     sqs: [Option<Queue>; limits::QUEUES as usize],
     cqs: [Option<Queue>; limits::QUEUES as usize],
+    /// The write cache is off: everything is durable before its completion.
+    write_through: bool,
 }
 
 /// Where the command in hand is.
@@ -72,8 +74,11 @@ struct Task {
     given: usize,
     bytes: u64,
     media: MediaOp,
+    fua: bool,
     lba: u64,
     volume: u8,
+    /// Ranges of a Dataset Management command that are still to be given back: first block, blocks.
+    dataset: VecDeque<(u64, u64)>,
 }
 
 /// All controllers, and the command in hand.
@@ -95,6 +100,27 @@ impl Task {
     fn qword(&self, offset: u64) -> u64 {
         self.dword(offset) | self.dword(offset + 4) << 32
     }
+
+    /// Takes the next range to be given back; false if there is none left.
+    fn next_range(&mut self) -> bool {
+        let Some((lba, blocks)) = self.dataset.pop_front() else { return false };
+        (self.lba, self.bytes) = (lba, blocks * limits::LBA_SIZE);
+        true
+    }
+}
+
+/// The ranges of a Dataset Management command (NVMe 1.4 §6.7), at the blocks of the volume; those of no blocks ask nothing.
+fn dataset(list: &[u8], binding: Option<Binding>) -> Result<VecDeque<(u64, u64)>, u64> {
+    let Some(binding) = binding else { return Err(status::INVALID_NAMESPACE) };
+    let range = |bytes: &[u8]| {
+        let number = |at: usize, len: usize| bytes[at..at + len].iter().rev().fold(0, |v, b| v << 8 | u64::from(*b));
+        let (blocks, lba) = (number(4, 4), number(dw::RANGE_SLBA as usize, 8));
+        match lba.checked_add(blocks) {
+            Some(end) if end <= binding.blocks => Ok((binding.base + lba, blocks)),
+            _ => Err(status::LBA_OUT_OF_RANGE),
+        }
+    };
+    list.chunks_exact(dw::RANGE_SIZE as usize).map(range).filter(|r| !matches!(r, Ok((_, 0)))).collect()
 }
 
 impl Nvme {
@@ -113,7 +139,8 @@ impl Nvme {
     /// Controller reset or FLR: the queues are gone, and the command in hand if it is this function's.
     pub fn clear(&mut self, function: u8) {
         *self.controller(function) = Controller::default();
-        if self.task.as_ref().is_some_and(|t| t.function == function) {
+        if let Some(task) = self.task.as_mut().filter(|t| t.function == function) {
+            task.dataset.clear();
             // What the medium still has of it would come to the next command.
             if !matches!(
                 self.task.as_ref().map(|t| &t.step),
@@ -196,8 +223,10 @@ impl Nvme {
                     given: 0,
                     bytes: 0,
                     media: MediaOp::Flush,
+                    fua: false,
                     lba: 0,
                     volume: 0,
+                    dataset: VecDeque::new(),
                 };
                 self.task = Some(task);
                 return Some(function as u8);
@@ -262,7 +291,17 @@ impl Nvme {
                 }
             }
             (Ok(data), Step::Pull) => {
-                task.data = data;
+                if task.media == MediaOp::Deallocate {
+                    match dataset(&data, context.binding) {
+                        Ok(ranges) => task.dataset = ranges,
+                        Err(code) => return self.finish(&task, code, 0, context, tx),
+                    }
+                    if !task.next_range() {
+                        return self.finish(&task, status::SUCCESS, 0, context, tx);
+                    }
+                } else {
+                    task.data = data;
+                }
                 task.step = Step::MediaRequest;
                 self.task = Some(task);
                 return;
@@ -280,7 +319,7 @@ impl Nvme {
 
     /// The ranges are known: data goes the way of the command.
     fn transfer(&mut self, task: &mut Task) {
-        if task.media == MediaOp::Write {
+        if matches!(task.media, MediaOp::Write | MediaOp::Deallocate) {
             self.fetch.start(&task.ranges);
             task.step = Step::Pull;
         } else {
@@ -299,13 +338,27 @@ impl Nvme {
             opcode::WRITE => MediaOp::Write,
             opcode::WRITE_ZEROES => MediaOp::WriteZeroes,
             opcode::FLUSH => MediaOp::Flush,
+            opcode::DATASET => MediaOp::Deallocate,
             _ => return Some((status::INVALID_OPCODE, 0)),
         };
         task.volume = binding.volume;
+        let through = self.controller(task.function).write_through;
         if op == opcode::FLUSH {
             task.step = Step::MediaRequest;
             return None;
         }
+        task.fua = through;
+        if op == opcode::DATASET {
+            if binding.read_only {
+                return Some((status::READ_ONLY, 0));
+            }
+            if !dw::DATASET_AD.is_set(task.dword(entry::SQE_CDW11)) {
+                return Some((status::SUCCESS, 0));
+            }
+            task.bytes = (dw::DATASET_NR.of(task.dword(entry::SQE_CDW10)) + 1) * dw::RANGE_SIZE;
+            return self.pointers(task);
+        }
+        task.fua |= dw::RW_FUA.is_set(task.dword(entry::SQE_CDW12));
         let lba = task.qword(entry::SQE_CDW10);
         let blocks = dw::RW_NLB.of(task.dword(entry::SQE_CDW12)) + 1;
         if lba.checked_add(blocks).is_none_or(|end| end > binding.blocks) {
@@ -316,12 +369,20 @@ impl Nvme {
         }
         (task.lba, task.bytes) = (binding.base + lba, blocks * limits::LBA_SIZE);
         if op == opcode::WRITE_ZEROES {
+            if dw::RW_DEAC.is_set(task.dword(entry::SQE_CDW12)) {
+                task.media = MediaOp::Deallocate;
+            }
             task.step = Step::MediaRequest;
             return None;
         }
         if task.bytes > limits::MAX_TRANSFER {
             return Some((status::INVALID_FIELD, 0));
         }
+        self.pointers(task)
+    }
+
+    /// Finds the ranges of the command's data; `None` while it goes on.
+    fn pointers(&mut self, task: &mut Task) -> Option<(u64, u64)> {
         let (prp1, prp2) = (task.qword(entry::SQE_PRP1), task.qword(entry::SQE_PRP2));
         let first = task.bytes.min(PAGE - prp1 % PAGE);
         let second = if task.bytes - first > PAGE { 8 } else { PAGE };
@@ -375,6 +436,13 @@ impl Nvme {
             opcode::SET_FEATURES | opcode::GET_FEATURES if dw::FEATURE_FID.of(cdw10) == opcode::FEATURE_QUEUES => {
                 let n = limits::IO_QUEUES - 1;
                 return Some((status::SUCCESS, dw::QUEUES_NSQ.put(n) | dw::QUEUES_NCQ.put(n)));
+            }
+            opcode::SET_FEATURES if dw::FEATURE_FID.of(cdw10) == opcode::FEATURE_WRITE_CACHE => {
+                controller.write_through = !dw::WRITE_CACHE_WCE.is_set(cdw11);
+            }
+            opcode::GET_FEATURES if dw::FEATURE_FID.of(cdw10) == opcode::FEATURE_WRITE_CACHE => {
+                let enabled = u64::from(!controller.write_through);
+                return Some((status::SUCCESS, dw::WRITE_CACHE_WCE.put(enabled)));
             }
             opcode::SET_FEATURES | opcode::GET_FEATURES => {}
             opcode::CREATE_CQ if is_io_queue => {
@@ -439,7 +507,7 @@ impl Nvme {
             Step::MediaRequest => {
                 let blocks = if task.media == MediaOp::Flush { 0 } else { task.bytes / limits::LBA_SIZE };
                 let lba = task.lba;
-                outputs.mreq = Some(MediaRequest { op: task.media, volume: task.volume, fua: false, lba, blocks });
+                outputs.mreq = Some(MediaRequest { op: task.media, volume: task.volume, fua: task.fua, lba, blocks });
             }
             Step::MediaRead => outputs.mrd_ready = true,
             Step::MediaWrite => {
@@ -486,6 +554,10 @@ impl Nvme {
             }),
             _ => None,
         };
+        if done == Some(status::SUCCESS) && task.next_range() {
+            task.step = Step::MediaRequest;
+            return;
+        }
         if let (Some(code), Some(task)) = (done, self.task.take_if(|_| done.is_some()))
             && context.allowed
         {
