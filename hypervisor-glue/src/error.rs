@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use crate::descriptors;
+
 /// The result of the hypervisor's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -73,6 +75,20 @@ pub enum Error {
         /// What to do about it, after a semicolon, or nothing.
         hint: &'static str,
     },
+    /// A file is not what it should be, or not free.
+    #[error(transparent)]
+    Files(#[from] azote_files::Error),
+    /// There are no descriptors left for what a guest needs.
+    #[error(
+        "{what}: a process here may have {limit} open files (RLIMIT_NOFILE), and this guest needs more; raise the limit \
+         (ulimit -n, LimitNOFILE=)"
+    )]
+    Descriptors {
+        /// What was tried.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
     /// A device that can not be given to the guest.
     #[error("{device}: {reason}")]
     Device {
@@ -93,6 +109,16 @@ pub enum Error {
     /// The guest did what ends a machine: a triple fault, or an instruction that KVM can not emulate.
     #[error("the guest has crashed: {0}")]
     GuestCrash(String),
+    /// Processors that can not be stopped, since what they wait for does not come.
+    #[error(
+        "{processors} processors did not stop within {seconds} s: a device does not answer; the guest was ended without them"
+    )]
+    Stuck {
+        /// How many.
+        processors: usize,
+        /// How long they were given.
+        seconds: u64,
+    },
     /// The jail could not be closed behind us.
     #[error("jail: {0}")]
     Jail(String),
@@ -101,12 +127,15 @@ pub enum Error {
 impl Error {
     /// A refusal of KVM's, as its crates report it.
     pub(crate) fn kvm(what: &'static str) -> impl FnOnce(kvm_ioctls::Error) -> Self {
-        move |e| Self::Kvm { what, source: io::Error::from_raw_os_error(e.errno()) }
+        move |e| {
+            let source = io::Error::from_raw_os_error(e.errno());
+            descriptors::missing(what, &source).unwrap_or(Self::Kvm { what, source })
+        }
     }
 
     /// A failed system call.
     pub(crate) fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { what, source }
+        move |source| descriptors::missing(what, &source).unwrap_or(Self::Io { what, source })
     }
 
     /// A device that fails.

@@ -144,6 +144,11 @@ pub fn table(counters: &serde_json::Value) -> String {
             text += &format!("  KVM {name:<27} {count:>12}\n");
         }
     }
+    for (name, count) in object(counters, "dropped") {
+        if count.as_u64().is_some_and(|c| c != 0) {
+            text += &format!("  dropped bytes, {name:<15} {count:>12}\n");
+        }
+    }
     text
 }
 

@@ -64,6 +64,10 @@ pub const SLEEP_STATUS: u16 = 0x601;
 pub const RESET: u16 = 0x602;
 /// What is written there to reset.
 pub const RESET_VALUE: u8 = 0x5a;
+/// The keyboard controller's command and status register: older guests reset the machine by it.
+pub const KEYBOARD: u16 = 0x64;
+/// The chipset's reset control register, for the same.
+pub const RESET_CONTROL: u16 = 0xcf9;
 /// The interrupt of the power button.
 pub const POWER_BUTTON_GSI: u32 = 5;
 /// The pins of KVM's I/O APIC; messages get numbers above.

@@ -1,19 +1,24 @@
 //! The serial port: vm-superio's 16550, its output collected and its input held back while its FIFO is full.
+//!
+//! Neither the guest nor the main loop ever waits for whoever is behind it: output goes by way of a [`Sink`], input comes
+//! from a thread of its own.
 
 use std::{
     collections::VecDeque,
     fs::File,
     io::{self, Write},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use vm_superio::{Serial as Uart, Trigger, serial::NoEvents};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
-use crate::{Error, Result, exits::Region};
+use crate::{Error, Result, exits::Region, sink::Sink};
 
 /// Bytes of output that are collected before they are written.
 const COLLECT: usize = 256;
+/// Bytes of output that wait for a reader: some seconds of a busy console.
+const OUTPUT_MAX: usize = 256 << 10;
 /// Bytes of input that wait for the guest; more are left with whoever sends them.
 const HELD_MAX: usize = 4096;
 /// The register that tells whether the transmitter is empty; reading it, a guest looks whether to go on.
@@ -22,6 +27,9 @@ const LSR: u16 = 5;
 /// A 16550 with a terminal or a file behind it.
 pub struct Serial {
     inner: Mutex<Inner>,
+    /// The guest has taken input.
+    taken: Condvar,
+    output: Arc<Sink>,
     interrupt: EventFd,
     region: Arc<Region>,
 }
@@ -40,16 +48,18 @@ impl Trigger for Event {
     }
 }
 
-/// Collects lines. What can not be written is lost, as on a cable that nobody holds.
+/// Collects lines. What nobody reads is lost in the end, as on a cable that nobody holds.
 struct Output {
-    to: File,
+    to: Arc<Sink>,
     bytes: Vec<u8>,
 }
 
 impl Output {
     fn drain(&mut self) {
-        let _ = self.to.write_all(&self.bytes);
-        self.bytes.clear();
+        if !self.bytes.is_empty() {
+            self.to.write(&self.bytes);
+            self.bytes.clear();
+        }
     }
 }
 
@@ -73,8 +83,11 @@ impl Serial {
     pub fn new(to: File, region: Arc<Region>) -> Result<Self> {
         let interrupt = EventFd::new(EFD_NONBLOCK).map_err(Error::io("making an event"))?;
         let event = Event(interrupt.try_clone().map_err(Error::io("making an event"))?);
-        let uart = Uart::new(event, Output { to, bytes: Vec::with_capacity(COLLECT) });
-        Ok(Self { inner: Mutex::new(Inner { uart, held: VecDeque::new() }), interrupt, region })
+        let output =
+            Arc::new(Sink::new("serial", to, OUTPUT_MAX).map_err(Error::io("starting the serial port's thread"))?);
+        let uart = Uart::new(event, Output { to: output.clone(), bytes: Vec::with_capacity(COLLECT) });
+        let inner = Mutex::new(Inner { uart, held: VecDeque::new() });
+        Ok(Self { inner, taken: Condvar::new(), output, interrupt, region })
     }
 
     /// Its interrupt.
@@ -95,7 +108,10 @@ impl Serial {
             *byte = inner.uart.read(register as u8);
         }
         match register {
-            0 => inner.feed(),
+            0 => {
+                inner.feed();
+                self.taken.notify_all();
+            }
             LSR => inner.uart.writer_mut().drain(),
             _ => {}
         }
@@ -118,14 +134,23 @@ impl Serial {
         inner.feed();
     }
 
-    /// Whether more input is welcome.
-    pub fn wants_input(&self) -> bool {
-        self.lock().held.len() < HELD_MAX
+    /// Waits until more input is welcome: for the thread that reads it.
+    pub fn wait_for_room(&self) {
+        let mut inner = self.lock();
+        while inner.held.len() >= HELD_MAX {
+            inner = self.taken.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
-    /// Writes out what was collected.
+    /// At the end: writes out what was collected, as far as somebody takes it.
     pub fn flush(&self) {
         self.lock().uart.writer_mut().drain();
+        self.output.drain();
+    }
+
+    /// Bytes of output that nobody has read.
+    pub fn dropped(&self) -> u64 {
+        self.output.dropped()
     }
 }
 
@@ -149,7 +174,8 @@ mod tests {
         (Serial::new(file.try_clone().unwrap(), Arc::default()).unwrap(), file)
     }
 
-    fn written(file: &mut File) -> Vec<u8> {
+    fn written(serial: &Serial, file: &mut File) -> Vec<u8> {
+        serial.output.drain();
         let mut all = Vec::new();
         file.rewind().unwrap();
         file.read_to_end(&mut all).unwrap();
@@ -160,11 +186,11 @@ mod tests {
     fn output_comes_with_a_newline_or_a_look() {
         let (serial, mut file) = port();
         serial.write(0, b"abc");
-        assert_eq!(written(&mut file), b"");
+        assert_eq!(written(&serial, &mut file), b"");
         serial.write(0, b"\n");
         serial.write(0, b"$");
         serial.read(LSR, &mut [0]);
-        assert_eq!(written(&mut file), b"abc\n$");
+        assert_eq!(written(&serial, &mut file), b"abc\n$");
     }
 
     #[test]
@@ -179,8 +205,22 @@ mod tests {
             got.push(byte[0]);
         }
         assert_eq!(got, sent);
+    }
+
+    #[test]
+    fn who_brings_input_waits_until_the_guest_has_taken_some() {
+        let (serial, _file) = port();
+        let serial = Arc::new(serial);
         serial.input(&[0; HELD_MAX + 100]);
-        assert!(!serial.wants_input());
+        let waiting = {
+            let serial = serial.clone();
+            std::thread::spawn(move || serial.wait_for_room())
+        };
+        assert!(serial.lock().held.len() >= HELD_MAX && !waiting.is_finished());
+        while serial.lock().held.len() >= HELD_MAX {
+            serial.read(0, &mut [0]);
+        }
+        waiting.join().unwrap();
     }
 
     #[test]

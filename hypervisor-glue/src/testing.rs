@@ -67,9 +67,9 @@ const PLAUSIBLE: &[(usize, &[u8])] = &[
     (0x10, &[4, 0, 0, 0]),
     (0x34, &[0x40]),
     (0x40, &[0x11, 0x60, 7, 0, 0, 0x20, 0, 0, 0, 0x30, 0, 0]),
-    (0x60, &[0x10, 0x80, 2, 0, 0x21, 0x80, 0, 0x10]),
-    (0x80, &[0x01, 0x90, 3, 0]),
-    (0x90, &[0x09, 0, 8]),
+    (0x60, &[0x10, 0xa0, 2, 0, 0x21, 0x80, 0, 0x10]),
+    (0xa0, &[0x01, 0xb0, 3, 0]),
+    (0xb0, &[0x09, 0, 8]),
     (0x100, &[0x10, 0, 1, 0x14]),
     (0x140, &[0x0b, 0, 1, 0x18, 0, 0, 0, 1]),
     (0x180, &[3, 0, 1, 0]),
@@ -170,7 +170,11 @@ pub struct CheckingMachine {
     slots: Mutex<BTreeMap<u32, Range<u64>>>,
     next: AtomicU32,
     attached: Mutex<BTreeMap<Gsi, usize>>,
+    routed: Mutex<BTreeMap<Gsi, (u64, u32)>>,
 }
+
+/// Messages to addresses from here on are refused, as KVM refuses some.
+pub const REFUSED: u64 = 1 << 60;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -202,10 +206,15 @@ impl Machine for CheckingMachine {
     fn allocate_gsi(&self) -> io::Result<Gsi> {
         Ok(Gsi(self.next.fetch_add(1, Ordering::Relaxed)))
     }
-    fn route(&self, _: &[(Gsi, u64, u32)]) -> io::Result<()> {
+    fn route(&self, routes: &[(Gsi, u64, u32)]) -> io::Result<()> {
+        if routes.iter().any(|r| r.1 >= REFUSED) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        lock(&self.routed).extend(routes.iter().map(|r| (r.0, (r.1, r.2))));
         Ok(())
     }
     fn attach(&self, _: &EventFd, gsi: Gsi) -> io::Result<()> {
+        assert!(lock(&self.routed).contains_key(&gsi), "attached without a message");
         *lock(&self.attached).entry(gsi).or_default() += 1;
         assert_eq!(lock(&self.attached)[&gsi], 1, "attached twice");
         Ok(())
@@ -242,16 +251,35 @@ impl CheckingMachine {
             slots: Mutex::default(),
             next: AtomicU32::new(0),
             attached: Mutex::default(),
+            routed: Mutex::default(),
         })
     }
 }
 
 fn give(input: &mut Input<'_>) -> Option<(Arc<Passthrough>, Arc<CheckingMachine>)> {
-    let device = Arc::new(ScriptedDevice::new(input));
-    let mut allocator = Allocator::new(RAM).ok()?;
+    // Each of its up to 2048 vectors has an event.
+    crate::descriptors::raise();
+    put(ScriptedDevice::new(input)).ok()
+}
+
+fn put(device: ScriptedDevice) -> Result<(Arc<Passthrough>, Arc<CheckingMachine>), crate::Error> {
+    let mut allocator = Allocator::new(RAM)?;
     let machine = CheckingMachine::new(allocator.windows());
-    let function = Passthrough::new(device, machine.clone(), &mut allocator, &Exits::default()).ok()?;
-    Some((function, machine))
+    let function = Passthrough::new(Arc::new(device), machine.clone(), &mut allocator, &Exits::default())?;
+    Ok((function, machine))
+}
+
+/// The plausible device with so many vectors, up to 2048, in a machine.
+pub fn with_vectors(count: u16) -> Result<Arc<Passthrough>, crate::Error> {
+    let mut device = ScriptedDevice::new(&mut Input(&[]));
+    // Its table and pending bits have more room.
+    device.sizes[0] = 0x40_0000;
+    if let Ok(config) = device.config.get_mut() {
+        config[0x42..0x44].copy_from_slice(&(count - 1).to_le_bytes());
+        config[0x44..0x48].copy_from_slice(&0x10_0000u32.to_le_bytes());
+        config[0x48..0x4c].copy_from_slice(&0x20_0000u32.to_le_bytes());
+    }
+    put(device).map(|given| given.0)
 }
 
 /// Makes a device of the first bytes, gives it to a machine, and does with it what the others say. True if the device was one that

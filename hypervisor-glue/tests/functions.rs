@@ -62,7 +62,7 @@ fn a_bar_tells_its_size_and_comes_back_where_it_was() {
 fn what_is_the_hosts_is_hidden() {
     let (f, _, _) = ready();
     assert_eq!(read32(&*f, 0), 0x10f1_1af4);
-    // MSI-X, PCI Express, power management, vendor: 0x40, 0x60, 0x80, 0x90.
+    // MSI-X, PCI Express, power management, vendor: 0x40, 0x60, 0xa0, 0xb0.
     assert_eq!(read32(&*f, 0x60) >> 20 & 0xf, 9, "an integrated endpoint");
     // SR-IOV at the list's beginning became an empty entry that points on; the vendor's and the serial number are there.
     assert_eq!((read32(&*f, 0x100), read32(&*f, 0x140), read32(&*f, 0x180)), (0x1400_0000, 0x1801_000b, 0x0001_0003));
@@ -92,6 +92,74 @@ fn a_masked_vector_is_pending_and_an_unmasked_one_is_attached() {
     f.config_write(0x42, &0u16.to_le_bytes());
     assert_eq!(machine.attached(), 0, "MSI-X off");
     assert_eq!(mmio(&machine, bar + 0x3000), 0);
+}
+
+#[test]
+fn function_mask_and_enable_are_as_vfio_pci_has_them() {
+    let (f, machine, bar) = ready();
+    let write = |at: u64, value: u32| machine.addresses().write(bar + at, &value.to_le_bytes());
+    let control = |value: u16| f.config_write(0x42, &value.to_le_bytes());
+    // The table is written, and a vector unmasked, before MSI-X is on: nothing follows yet.
+    write(0x2000, 0xfee0_0000);
+    write(0x2008, 0x41);
+    write(0x200c, 0);
+    assert_eq!(machine.attached(), 0);
+    // As Linux does it: on with Function Mask set, then the mask off. What came while it was set is pending.
+    control(0xc000);
+    assert_eq!((read32(&*f, 0x40) >> 16, machine.attached(), mmio(&machine, bar + 0x3000)), (0xc007, 0, 0xff));
+    control(0x8000);
+    assert_eq!((machine.attached(), mmio(&machine, bar + 0x3000)), (1, 0xfe));
+    // Function Mask hides no mask of a vector, and off means off whatever it says.
+    control(0xc000);
+    write(0x200c, 1);
+    control(0x8000);
+    assert_eq!(machine.attached(), 0);
+    write(0x200c, 0);
+    control(0x4000);
+    assert_eq!((machine.attached(), mmio(&machine, bar + 0x3000)), (0, 0), "nothing is kept for the next driver");
+    // The size of the table is not to be written.
+    control(0x07ff);
+    assert_eq!(read32(&*f, 0x40) >> 16, 7);
+}
+
+#[test]
+fn a_message_that_kvm_has_refused_is_not_kept_and_spoils_no_other() {
+    use azote_hypervisor::testing::REFUSED;
+    let (f, machine, bar) = ready();
+    let write = |vector: u64, at: u64, value: u32| {
+        machine.addresses().write(bar + 0x2000 + 16 * vector + at, &value.to_le_bytes());
+    };
+    let message = |vector, high: u32| {
+        write(vector, 12, 1);
+        write(vector, 0, 0xfee0_0000);
+        write(vector, 4, high);
+        write(vector, 8, 0x40 + vector as u32);
+        write(vector, 12, 0);
+    };
+    let bad = (REFUSED >> 32) as u32;
+    message(0, bad);
+    message(1, 0);
+    f.config_write(0x42, &0x8000u16.to_le_bytes());
+    assert_eq!(machine.attached(), 1, "one of two that came in one call");
+    message(1, bad);
+    assert_eq!(machine.attached(), 0, "not delivered by the message before");
+    message(1, 0);
+    message(0, 0);
+    assert_eq!(machine.attached(), 2);
+}
+
+#[test]
+fn a_guest_is_offered_no_reset_by_power_states() {
+    let (f, _, _) = ready();
+    // PMCSR: No_Soft_Reset, and it stays over D3hot and back, and whatever is written.
+    let pmcsr = || read32(&*f, 0xa4) & 0xffff;
+    assert_eq!(pmcsr(), 8);
+    write32(&*f, 0xa4, 3);
+    assert_eq!(pmcsr(), 0xb);
+    write32(&*f, 0xa4, 0xfff0);
+    assert_eq!(pmcsr(), 8);
+    f.config_write(0x69, &[0x80]);
+    assert_eq!(pmcsr(), 8, "after FLR");
 }
 
 #[test]

@@ -7,47 +7,12 @@ mod program;
 
 use std::{fs, path::Path, time::Duration};
 
-use program::{Output, kernel, vmm, vmm_with};
+use program::{HALT, Output, guest, kernel, kvm, out, power_off, say, vmm, vmm_with};
 use serde_json::{Value, json};
 
-/// Whether this machine has KVM; says so if not.
-fn kvm() -> bool {
-    match fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
-        Ok(_) => true,
-        Err(e) => {
-            eprintln!("skipped: /dev/kvm: {e}");
-            false
-        }
-    }
-}
-
 fn run(code: &[u8], more: Value) -> Output {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("guest.elf");
-    fs::write(&path, kernel(code)).unwrap();
-    let mut config = json!({ "kernel": path, "cpus": 1, "memory": { "size": 16 << 20 } });
-    for (key, value) in more.as_object().unwrap() {
-        config[key] = value.clone();
-    }
+    let (_dir, config) = guest(code, more);
     vmm(&config)
-}
-
-/// `mov dx, port; mov al, value; out dx, al`
-fn out(port: u16, value: u8) -> Vec<u8> {
-    let [low, high] = port.to_le_bytes();
-    vec![0x66, 0xba, low, high, 0xb0, value, 0xee]
-}
-
-fn say(text: &str) -> Vec<u8> {
-    text.bytes().flat_map(|b| out(0x3f8, b)).collect()
-}
-
-/// Sleep type 5, sleep enable.
-fn power_off() -> Vec<u8> {
-    let mut code = out(0x600, 0x34);
-    // If that was not enough: hlt, for ever.
-    code.extend([0xf4, 0xeb, 0xfd]);
-    code
 }
 
 #[test]
@@ -64,23 +29,76 @@ fn a_guest_speaks_and_switches_itself_off() {
 }
 
 #[test]
-fn a_guest_that_resets_itself_has_ended() {
+fn every_way_to_reset_ends_the_guest_with_status_0() {
     if !kvm() {
         return;
     }
-    let output = run(&[out(0x602, 0x5a), vec![0xf4, 0xeb, 0xfd]].concat(), json!({}));
-    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
+    let ways = [
+        ("ACPI's register", out(0x602, 0x5a)),
+        ("the keyboard controller, reboot=k", out(0x64, 0xfe)),
+        ("the chipset's register, reboot=p", [out(0xcf9, 2), out(0xcf9, 6)].concat()),
+    ];
+    for (way, code) in ways {
+        let output = run(&[code, HALT.to_vec()].concat(), json!({}));
+        assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{way}");
+    }
+    // reboot=t: lidt of nothing, then an exception. It may be a crash as well, and so it is said.
+    let output = run(&[0x0f, 0x01, 0x1d, 0, 0, 0x20, 0, 0x0f, 0x0b], json!({}));
+    assert_eq!((output.code, output.stderr.lines().count()), (Some(0), 1), "{}", output.stderr);
+    assert!(output.stderr.contains("triple fault"), "{}", output.stderr);
 }
 
 #[test]
-fn a_triple_fault_is_a_crash_with_a_line() {
+fn the_keyboard_controller_is_ready_to_be_told() {
     if !kvm() {
         return;
     }
-    // lidt of nothing, then int3.
-    let output = run(&[0x0f, 0x01, 0x1d, 0, 0, 0x20, 0, 0xcc], json!({}));
-    assert_eq!(output.code, Some(1));
+    // As Linux does before it resets by it: wait until its input buffer (bit 1) is empty.
+    let wait = vec![0xe4, 0x64, 0xa8, 0x02, 0x75, 0xfa];
+    let output = run(&[wait, out(0x64, 0xd1), out(0x64, 0xfe), HALT.to_vec()].concat(), json!({}));
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+}
+
+#[test]
+fn a_guest_that_does_what_no_machine_can_is_a_crash_with_a_line() {
+    if !kvm() {
+        return;
+    }
+    // A jump to where there is no memory: KVM can not fetch an instruction.
+    let output = run(&[0xb8, 0, 0, 0, 0xd0, 0xff, 0xe0], json!({}));
+    assert_eq!(output.code, Some(1), "{}", output.stderr);
     assert!(output.stderr.starts_with("azote: the guest has crashed: ") && output.stderr.lines().count() == 1);
+}
+
+#[test]
+fn a_guest_with_kvms_clock_is_told_that_it_has_stood_still() {
+    use azote_hypervisor::api::{Request, request};
+    if !kvm() {
+        return;
+    }
+    const CLOCK: u32 = 0x30_0000;
+    // wrmsr MSR_KVM_SYSTEM_TIME_NEW: the page, enabled. Then wait for PVCLOCK_GUEST_STOPPED, bit 1 of byte 29.
+    let mut code = vec![0xb9, 0x01, 0x4d, 0x56, 0x4b, 0xb8];
+    code.extend((CLOCK | 1).to_le_bytes());
+    code.extend([0x31, 0xd2, 0x0f, 0x30]);
+    code.extend(say("on\n"));
+    code.extend([0xf6, 0x05]);
+    code.extend((CLOCK + 29).to_le_bytes());
+    code.extend([0x02, 0x74, 0xf7]);
+    code.extend(say("stopped\n"));
+    code.extend(power_off());
+    let (dir, mut config) = guest(&code, json!({}));
+    let socket = dir.path().join("api");
+    config["api_socket"] = json!(socket);
+    let log = dir.path().join("log");
+    config["serial"] = json!({ "file": log });
+    let output = vmm_with(&config, || {
+        program::wait_for(|| fs::read_to_string(&log).is_ok_and(|text| text.contains("on\n")));
+        assert_eq!(request(&socket, Request::Pause).unwrap()["state"], "paused");
+        assert_eq!(request(&socket, Request::Resume).unwrap()["state"], "running");
+    });
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert_eq!(fs::read_to_string(log).unwrap(), "on\nstopped\n");
 }
 
 #[test]

@@ -77,10 +77,24 @@ fn too_little_memory_says_how_much_is_needed() {
     has(&refused(|_, c| c["memory"]["size"] = json!(4096)), &["1 MiB"]);
     has(&refused(|_, c| c["memory"]["size"] = json!(1000)), &["whole pages"]);
     has(&refused(|_, c| c["cpus"] = json!(0)), &["--cpus"]);
-    has(&refused(|_, c| c["cmdline"] = json!("x".repeat(70_000))), &["command line"]);
     let huge = |c: &mut Value| c["memory"] = json!({ "size": 512u64 << 30, "hugepages": true });
     has(&refused(|_, c| huge(c)), &["guest memory"]);
     has(&refused(|_, c| c["surprise"] = json!(1)), &["surprise"]);
+}
+
+#[test]
+fn a_command_line_that_the_kernel_would_cut_off_is_refused_with_the_numbers() {
+    // What azote puts first counts, and without it every byte is the user's.
+    has(&refused(|_, c| c["cmdline"] = json!("x".repeat(2047))), &["guest.elf", "takes 2047", "--bare-cmdline"]);
+    let bare = |count: usize| {
+        move |_: &Path, c: &mut Value| {
+            c["bare_cmdline"] = json!(true);
+            c["cmdline"] = json!("x".repeat(count));
+        }
+    };
+    has(&refused(bare(2048)), &["has 2048 bytes"]);
+    has(&refused(bare(70_000)), &["has 70000 bytes"]);
+    has(&refused(|_, c| c["cmdline"] = json!("a\0b")), &["zero byte"]);
 }
 
 #[test]

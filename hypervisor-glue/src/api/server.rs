@@ -2,16 +2,19 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
-    io::{Read, Write},
+    io::{self, Read, Write},
+    mem::ManuallyDrop,
     os::{
-        fd::{AsRawFd, RawFd},
-        unix::net::{UnixListener, UnixStream},
+        fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+        unix::net::UnixStream,
     },
-    path::{Path, PathBuf},
+    path::Path,
 };
 
+use azote_files::Socket;
+
 use super::{LINE_MAX, Request};
+use crate::{Error, Result, caretaker, descriptors::Reserve};
 
 /// Clients at once.
 const CLIENTS_MAX: usize = 16;
@@ -24,9 +27,11 @@ pub trait Handler {
 
 /// The listener and its clients.
 pub struct Server {
-    listener: UnixListener,
-    path: PathBuf,
+    socket: ManuallyDrop<Socket>,
     clients: BTreeMap<RawFd, Client>,
+    /// Descriptors for clients: without one a client could not even be turned away, and the listener would stay ready for ever.
+    reserve: Reserve,
+    /// The caretaker removes the socket.
     leave: bool,
 }
 
@@ -36,41 +41,38 @@ struct Client {
 }
 
 impl Server {
-    /// Listens. A socket that a hypervisor which was killed has left is taken over; one that somebody listens on is not.
-    pub fn bind(path: &Path) -> io::Result<Self> {
-        let listener = match UnixListener::bind(path) {
-            Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
-                if UnixStream::connect(path).is_ok() {
-                    return Err(io::Error::new(e.kind(), "somebody listens there: another guest?"));
-                }
-                fs::remove_file(path)?;
-                UnixListener::bind(path)?
-            }
-            other => other?,
-        };
-        listener.set_nonblocking(true)?;
-        Ok(Self { listener, path: path.to_owned(), clients: BTreeMap::new(), leave: false })
-    }
-
-    /// Leaves the socket in its folder at the end: behind the jail nothing can be removed. The next one takes it over.
-    pub fn leave_behind(&mut self) {
-        self.leave = true;
+    /// Listens. A socket that nobody listens on any more is taken over; anything else that is there stays, and is an error.
+    pub fn bind(path: &Path) -> Result<Self> {
+        let socket = Socket::claim(path)?;
+        let leave = caretaker::has_socket(path);
+        socket.listener().set_nonblocking(true).map_err(Error::io("preparing the API's socket"))?;
+        // One more than there are clients, to turn the next one away.
+        let reserve = Reserve::new(socket.listener().as_fd(), CLIENTS_MAX + 1);
+        let reserve = reserve.map_err(Error::io("putting descriptors by for the API's clients"))?;
+        Ok(Self { socket: ManuallyDrop::new(socket), clients: BTreeMap::new(), reserve, leave })
     }
 
     /// What the main loop waits for.
     pub fn listener(&self) -> RawFd {
-        self.listener.as_raw_fd()
+        self.socket.listener().as_raw_fd()
     }
 
     /// Takes a client; its descriptor is to be waited for. `None` if there was none, or one too many.
     pub fn accept(&mut self) -> Option<RawFd> {
-        let (stream, _) = self.listener.accept().ok()?;
-        if self.clients.len() >= CLIENTS_MAX || stream.set_nonblocking(true).is_err() {
-            return None;
+        self.reserve.give();
+        match self.socket.listener().accept() {
+            Ok((stream, _)) if self.clients.len() < CLIENTS_MAX && stream.set_nonblocking(true).is_ok() => {
+                let fd = stream.as_raw_fd();
+                self.clients.insert(fd, Client { stream, received: Vec::new() });
+                Some(fd)
+            }
+            other => {
+                // Whoever it was is turned away here.
+                drop(other);
+                self.put_by();
+                None
+            }
         }
-        let fd = stream.as_raw_fd();
-        self.clients.insert(fd, Client { stream, received: Vec::new() });
-        Some(fd)
     }
 
     /// Serves a client that has sent something or gone. Closing its descriptor ends the wait for it.
@@ -78,7 +80,13 @@ impl Server {
         let Some(client) = self.clients.get_mut(&fd) else { return };
         if !client.serve(handler) {
             self.clients.remove(&fd);
+            self.put_by();
         }
+    }
+
+    fn put_by(&mut self) {
+        let listener: BorrowedFd<'_> = self.socket.listener().as_fd();
+        self.reserve.take(listener);
     }
 }
 
@@ -109,7 +117,8 @@ impl Client {
 impl Drop for Server {
     fn drop(&mut self) {
         if !self.leave {
-            let _ = fs::remove_file(&self.path);
+            // SAFETY: dropped once, here, and not used any more.
+            unsafe { ManuallyDrop::drop(&mut self.socket) };
         }
     }
 }
@@ -117,7 +126,7 @@ impl Drop for Server {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{io::BufRead, time::Duration};
+    use std::{io::BufRead, os::unix::net::UnixListener, time::Duration};
 
     struct Echo;
     impl Handler for Echo {
@@ -176,5 +185,30 @@ mod tests {
         assert!(Server::bind(&path).is_err());
         drop(server);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_at_its_place_is_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk.img");
+        std::fs::write(&path, "precious").unwrap();
+        let e = Server::bind(&path).err().unwrap().to_string();
+        assert!(e.contains("disk.img") && std::fs::read(&path).unwrap() == b"precious", "{e}");
+    }
+
+    #[test]
+    fn one_client_too_many_is_turned_away_and_the_next_finds_the_place_of_one_that_has_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("api");
+        let mut server = Server::bind(&path).unwrap();
+        let mut clients: Vec<_> = (0..CLIENTS_MAX).map(|_| UnixStream::connect(&path).unwrap()).collect();
+        let fds: Vec<_> = clients.iter().map(|_| server.accept().unwrap()).collect();
+        let mut late = UnixStream::connect(&path).unwrap();
+        assert_eq!(server.accept(), None);
+        assert_eq!(late.read(&mut [0]).unwrap(), 0);
+        drop(clients.remove(0));
+        server.serve(fds[0], &mut Echo);
+        let _next = UnixStream::connect(&path).unwrap();
+        assert!(server.accept().is_some());
     }
 }

@@ -43,6 +43,8 @@ pub enum Stop {
     PowerOff,
     /// The guest wants to be started again.
     Reset,
+    /// The same, by the way that needs nothing of the machine; or it has lost its way.
+    TripleFault,
     /// Somebody outside ended it.
     Shutdown,
     /// A device can not go on, and so the guest can not.
@@ -131,19 +133,32 @@ impl VcpuState {
         self.changed.notify_all();
     }
 
-    /// Waits while paused; false when the processor must end.
-    fn may_run(&self) -> bool {
+    /// Waits while paused, and says what follows.
+    fn wait(&self) -> Go {
         if !self.attention.load(Ordering::SeqCst) {
-            return true;
+            return Go::On;
         }
         let mut inner = self.lock();
+        let paused = inner.paused;
         inner.parked += 1;
         while inner.paused && inner.stop.is_none() {
             inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
         inner.parked -= 1;
-        inner.stop.is_none()
+        match (&inner.stop, paused) {
+            (Some(_), _) => Go::End,
+            (None, true) => Go::AfterPause,
+            (None, false) => Go::On,
+        }
     }
+}
+
+/// What a processor is to do.
+enum Go {
+    On,
+    /// It has stood still for a while.
+    AfterPause,
+    End,
 }
 
 /// A virtual processor, before it has its thread.
@@ -173,7 +188,14 @@ impl Vcpu {
 
     /// Runs until the machine stops.
     pub fn run(&mut self, bus: &Arc<dyn Bus>, exits: &Exits, state: &VcpuState) {
-        while state.may_run() {
+        loop {
+            match state.wait() {
+                Go::On => {}
+                // Its guest is told, so that it does not take the time for a processor that hangs (soft lockup). One without KVM's
+                // clock can not be told, and that is what KVM answers.
+                Go::AfterPause => drop(self.fd.kvmclock_ctrl()),
+                Go::End => break,
+            }
             if let Some(stop) = self.once(&**bus, exits) {
                 state.stop(stop);
             }
@@ -204,7 +226,7 @@ impl Vcpu {
             Ok(VcpuExit::Intr) => exits.count(Reason::Signal),
             Ok(VcpuExit::Shutdown) => {
                 exits.count(Reason::Shutdown);
-                return Some(Stop::Crash("triple fault".into()));
+                return Some(Stop::TripleFault);
             }
             Ok(VcpuExit::SystemEvent(kind, _)) => {
                 exits.count(Reason::Shutdown);

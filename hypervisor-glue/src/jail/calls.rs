@@ -6,6 +6,7 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
 };
 
+use super::report;
 use crate::{Error, Result};
 
 /// Calls that are allowed whatever their arguments.
@@ -42,9 +43,6 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_sendmsg,
     libc::SYS_sendto,
     libc::SYS_shutdown,
-    // Events for vectors that a driver adds later.
-    libc::SYS_eventfd2,
-    libc::SYS_fcntl,
     // Memory; mapping is below.
     libc::SYS_brk,
     libc::SYS_madvise,
@@ -60,6 +58,7 @@ const ALLOWED: &[libc::c_long] = &[
     // Threads that begin late or end.
     libc::SYS_exit,
     libc::SYS_exit_group,
+    libc::SYS_getpgrp,
     libc::SYS_getpid,
     libc::SYS_gettid,
     libc::SYS_rseq,
@@ -75,6 +74,7 @@ const REQUESTS: &[u64] = &[
     0x4008_ae6a, // KVM_SET_GSI_ROUTING
     0x4020_ae76, // KVM_IRQFD
     0x4020_aea5, // KVM_SIGNAL_MSI
+    0xaead,      // KVM_KVMCLOCK_CTRL: a processor that has stood still
     0x8090_ae81, // KVM_GET_REGS: where a guest has crashed
     0x4018_aee1, // KVM_SET_DEVICE_ATTR: a VFIO group that goes
     0x3b69,      // VFIO_GROUP_UNSET_CONTAINER
@@ -86,12 +86,20 @@ const REQUESTS: &[u64] = &[
     0x3b86,      // IOMMU_IOAS_UNMAP
     0x5401,      // TCGETS: the terminal, as it was
     0x5402,      // TCSETS
+    0x802c_542a, // TCGETS2: the same for a C library that knows every speed (glibc from 2.42 on)
+    0x402c_542b, // TCSETS2
+    0x540f,      // TIOCGPGRP: whether it is ours
     0x5421,      // FIONBIO: a client of the API
 ];
+
+/// Commands of `fcntl`. Not among them are those that let the kernel send signals for a descriptor (F_SETOWN, F_SETSIG):
+/// these reach other users' processes.
+const COMMANDS: &[libc::c_int] = &[libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_GETFL];
 
 /// Puts the filter on every thread of this process.
 pub fn filter_calls() -> Result<()> {
     let failed = |e: &dyn std::fmt::Display| Error::Jail(format!("seccomp: {e}"));
+    report::install().map_err(|e| failed(&e))?;
     let program = program().map_err(|e| failed(&e))?;
     seccompiler::apply_filter_all_threads(&program).map_err(|e| failed(&e))
 }
@@ -107,6 +115,15 @@ fn program() -> std::result::Result<BpfProgram, seccompiler::BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
     let requests: std::result::Result<Vec<_>, _> = REQUESTS.iter().map(|r| equals(1, *r)).collect();
     rules.insert(libc::SYS_ioctl, requests?);
+    let mut commands: Vec<_> =
+        COMMANDS.iter().map(|command| equals(1, *command as u64)).collect::<std::result::Result<_, _>>()?;
+    // And F_SETFL but for O_ASYNC, which would switch those signals on.
+    let compare = |argument, how, value| SeccompCondition::new(argument, SeccompCmpArgLen::Dword, how, value);
+    commands.push(SeccompRule::new(vec![
+        compare(1, SeccompCmpOp::Eq, libc::F_SETFL as u64)?,
+        compare(2, SeccompCmpOp::MaskedEq(libc::O_ASYNC as u64), 0)?,
+    ])?);
+    rules.insert(libc::SYS_fcntl, commands);
     // Nothing becomes code that was not code before.
     rules.insert(libc::SYS_mmap, vec![without(2, libc::PROT_EXEC)?]);
     rules.insert(libc::SYS_mprotect, vec![without(2, libc::PROT_EXEC)?]);
@@ -114,7 +131,7 @@ fn program() -> std::result::Result<BpfProgram, seccompiler::BackendError> {
     rules.insert(libc::SYS_tgkill, vec![equals(0, std::process::id().into())?]);
     rules.insert(libc::SYS_prctl, vec![equals(0, libc::PR_SET_NAME as u64)?]);
     let arch = TargetArch::x86_64;
-    SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, arch)?.try_into()
+    SeccompFilter::new(rules, SeccompAction::Trap, SeccompAction::Allow, arch)?.try_into()
 }
 
 #[cfg(test)]

@@ -51,7 +51,9 @@ pub fn check(head: &[u8], len: u64, map: &[MapEntry]) -> Result<Loaded, LoadErro
         return Err(LoadError::NoRoom { needed: end, room });
     }
     let initramfs_max = u64::from(header.initrd_addr_max);
-    Ok(Loaded { entry: Entry::Linux64(at + ENTRY_64), end, initramfs_max, setup: None })
+    // Without the end; there is room for as much.
+    let cmdline_max = (header.cmdline_size as usize).min(layout::CMDLINE_MAX - 1);
+    Ok(Loaded { entry: Entry::Linux64(at + ENTRY_64), end, initramfs_max, cmdline_max, setup: None })
 }
 
 /// A setup header from bytes that may lie anywhere.
@@ -102,4 +104,28 @@ fn write_page_tables(memory: &GuestMemoryMmap) -> Result<(), GuestMemoryError> {
     write_words(memory, pdpt, &pdpt_entries)?;
     let pages: Vec<_> = (0..4 * 512u64).map(|i| i << 21 | PRESENT_WRITE | PAGE_2M).collect();
     write_words(memory, pd, &pages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::memory_map;
+
+    #[test]
+    fn the_kernel_itself_says_how_long_a_command_line_it_takes() {
+        let limit = |says: u32| {
+            let header = setup_header {
+                setup_sects: 1,
+                version: VERSION_64,
+                xloadflags: XLF_KERNEL_64,
+                code32_start: layout::HIGH_RAM as u32,
+                cmdline_size: says,
+                ..setup_header::default()
+            };
+            let mut head = vec![0; 0x1000];
+            head[HEADER_AT..HEADER_AT + size_of::<setup_header>()].copy_from_slice(header.as_slice());
+            check(&head, 0x2000, &memory_map(64 << 20, 1)).unwrap().cmdline_max
+        };
+        assert_eq!((limit(255), limit(2047), limit(u32::MAX)), (255, 2047, layout::CMDLINE_MAX - 1));
+    }
 }

@@ -9,7 +9,7 @@ use linux_loader::{
 };
 use vm_memory::{ByteValued, GuestMemoryError, GuestMemoryMmap, ReadVolatile};
 
-use super::{Entry, LoadError, Loaded, MapEntry, ram_end, write_words};
+use super::{Entry, LoadError, Loaded, MapEntry, cmdline, ram_end, write_words};
 use crate::layout;
 
 /// ELF's number for x86-64.
@@ -78,9 +78,13 @@ where
         PvhBootCapability::PvhEntryPresent(entry) if !(layout::HIGH_RAM..end).contains(&entry.0) => {
             Err(LoadError::Bad(format!("has its PVH entry at {:#x}, where nothing of it is loaded", entry.0)))
         }
-        PvhBootCapability::PvhEntryPresent(entry) => {
-            Ok(Loaded { entry: Entry::Pvh(entry.0), end, initramfs_max: u32::MAX.into(), setup: None })
-        }
+        PvhBootCapability::PvhEntryPresent(entry) => Ok(Loaded {
+            entry: Entry::Pvh(entry.0),
+            end,
+            initramfs_max: u32::MAX.into(),
+            cmdline_max: cmdline::MOST,
+            setup: None,
+        }),
         _ => Err(LoadError::Bad("has no PVH entry; a kernel with CONFIG_PVH has, and a bzImage needs none".into())),
     }
 }

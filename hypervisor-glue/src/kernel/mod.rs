@@ -13,6 +13,7 @@ use std::{
     path::Path,
 };
 
+use azote_files::Access;
 use linux_loader::loader::{BzImage, KernelLoader};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, ReadVolatile};
 
@@ -83,13 +84,6 @@ pub struct Boot {
 impl Boot {
     /// Opens the files.
     pub fn open(kernel: &Path, initramfs: Option<&Path>, cmdline: String, map: Vec<MapEntry>) -> Result<Self> {
-        if cmdline.len() >= layout::CMDLINE_MAX || cmdline.bytes().any(|b| b == 0) {
-            return Err(Error::Config(format!(
-                "the command line has {} bytes; a kernel takes up to {}, and no zero bytes",
-                cmdline.len(),
-                layout::CMDLINE_MAX - 1
-            )));
-        }
         let initramfs = initramfs.map(|path| Ok::<_, Error>((open(path)?, path.to_owned()))).transpose()?;
         Ok(Self { kernel: open(kernel)?, kernel_path: kernel.to_owned(), initramfs, cmdline, map })
     }
@@ -98,6 +92,9 @@ impl Boot {
     pub fn load(&self, memory: &GuestMemoryMmap, rsdp: u64) -> Result<Entry> {
         let mut kernel = &self.kernel;
         let loaded = load_kernel(memory, &mut kernel, &self.map).map_err(|e| e.into_error(&self.kernel_path))?;
+        if let Some(reason) = cmdline::refuse(&self.cmdline, loaded.cmdline_max) {
+            return Err(Error::Kernel { path: self.kernel_path.clone(), reason });
+        }
         let initramfs = match &self.initramfs {
             Some((file, path)) => Some(load_initramfs(memory, file, path, &loaded, &self.map)?),
             None => None,
@@ -126,6 +123,8 @@ pub struct Loaded {
     pub end: u64,
     /// The highest address that it takes an initramfs at.
     pub initramfs_max: u64,
+    /// The longest command line that it takes, without its end.
+    pub cmdline_max: usize,
     /// The setup header of a bzImage.
     pub(crate) setup: Option<linux_loader::bootparam::setup_header>,
 }
@@ -186,12 +185,7 @@ fn ram_end(map: &[MapEntry]) -> u64 {
 }
 
 fn open(path: &Path) -> Result<File> {
-    let fail = |source| Error::File { path: path.to_owned(), source };
-    let file = File::open(path).map_err(fail)?;
-    if file.metadata().map_err(fail)?.is_dir() {
-        return Err(fail(std::io::ErrorKind::IsADirectory.into()));
-    }
-    Ok(file)
+    Ok(azote_files::open(path, Access::Read)?)
 }
 
 /// Puts the initramfs as high as it goes, whole pages from the kernel.

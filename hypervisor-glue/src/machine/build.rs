@@ -1,13 +1,13 @@
 //! Putting a machine together.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::IsTerminal,
+    fs::File,
     os::fd::AsFd,
     sync::Arc,
     thread::{self, JoinHandle},
 };
 
+use azote_files::Output;
 use vmm_sys_util::{
     eventfd::{EFD_NONBLOCK, EventFd},
     signal::register_signal_handler,
@@ -29,7 +29,7 @@ use crate::{
     memory::Memory,
     pci::{AddressMap, Ecam, Machine as _, allocate::Allocator},
     serial::Serial,
-    signals,
+    signals::{self, Signals},
     stats::Stats,
 };
 
@@ -40,7 +40,7 @@ const CPUS_MAX: u8 = 254;
 
 impl Machine {
     /// Builds all of it, up to threads that wait.
-    pub fn new(config: &Config) -> Result<Self> {
+    pub fn new(config: &Config, signals: Signals) -> Result<Self> {
         if !(1..=CPUS_MAX).contains(&config.cpus) {
             return Err(Error::Config(format!("--cpus {}: a guest has 1 to {CPUS_MAX}", config.cpus)));
         }
@@ -49,11 +49,7 @@ impl Machine {
         let last_bus = u8::from(config.card.is_some());
         let map = kernel::memory_map(config.memory.size, u64::from(last_bus) + 1);
         let cmdline = kernel::cmdline::with_defaults(&config.cmdline, config.bare_cmdline);
-        let api = config.api_socket.as_deref().map(|path| {
-            let fail = |source| Error::File { path: path.to_owned(), source };
-            api::Server::bind(path).map_err(fail)
-        });
-        let api = api.transpose()?;
+        let api = config.api_socket.as_deref().map(api::Server::bind).transpose()?;
         let boot = Boot::open(&config.kernel, config.initramfs.as_deref(), cmdline, map)?;
 
         let kvm = kvm::open()?;
@@ -66,7 +62,7 @@ impl Machine {
             return Err(Error::Config("configuration space has no place".into()));
         }
 
-        let serial = open_serial(&config.serial, &exits)?;
+        let serial = open_serial(config, &exits)?;
         if let Some(serial) = &serial {
             vm.attach_pin(serial.interrupt(), layout::SERIAL_GSI)?;
         }
@@ -125,6 +121,7 @@ impl Machine {
             power_button,
             counters: config.counters,
             jailed: !config.no_jail,
+            signals,
         })
     }
 }
@@ -138,24 +135,23 @@ fn start(mut vcpu: Vcpu, bus: Arc<dyn cpu::Bus>, exits: Arc<Exits>, state: Arc<V
         .map_err(Error::io("starting a processor's thread"))
 }
 
-fn open_serial(kind: &config::Serial, exits: &Exits) -> Result<Option<Arc<Serial>>> {
-    let to = match kind {
+fn open_serial(config: &Config, exits: &Exits) -> Result<Option<Arc<Serial>>> {
+    let to = match &config.serial {
         config::Serial::Null => return Ok(None),
         config::Serial::Tty => {
             let stdout = std::io::stdout().as_fd().try_clone_to_owned();
             File::from(stdout.map_err(Error::io("taking stdout for the serial port"))?)
         }
-        config::Serial::File(path) => OpenOptions::new()
-            .create(true)
-            .write(true)
-            .truncate(true)
-            .open(path)
-            .map_err(|source| Error::File { path: path.clone(), source })?,
+        config::Serial::File(path) => {
+            let volumes = config.card.iter().flat_map(|card| card.volumes.iter().map(|v| &v.path));
+            let inputs =
+                [Some(&config.kernel), config.initramfs.as_ref()].into_iter().flatten().chain(volumes).collect();
+            // A new file takes its place at once: it is whole at any time, and people look at it while it grows.
+            let output = Output::stream(path, &inputs)?;
+            let file = output.file().try_clone().map_err(|source| Error::File { path: path.clone(), source })?;
+            output.finish()?;
+            file
+        }
     };
     Ok(Some(Arc::new(Serial::new(to, exits.region("serial"))?)))
-}
-
-/// Whether stdin is somebody's terminal.
-pub(super) fn stdin_is_terminal() -> bool {
-    std::io::stdin().is_terminal()
 }

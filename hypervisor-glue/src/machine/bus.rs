@@ -15,6 +15,10 @@ use crate::{
 /// ACPI sleep control: the sleep type's place, and the bit that does it (ACPI 4.8.3.7).
 const SLEEP_TYPE_SHIFT: u8 = 2;
 const SLEEP_ENABLE: u8 = 1 << 5;
+/// The keyboard controller's command that pulses the processor's reset line, as `reboot=k` sends it.
+const PULSE_RESET: u8 = 0xfe;
+/// The reset control register's bit that resets the processor (`reboot=p`).
+const RESET_CPU: u8 = 1 << 2;
 const SERIAL_END: u16 = layout::SERIAL + layout::SERIAL_SIZE - 1;
 
 /// The machine's address decoders.
@@ -51,7 +55,11 @@ impl cpu::Bus for Bus {
     fn port_read(&self, port: u16, data: &mut [u8]) {
         match (port, &self.serial) {
             (layout::SERIAL..=SERIAL_END, Some(serial)) => serial.read(port - layout::SERIAL, data),
-            (layout::SLEEP_CONTROL | layout::SLEEP_STATUS | layout::RESET, _) => {
+            // Of the keyboard controller there is the reset line only; it is always ready to be told.
+            (
+                layout::SLEEP_CONTROL | layout::SLEEP_STATUS | layout::RESET | layout::KEYBOARD | layout::RESET_CONTROL,
+                _,
+            ) => {
                 self.power.read();
                 data.fill(0);
             }
@@ -75,6 +83,18 @@ impl cpu::Bus for Bus {
             (layout::RESET, _) => {
                 self.power.write();
                 if first == layout::RESET_VALUE {
+                    self.stop(Stop::Reset);
+                }
+            }
+            (layout::KEYBOARD, _) => {
+                self.power.write();
+                if first == PULSE_RESET {
+                    self.stop(Stop::Reset);
+                }
+            }
+            (layout::RESET_CONTROL, _) => {
+                self.power.write();
+                if first & RESET_CPU != 0 {
                     self.stop(Stop::Reset);
                 }
             }

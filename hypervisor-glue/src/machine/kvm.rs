@@ -176,23 +176,27 @@ impl pci::Machine for Vm {
 
     fn route(&self, routes: &[(Gsi, u64, u32)]) -> io::Result<()> {
         let mut state = self.lock();
-        state.messages.extend(routes.iter().map(|(gsi, address, data)| (*gsi, (*address, *data))));
+        let mut messages = state.messages.clone();
+        messages.extend(routes.iter().map(|(gsi, address, data)| (*gsi, (*address, *data))));
         let pins = (0..layout::IOAPIC_PINS).map(|pin| {
             let mut entry = kvm_irq_routing_entry { gsi: pin, type_: KVM_IRQ_ROUTING_IRQCHIP, ..Default::default() };
             entry.u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
             entry.u.irqchip.pin = pin;
             entry
         });
-        let messages = state.messages.iter().map(|(gsi, (address, data))| {
+        let entries = messages.iter().map(|(gsi, (address, data))| {
             let mut entry = kvm_irq_routing_entry { gsi: gsi.0, type_: KVM_IRQ_ROUTING_MSI, ..Default::default() };
             entry.u.msi.address_lo = *address as u32;
             entry.u.msi.address_hi = (address >> 32) as u32;
             entry.u.msi.data = *data;
             entry
         });
-        let table: Vec<_> = pins.chain(messages).collect();
+        let table: Vec<_> = pins.chain(entries).collect();
         let table = KvmIrqRouting::from_entries(&table).map_err(|_| io::ErrorKind::InvalidInput)?;
-        self.fd.set_gsi_routing(&table).map_err(errno)
+        self.fd.set_gsi_routing(&table).map_err(errno)?;
+        // Only now: KVM takes all of a table or nothing, and one message that it has refused would spoil every later one.
+        state.messages = messages;
+        Ok(())
     }
 
     fn attach(&self, event: &EventFd, gsi: Gsi) -> io::Result<()> {

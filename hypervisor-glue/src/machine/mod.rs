@@ -15,9 +15,12 @@ pub use kvm::open as open_kvm;
 use crate::{
     Config, Result, api,
     cpu::{Stop, VcpuState},
+    descriptors,
     exits::Exits,
+    jail,
     memory::Memory,
     serial::Serial,
+    signals::Signals,
     stats::Stats,
 };
 
@@ -35,11 +38,17 @@ pub struct Machine {
     power_button: vmm_sys_util::eventfd::EventFd,
     counters: crate::config::Counters,
     jailed: bool,
+    signals: Signals,
 }
 
-/// Makes a guest, runs it to its end, and says why it ended.
-pub fn run(config: &Config) -> Result<Stop> {
-    let signals = crate::signals::Signals::take().map_err(crate::Error::io("taking signals"))?;
-    let machine = Machine::new(config)?;
-    machine.run(&signals)
+/// Makes a guest, runs it to its end, and says why it ended. The signals were taken before this process had other threads.
+pub fn run(config: &Config, signals: Signals) -> Result<Stop> {
+    descriptors::raise();
+    if !config.no_jail {
+        jail::take_namespaces();
+    }
+    let starting = signals.guard().map_err(crate::Error::io("starting a thread"))?;
+    let machine = Machine::new(config, signals)?;
+    drop(starting);
+    machine.run()
 }

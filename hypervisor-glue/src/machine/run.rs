@@ -1,4 +1,7 @@
 //! The main loop: everything that is not a virtual processor.
+//!
+//! It waits for events and for nothing else: what could keep it (a reader of output, a terminal) has a thread of its own, and whatever it
+//! does wait for ends by itself.
 
 use std::{
     collections::BTreeMap,
@@ -11,104 +14,114 @@ use std::{
 use vmm_sys_util::{
     epoll::{ControlOperation, Epoll, EpollEvent, EventSet},
     signal::Killable,
-    terminal::Terminal,
 };
 
-use super::{Machine, build::stdin_is_terminal};
+use super::Machine;
 use crate::{
     Error, Result,
     api::{self, Request as Api},
     config::Counters,
     cpu::{self, Stop},
-    exits, jail,
-    signals::{Request, Signals},
+    exits, jail, log,
+    serial::Serial,
+    signals::Request,
+    terminal,
 };
 
 /// Whose descriptor it is, as epoll remembers it.
 const WAKE: u64 = 0;
 const SIGNALS: u64 = 1;
-const STDIN: u64 = 2;
 const API: u64 = 3;
 /// Clients of the API, by their descriptors.
 const CLIENTS: u64 = 1 << 40;
 /// And from here on, alarms of devices in their order.
 const ALARMS: u64 = 1 << 32;
-/// How long a processor may take to notice a pause: as long as the slowest device.
+/// How long a processor may take to notice a pause: it may wait for a slow device.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long one may take to notice the end. What it waits for then is as good as dead.
+const END_MAX: Duration = Duration::from_secs(15);
 /// How often a processor that has not noticed a kick is kicked again: one may be about to enter the guest.
 const KICK_AGAIN: Duration = Duration::from_millis(5);
+/// The thread of stdin only moves bytes.
+const INPUT_STACK: usize = 64 << 10;
+/// How often somebody in the background looks whether the terminal is theirs again.
+const BACKGROUND: Duration = Duration::from_secs(1);
 
-/// stdin, put back as it was found.
-struct Raw(bool);
-
-impl Raw {
-    fn new(wanted: bool) -> Self {
-        Self(wanted && stdin_is_terminal() && io::stdin().lock().set_raw_mode().is_ok())
-    }
-}
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        if self.0 {
-            let _ = io::stdin().lock().set_canon_mode();
+/// Brings what is typed to the guest. A thread of its own: also a descriptor that is readable can make its reader wait, if
+/// somebody else reads first.
+fn read_input(serial: &Serial) {
+    let mut bytes = [0; 256];
+    loop {
+        serial.wait_for_room();
+        match io::stdin().lock().read(&mut bytes) {
+            Ok(0) => return,
+            Ok(count) => serial.input(&bytes[..count]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => wait_for_input(),
+            // So the kernel answers who reads a terminal from the background.
+            Err(e) if e.raw_os_error() == Some(libc::EIO) && !terminal::is_ours() => thread::sleep(BACKGROUND),
+            Err(_) => return,
         }
     }
 }
 
+fn wait_for_input() {
+    let mut poll = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one valid `pollfd`.
+    unsafe { libc::poll(&mut poll, 1, -1) };
+}
+
 impl Machine {
     /// Lets the guest run; returns when it has ended.
-    pub fn run(mut self, signals: &Signals) -> Result<Stop> {
-        let _raw = Raw::new(self.input);
+    pub fn run(mut self) -> Result<Stop> {
         let epoll = Epoll::new().map_err(Error::io("making an epoll"))?;
         let watch = |fd, token| epoll.ctl(ControlOperation::Add, fd, EpollEvent::new(EventSet::IN, token));
         watch(self.state.wake().as_raw_fd(), WAKE).map_err(Error::io("watching the processors"))?;
-        watch(signals.as_raw_fd(), SIGNALS).map_err(Error::io("watching signals"))?;
+        watch(self.signals.as_raw_fd(), SIGNALS).map_err(Error::io("watching signals"))?;
         for (i, (_, alarm)) in self.devices.alarms().iter().enumerate() {
             watch(alarm.event.as_raw_fd(), ALARMS + i as u64).map_err(Error::io("watching a device"))?;
         }
         if let Some(api) = &self.api {
             watch(api.listener(), API).map_err(Error::io("watching the API's socket"))?;
         }
-        // A file or /dev/null can not be waited for, and then nothing comes in.
-        self.input &= watch(io::stdin().as_raw_fd(), STDIN).is_ok();
+        let _raw = if self.input { terminal::Raw::take() } else { None };
+        if let (true, Some(serial)) = (self.input, self.serial.clone()) {
+            // Not joined: it may wait for a key that is never pressed, and the process's end takes it along.
+            let input = thread::Builder::new().name("stdin".into()).stack_size(INPUT_STACK);
+            input.spawn(move || read_input(&serial)).map_err(Error::io("starting a thread"))?;
+        }
         if self.jailed {
-            if let Some(api) = &mut self.api {
-                api.leave_behind();
-            }
             jail::filter_calls()?;
         }
         self.state.pause(false);
-        let stop = self.watch(&epoll, signals)?;
-        self.end();
+        let stop = self.watch(&epoll)?;
+        if let Err(stuck) = self.end() {
+            // Its devices wait for whatever that processor waits for: nothing of this is taken down in order.
+            std::mem::forget(self);
+            return Err(stuck);
+        }
         Ok(stop)
     }
 
-    fn watch(&mut self, epoll: &Epoll, signals: &Signals) -> Result<Stop> {
+    fn watch(&mut self, epoll: &Epoll) -> Result<Stop> {
         let mut events = [EpollEvent::default(); 8];
         loop {
             if let Some(stop) = self.state.stopping() {
                 return Ok(stop);
             }
-            // While the guest takes no input, stdin would be ready all the time.
-            let throttled = self.input && self.serial.as_ref().is_some_and(|s| !s.wants_input());
-            let timeout = if throttled { 10 } else { -1 };
-            let count = match epoll.wait(timeout, &mut events) {
+            let count = match epoll.wait(-1, &mut events) {
                 Ok(count) => count,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
                 Err(e) => return Err(Error::io("waiting for events")(e)),
             };
             for event in &events[..count] {
                 match event.data() {
-                    SIGNALS => self.signal(signals),
-                    STDIN if !throttled => self.stdin(epoll),
+                    SIGNALS => self.look_at_signals(),
                     API => self.accept(epoll),
                     client @ CLIENTS.. => self.serve(client - CLIENTS),
                     alarm @ ALARMS.. => self.alarm(alarm - ALARMS),
                     _ => {}
                 }
-            }
-            if throttled {
-                thread::sleep(Duration::from_millis(10));
             }
         }
     }
@@ -135,23 +148,11 @@ impl Machine {
         }
     }
 
-    fn signal(&self, signals: &Signals) {
-        match signals.next() {
-            Some(Request::Counters) => eprint!("{}", exits::table(&self.counters_json())),
-            Some(Request::End) => self.state.stop(Stop::Shutdown),
-            None => {}
-        }
-    }
-
-    fn stdin(&mut self, epoll: &Epoll) {
-        let mut bytes = [0; 256];
-        let count = io::stdin().lock().read(&mut bytes).unwrap_or(0);
-        match &self.serial {
-            Some(serial) if count != 0 => serial.input(&bytes[..count]),
-            // Its end: nothing more will come.
-            _ => {
-                let _ = epoll.ctl(ControlOperation::Delete, io::stdin().as_raw_fd(), EpollEvent::default());
-                self.input = false;
+    fn look_at_signals(&self) {
+        while let Some(request) = self.signals.next() {
+            match request {
+                Request::Counters => log::text(&exits::table(&self.counters_json())),
+                Request::End => self.state.stop(Stop::Shutdown),
             }
         }
     }
@@ -162,40 +163,68 @@ impl Machine {
         self.stats.iter().for_each(|s| s.add_to(&mut kvm));
         let mut all = self.exits.json();
         all["kvm"] = serde_json::json!(kvm);
+        let serial = self.serial.as_ref().map_or(0, |s| s.dropped());
+        all["dropped"] = serde_json::json!({ "serial": serial, "stderr": log::dropped() });
         all
     }
 
-    fn pause(&self) {
+    /// Stops the processors; how many did not stop. Those that did then go on again.
+    fn pause(&self) -> std::result::Result<(), usize> {
         self.state.pause(true);
-        let start = Instant::now();
         let all = self.threads.len();
-        self.kick_until(|m| m.state.parked() == all || m.state.stopping().is_some() || start.elapsed() > PAUSE_MAX);
+        let stopped = |m: &Self| m.state.parked() == all || m.state.stopping().is_some();
+        if self.kick_until(PAUSE_MAX, stopped) {
+            return Ok(());
+        }
+        let parked = self.state.parked();
+        self.state.pause(false);
+        Err(all - parked)
     }
 
-    /// Takes processors out of the guest until `done`.
-    fn kick_until(&self, done: impl Fn(&Self) -> bool) {
+    /// Takes processors out of the guest until `done`, or until that takes too long. Signals are looked at meanwhile.
+    fn kick_until(&self, most: Duration, done: impl Fn(&Self) -> bool) -> bool {
+        let start = Instant::now();
         while !done(self) {
+            if start.elapsed() > most {
+                return false;
+            }
             for thread in &self.threads {
                 let _ = thread.kill(cpu::kick_signal());
             }
+            self.look_at_signals();
             thread::sleep(KICK_AGAIN);
         }
+        true
     }
 
     /// Ends the processors, then the devices.
-    fn end(&mut self) {
-        self.kick_until(|m| m.state.ended() == m.threads.len());
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
+    fn end(&mut self) -> Result<()> {
+        let all = self.threads.len();
+        let ended = self.kick_until(END_MAX, |m| m.state.ended() == all);
+        if ended {
+            for thread in self.threads.drain(..) {
+                let _ = thread.join();
+            }
+            self.devices.end();
         }
         if let Some(serial) = &self.serial {
             serial.flush();
+            if serial.dropped() != 0 {
+                log::warn(format_args!(
+                    "serial port: {} bytes were dropped; nobody read them in time",
+                    serial.dropped()
+                ));
+            }
         }
-        self.devices.end();
         match self.counters {
             Counters::None => {}
-            Counters::Text => eprint!("{}", exits::table(&self.counters_json())),
-            Counters::Json => eprintln!("{}", self.counters_json()),
+            Counters::Text => log::text(&exits::table(&self.counters_json())),
+            Counters::Json => log::text(&format!("{}\n", self.counters_json())),
+        }
+        if ended {
+            Ok(())
+        } else {
+            Err(Error::Stuck { processors: all - self.state.ended(), seconds: END_MAX.as_secs() })
         }
     }
 }
@@ -211,10 +240,16 @@ impl api::Handler for Machine {
                 "devices": self.devices.names(),
                 "process": std::process::id(),
             }),
-            Api::Pause => {
-                self.pause();
-                serde_json::json!({ "state": state(self), "stopped_cpus": self.state.parked() })
-            }
+            Api::Pause => match self.pause() {
+                Ok(()) => serde_json::json!({ "state": state(self), "stopped_cpus": self.state.parked() }),
+                Err(running) => {
+                    let (all, seconds) = (self.threads.len(), PAUSE_MAX.as_secs());
+                    let why = format!(
+                        "{running} of {all} processors did not stop within {seconds} s: they wait for a device; the guest goes on"
+                    );
+                    serde_json::json!({ "error": why, "state": state(self) })
+                }
+            },
             Api::Resume => {
                 self.state.pause(false);
                 serde_json::json!({ "state": state(self) })

@@ -221,7 +221,8 @@ impl ConfigSpace {
         // No PME: it would be a signal that nobody here takes. The state can be written and is only remembered; the host has the
         // device's real one.
         self.shown[at + 3] &= 0x07;
-        self.shown[at + 4] = 0;
+        // No_Soft_Reset, always: going to D3hot and back resets nothing here, and a guest must not take it for a reset.
+        self.shown[at + 4] = power::PMCSR_NO_SOFT_RESET.mask() as u8;
         self.shown[at + 5] = 0;
         self.writable[at + 4] = 0x03;
         true

@@ -55,6 +55,7 @@ impl Passthrough {
         }
         let msix = config.msix();
         let vectors = msix.map_or(0, |m| m.vectors);
+        let events = Vectors::new(vectors, &host).map_err(|e| refuse(&too_many(vectors, &e)))?;
         let region = |what: &str| exits.region(format!("{name} {what}"));
         Ok(Arc::new_cyclic(|this| Self {
             regions: (0..BARS).map(|i| region(&format!("BAR {i}"))).collect(),
@@ -63,7 +64,7 @@ impl Passthrough {
             state: Mutex::new(State {
                 config,
                 table: Table::new(vectors),
-                vectors: Vectors::new(vectors),
+                vectors: events,
                 decoded: Default::default(),
             }),
             device,
@@ -282,6 +283,17 @@ impl Mmio for BarTarget {
             f.bar_write(self.bar, offset, data);
         }
     }
+}
+
+/// Why a device's vectors can not be had.
+fn too_many(vectors: u16, e: &io::Error) -> String {
+    let hint = match e.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => {
+            "; each needs a descriptor: raise the limit (ulimit -n, LimitNOFILE=), or give the guest fewer devices"
+        }
+        _ => "",
+    };
+    format!("its {vectors} vectors can not be prepared: {e}{hint}")
 }
 
 /// The offset from a place in a BAR, if the access is inside of so many bytes from there.

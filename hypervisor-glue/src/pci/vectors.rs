@@ -15,13 +15,13 @@ use crate::pci::{
 
 /// Vectors that a device is given at once when MSI-X is enabled. Larger tables grow when the guest unmasks more:
 /// hosts have few interrupts to give away.
-const AT_ONCE: u16 = 64;
+const AT_ONCE: usize = 64;
 
 struct Vector {
     event: EventFd,
     gsi: Gsi,
     attached: bool,
-    /// The message that KVM has for it.
+    /// The message that KVM has for it; none if it has refused the last one.
     routed: Option<(u64, u32)>,
 }
 
@@ -30,14 +30,16 @@ pub struct Vectors {
     vectors: Vec<Vector>,
     /// How many of them the device knows; 0 while MSI-X is off.
     at_device: usize,
-    count: u16,
 }
 
 impl Vectors {
-    /// None yet: events and message numbers are taken when MSI-X is first enabled.
-    #[must_use]
-    pub fn new(count: u16) -> Self {
-        Self { vectors: Vec::new(), at_device: 0, count }
+    /// All of a table: events and message numbers are taken before the guest runs, so that none is missing when it does.
+    pub fn new(count: u16, host: &Host) -> io::Result<Self> {
+        let vector = |_| {
+            let event = EventFd::new(EFD_NONBLOCK)?;
+            Ok(Vector { event, gsi: host.allocate_gsi()?, attached: false, routed: None })
+        };
+        Ok(Self { vectors: (0..count).map(vector).collect::<io::Result<_>>()?, at_device: 0 })
     }
 
     /// Makes everything be as the table and the capability say.
@@ -53,8 +55,7 @@ impl Vectors {
             return self.disable(device, host);
         }
         let used = table.entries().iter().rposition(|e| !e.masked).map_or(0, |i| i + 1);
-        let wanted = used.max(usize::from(self.count.min(AT_ONCE)));
-        self.grow(host, wanted)?;
+        let wanted = used.max(self.vectors.len().min(AT_ONCE));
         self.tell_device(device, wanted)?;
         self.tell_kvm(host, table, masked)
     }
@@ -80,14 +81,6 @@ impl Vectors {
         chunk.enumerate().map(|(i, v)| u64::from(!v.attached && readable(&v.event)) << i).sum()
     }
 
-    fn grow(&mut self, host: &Host, wanted: usize) -> io::Result<()> {
-        while self.vectors.len() < wanted {
-            let (event, gsi) = (EventFd::new(EFD_NONBLOCK)?, host.allocate_gsi()?);
-            self.vectors.push(Vector { event, gsi, attached: false, routed: None });
-        }
-        Ok(())
-    }
-
     /// Adds vectors at the device. A host without dynamic MSI-X refuses that: then all are set again.
     fn tell_device(&mut self, device: &dyn Device, wanted: usize) -> io::Result<()> {
         if wanted <= self.at_device {
@@ -107,19 +100,25 @@ impl Vectors {
     }
 
     fn tell_kvm(&mut self, host: &Host, table: &Table, masked: bool) -> io::Result<()> {
-        let mut routes = Vec::new();
-        for (v, entry) in self.vectors.iter_mut().zip(table.entries()) {
-            let message = (entry.address, entry.data);
-            if deliverable(entry, masked) && v.routed != Some(message) {
-                routes.push((v.gsi, entry.address, entry.data));
-                v.routed = Some(message);
+        let message = |entry: &Entry| (entry.address, entry.data);
+        let new: Vec<_> = (0..self.vectors.len())
+            .zip(table.entries())
+            .filter(|(i, e)| deliverable(e, masked) && self.vectors[*i].routed != Some(message(e)))
+            .map(|(i, e)| (i, message(e)))
+            .collect();
+        let mut refused = Ok(());
+        // All at once, as that is one call; if KVM refuses one of them, each by itself.
+        if !new.is_empty() && self.route(host, &new).is_err() {
+            for one in &new {
+                if let Err(e) = self.route(host, std::slice::from_ref(one)) {
+                    self.vectors[one.0].routed = None;
+                    refused = Err(e);
+                }
             }
         }
-        if !routes.is_empty() {
-            host.route(&routes)?;
-        }
         for (v, entry) in self.vectors.iter_mut().zip(table.entries()) {
-            match (deliverable(entry, masked), v.attached) {
+            // One whose message was refused is not delivered by an older one.
+            match (deliverable(entry, masked) && v.routed == Some(message(entry)), v.attached) {
                 (true, false) => {
                     host.attach(&v.event, v.gsi)?;
                     v.attached = true;
@@ -130,6 +129,16 @@ impl Vectors {
                 }
                 _ => {}
             }
+        }
+        refused
+    }
+
+    fn route(&mut self, host: &Host, messages: &[(usize, (u64, u32))]) -> io::Result<()> {
+        let routes: Vec<_> =
+            messages.iter().map(|(i, (address, data))| (self.vectors[*i].gsi, *address, *data)).collect();
+        host.route(&routes)?;
+        for (i, message) in messages {
+            self.vectors[*i].routed = Some(*message);
         }
         Ok(())
     }

@@ -2,8 +2,9 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "helpers of tests, each of which uses some")]
 
 use std::{
-    io::Read,
-    process::{Child, Command, Stdio},
+    fs,
+    io::{Read, Write},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -24,16 +25,51 @@ pub fn vmm(config: &serde_json::Value) -> Output {
     vmm_with(config, || {})
 }
 
+/// A guest that runs. Its outputs are pipes that nobody reads before its end, unless a test does.
+pub struct Running {
+    pub child: Child,
+    // The program reads it when it starts.
+    _machine: tempfile::NamedTempFile,
+}
+
+impl Running {
+    /// Its exit status, and what it had to say on stderr.
+    pub fn end(mut self) -> (ExitStatus, String) {
+        let status = wait(&mut self.child, Instant::now() + MOST);
+        let mut text = String::new();
+        if let Some(mut stderr) = self.child.stderr.take() {
+            stderr.read_to_string(&mut text).unwrap();
+        }
+        (status, text)
+    }
+
+    pub fn signal(&self, signal: libc::c_int) {
+        // SAFETY: a number and a signal; the child has not been waited for.
+        assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts a guest, as a command that may be changed before.
+pub fn start(config: &serde_json::Value, change: impl FnOnce(&mut Command)) -> Running {
+    let mut machine = tempfile::NamedTempFile::new().unwrap();
+    machine.write_all(config.to_string().as_bytes()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_azote-vmm"));
+    command.arg(machine.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    change(&mut command);
+    Running { child: command.spawn().unwrap(), _machine: machine }
+}
+
 /// Runs a guest, and something else meanwhile.
 pub fn vmm_with(config: &serde_json::Value, meanwhile: impl FnOnce()) -> Output {
-    let start = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_azote-vmm"))
-        .arg(config.to_string())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let begin = Instant::now();
+    let mut running = start(config, |_| {});
     let reader = |pipe: Option<Box<dyn Read + Send>>| {
         let mut pipe = pipe.unwrap();
         thread::spawn(move || {
@@ -42,26 +78,80 @@ pub fn vmm_with(config: &serde_json::Value, meanwhile: impl FnOnce()) -> Output 
             all
         })
     };
-    let stdout = reader(child.stdout.take().map(|p| Box::new(p) as _));
-    let stderr = reader(child.stderr.take().map(|p| Box::new(p) as _));
+    let stdout = reader(running.child.stdout.take().map(|p| Box::new(p) as _));
+    let stderr = reader(running.child.stderr.take().map(|p| Box::new(p) as _));
     meanwhile();
-    let code = wait(&mut child, start + MOST);
+    let code = wait(&mut running.child, begin + MOST).code();
     let bytes = stdout.join().unwrap();
     let stderr = String::from_utf8_lossy(&stderr.join().unwrap()).into_owned();
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    Output { code, stdout: text, bytes, stderr, time: start.elapsed() }
+    Output { code, stdout: text, bytes, stderr, time: begin.elapsed() }
 }
 
-fn wait(child: &mut Child, until: Instant) -> Option<i32> {
+fn wait(child: &mut Child, until: Instant) -> ExitStatus {
     while Instant::now() < until {
         if let Some(status) = child.try_wait().unwrap() {
-            return status.code();
+            return status;
         }
         thread::sleep(Duration::from_millis(5));
     }
     child.kill().unwrap();
     child.wait().unwrap();
     panic!("the guest did not end in {MOST:?}");
+}
+
+/// Whether this machine has KVM; says so if not.
+pub fn kvm() -> bool {
+    match fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
+        Ok(_) => true,
+        Err(e) => {
+            eprintln!("skipped: /dev/kvm: {e}");
+            false
+        }
+    }
+}
+
+/// A folder with a guest of this code in it, and its machine.
+pub fn guest(code: &[u8], more: serde_json::Value) -> (tempfile::TempDir, serde_json::Value) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("guest.elf");
+    fs::write(&path, kernel(code)).unwrap();
+    let mut config = serde_json::json!({ "kernel": path, "cpus": 1, "memory": { "size": 16 << 20 } });
+    for (key, value) in more.as_object().unwrap() {
+        config[key] = value.clone();
+    }
+    (dir, config)
+}
+
+/// `mov dx, port; mov al, value; out dx, al`
+pub fn out(port: u16, value: u8) -> Vec<u8> {
+    let [low, high] = port.to_le_bytes();
+    vec![0x66, 0xba, low, high, 0xb0, value, 0xee]
+}
+
+pub fn say(text: &str) -> Vec<u8> {
+    text.bytes().flat_map(|b| out(0x3f8, b)).collect()
+}
+
+/// Sleep type 5, sleep enable.
+pub fn power_off() -> Vec<u8> {
+    let mut code = out(0x600, 0x34);
+    // If that was not enough: hlt, for ever.
+    code.extend(HALT);
+    code
+}
+
+/// `hlt`, for ever.
+pub const HALT: [u8; 3] = [0xf4, 0xeb, 0xfd];
+/// A jump to itself.
+pub const SPIN: [u8; 2] = [0xeb, 0xfe];
+
+/// The same piece of code for ever.
+pub fn repeat(mut code: Vec<u8>) -> Vec<u8> {
+    let back = -(code.len() as i32 + 5);
+    code.push(0xe9);
+    code.extend(back.to_le_bytes());
+    code
 }
 
 pub fn wait_for(condition: impl Fn() -> bool) {

@@ -7,7 +7,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use azote_hypervisor::{Config, config};
+use azote_hypervisor::{Config, Handover, config, signals, supervise};
 use azote_regs::function::Role;
 use azote_vf::{Host, Kind, Lease};
 use clap::Args;
@@ -18,8 +18,8 @@ use crate::{Error, Result, args::CardArgs, image::VolumeSpec, limit::LimitSpec, 
 #[derive(Debug, Args)]
 pub struct Run {
     /// A kernel: a bzImage, or a vmlinux with a PVH entry, which boots faster.
-    #[arg(long, value_name = "FILE")]
-    pub kernel: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "machine")]
+    pub kernel: Option<PathBuf>,
     /// An initramfs.
     #[arg(long, value_name = "FILE")]
     pub initramfs: Option<PathBuf>,
@@ -59,6 +59,10 @@ pub struct Run {
     /// At the end, say how often the guest left the processor and why.
     #[arg(long, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text", value_parser = ["text", "json"])]
     pub counters: Option<String>,
+    /// The machine as JSON, as azote-vmm takes it, in place of all options but --vf: for programs, and for what must not stand
+    /// in a process's arguments.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "initramfs", "device", "user_device", "card"])]
+    pub machine: Option<PathBuf>,
     /// Let the hypervisor keep the rights that it starts with (no seccomp filter, no Landlock): for debuggers.
     #[arg(long)]
     pub no_jail: bool,
@@ -66,8 +70,58 @@ pub struct Run {
 
 /// Runs a guest to its end.
 pub fn run(arguments: &Run, stop: &Stop) -> Result<()> {
-    let mut config = Config {
-        kernel: arguments.kernel.clone(),
+    // Whoever has started us may have blocked the signals that end a guest, or its end's.
+    signals::as_a_parent().map_err(|source| Error::Io { what: "setting signals up".into(), source })?;
+    let mut config = config(arguments)?;
+    if arguments.vf.is_empty() {
+        let handover = Handover::new(&config).map_err(failed)?;
+        // It only returns if it failed.
+        return Err(failed(beside("azote-vmm")?.arg(handover.path()).exec()));
+    }
+    if arguments.machine.is_none() && !stop.is_stopped() {
+        // This process stays as long as the guest, and everybody can read its arguments: it begins again, without them.
+        let handover = Handover::new(&config).map_err(failed)?;
+        let mut again = Command::new(std::env::current_exe().map_err(failed)?);
+        again.args(["run", "--machine"]).arg(handover.path());
+        for (kind, pf) in &arguments.vf {
+            let pf = pf.as_ref().map_or(String::new(), |pf| format!("={pf}"));
+            again.arg("--vf").arg(format!("{}{pf}", kind.name()));
+        }
+        return Err(failed(again.exec()));
+    }
+    let host = Host::default();
+    let mut leases = Vec::new();
+    for (kind, pf) in &arguments.vf {
+        let lease = Lease::take(&host, *kind, pf.as_deref())?;
+        eprintln!("azote: {} is the guest's", lease.address());
+        config.devices.push(lease.path());
+        leases.push(lease);
+    }
+    let handover = Handover::new(&config).map_err(failed)?;
+    let mut child = beside("azote-vmm")?.arg(handover.path()).spawn().map_err(failed)?;
+    drop(handover);
+    let status = supervise(&mut child, || stop.is_stopped()).map_err(failed)?;
+    drop(leases);
+    match (status.code(), status.signal()) {
+        (Some(0), _) => Ok(()),
+        // It has said why.
+        (Some(code), _) => std::process::exit(code),
+        (None, signal) => {
+            let what = format!(
+                "the hypervisor was ended by signal {}; the guest's functions are given back",
+                signal.unwrap_or(0)
+            );
+            Err(Error::Usage(what))
+        }
+    }
+}
+
+fn config(arguments: &Run) -> Result<Config> {
+    if let Some(path) = &arguments.machine {
+        return Config::read(path).map_err(|source| Error::File { path: path.clone(), source });
+    }
+    Ok(Config {
+        kernel: arguments.kernel.clone().unwrap_or_default(),
         initramfs: arguments.initramfs.clone(),
         cmdline: arguments.cmdline.clone(),
         bare_cmdline: arguments.bare_cmdline,
@@ -84,57 +138,17 @@ pub fn run(arguments: &Run, stop: &Stop) -> Result<()> {
             Some("json") => config::Counters::Json,
             Some(_) => config::Counters::Text,
         },
-    };
-    let host = Host::default();
-    let mut leases = Vec::new();
-    for (kind, pf) in &arguments.vf {
-        let lease = Lease::take(&host, *kind, pf.as_deref())?;
-        eprintln!("azote: {} is the guest's", lease.address());
-        config.devices.push(lease.path());
-        leases.push(lease);
-    }
-    let mut hypervisor = hypervisor(&config)?;
-    if leases.is_empty() {
-        // It only returns if it failed.
-        return Err(failed(hypervisor.exec()));
-    }
-    let mut child = hypervisor.spawn().map_err(failed)?;
-    let status = loop {
-        if let Some(status) = child.try_wait().map_err(failed)? {
-            break status;
-        }
-        if stop.is_stopped() {
-            // The terminal has told it, too, if there is one; a second time does no harm.
-            let _ = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status();
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    };
-    drop(leases);
-    match (status.code(), status.signal()) {
-        (Some(0), _) => Ok(()),
-        // It has said why.
-        (Some(code), _) => std::process::exit(code),
-        (None, signal) => {
-            let what = format!(
-                "the hypervisor was ended by signal {}; the guest's functions are given back",
-                signal.unwrap_or(0)
-            );
-            Err(Error::Usage(what))
-        }
-    }
+    })
 }
 
 fn failed(source: std::io::Error) -> Error {
     Error::Io { what: "starting azote-vmm, which should be beside azote".into(), source }
 }
 
-/// The hypervisor's program, with the guest as its argument.
-fn hypervisor(config: &Config) -> Result<Command> {
+/// A program that is installed with this one.
+fn beside(name: &str) -> Result<Command> {
     let here = std::env::current_exe().map_err(failed)?;
-    let text = serde_json::to_string(config).map_err(|e| failed(e.into()))?;
-    let mut command = Command::new(here.with_file_name("azote-vmm"));
-    command.arg(text);
-    Ok(command)
+    Ok(Command::new(here.with_file_name(name)))
 }
 
 fn whole_card(args: &CardArgs) -> Result<config::Card> {
