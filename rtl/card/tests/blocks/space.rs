@@ -236,7 +236,7 @@ fn vf_disable_silences_all_vfs_of_its_pf_and_no_other() {
         for f in all(VFS).into_iter().filter(|f| f.kind == kind && f.slot() != 0) {
             assert!(w.retries(f) && !w.may(f), "{f:?}");
         }
-        assert_eq!(w.let_go().len(), VFS.into());
+        assert_eq!(w.let_go().len(), usize::from(VFS));
         for f in all(VFS) {
             assert!(w.access(f.number(), 0, None).is_some(), "{f:?}");
         }
