@@ -82,7 +82,10 @@ fn script(top: &str) -> String {
 
 /// The hash of everything that a synthesis is made from.
 pub(crate) fn key(design: &azote_hdl::Design) -> Result<String, Error> {
-    Ok(work::key(&[VERSION, &version()?, &script(&design.top), &design.text]))
+    // What the printer remarks for readers makes no other netlist.
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    let code: Vec<_> = design.text.lines().filter(is_code).collect();
+    Ok(work::key(&[VERSION, &version()?, &script(&design.top), &code.join("\n")]))
 }
 
 /// Synthesizes `design`, or finds what was made from the same text before.

@@ -164,6 +164,10 @@ impl Card for SimCard {
 fn options(args: &CardArgs) -> azote_sim::Options {
     let mut options = azote_sim::Options { log: args.tlp_log.clone(), ..Default::default() };
     options.seed = args.seed.unwrap_or(options.seed);
+    if let Some(window) = &args.trace_clocks {
+        (options.waves.from, options.waves.to) = (window.from, window.to);
+    }
+    options.waves.blocks.clone_from(&args.trace_block);
     if let Some(host) = &args.host {
         host.apply(&mut options);
     }

@@ -8,6 +8,7 @@ use syn::{ImplItem, ItemImpl, Result};
 
 use crate::expr::place;
 use crate::scope::Scope;
+use crate::states;
 use crate::stmt::{Mode, block};
 
 /// Registers are found by use: whatever has its `d` assigned gets clock, reset and "hold" without being asked.
@@ -60,6 +61,7 @@ pub fn lower(item: ItemImpl) -> Result<TokenStream> {
             hold_describe.push(quote! { __d.hold(&#rust, #name.to_string()); });
         }
     }
+    let states = states::describe(body);
     let run = block(body, &mut Scope::default(), Mode::Run)?;
     let describe = block(body, &mut Scope::default(), Mode::Describe)?;
     let (generics, _, wher) = item.generics.split_for_impl();
@@ -97,6 +99,7 @@ pub fn lower(item: ItemImpl) -> Result<TokenStream> {
                 let mut __ast = ::azote_hdl::Ast::new(#type_name);
                 let __d = &mut __ast;
                 #(#hold_describe)*
+                #(#states)*
                 #describe
                 __ast.finish()
             }

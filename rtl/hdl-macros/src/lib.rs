@@ -15,6 +15,7 @@ mod pure;
 #[cfg(test)]
 mod refused;
 mod scope;
+mod states;
 mod stmt;
 
 use proc_macro::TokenStream;

@@ -149,6 +149,8 @@ pub const WIRE_MARK: &str = "let$";
 pub const CHECK_MARK: &str = "check ";
 /// The same for an assumption.
 pub const ASSUME_MARK: &str = "assume ";
+/// Before a register's name and what its values are called.
+pub const STATES_MARK: &str = "states ";
 
 impl Ast {
     /// Starts the kernel of the block type `name`.
@@ -192,7 +194,8 @@ impl Ast {
     #[track_caller]
     pub fn check(&mut self, assumed: bool, text: &str, v: Expr) {
         let v = v.fit(1).ast();
-        let wire = format!("{WIRE_MARK}check_{}", self.checks.len() + 1);
+        let is_check = |s: &&Vs| matches!(s, Vs::Comment(c) if !c.starts_with(STATES_MARK));
+        let wire = format!("{WIRE_MARK}check_{}", self.checks.iter().filter(is_check).count() + 1);
         if self.blocks.len() > 1 {
             let yes = Expr::lit(1u8.into()).fit(1).ast();
             self.blocks[0].insert(1, Vs::Assignment(Vx::Signal(wire.clone()), yes));
@@ -200,6 +203,14 @@ impl Ast {
         self.push(Vs::Assignment(Vx::Signal(wire.clone()), v));
         let mark = if assumed { ASSUME_MARK } else { CHECK_MARK };
         self.checks.push(Vs::Comment(format!("{mark}{wire} {text}")));
+    }
+
+    /// What the values of a register are called, for readers and for waves.
+    pub fn states(&mut self, register: &str, names: &[(&str, u64)]) {
+        let mut names = names.to_vec();
+        names.sort_by_key(|(_, value)| *value);
+        let names: Vec<_> = names.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        self.checks.push(Vs::Comment(format!("{STATES_MARK}{register} {}", names.join(" "))));
     }
 
     /// An assignment to a signal.

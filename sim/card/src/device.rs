@@ -151,6 +151,23 @@ pub struct MediaRequest {
     pub blocks: u64,
 }
 
+/// What waves are wanted of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaveScope {
+    /// The first clock.
+    pub from: u64,
+    /// The last clock.
+    pub to: u64,
+    /// Blocks, with all that is inside of them: `storage`, `storage.front`; none is everything.
+    pub blocks: Vec<String>,
+}
+
+impl Default for WaveScope {
+    fn default() -> Self {
+        WaveScope { from: 0, to: u64::MAX, blocks: Vec::new() }
+    }
+}
+
 /// A device with the ports of `azote_card`.
 pub trait TlpDevice: Send {
     /// One clock: `inputs` settle, `outputs` show the settled state, then the edge. A beat is taken where both sides said
@@ -158,7 +175,7 @@ pub trait TlpDevice: Send {
     fn cycle(&mut self, inputs: &Inputs, outputs: &mut Outputs);
 
     /// Writes waves to `path` from now on.
-    fn trace(&mut self, path: &Path) -> Result<(), Error> {
+    fn trace(&mut self, path: &Path, _scope: &WaveScope) -> Result<(), Error> {
         Err(Error::Trace { path: path.to_owned(), reason: "this device is a model without waves".into() })
     }
 

@@ -8,7 +8,7 @@ use azote_verilate::{Dir, Facts, Options, Port, Shim, Source, build_library};
 use libloading::Library;
 
 use crate::Error;
-use crate::device::{Inputs, MediaData, MediaOp, MediaRequest, Outputs, TlpDevice};
+use crate::device::{Inputs, MediaData, MediaOp, MediaRequest, Outputs, TlpDevice, WaveScope};
 
 /// `struct In` of shim.cpp.
 #[repr(C)]
@@ -114,11 +114,13 @@ type Sim = *mut c_void;
 pub struct Hardware {
     sim: Sim,
     cycle: unsafe extern "C" fn(Sim, *const In, *mut Out),
-    trace: unsafe extern "C" fn(Sim, *const c_char) -> i32,
+    trace: unsafe extern "C" fn(Sim, *const c_char, u64, u64, *const c_char) -> i32,
     free: unsafe extern "C" fn(Sim),
     failed: unsafe extern "C" fn() -> *const c_char,
     forgive: unsafe extern "C" fn(),
     clocks: u64,
+    /// Paths of its blocks, as its Verilog has them.
+    blocks: Vec<String>,
     /// Keeps the code mapped for as long as the pointers above are used.
     _library: Library,
 }
@@ -145,7 +147,7 @@ impl Hardware {
     /// The file's code becomes part of this program: give it only what [`Self::compile`] made.
     pub fn load(path: &Path, seed: u32) -> Result<Hardware, Error> {
         let failed = |source| Error::Load { path: path.to_owned(), source };
-        Facts::fit(path, SHIM)?;
+        let facts = Facts::fit(path, SHIM)?;
         // A name without a slash would be looked for where libraries are.
         let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         // SAFETY: the file was compiled from this crate's shim, as the caller was told; its only initialisers are those of
@@ -165,7 +167,21 @@ impl Hardware {
         };
         // SAFETY: the call takes a number and returns a new instance, which `drop` frees once.
         let sim = unsafe { new(seed) };
-        Ok(Hardware { sim, cycle, trace, free, failed, forgive, clocks: 0, _library: library })
+        Ok(Hardware { sim, cycle, trace, free, failed, forgive, clocks: 0, blocks: facts.blocks, _library: library })
+    }
+
+    /// A block as the wave file calls it: `storage.front` is `azote_card.azote_card.u_storage.u_front`.
+    fn scope(&self, name: &str) -> Result<String, String> {
+        let wanted = name.split('.').map(|part| format!("u_{part}")).collect::<Vec<_>>().join(".");
+        if self.blocks.contains(&wanted) {
+            return Ok(format!("{TOP}.{TOP}.{wanted}"));
+        }
+        // Those below the deepest one that there is: a list of all is longer than a screen.
+        let depth = name.split('.').count();
+        let near = self.blocks.iter().filter(|block| block.split('.').count() == depth).map(|block| {
+            block.split('.').map(|part| part.strip_prefix("u_").unwrap_or(part)).collect::<Vec<_>>().join(".")
+        });
+        Err(format!("the card has no block `{name}`; there are {}", near.collect::<Vec<_>>().join(", ")))
     }
 
     /// Ends the simulation: one of the card's own rules is broken, and nothing that it does from here on can be trusted.
@@ -238,21 +254,24 @@ impl TlpDevice for Hardware {
         };
     }
 
-    fn trace(&mut self, path: &Path) -> Result<(), Error> {
+    fn trace(&mut self, path: &Path, scope: &WaveScope) -> Result<(), Error> {
         let failed = |reason: &str| Error::Trace { path: path.to_owned(), reason: reason.into() };
         let text =
             CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| failed("the path holds a NUL byte"))?;
-        // SAFETY: as in `cycle`; the string lives through the call, and the shim keeps no pointer to it.
-        match unsafe { (self.trace)(self.sim, text.as_ptr()) } {
+        let blocks = scope.blocks.iter().map(|name| self.scope(name).map_err(|why| failed(&why)));
+        let blocks = blocks.collect::<Result<Vec<_>, _>>()?.join("\n");
+        let blocks = CString::new(blocks).map_err(|_| failed("a block's name holds a NUL byte"))?;
+        // SAFETY: as in `cycle`; the strings live through the call, and the shim keeps no pointer to them.
+        match unsafe { (self.trace)(self.sim, text.as_ptr(), scope.from, scope.to, blocks.as_ptr()) } {
             0 => Ok(()),
-            1 => Err(failed("the card was built without waves")),
+            1 => Err(failed("the card was built without waves; `azote model --waves` builds one with them")),
             _ => Err(failed("the file cannot be created; does its folder exist and may it be written?")),
         }
     }
 
     fn trace_end(&mut self) {
         // SAFETY: as in `cycle`; null ends the waves.
-        unsafe { (self.trace)(self.sim, std::ptr::null()) };
+        unsafe { (self.trace)(self.sim, std::ptr::null(), 0, 0, std::ptr::null()) };
     }
 }
 

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::device::WaveScope;
+
 use azote_files::Inputs;
 
 /// How the host answers a read in pieces.
@@ -51,6 +53,8 @@ pub struct Options {
     pub log: Option<PathBuf>,
     /// Files that the log and the waves must not replace.
     pub inputs: Inputs,
+    /// What of the card waves are written of, where they are.
+    pub waves: WaveScope,
     /// The medium.
     pub media: MediaOptions,
 }
@@ -98,6 +102,7 @@ impl Default for Options {
             clock_period: Duration::from_micros(1),
             log: None,
             inputs: Inputs::new(),
+            waves: WaveScope::default(),
             media: MediaOptions::default(),
         }
     }

@@ -18,26 +18,38 @@ struct Out {
 };
 static_assert(sizeof(In) == 48 && sizeof(Out) == 64, "hardware.rs has these sizes");
 
-struct Sim { VerilatedContext* context; MODEL* top; Wave* wave; };
+struct Sim {
+    VerilatedContext* context;
+    MODEL* top;
+    Wave* wave;
+    /* Clocks so far, and of which waves are written, both ends included. */
+    uint64_t clock, from, to;
+};
 
 EXPORT Sim* card_new(uint32_t seed) {
     auto* c = new VerilatedContext;
     start(c, seed);
-    auto* s = new Sim{c, new MODEL{c, "azote_card"}, nullptr};
+    auto* s = new Sim{c, new MODEL{c, "azote_card"}, nullptr, 0, 0, 0};
     s->top->clock = 0;
     s->top->eval();
     return s;
 }
 EXPORT void card_free(Sim* s) { release(s); }
-EXPORT int32_t card_trace(Sim* s, const char* path) {
+EXPORT int32_t card_trace(Sim* s, const char* path, uint64_t from, uint64_t to, const char* blocks) {
     wave_close(s->wave);
     s->wave = nullptr;
-    return path ? wave_open(s->top, s->context, &s->wave, path) : 0;
+    s->from = from;
+    s->to = to;
+    return path ? wave_open(s->top, s->context, &s->wave, path, blocks) : 0;
 }
-static inline void step(Sim* s) {
+// A clock is a nanosecond of a picosecond each in the wave file, so that what a viewer shows as a time is a clock's number:
+// its inputs and what follows from them from the beginning on, its edge in the middle.
+static inline void step(Sim* s, uint64_t half) {
     s->top->eval();
-    wave_dump(s->wave, s->context);
-    s->context->timeInc(1);
+    if (s->from <= s->clock && s->clock <= s->to) {
+        s->context->time(s->clock * 1000 + half * 500);
+        wave_dump(s->wave, s->context);
+    }
 }
 // The clock falls as the inputs change: one evaluation settles both. Outputs are taken then, and the edge follows.
 EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
@@ -60,7 +72,7 @@ EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
         t->rx_data[k] = i->rx_data[k];
         t->mrd_data[k] = i->mrd_data[k];
     }
-    step(s);
+    step(s, 0);
     for (int k = 0; k < 4; ++k) {
         o->tx_data[k] = t->tx_data[k];
         o->mwr_data[k] = t->mwr_data[k];
@@ -82,6 +94,7 @@ EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
     o->mdone_ready = t->mdone_ready;
     o->busy = t->busy;
     t->clock = 1;
-    step(s);
+    step(s, 1);
+    ++s->clock;
     o->failed = azote_failed() != nullptr;
 }

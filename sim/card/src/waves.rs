@@ -7,7 +7,7 @@ use std::path::Path;
 use azote_files::{Inputs, Output};
 
 use crate::Error;
-use crate::device::TlpDevice;
+use crate::device::{TlpDevice, WaveScope};
 
 /// A wave file that is being written.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(crate) struct Waves(Output);
 
 impl Waves {
     /// Has `device` write its waves to what becomes `path`.
-    pub fn begin(device: &mut dyn TlpDevice, path: &Path, inputs: &Inputs) -> Result<Waves, Error> {
+    pub fn begin(device: &mut dyn TlpDevice, path: &Path, scope: &WaveScope, inputs: &Inputs) -> Result<Waves, Error> {
         let output = Output::create(path, inputs)?;
         for folder in [output.working_path().parent().unwrap_or(Path::new(".")), Path::new(SCRATCH)] {
             let failed =
@@ -26,7 +26,7 @@ impl Waves {
                 return Err(Error::Trace { path: path.to_owned(), reason });
             }
         }
-        device.trace(output.working_path())?;
+        device.trace(output.working_path(), scope)?;
         Ok(Waves(output.adopt()?))
     }
 

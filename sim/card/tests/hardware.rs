@@ -3,10 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use azote_sim::device::{Inputs, MediaOp, MediaResult, Outputs, TlpDevice};
+use azote_sim::device::{Inputs, MediaOp, MediaResult, Outputs, TlpDevice, WaveScope};
 use azote_sim::{Error, Hardware, Options as Settings, Root};
 use azote_tlp::{Assembler, Body, Memory, Packet, Rid, Tlp};
 use azote_verilate::Options;
+use wellen::simple::Waveform;
 
 /// Echoes each beat one clock later; a media read of the block that the first DW names follows each packet.
 const ECHO: &str = "
@@ -91,19 +92,66 @@ fn beats_and_media_signals_go_through_unchanged() {
     assert_eq!(lba, Some(0x6362_6160), "the last beat's first DW, and a zero one");
 }
 
-#[test]
-fn waves_are_written_when_built_for_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("card.fst");
-    assert!(matches!(built(false).trace(&path), Err(Error::Trace { .. })));
-    let mut hardware = built(true);
-    hardware.trace(&path).unwrap();
+/// A card of two levels, with a register whose values have names.
+fn nested() -> String {
+    let inner = "module Counter(\n  input wire clock,\n  input wire reset\n);\n  reg [1:0] st_q;\n  initial st_q = 2'h0;\n  \
+                 always @(posedge clock) if (reset) st_q <= 2'h0; else st_q <= st_q + 2'h1;\n  \
+                 // st_q[1:0]: IDLE=0 BEGIN=1 GO=2 END=3\nendmodule\n";
+    let outer = ECHO.replace("endmodule", "  Counter u_counter (.clock(clock), .reset(reset));\nendmodule");
+    inner.to_owned() + &outer
+}
+
+fn waved(scope: &WaveScope, path: &std::path::Path) -> Waveform {
+    let mut hardware = Hardware::build(nested(), &Options::block().with_trace(true)).unwrap();
+    hardware.trace(path, scope).unwrap();
     let mut outputs = Outputs::default();
-    for _ in 0..50 {
-        hardware.cycle(&Inputs::default(), &mut outputs);
+    for clock in 0..50 {
+        hardware.cycle(&Inputs { reset: clock < 2, ..Inputs::default() }, &mut outputs);
     }
     drop(hardware);
-    assert!(std::fs::metadata(path).unwrap().len() > 100);
+    wellen::simple::read(path).unwrap()
+}
+
+#[test]
+fn times_in_waves_are_numbers_of_clocks_and_states_have_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("card.fst");
+    let mut waves = waved(&WaveScope::default(), &path);
+    let hierarchy = waves.hierarchy().clone();
+    let ps = hierarchy.timescale().unwrap();
+    assert_eq!((ps.factor, ps.unit), (1, wellen::TimescaleUnit::PicoSeconds));
+    assert_eq!((waves.time_table().first(), waves.time_table().last()), (Some(&0), Some(&49_500)));
+    let find = |name: &str| {
+        hierarchy.all_vars().map(|v| &hierarchy[v]).find(|v| v.full_name(&hierarchy).ends_with(name)).unwrap()
+    };
+    let (_, names) = find("u_counter.st_name").enum_type(&hierarchy).unwrap();
+    assert_eq!(names.iter().map(|(_, name)| *name).collect::<Vec<_>>(), ["IDLE", "BEGIN", "GO", "END"]);
+    // Reset ends with clock 1, so the edge of clock 2 is the first to count.
+    let state = find("u_counter.st_q").signal_ref();
+    waves.load_signals(&[state]);
+    let index = waves.time_table().iter().position(|time| *time == 2_500).unwrap() as u32;
+    let signal = waves.get_signal(state).unwrap();
+    let value = |index| signal.get_value_at(&signal.get_offset(index).unwrap(), 0).to_bit_string().unwrap();
+    assert_eq!((value(index - 1), value(index)), ("00".into(), "01".into()));
+}
+
+#[test]
+fn waves_are_of_the_clocks_and_blocks_that_were_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("card.fst");
+    let scope = WaveScope { from: 10, to: 12, blocks: vec!["counter".into()] };
+    let waves = waved(&scope, &path);
+    assert_eq!(waves.time_table(), [10_000, 10_500, 11_000, 11_500, 12_000, 12_500]);
+    let hierarchy = waves.hierarchy();
+    let names: Vec<_> = hierarchy.all_vars().map(|v| hierarchy[v].full_name(hierarchy)).collect();
+    assert!(!names.is_empty() && names.iter().all(|name| name.contains("u_counter")), "{names:?}");
+    // What is not there is said, with what is.
+    let mut hardware = Hardware::build(nested(), &Options::block().with_trace(true)).unwrap();
+    let scope = WaveScope { blocks: vec!["count".into()], ..WaveScope::default() };
+    let said = hardware.trace(&path, &scope).unwrap_err().to_string();
+    assert!(said.contains("no block `count`; there are counter"), "{said}");
+    let said = built(false).trace(&path, &WaveScope::default()).unwrap_err().to_string();
+    assert!(said.contains("built without waves"), "{said}");
 }
 
 fn names(folder: &std::path::Path) -> Vec<String> {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::cache::{self, Key};
 use crate::facts::{self, Facts};
 use crate::gates;
+use crate::names;
 use crate::shim;
 use crate::tools::{self, Tools};
 use crate::work::Work;
@@ -57,7 +58,9 @@ pub fn build_library(source: &Source, options: &Options, shim: Shim<'_>) -> Resu
         let extra: &[String] = if options.trace { &["--trace-fst".into(), "--trace-structs".into()] } else { &[] };
         let shown = Work::begin(&announcement(source, options));
         shown.at("Verilator makes C++ of it");
-        gates::verilate(source, &prefix, extra, work)?;
+        // With waves, states have names.
+        let named = options.trace.then(|| Source { text: names::with_states(&source.text), ..source.clone() });
+        gates::verilate(named.as_ref().unwrap_or(source), &prefix, extra, work)?;
         compile(work, &text, tools, &flags, &runtime, options, &shown)?;
         facts(source, options, shim, tools).seal(&work.join(OBJECT))
     })?;
@@ -75,6 +78,7 @@ fn facts(source: &Source, options: &Options, shim: Shim<'_>, tools: &Tools) -> F
         // The quick build is made for no processor in particular.
         processor: (!options.portable && !options.fast_build).then(|| tools.processor.clone()),
         waves: options.trace,
+        blocks: names::instances(&source.text, &source.top),
     }
 }
 

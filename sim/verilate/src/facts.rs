@@ -39,6 +39,8 @@ pub struct Facts {
     pub processor: Option<String>,
     /// It can write waves.
     pub waves: bool,
+    /// Paths of its blocks below the top, as the Verilog has them: `u_storage.u_front`.
+    pub blocks: Vec<String>,
 }
 
 impl Facts {
@@ -115,6 +117,7 @@ mod tests {
             compiler: "12".into(),
             processor: None,
             waves: false,
+            blocks: vec!["u_a".into()],
         }
     }
 

@@ -29,6 +29,7 @@ mod error;
 mod facts;
 mod gates;
 mod model;
+mod names;
 mod shim;
 mod source;
 mod tools;

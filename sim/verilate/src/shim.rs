@@ -85,6 +85,7 @@ pub(crate) fn preamble(prefix: &str) -> String {
         r#"#include "{prefix}.h"
 #include "verilated.h"
 #include <cstdint>
+#include <sstream>
 #include <string>
 #if VM_TRACE
 #include "verilated_fst_c.h"
@@ -106,8 +107,14 @@ static inline void start(VerilatedContext* c, uint32_t seed) {{
 }}
 #if VM_TRACE
 typedef VerilatedFstC Wave;
-static int wave_open({prefix}* top, VerilatedContext* c, Wave** wave, const char* path) {{
+/* blocks: scopes to write, a line each, or null for all */
+static int wave_open({prefix}* top, VerilatedContext* c, Wave** wave, const char* path, const char* blocks = nullptr) {{
     auto* w = new Wave;
+    for (std::istringstream lines{{blocks ? blocks : ""}}; !lines.eof();) {{
+        std::string scope;
+        std::getline(lines, scope);
+        if (!scope.empty()) w->dumpvars(99, scope);
+    }}
     top->trace(w, 99);
     w->open(path);
     if (!w->isOpen()) {{ delete w; return 2; }}
@@ -118,7 +125,7 @@ static inline void wave_dump(Wave* w, VerilatedContext* c) {{ if (w) w->dump(c->
 static inline void wave_close(Wave* w) {{ if (w) {{ w->close(); delete w; }} }}
 #else
 struct Wave;
-static inline int wave_open({prefix}*, VerilatedContext*, Wave**, const char*) {{ return 1; }}
+static inline int wave_open({prefix}*, VerilatedContext*, Wave**, const char*, const char* = nullptr) {{ return 1; }}
 static inline void wave_dump(Wave*, VerilatedContext*) {{}}
 static inline void wave_close(Wave*) {{}}
 #endif

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use azote_sim::TlpDevice;
-use azote_sim::device::{Inputs, MediaOp, MediaResult, Outputs};
+use azote_sim::device::{Inputs, MediaOp, MediaResult, Outputs, WaveScope};
 use azote_tlp::{Assembler, Beat, Tlp};
 
 /// Beats that went one after the other and belong together.
@@ -159,8 +159,8 @@ impl<D: TlpDevice> TlpDevice for Recorder<D> {
         }
     }
 
-    fn trace(&mut self, path: &Path) -> Result<(), azote_sim::Error> {
-        self.inside.trace(path)
+    fn trace(&mut self, path: &Path, scope: &WaveScope) -> Result<(), azote_sim::Error> {
+        self.inside.trace(path, scope)
     }
 
     fn trace_end(&mut self) {

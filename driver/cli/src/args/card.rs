@@ -53,8 +53,7 @@ pub struct CardArgs {
     /// Write every TLP to this file, a line each, with the number of its clock.
     #[arg(long, value_name = "FILE")]
     pub tlp_log: Option<PathBuf>,
-    /// Write waves to this file, for GTKWave or Surfer; a clock is a nanosecond there, so that times are numbers of clocks. A saved
-    /// view for each program is put beside it.
+    /// Write waves to this file, for GTKWave or Surfer; a clock is a nanosecond there, so that times are numbers of clocks.
     #[arg(long, value_name = "FILE.fst")]
     pub trace: Option<PathBuf>,
     /// Waves of these clocks alone: FROM..TO, FROM.. or ..TO.

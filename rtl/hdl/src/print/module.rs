@@ -9,6 +9,7 @@ use super::expr::Symbols;
 use super::stmt::{S, lower, verilog_name, wires};
 use super::tree::{Leaf, Node};
 use super::{PrintError, check as checks, split};
+use crate::domain::STATES_MARK;
 
 /// Prints modules once each and keeps them.
 #[derive(Default)]
@@ -302,7 +303,23 @@ fn kernel(n: &Node, kinds: &[String], stmts: &[rust_hdl::core::ast::VerilogState
         n.kids.iter().filter(|k| k.is_register()).map(|k| format!("{}$d", k.name)).collect::<BTreeSet<_>>();
     b.push_str(&split::processes(&body, &sy, &register_inputs));
     b.push_str(&checks::checks(n, stmts, &sy)?);
+    b.push_str(&states(stmts, &sy));
     Ok(b)
+}
+
+/// What the values of registers are called, a comment each: `// st_q[4:0]: IDLE=0 GO=1`. A simulation with waves makes names of
+/// it (`azote-verilate`).
+fn states(stmts: &[rust_hdl::core::ast::VerilogStatement], sy: &Symbols) -> String {
+    let mut lines = String::new();
+    for s in stmts {
+        if let rust_hdl::core::ast::VerilogStatement::Comment(c) = s
+            && let Some((register, names)) = c.strip_prefix(STATES_MARK).and_then(|rest| rest.split_once(' '))
+            && let Some((width, name)) = sy.known.get(&format!("{register}$q"))
+        {
+            let _ = writeln!(lines, "  // {name}[{}:0]: {names}", width - 1);
+        }
+    }
+    lines
 }
 
 /// Clocks and resets of inner blocks become direct connections: a clock never passes through a process.

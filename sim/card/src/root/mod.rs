@@ -119,7 +119,7 @@ impl Root {
 
     /// The same, with waves from the first clock on if there is a path for them.
     pub fn traced(mut device: Box<dyn TlpDevice>, options: Options, waves: Option<&Path>) -> Result<Root, Error> {
-        let waves = waves.map(|path| Waves::begin(&mut *device, path, &options.inputs)).transpose()?;
+        let waves = waves.map(|path| Waves::begin(&mut *device, path, &options.waves, &options.inputs)).transpose()?;
         let mut root = Root::new(device, options)?;
         root.waves = waves;
         Ok(root)

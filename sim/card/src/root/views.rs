@@ -1,7 +1,5 @@
 //! What tests, benches and adapters may look at and change.
 
-use std::path::Path;
-
 use azote_tlp::{Message, Tlp};
 
 use super::{DmaFault, Root};
@@ -10,7 +8,7 @@ use crate::faults::FaultPlan;
 use crate::interrupts::Interrupts;
 use crate::media::Media;
 use crate::memory::HostMemory;
-use crate::{Error, Options, Stats};
+use crate::{Options, Stats};
 
 impl Root {
     /// The settings.
@@ -93,10 +91,5 @@ impl Root {
     /// The last packets, a line each.
     pub fn log_tail(&self) -> String {
         self.log.tail()
-    }
-
-    /// Writes waves to `path` from now on.
-    pub fn trace(&mut self, path: &Path) -> Result<(), Error> {
-        self.device.trace(path)
     }
 }
