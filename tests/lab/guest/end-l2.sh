@@ -44,11 +44,11 @@ mkfifo /tmp/pipe
 sleep 1000 </tmp/pipe &
 linux flood "" --api-socket /tmp/api >/tmp/pipe 2>/tmp/said &
 flood=$!
-dropped() { azote ctl /tmp/api counters-json | grep -q '"serial":[1-9]'; }
-wait_for 120 dropped || fail "nothing was dropped: $(azote ctl /tmp/api counters-json)"
+# More than a pipe holds: whoever waited for its reader would stand still by now.
+written() { [ "$(azote ctl /tmp/api counters-json | sed 's/.*"serial":{"reads":[0-9]*,"writes":\([0-9]*\).*/\1/')" -gt 80000 ]; }
+wait_for 240 written || fail "the guest does not write: $(azote ctl /tmp/api counters-json)"
 check "paused in its flood" azote ctl /tmp/api pause
 grep -q '"stopped_cpus":1' /tmp/check || fail "not paused: $(cat /tmp/check)"
 check "shut down in its flood" azote ctl /tmp/api shutdown
 wait $flood || fail "the flooding guest ended with $?"
-grep -q "bytes were dropped" /tmp/said || fail "azote does not say what was dropped: $(cat /tmp/said)"
-say "$(grep dropped /tmp/said)"
+say "a guest that floods a console was paused and shut down"
