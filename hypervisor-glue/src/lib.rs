@@ -27,6 +27,7 @@ mod finish;
 mod handover;
 pub mod jail;
 pub mod kernel;
+mod last_will;
 pub mod layout;
 mod log;
 pub mod machine;

@@ -4,7 +4,7 @@
 
 use std::{fs::File, io, os::fd::AsFd, sync::OnceLock};
 
-use crate::sink::Sink;
+use crate::sink::{HURRIED, Sink};
 
 /// Bytes that wait for a reader.
 const CAPACITY: usize = 64 << 10;
@@ -44,6 +44,6 @@ pub(crate) fn dropped() -> u64 {
 /// Before the process ends.
 pub(crate) fn drain() {
     if let Some(sink) = STDERR.get() {
-        sink.drain();
+        sink.drain(HURRIED);
     }
 }

@@ -13,7 +13,11 @@ use std::{
 use vm_superio::{Serial as Uart, Trigger, serial::NoEvents};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
-use crate::{Error, Result, exits::Region, sink::Sink};
+use crate::{
+    Error, Result,
+    exits::Region,
+    sink::{Patience, Sink},
+};
 
 /// Bytes of output that are collected before they are written.
 const COLLECT: usize = 256;
@@ -143,9 +147,9 @@ impl Serial {
     }
 
     /// At the end: writes out what was collected, as far as somebody takes it.
-    pub fn flush(&self) {
+    pub fn flush(&self, patience: Patience) {
         self.lock().uart.writer_mut().drain();
-        self.output.drain();
+        self.output.drain(patience);
     }
 
     /// Bytes of output that nobody has read.
@@ -175,7 +179,7 @@ mod tests {
     }
 
     fn written(serial: &Serial, file: &mut File) -> Vec<u8> {
-        serial.output.drain();
+        serial.output.drain(crate::sink::HURRIED);
         let mut all = Vec::new();
         file.rewind().unwrap();
         file.read_to_end(&mut all).unwrap();

@@ -11,15 +11,27 @@ use std::{
     os::fd::AsRawFd,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Bytes that are written at once.
 const CHUNK: usize = 4096;
 /// The thread only moves bytes.
 const STACK: usize = 64 << 10;
-/// How long an output that takes nothing at all is waited for at the end.
-const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long an output is waited for at the end.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// While it takes nothing at all.
+    pub silent: Duration,
+    /// In all, however much it takes.
+    pub most: Duration,
+}
+
+/// For an end that somebody wants now.
+pub const HURRIED: Patience = Patience { silent: Duration::from_millis(500), most: Duration::from_secs(5) };
+/// For a guest's own end: somebody may be reading its last words page by page.
+pub const LEISURELY: Patience = Patience { silent: Duration::from_secs(10), most: Duration::from_secs(600) };
 
 /// The buffer's end for those who write.
 pub struct Sink {
@@ -133,15 +145,16 @@ impl Sink {
         self.shared.lock().dropped
     }
 
-    /// At the end: waits until everything is written, or until the other side takes nothing for a while.
-    pub fn drain(&self) {
+    /// At the end: waits until everything is written, or patience is at its end.
+    pub fn drain(&self, patience: Patience) {
         let mut state = self.shared.lock();
         let mut written = state.written;
+        let start = Instant::now();
         while !state.waiting.is_empty() || state.under_way != 0 {
-            let waited = self.shared.changed.wait_timeout(state, PATIENCE);
+            let waited = self.shared.changed.wait_timeout(state, patience.silent);
             let (now, time) = waited.unwrap_or_else(PoisonError::into_inner);
             state = now;
-            if time.timed_out() && state.written == written {
+            if (time.timed_out() && state.written == written) || start.elapsed() > patience.most {
                 state.dropped += (state.waiting.len() + state.under_way) as u64;
                 state.waiting.clear();
                 return;
@@ -176,7 +189,7 @@ mod tests {
         sent.chunks(777).for_each(|chunk| sink.write(chunk));
         let mut got = vec![0; sent.len()];
         reader.read_exact(&mut got).unwrap();
-        sink.drain();
+        sink.drain(HURRIED);
         assert!(got == sent && sink.dropped() == 0);
     }
 
@@ -188,7 +201,7 @@ mod tests {
         for _ in 0..1000 {
             sink.write(&[7; 1000]);
         }
-        sink.drain();
+        sink.drain(HURRIED);
         let dropped = sink.dropped();
         drop(sink);
         let mut got = Vec::new();
@@ -206,7 +219,7 @@ mod tests {
         drop(reader);
         let sink = Sink::new("test", writer, 1000).unwrap();
         sink.write(b"lost");
-        sink.drain();
+        sink.drain(HURRIED);
         assert_eq!(sink.dropped(), 4);
     }
 

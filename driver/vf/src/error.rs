@@ -128,6 +128,14 @@ pub enum Error {
         /// Flexible interrupt resources.
         interrupts: u32,
     },
+    /// Another command changes leases, and does not come to its end.
+    #[error("{}: locked for {seconds} s by another `azote`; `fuser {}` names it: end it, or wait for it", path.display(), path.display())]
+    Locked {
+        /// The lock.
+        path: PathBuf,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// No VF of the wanted kind is to be had.
     #[error("no {kind} virtual function is free: {why}")]
     NoneFree {

@@ -18,11 +18,22 @@ pub struct Host {
     pub proc: PathBuf,
     /// Where leases are kept.
     pub state: PathBuf,
+    /// How long another command that changes leases is waited for.
+    pub lock_patience: Duration,
 }
+
+/// Several steps of the kernel's, each with its own patience.
+const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 
 impl Default for Host {
     fn default() -> Self {
-        Host { sys: "/sys".into(), dev: "/dev".into(), proc: "/proc".into(), state: "/run/azote".into() }
+        Host {
+            sys: "/sys".into(),
+            dev: "/dev".into(),
+            proc: "/proc".into(),
+            state: "/run/azote".into(),
+            lock_patience: LOCK_PATIENCE,
+        }
     }
 }
 
@@ -34,7 +45,7 @@ impl Host {
     #[must_use]
     pub fn at(root: &Path) -> Host {
         let [sys, dev, proc, state] = ["sys", "dev", "proc", "run"].map(|sub| root.join(sub));
-        Host { sys, dev, proc, state }
+        Host { sys, dev, proc, state, lock_patience: LOCK_PATIENCE }
     }
 
     pub(crate) fn devices(&self) -> PathBuf {
@@ -76,8 +87,13 @@ impl Host {
     }
 
     /// Waits until something holds.
-    pub(crate) fn until(&self, mut holds: impl FnMut() -> bool) -> bool {
-        let deadline = Instant::now() + PATIENCE;
+    pub(crate) fn until(&self, holds: impl FnMut() -> bool) -> bool {
+        self.until_for(PATIENCE, holds)
+    }
+
+    /// The same, for as long as that.
+    pub(crate) fn until_for(&self, patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
+        let deadline = Instant::now() + patience;
         while !holds() {
             if Instant::now() >= deadline {
                 return false;

@@ -48,7 +48,11 @@ impl Lease {
         let started = start_time(host, process).unwrap_or(0);
         let record = Record { process, started, address, made_on };
         let text = serde_json::to_string(&record).map_err(|e| Error::io("write", &file)(e.into()))?;
-        fs::write(&file, text).map_err(Error::io("write", &file))?;
+        // Whole or not at all: half a record would be nobody's, and its function would be given back by nobody. Only one writes, who has
+        // the lock.
+        let begun = host.state.join("record");
+        fs::write(&begun, text).map_err(Error::io("write", &begun))?;
+        fs::rename(&begun, &file).map_err(Error::io("put in place", &file))?;
         Ok(Lease { host: host.clone(), file, record })
     }
 
@@ -159,14 +163,27 @@ fn recorded(host: &Host) -> Vec<Record> {
     entries.filter_map(|e| serde_json::from_slice(&fs::read(e.ok()?.path()).ok()?).ok()).collect()
 }
 
-/// Held while leases change. Released with the file.
+/// Held while leases change. Released with the file. Whoever has it ends or goes on within the kernel's patience with its drivers;
+/// one that does not is named, and not waited for without an end.
 fn lock(host: &Host) -> Result<fs::File> {
     let folder = leases(host);
     fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
     let path = host.state.join("lock");
     let file = fs::File::create(&path).map_err(Error::io("create", &path))?;
-    file.lock().map_err(Error::io("lock", &path))?;
-    Ok(file)
+    let mut failed = None;
+    let locked = host.until_for(host.lock_patience, || match file.try_lock() {
+        Ok(()) => true,
+        Err(fs::TryLockError::WouldBlock) => false,
+        Err(fs::TryLockError::Error(source)) => {
+            failed = Some(source);
+            true
+        }
+    });
+    match failed {
+        Some(source) => Err(Error::io("lock", &path)(source)),
+        None if locked => Ok(file),
+        None => Err(Error::Locked { path, seconds: host.lock_patience.as_secs() }),
+    }
 }
 
 /// Field 22 of `/proc/PID/stat`; the second, in parentheses, may contain anything.

@@ -188,3 +188,31 @@ fn what_a_dead_process_had_is_given_back() {
     assert!(!leases.join(VF).exists());
     assert_eq!(sweep(&fake.host).unwrap(), [""; 0]);
 }
+
+#[test]
+fn whoever_keeps_the_leases_locked_is_not_waited_for_without_an_end() {
+    let fake = Fake::new();
+    fs::create_dir_all(fake.path("run")).unwrap();
+    let lock = fs::File::create(fake.path("run/lock")).unwrap();
+    lock.lock().unwrap();
+    let hasty = Host { lock_patience: std::time::Duration::from_millis(50), ..fake.host.clone() };
+    says(sweep(&hasty), "by another `azote`");
+    drop(lock);
+    assert_eq!(sweep(&hasty).unwrap(), [""; 0]);
+}
+
+#[test]
+fn a_lease_is_written_down_whole_or_not_at_all() {
+    let fake = Fake::new();
+    fake.enable_vf();
+    fake.group(3, &[VF]);
+    fake.driver(VF, "vfio-pci");
+    symlink("/proc", fake.path("proc")).unwrap();
+    let leases = fake.path("run/leases");
+    let lease = Lease::take(&fake.host, Kind::Storage, None).unwrap();
+    let record = fs::read_to_string(leases.join(VF)).unwrap();
+    assert!(record.contains(VF) && record.ends_with('}'), "{record}");
+    let names: Vec<_> = fs::read_dir(&leases).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, [VF], "nothing half beside it");
+    drop(lease);
+}

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! {"command":"state"}         {"state":"running","cpus":2,"memory":536870912,…}
-//! {"command":"pause"}         {"state":"paused"}
+//! {"command":"pause"}         {"state":"paused","stopped_cpus":2}; an error if not all stop
 //! {"command":"resume"}        {"state":"running"}
 //! {"command":"power-button"}  {}
 //! {"command":"counters"}      {"exits":{…},"regions":{…},"kvm":{…}}

@@ -13,7 +13,7 @@ use crate::{
     exits::Exits,
     log::warn,
     memory::Memory,
-    pci::{self, Alarm, Configure, Device, Ecam, Passthrough, allocate::Allocator, port::RootPort},
+    pci::{self, Alarm, Configure, Device, Ecam, Once, Passthrough, allocate::Allocator, port::RootPort},
 };
 
 /// The devices of a machine.
@@ -57,8 +57,12 @@ impl Devices {
         let (mut simulated, mut port) = (None, None);
         if let Some(config) = &config.card {
             let messages = vm.clone();
+            // A guest can let the card send any number of messages that KVM refuses.
+            let refused = Once::default();
             let send = Box::new(move |address, data| {
-                if let Err(e) = messages.signal(address, data) {
+                if let Err(e) = messages.signal(address, data)
+                    && refused.first()
+                {
                     warn(format_args!("card: message to {address:#x}: {e}"));
                 }
             });

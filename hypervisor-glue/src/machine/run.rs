@@ -22,9 +22,12 @@ use crate::{
     api::{self, Request as Api},
     config::Counters,
     cpu::{self, Stop},
-    exits, jail, log,
+    exits, jail,
+    last_will::LastWill,
+    log,
     serial::Serial,
     signals::Request,
+    sink::{HURRIED, LEISURELY},
     terminal,
 };
 
@@ -40,6 +43,8 @@ const ALARMS: u64 = 1 << 32;
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long one may take to notice the end. What it waits for then is as good as dead.
 const END_MAX: Duration = Duration::from_secs(15);
+/// And how long devices may take to be reset and given back: the slowest has its own time-out of 10 s.
+const DEVICES_MAX: Duration = Duration::from_secs(25);
 /// How often a processor that has not noticed a kick is kicked again: one may be about to enter the guest.
 const KICK_AGAIN: Duration = Duration::from_millis(5);
 /// The thread of stdin only moves bytes.
@@ -90,16 +95,20 @@ impl Machine {
             let input = thread::Builder::new().name("stdin".into()).stack_size(INPUT_STACK);
             input.spawn(move || read_input(&serial)).map_err(Error::io("starting a thread"))?;
         }
+        let will = LastWill::new().map_err(Error::io("starting a thread"))?;
         if self.jailed {
             jail::filter_calls()?;
         }
         self.state.pause(false);
         let stop = self.watch(&epoll)?;
-        if let Err(stuck) = self.end() {
+        if let Err(stuck) = self.end(&stop, &will) {
             // Its devices wait for whatever that processor waits for: nothing of this is taken down in order.
             std::mem::forget(self);
             return Err(stuck);
         }
+        // Fields are dropped, and wait for their threads.
+        will.arm(DEVICES_MAX);
+        drop(self);
         Ok(stop)
     }
 
@@ -198,17 +207,20 @@ impl Machine {
     }
 
     /// Ends the processors, then the devices.
-    fn end(&mut self) -> Result<()> {
+    fn end(&mut self, stop: &Stop, will: &LastWill) -> Result<()> {
         let all = self.threads.len();
         let ended = self.kick_until(END_MAX, |m| m.state.ended() == all);
         if ended {
             for thread in self.threads.drain(..) {
                 let _ = thread.join();
             }
+            will.arm(DEVICES_MAX);
             self.devices.end();
+            will.disarm();
         }
         if let Some(serial) = &self.serial {
-            serial.flush();
+            let by_itself = matches!(stop, Stop::PowerOff | Stop::Reset);
+            serial.flush(if by_itself { LEISURELY } else { HURRIED });
             if serial.dropped() != 0 {
                 log::warn(format_args!(
                     "serial port: {} bytes were dropped; nobody read them in time",

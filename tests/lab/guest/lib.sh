@@ -118,13 +118,13 @@ same_files_on() {
 }
 
 # guest name arguments…: runs our hypervisor with the lab's kernel and an initramfs; its console goes to ours. The guest must
-# say that it is done, and the hypervisor end well.
+# say that it is done, and the hypervisor end well. One that is late or dies is looked at: lines that begin with "standstill:".
 guest() {
     name=$1
     shift
     say "$name: azote run $*"
-    { azote run --kernel /q/vmlinux --initramfs /guest.cpio --cmdline "console=ttyS0 quiet panic=-1 lab=guest $CMDLINE" \
-        --counters "$@"; echo "status $?"; } 2>&1 | tee /tmp/guest
+    { probe guard "$name" 120 azote run --kernel /q/vmlinux --initramfs /guest.cpio \
+        --cmdline "console=ttyS0 quiet panic=-1 lab=guest $CMDLINE" --counters "$@"; echo "status $?"; } 2>&1 | tee /tmp/guest
     grep -q "guest is done" /tmp/guest || fail "$name: the guest did not come to its end"
     grep -q "^status 0" /tmp/guest || fail "$name: azote run ended with $(grep '^status' /tmp/guest)"
     say "$name: ended well"

@@ -21,6 +21,7 @@ mod folder;
 mod image;
 mod initramfs;
 pub mod machine;
+mod patience;
 pub mod pieces;
 mod programs;
 mod server;

@@ -56,6 +56,11 @@ fn our_server_and_our_hypervisor() {
 }
 
 #[test]
+fn guests_that_end_in_every_way() {
+    case("end-l2");
+}
+
+#[test]
 fn without_an_emulated_host() {
     case("native");
 }

@@ -92,6 +92,9 @@ pub fn run(arguments: &Run, stop: &Stop) -> Result<()> {
     let host = Host::default();
     let mut leases = Vec::new();
     for (kind, pf) in &arguments.vf {
+        if stop.is_stopped() {
+            return Ok(());
+        }
         let lease = Lease::take(&host, *kind, pf.as_deref())?;
         eprintln!("azote: {} is the guest's", lease.address());
         config.devices.push(lease.path());

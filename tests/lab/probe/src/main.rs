@@ -1,6 +1,9 @@
 //! `probe`: what the lab's machines do with a function that no user would, on the real VFIO.
 
+mod guard;
 mod io;
+mod patience;
+mod standstill;
 mod watch;
 
 use std::error::Error;
@@ -22,8 +25,16 @@ type Done = Result<(), Box<dyn Error>>;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let done = run(&words);
-    match done {
+    if let ["guard", whose, seconds, ref command @ ..] = *words {
+        return match number(seconds).and_then(|seconds| guard::run(whose, seconds, command)) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => {
+                println!("probe: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    match run(&words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("probe: {error}");
@@ -42,7 +53,8 @@ fn run(words: &[&str]) -> Done {
         ["boot", name, mib, ref command @ ..] => watch::run(name, watch::Until::Init, number(mib)?, command),
         ["watch", name, mib, ref command @ ..] => watch::run(name, watch::Until::End, number(mib)?, command),
         ["mmio", address] => mmio(address),
-        _ => Err("make-data FILE MIB | interrupts ADDRESS | stray-dma ADDRESS | hold ADDRESS | io DISK DEPTH COUNT | boot NAME MIB COMMAND… | watch NAME MIB COMMAND… | mmio ADDRESS".into()),
+        ["boots", count, ref command @ ..] => guard::boots(number(count)?, command),
+        _ => Err("make-data FILE MIB | interrupts ADDRESS | stray-dma ADDRESS | hold ADDRESS | io DISK DEPTH COUNT | boot NAME MIB COMMAND… | watch NAME MIB COMMAND… | guard NAME SECONDS COMMAND… | boots COUNT COMMAND… | mmio ADDRESS".into()),
     }
 }
 

@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::patience::{LOOK, Patience};
+use crate::standstill;
+
 /// What to do when the guest has reached its first program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Until {
@@ -30,12 +33,13 @@ pub fn run(name: &str, until: Until, guest_mib: u64, command: &[&str]) -> Result
     let mut child = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let pid = child.id();
     // A guest that hangs must not take the whole machine's time.
+    let whose = name.to_owned();
     std::thread::spawn(move || {
-        std::thread::sleep(PATIENCE);
-        println!("watch: {pid} takes longer than {PATIENCE:?}");
-        // Ours says what it counted: whether the guest stands still or runs in circles.
-        let _ = Command::new("kill").arg("-USR1").arg(pid.to_string()).status();
-        std::thread::sleep(Duration::from_secs(1));
+        let mut patience = Patience::new(PATIENCE);
+        while patience.holds() {
+            std::thread::sleep(LOOK);
+        }
+        standstill::report(pid, &whose, &format!("late: not at its end after {} s", PATIENCE.as_secs()));
         let _ = Command::new("kill").arg("-KILL").arg(pid.to_string()).status();
     });
     let output = child.stdout.take().ok_or("no output")?;
@@ -69,10 +73,15 @@ pub fn run(name: &str, until: Until, guest_mib: u64, command: &[&str]) -> Result
         }
     }
     let status = child.wait()?;
-    if status.success() { Ok(()) } else { Err(format!("{program}: {status}").into()) }
+    if status.success() {
+        return Ok(());
+    }
+    standstill::epitaph(name, &format!("died: {status}"));
+    Err(format!("{program}: {status}").into())
 }
 
-/// KiB that a process and its children have in memory, without mappings as large as the guest's memory.
+/// KiB that a process and its children have in memory, without mappings as large as the guest's memory. Pages that several
+/// have count once: a child that was forked has next to none of its own.
 fn resident(pid: u32, guest_mib: u64) -> Result<u64, Box<dyn std::error::Error>> {
     let mut total = 0;
     for pid in family(pid) {
@@ -81,7 +90,7 @@ fn resident(pid: u32, guest_mib: u64) -> Result<u64, Box<dyn std::error::Error>>
             let mut words = line.split_whitespace();
             match (words.next(), words.next().and_then(|n| n.parse::<u64>().ok())) {
                 (Some("Size:"), Some(kib)) => size = kib,
-                (Some("Rss:"), Some(kib)) if size < guest_mib * 512 => total += kib,
+                (Some("Pss:"), Some(kib)) if size < guest_mib * 512 => total += kib,
                 _ => {}
             }
         }
@@ -90,7 +99,7 @@ fn resident(pid: u32, guest_mib: u64) -> Result<u64, Box<dyn std::error::Error>>
 }
 
 /// A process and all below it.
-fn family(pid: u32) -> Vec<u32> {
+pub fn family(pid: u32) -> Vec<u32> {
     let mut all = vec![pid];
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     for child in children.split_whitespace().filter_map(|c| c.parse().ok()) {
@@ -121,7 +130,7 @@ fn exits(pid: u32) -> BTreeMap<String, u64> {
 const WANTED: [&str; 3] = ["irq_window", "irq_injections", "hypercalls"];
 
 /// `/sys/kernel/debug/kvm/PID-FD`.
-fn machines(pid: u32) -> Vec<PathBuf> {
+pub fn machines(pid: u32) -> Vec<PathBuf> {
     let entries = fs::read_dir("/sys/kernel/debug/kvm").into_iter().flatten().flatten();
     let prefix = format!("{pid}-");
     entries.filter(|e| e.file_name().to_string_lossy().starts_with(&prefix)).map(|e| e.path()).collect()

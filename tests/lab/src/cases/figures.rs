@@ -25,21 +25,22 @@ pub const RTL: Case = Case {
 fn beside_qemu(pieces: &Pieces) -> Result<Outcome> {
     let name = BESIDE_QEMU.name;
     let script = include_str!("../../guest/bench-nvme.sh");
-    let machine = nested::host(pieces, name, script, guest(pieces, name)?, &[programs::probe()?])?;
-    nvme_vf::with_nvme(machine.timeout(600), &image::empty(pieces, name, 64)?).run(&mut silent)
+    let machine = nested::host(pieces, name, script, guest(pieces, name)?, &[])?;
+    nvme_vf::with_nvme(machine.timeout(1200), &image::empty(pieces, name, 64)?).run(&mut silent)
 }
 
 fn rtl(pieces: &Pieces) -> Result<Outcome> {
     let name = RTL.name;
     let server = Server::start(&pieces.root, name, &[image::empty(pieces, name, 64)?])?;
     let script = include_str!("../../guest/bench-rtl.sh");
-    let machine = nested::host(pieces, name, script, guest(pieces, name)?, &[programs::probe()?])?;
+    let machine = nested::host(pieces, name, script, guest(pieces, name)?, &[])?;
     let outcome = machine.with_port("rp0", 0).with(&["-device", &server.device(0, "rp0")]).run(&mut silent)?;
     server.stop()?;
     Ok(outcome)
 }
 
-fn guest(pieces: &Pieces, name: &str) -> Result<PathBuf> {
+/// A guest that reads from its disk.
+pub(super) fn guest(pieces: &Pieces, name: &str) -> Result<PathBuf> {
     let guest = Initramfs::new(pieces, &[], include_str!("../../guest/bench-guest.sh"))?;
     guest.program(&programs::probe()?)?.write(&format!("{name}-guest"))
 }

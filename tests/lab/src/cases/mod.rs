@@ -1,5 +1,6 @@
 //! What is tried in the lab, a case a file.
 
+pub mod boots;
 pub mod demo;
 mod figures;
 mod native;
@@ -30,6 +31,7 @@ pub const ALL: &[Case] = &[
     nested::RTL,
     nested::CARD,
     nested::USER,
+    nested::END,
     native::CASE,
 ];
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Case, nested};
 use crate::machine::{Line, Outcome, follow};
@@ -58,7 +58,7 @@ fn guest(pieces: &Pieces, initramfs: &Path, device: &[&str], outcome: &mut Outco
     azote.args(["--memory", "size=256M", "--cmdline", "console=ttyS0 quiet panic=-1 lab=guest"]).args(device);
     azote.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let log = pieces.root.join("logs").join("native.log");
-    follow(azote, &log, Instant::now() + PATIENCE, &mut |line| match line {
+    follow(azote, &log, PATIENCE, &mut |line| match line {
         Line::Step(step) => outcome.steps.push(step),
         Line::Value(name, value) => outcome.values.push((name, value)),
         _ => {}

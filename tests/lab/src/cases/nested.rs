@@ -36,6 +36,13 @@ pub const USER: Case = Case {
     run: user,
 };
 
+/// How guests end.
+pub const END: Case = Case {
+    name: "end-l2",
+    about: "stock Linux guests that reset themselves in four ways, are paused for 12 s, flood a console that nobody reads",
+    run: end,
+};
+
 /// Modules of a host that runs guests.
 pub const HOST: [&str; 4] = ["kvm-amd", "vfio-pci", "vfio_iommu_type1", "virtio_blk"];
 
@@ -50,6 +57,8 @@ pub fn guest(pieces: &Pieces, name: &str, script: &str) -> Result<PathBuf> {
 /// What every host of a guest has: our command line, the hypervisor, and the guest's initramfs.
 fn host_initramfs<'a>(pieces: &'a Pieces, script: &str, guest: PathBuf) -> Result<Initramfs<'a>> {
     let made = Initramfs::new(pieces, &HOST, script)?.program(&programs::azote()?)?.program(&programs::vmm()?)?;
+    // It runs the guests, and looks at those that are late or die.
+    let made = made.program(&programs::probe()?)?;
     Ok(made.copy("guest.cpio", guest))
 }
 
@@ -73,6 +82,14 @@ fn nvme(pieces: &Pieces) -> Result<Outcome> {
     let name = "nvme-l2";
     let machine = host(pieces, name, include_str!("../../guest/nvme-l2.sh"), guest(pieces, name, DISK_GUEST)?, &[])?;
     nvme_vf::with_nvme(machine, &image::empty(pieces, name, 64)?).run(&mut silent)
+}
+
+fn end(pieces: &Pieces) -> Result<Outcome> {
+    let name = "end-l2";
+    let guest = Initramfs::new(pieces, &[], include_str!("../../guest/end-l2-guest.sh"))?.write("end-l2-guest")?;
+    let initramfs = host_initramfs(pieces, include_str!("../../guest/end-l2.sh"), guest)?.write(name)?;
+    let machine = Machine::new(pieces, name, initramfs).memory(1536).with_disk(&image::tools(pieces)?);
+    machine.timeout(300).run(&mut silent)
 }
 
 fn rtl(pieces: &Pieces) -> Result<Outcome> {

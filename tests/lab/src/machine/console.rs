@@ -6,9 +6,13 @@ use std::path::Path;
 use std::process::{Child, ChildStdin};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::Duration;
 
+use crate::patience::Patience;
 use crate::{Error, Result};
+
+/// How often the machine's load is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A line that was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,21 +93,26 @@ impl Console {
         Ok(Console { lines, input: child.stdin.take(), readers, log: file, last: String::new() })
     }
 
-    /// The next line; `None` at the end or when it is too late.
-    pub fn next(&mut self, deadline: Instant) -> Result<Option<Line>> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match self.lines.recv_timeout(left) {
-            Ok(text) => {
-                // The log is for people; that it cannot be written must not fail the case.
-                let _ = writeln!(self.log, "{text}");
-                let line = Line::parse(&text);
-                if !text.is_empty() && line == Line::Other {
-                    self.last = text;
-                }
-                Ok(Some(line))
+    /// The next line; `None` at the end or when patience is.
+    pub fn next(&mut self, patience: &mut Patience) -> Result<Option<Line>> {
+        loop {
+            let Some(left) = patience.left() else { return Ok(None) };
+            match self.lines.recv_timeout(left.min(LOOK)) {
+                Ok(text) => return Ok(Some(self.take(text))),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
             }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Ok(None),
         }
+    }
+
+    fn take(&mut self, text: String) -> Line {
+        // The log is for people; that it cannot be written must not fail the case.
+        let _ = writeln!(self.log, "{text}");
+        let line = Line::parse(&text);
+        if !text.is_empty() && line == Line::Other {
+            self.last = text;
+        }
+        line
     }
 
     /// Types a line.

@@ -5,11 +5,12 @@ mod monitor;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use console::Line;
 pub use monitor::Monitor;
 
+use crate::patience::Patience;
 use crate::pieces::Pieces;
 use crate::{Error, Result, command, folder};
 use console::Console;
@@ -81,7 +82,7 @@ impl<'a> Machine<'a> {
         self
     }
 
-    /// The longest that it may take.
+    /// The longest that it may take on a machine that does nothing else; under load, longer ([`Patience`]).
     pub fn timeout(mut self, seconds: u64) -> Self {
         self.timeout = Duration::from_secs(seconds);
         self
@@ -149,13 +150,14 @@ impl<'a> Machine<'a> {
         let mut console = Console::of(&mut child, &log, &text)?;
         let mut monitor = Monitor::new(socket);
 
-        let deadline = Instant::now() + self.timeout;
+        let mut patience = Patience::new(self.timeout);
         let mut outcome = Outcome::default();
         let verdict = loop {
-            let Some(line) = console.next(deadline)? else {
+            let Some(line) = console.next(&mut patience)? else {
                 let last = outcome.steps.last().map_or("its start", String::as_str);
-                if Instant::now() >= deadline {
-                    let reason = format!("the machine took too long after: {last}{}", console.hint());
+                if patience.left().is_none() {
+                    let story = patience.story();
+                    let reason = format!("the machine took too long ({story}) after: {last}{}", console.hint());
                     break Err(Error::Late { reason, log: log.clone() });
                 }
                 break Err(failed(format!("the machine ended by itself after: {last}{}", console.hint())));
@@ -192,14 +194,15 @@ pub fn silent(what: &str, _: &mut Monitor) -> Result<String> {
 }
 
 /// Runs a hypervisor on this machine until its guest is done; every line of its console goes to `tell`.
-pub fn follow(mut command: Command, log: &Path, deadline: Instant, tell: &mut dyn FnMut(Line)) -> Result<()> {
+pub fn follow(mut command: Command, log: &Path, limit: Duration, tell: &mut dyn FnMut(Line)) -> Result<()> {
     let text = command::line(&command);
     let failed = |reason: String| Error::Failed { reason, log: log.to_owned() };
     let mut child = command.spawn().map_err(|e| Error::Command { command: text.clone(), reason: e.to_string() })?;
     let mut console = Console::of(&mut child, log, &text)?;
     let mut done = false;
+    let mut patience = Patience::new(limit);
     let verdict = loop {
-        match console.next(deadline)? {
+        match console.next(&mut patience)? {
             Some(Line::Fail(reason)) => break Err(failed(reason)),
             Some(Line::Guest) => done = true,
             Some(line) => tell(line),

@@ -11,6 +11,7 @@ use azote_lab::machine::Outcome;
 use azote_tests::figures::Figure;
 use azote_tests::{Error, Result};
 
+use crate::rounds::{Rounds, beside};
 use crate::{Arguments, bounds, sim};
 
 /// How much of QEMU's time a boot may take.
@@ -38,40 +39,34 @@ fn run(case: &str) -> Result<Outcome> {
     cases::run(case).map_err(|e| Error::Wrong(e.to_string()))
 }
 
-/// All that a machine measured under one name.
-fn counts<'a>(outcome: &'a Outcome, name: &'a str) -> impl Iterator<Item = f64> + 'a {
-    outcome.values.iter().filter(move |(n, _)| n == name).map(|(_, v)| *v)
-}
-
-fn measured(count: Option<f64>, name: &str) -> Result<f64> {
-    count.ok_or_else(|| Error::Wrong(format!("the machine did not measure {name}")))
-}
-
-/// The least of a value's counts: a busy machine only ever adds.
-fn least(outcome: &Outcome, name: &str) -> Result<f64> {
-    measured(counts(outcome, name).min_by(f64::total_cmp), name)
-}
-
-/// The most, for rates.
-fn most(outcome: &Outcome, name: &str) -> Result<f64> {
-    measured(counts(outcome, name).max_by(f64::total_cmp), name)
+/// The median of a value's rounds.
+fn median(outcome: &Outcome, name: &str) -> Result<f64> {
+    Ok(Rounds::of(outcome, name)?.median())
 }
 
 fn hypervisor(o: &Outcome) -> Result<Vec<Figure>> {
-    let qemu = least(o, "boot.q35.boot_s")?.min(least(o, "boot.microvm.boot_s")?);
-    let boot = least(o, "boot.ours.boot_s")? / qemu;
-    let resident = least(o, "boot.ours.rss_kib")? / 1024.0;
+    let ours = Rounds::of(o, "boot.ours.boot_s")?;
+    let theirs = [Rounds::of(o, "boot.q35.boot_s")?, Rounds::of(o, "boot.microvm.boot_s")?];
+    let [q35, microvm] = theirs;
+    let better = if q35.median() <= microvm.median() { q35 } else { microvm };
+    let mut noise = beside("boot, s", &ours, &better);
+    let resident = median(o, "boot.ours.rss_kib")? / 1024.0;
     let mut figures = vec![
-        Figure::cost("guest.boot_vs_qemu", boot, "of QEMU's time", BOOT).at_least(1.0),
+        Figure::cost("guest.boot_vs_qemu", ours.median() / better.median(), "of QEMU's time", BOOT).at_least(1.0),
         Figure::cost("guest.vmm_rss", resident, "MiB", RESIDENT).at_least(1.0),
         // Nothing but registers is ever reached by an access that the processor cannot make by itself.
-        Figure::cost("guest.exits_per_io.doorbell", least(o, "io.ours.qd1.exits.mmio_exits")?, "exits", 0.0)
+        Figure::cost("guest.exits_per_io.doorbell", median(o, "io.ours.qd1.exits.mmio_exits")?, "exits", 0.0)
             .at_least(1.0),
     ];
     for (name, depth) in [("guest.exits_per_io.qd1", "qd1"), ("guest.exits_per_io.qd32", "qd32")] {
-        let of = |whose: &str| least(o, &format!("io.{whose}.{depth}.exits.exits"));
-        figures.push(Figure::cost(name, of("ours")?, "exits", of("qemu")?).at_least(1.0));
+        let of = |whose: &str| Rounds::of(o, &format!("io.{whose}.{depth}.exits.exits"));
+        let (ours, theirs) = (of("ours")?, of("qemu")?);
+        noise += &beside(&format!("exits per read, {depth}"), &ours, &theirs);
+        // Not more than QEMU's, as far as these rounds can tell.
+        let least = ours.within_noise_of(&theirs);
+        figures.push(Figure::cost(name, ours.median(), "exits", theirs.median()).at_least(least));
     }
+    eprint!("\nmedians, in turns with QEMU:\n{noise}");
     Ok(figures)
 }
 
@@ -83,7 +78,8 @@ fn exits(o: &Outcome) -> String {
     reasons.sort_unstable();
     reasons.dedup();
     for reason in reasons {
-        let of = |whose: &str, depth: &str| least(o, &format!("io.{whose}.{depth}.exits.{reason}")).unwrap_or(f64::NAN);
+        let of =
+            |whose: &str, depth: &str| median(o, &format!("io.{whose}.{depth}.exits.{reason}")).unwrap_or(f64::NAN);
         let cells = [of("ours", "qd1"), of("qemu", "qd1"), of("ours", "qd32"), of("qemu", "qd32")];
         if cells.iter().any(|&n| n > 0.0) {
             let [a, b, c, d] = cells;
@@ -105,13 +101,13 @@ fn clocks(depth: u64) -> f64 {
 }
 
 fn card(o: &Outcome, clocks_per_second: f64) -> Result<Vec<Figure>> {
-    let mut figures = vec![Figure::cost("guest.mmio_us", least(o, "mmio_us")?, "us", ping()?)];
+    let mut figures = vec![Figure::cost("guest.mmio_us", median(o, "mmio_us")?, "us", ping()?)];
     for (name, depth, key) in
         [("guest.rtl.read.4k.qd1", 1, "rtl.qd1.reads_s"), ("guest.rtl.read.4k.qd32", 32, "rtl.qd32.reads_s")]
     {
-        figures.push(Figure::rate(name, most(o, key)?, "reads/s", clocks_per_second / clocks(depth)));
+        figures.push(Figure::rate(name, median(o, key)?, "reads/s", clocks_per_second / clocks(depth)));
     }
-    let bytes = most(o, "rtl.qd32.reads_s")? * BYTES as f64 / 1e6;
+    let bytes = median(o, "rtl.qd32.reads_s")? * BYTES as f64 / 1e6;
     figures.push(Figure::rate(
         "guest.rtl.read.mb_s",
         bytes,
@@ -143,10 +139,10 @@ fn ping() -> Result<f64> {
 
 /// Where the time of a guest's read goes, at depth 1, as a bar.
 fn picture(o: &Outcome, clocks_per_second: f64) -> Result<String> {
-    let whole = 1e6 / most(o, "rtl.qd1.reads_s")?;
+    let whole = 1e6 / median(o, "rtl.qd1.reads_s")?;
     let card = clocks(1) / clocks_per_second * 1e6;
     // The tail of the submission queue and the head of the completion queue.
-    let doorbells = 2.0 * least(o, "mmio_us")?;
+    let doorbells = 2.0 * median(o, "mmio_us")?;
     let rest = (whole - card - doorbells).max(0.0);
     let mut out = format!("where a guest's 4 KiB read goes, one at a time: {whole:.0} us\n");
     let parts = [

@@ -8,6 +8,7 @@ mod driver;
 mod fairness;
 mod guest;
 mod page;
+mod rounds;
 mod sim;
 mod storage;
 mod sweep;
