@@ -32,6 +32,9 @@ pub enum Error {
     /// Synthesis.
     #[error(transparent)]
     Fpga(#[from] azote_fpga::Error),
+    /// An output.
+    #[error(transparent)]
+    Files(#[from] azote_files::Error),
     /// A file.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {

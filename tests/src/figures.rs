@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use serde_json::json;
+
 /// One figure.
 #[derive(Debug, Clone)]
 pub struct Figure {
@@ -42,12 +44,11 @@ impl Figure {
         self.least.is_none_or(|least| self.ratio >= least)
     }
 
-    /// One JSON object on one line. Names and units are ours and need no escapes.
-    pub fn json(&self) -> String {
-        format!(
-            r#"{{"name":"{}","value":{:.4},"unit":"{}","bound":{:.4},"ratio":{:.4}}}"#,
-            self.name, self.value, self.unit, self.bound, self.ratio
-        )
+    /// One JSON object.
+    pub fn json(&self) -> serde_json::Value {
+        let (name, unit) = (self.name, self.unit);
+        let [value, bound, ratio] = [self.value, self.bound, self.ratio].map(|x| (x * 1e4).round() / 1e4);
+        json!({ "name": name, "value": value, "unit": unit, "bound": bound, "ratio": ratio, "least": self.least })
     }
 }
 
@@ -77,6 +78,9 @@ mod tests {
         assert_eq!(Figure::cost("none", 0.0, "exits", 0.0).ratio, 1.0);
         let low = Figure::rate("r", 7.0, "bytes/clock", 14.0).at_least(0.7);
         assert!(!low.is_met() && table(std::slice::from_ref(&low)).contains("BELOW 0.70"));
-        assert_eq!(low.json(), r#"{"name":"r","value":7.0000,"unit":"bytes/clock","bound":14.0000,"ratio":0.5000}"#);
+        let expected = json!({
+            "name": "r", "value": 7.0, "unit": "bytes/clock", "bound": 14.0, "ratio": 0.5, "least": 0.7
+        });
+        assert_eq!(low.json(), expected);
     }
 }

@@ -4,6 +4,7 @@
 
 mod bounds;
 mod cells;
+mod conditions;
 mod driver;
 mod fairness;
 mod guest;
@@ -13,13 +14,16 @@ mod sim;
 mod storage;
 mod sweep;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
+use azote_files::{Inputs, Output};
 use azote_tests::figures::{Figure, table};
 use azote_tests::rig::Model;
 use azote_tests::{Error, Result};
 use clap::{Parser, ValueEnum};
+use conditions::Conditions;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
@@ -33,6 +37,8 @@ enum What {
     Sim,
     /// Guests of our hypervisor, beside QEMU's, in an emulated host.
     Guest,
+    /// Throughput at every depth and number of VFs, and distributions of latency: what the page draws.
+    Curves,
 }
 
 /// Measures the simulated card. Exit status 1 if a figure is below what it must be.
@@ -49,7 +55,8 @@ struct Arguments {
     /// Of `storage` only the engine itself: seconds.
     #[arg(long)]
     quick: bool,
-    /// One JSON object a line: name, value, unit, bound, ratio.
+    /// One JSON object a line: the conditions, then name, value, unit, bound and ratio of each figure; of `curves` the points and
+    /// the distributions.
     #[arg(long)]
     json: bool,
     /// Commands of each measurement.
@@ -83,6 +90,8 @@ impl Arguments {
     /// What is measured, in this order.
     fn sections(&self) -> Vec<What> {
         match self.what {
+            // Nor are they figures: they are printed by themselves.
+            Some(What::Curves) => Vec::new(),
             // Neither cells nor the driver depend on what the card is simulated by.
             Some(What::Storage) if self.quick || self.soft => vec![What::Storage],
             Some(What::Storage) | None => vec![What::Storage, What::Driver, What::Cells, What::Sim],
@@ -97,6 +106,7 @@ impl Arguments {
             What::Cells => cells::measure(),
             What::Sim => sim::measure(self),
             What::Guest => guest::measure(self),
+            What::Curves => Ok(Vec::new()),
         }
     }
 }
@@ -119,6 +129,22 @@ fn main() -> ExitCode {
 
 /// Measures and prints; true if every figure is as it must be.
 fn run(arguments: &Arguments) -> Result<bool> {
+    let conditions = Conditions::of(arguments);
+    if arguments.json {
+        println!("{}", conditions.json());
+    }
+    if arguments.what == Some(What::Curves) {
+        let (points, latencies) = sweep::measure(arguments)?;
+        match arguments.json {
+            true => sweep::lines(&points, &latencies).iter().for_each(|line| println!("{line}")),
+            false => print!("{}", sweep::table(&points, &latencies)),
+        }
+        if let Some(path) = &arguments.html {
+            let measured = page::Measured { figures: Vec::new(), points, latencies, growth: None, conditions };
+            write_page(path, &measured)?;
+        }
+        return Ok(true);
+    }
     let mut figures = Vec::new();
     let mut failed = None;
     for what in arguments.sections() {
@@ -144,37 +170,27 @@ fn run(arguments: &Arguments) -> Result<bool> {
     }
     let met = figures.iter().all(Figure::is_met);
     if let Some(path) = &arguments.html {
-        write_page(arguments, path, figures)?;
+        eprintln!("bench: curves for the page");
+        let (points, latencies) = sweep::measure(arguments)?;
+        let growth = if arguments.soft { None } else { Some(cells::growth()?) };
+        if arguments.json {
+            sweep::lines(&points, &latencies).iter().for_each(|line| println!("{line}"));
+        }
+        write_page(path, &page::Measured { figures, points, latencies, growth, conditions })?;
     }
     Ok(met)
 }
 
-fn write_page(arguments: &Arguments, path: &Path, figures: Vec<Figure>) -> Result<()> {
-    eprintln!("bench: curves for the page");
-    let (points, latencies) = sweep::measure(arguments)?;
-    let growth = if arguments.soft { None } else { Some(cells::growth()?) };
-    let measured = page::Measured { figures, points, latencies, growth, conditions: conditions() };
-    let failed = |source| Error::Io { what: "write", path: path.to_owned(), source };
+fn write_page(path: &Path, measured: &page::Measured) -> Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let failed = |source| Error::Io { what: "make the folder", path: folder.to_owned(), source };
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    std::fs::write(path, page::page(&measured)).map_err(failed)?;
+    let mut output = Output::create(path, &Inputs::new())?;
+    let written = output.write_all(page::page(measured).as_bytes());
+    written.map_err(|source| Error::Io { what: "write", path: path.to_owned(), source })?;
+    output.finish()?;
     let shown = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     eprintln!("bench: the page is {}", shown.display());
     Ok(())
-}
-
-/// What the speed of the simulation depends on, as far as this machine says.
-fn conditions() -> Vec<String> {
-    let first = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
-        Some(String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_owned())
-    };
-    let processor = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("model name"))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    });
-    let tools = first("verilator", &["--version"]).zip(processor).map(|(v, p)| format!("Simulated by {v} on {p}."));
-    let commit = first("git", &["describe", "--always", "--dirty", "--abbrev=10"]).map(|c| format!("Commit {c}."));
-    tools.into_iter().chain(commit).collect()
 }

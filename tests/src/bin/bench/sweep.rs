@@ -1,6 +1,8 @@
 //! What the page shows and no single figure says: throughput at every depth and number of VFs, and the distribution of
 //! latency.
 
+use std::collections::BTreeMap;
+
 use azote_nvme::Controller;
 use azote_regs::function::FunctionId;
 use azote_sim::Card;
@@ -8,6 +10,7 @@ use azote_tests::load::{Load, run_timed};
 use azote_tests::rig::storage_vf;
 use azote_tests::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
 
 use crate::storage::{TOGETHER, clean, driver, rate, rig};
 use crate::{Arguments, bounds};
@@ -103,6 +106,44 @@ pub fn measure(arguments: &Arguments) -> Result<(Vec<Point>, Vec<Latency>)> {
     Ok((points, latencies))
 }
 
+/// Points and distributions for machines, an object each. A distribution is a list of clocks and how many commands took them.
+pub fn lines(points: &[Point], latencies: &[Latency]) -> Vec<Value> {
+    let rate = |rate: Rate| json!({ "value": rate.value, "bound": rate.bound });
+    let points = points.iter().map(|p| {
+        json!({ "curve": "throughput", "unit": "bytes/clock", "bytes": BYTES, "vfs": p.vfs, "depth": p.depth,
+                "read": rate(p.read), "write": rate(p.write) })
+    });
+    let latencies = latencies.iter().map(|l| {
+        let mut counts = BTreeMap::new();
+        l.clocks.iter().for_each(|clocks| *counts.entry(*clocks).or_insert(0u64) += 1);
+        json!({ "curve": "latency", "unit": "clocks", "bytes": BYTES, "load": l.load, "bound": l.bound, "mean": l.mean(),
+                "distribution": counts.into_iter().collect::<Vec<_>>() })
+    });
+    points.chain(latencies).collect()
+}
+
+/// The same for people.
+pub fn table(points: &[Point], latencies: &[Latency]) -> String {
+    let mut out = format!(
+        "{:>4} {:>6} {:>8} {:>8} {:>8} {:>8}  bytes/clock\n",
+        "VFs", "depth", "read", "bound", "write", "bound"
+    );
+    for p in points {
+        let [read, write] = [p.read, p.write];
+        let row = [read.value, read.bound, write.value, write.bound].map(|value| format!("{value:>8.2}"));
+        out += &format!("{:>4} {:>6} {}\n", p.vfs, p.depth, row.join(" "));
+    }
+    out += &format!(
+        "\n{:34} {:>8} {:>8} {:>8} {:>8} {:>8}  clocks\n",
+        "latency of 4 KiB", "bound", "mean", "p50", "p99", "most"
+    );
+    for l in latencies {
+        let row = [l.bound, l.mean(), l.quantile(0.5) as f64, l.quantile(0.99) as f64, l.quantile(1.0) as f64];
+        out += &format!("{:34} {}\n", l.load, row.map(|value| format!("{value:>8.0}")).join(" "));
+    }
+    out
+}
+
 /// Commands of each VF, of which so many are in flight: enough that beginning and end do not count.
 fn commands(vfs: usize, depth: usize) -> u64 {
     (800 / vfs).max(8 * depth) as u64
@@ -159,5 +200,9 @@ mod tests {
         let latency = Latency { load: String::new(), clocks: (1..=200).collect(), bound: 1.0 };
         assert_eq!((latency.quantile(0.5), latency.quantile(0.99), latency.quantile(1.0)), (100, 198, 200));
         assert_eq!(latency.mean(), 100.5);
+        let twice = Latency { clocks: vec![5, 5, 7], ..latency };
+        let line = &lines(&[], std::slice::from_ref(&twice))[0];
+        assert_eq!(line["distribution"], json!([[5, 2], [7, 1]]));
+        assert!(table(&[], &[twice]).contains("p99"));
     }
 }

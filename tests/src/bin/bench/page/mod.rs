@@ -11,6 +11,7 @@ use azote_fpga::report::Growth;
 use azote_tests::figures::Figure;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::conditions::Conditions;
 use crate::sweep::{Latency, Point};
 use chart::number;
 
@@ -20,8 +21,8 @@ pub struct Measured {
     pub points: Vec<Point>,
     pub latencies: Vec<Latency>,
     pub growth: Option<Growth>,
-    /// Where and on what: a line each.
-    pub conditions: Vec<String>,
+    /// What was measured, and where.
+    pub conditions: Conditions,
 }
 
 /// Figures at the top: which, and what they are called there.
@@ -82,16 +83,11 @@ fn tiles(figures: &[Figure]) -> Markup {
     }
 }
 
-fn conditions(lines: &[String]) -> Markup {
+fn conditions(conditions: &Conditions) -> Markup {
     html! {
         h2 { "Conditions" }
-        p {
-            "The card is its RTL, simulated; clocks are the same on every machine and in every run. Random commands on a volume "
-            "of 16 MiB a function, page-aligned buffers, the driver asleep until the interrupt. Max_Payload_Size 256, "
-            "Max_Read_Request_Size 512. The host answers a read after 32 clocks, the link never stalls, the medium answers at "
-            "once and moves 16 bytes a clock. How each bound is counted: docs/measurements.md."
-        }
-        @for line in lines { p.soft { (line) } }
+        @for line in conditions.lines() { p { (line) } }
+        p { "How each bound is counted: docs/measurements.md." }
         p.how { "This page: " code { "cargo xtask bench --html" } }
     }
 }
@@ -99,6 +95,7 @@ fn conditions(lines: &[String]) -> Markup {
 #[cfg(test)]
 mod tests {
     use azote_fpga::{Block, Cells};
+    use clap::Parser;
 
     use super::*;
     use crate::sweep::{DEPTHS, Rate, VFS};
@@ -128,7 +125,7 @@ mod tests {
                 bound: 70_912.0,
             }],
             growth: Some(Growth { sizes: vec![(4, block(20_000)), (8, block(21_000)), (60, block(27_000))] }),
-            conditions: vec!["Verilator, somewhere".into()],
+            conditions: Conditions::of(&crate::Arguments::parse_from(["bench", "storage", "--soft"])),
         }
     }
 
@@ -157,6 +154,9 @@ mod tests {
         );
         assert!(count("table") >= 4, "each chart's data, and the figures");
         let text: String = document.root_element().descendants().filter_map(|n| n.text()).collect();
+        for line in measured.conditions.lines() {
+            assert!(text.contains(&line), "{line}");
+        }
         for figure in &measured.figures {
             assert!(text.contains(figure.name), "{} is missing", figure.name);
         }
