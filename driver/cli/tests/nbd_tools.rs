@@ -20,7 +20,10 @@ struct Server {
 
 impl Server {
     fn start(dir: &Path, socket: &str, volumes: &[&str]) -> Server {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_azote"));
+        Self::of(Command::new(env!("CARGO_BIN_EXE_azote")), dir, socket, volumes)
+    }
+
+    fn of(mut command: Command, dir: &Path, socket: &str, volumes: &[&str]) -> Server {
         command.current_dir(dir).args(["--sim", "--soft", "nbd", "--listen", &format!("unix:{socket}")]);
         command.args(volumes.iter().flat_map(|volume| ["--volume", volume]));
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -211,4 +214,42 @@ fn what_is_discarded_is_given_back_and_what_is_zeroed_is_held_if_that_is_wanted(
     server.end();
     let bytes = std::fs::read(&path).unwrap();
     assert!(bytes[..12 << 20].iter().all(|&b| b == 0) && bytes[12 << 20] == 0x5a && bytes[13 << 20] == 0xff);
+}
+
+#[test]
+fn a_flush_of_a_client_is_an_fdatasync_of_the_image() {
+    // The tracer is beside the program and not above it, which is so told to end like any other.
+    let mut traced = Command::new("strace");
+    traced.args(["-D", "-f", "-qq", "-e", "trace=fdatasync", "-o", "calls"]);
+    if !have(&["qemu-io", "strace"]) {
+        return;
+    }
+    let may = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status();
+    if !may.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: nothing may be traced here");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a"), vec![0; SIZE as usize]).unwrap();
+    traced.arg(env!("CARGO_BIN_EXE_azote"));
+    let server = Server::of(traced, dir.path(), dir.path().join("s").to_str().unwrap(), &["a"]);
+    let calls = || {
+        let text = std::fs::read_to_string(dir.path().join("calls")).unwrap();
+        text.lines().filter(|line| line.contains("fdatasync(") && line.ends_with("= 0")).count()
+    };
+    let uri = &server.uris[0];
+    // A tracer writes what it has seen a moment later; a client's own flush at its end finds nothing new.
+    let until = |wanted: usize| {
+        (0..2000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            calls() == wanted
+        })
+    };
+    qemu_io(dir.path(), uri, &["write -P 1 0 4k", "flush"]);
+    assert!(until(1), "{} after a flush", calls());
+    qemu_io(dir.path(), uri, &["write -P 2 0 4k", "flush", "flush", "flush"]);
+    assert!(until(2), "{} after flushes, of which one found something", calls());
+    qemu_io(dir.path(), uri, &["write -f -P 3 0 4k"]);
+    assert!(until(3), "{} after FUA", calls());
+    server.end();
 }
