@@ -46,10 +46,6 @@ const PATIENCE_WITH_WAVES: Duration = Duration::from_secs(60);
 
 fn run(cli: &Cli, stop: &Stop) -> Result<()> {
     let card = cli.card()?;
-    // It takes over the process, or gives functions back at its end, in its own order.
-    if matches!(cli.command, Command::Run(_)) {
-        stop.set_orderly();
-    }
     stop.watch(if card.trace.is_some() { PATIENCE_WITH_WAVES } else { PATIENCE })?;
     match &cli.command {
         Command::Vf(command) => return commands::vf::run(&azote_vf::Host::default(), command, &mut io::stdout()),

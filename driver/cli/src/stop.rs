@@ -5,8 +5,9 @@
 //! | a server serves ([`Stop::set_orderly`]) | it ends in order: what has arrived is done, and the status is 0 |
 //! | anything else | the simulated card answers no more, so that the command unwinds: partial outputs are gone, waves and logs whole |
 //!
-//! Who does not get to its end so in a while (it waits for a server, for a compiler, for a terminal), or is told a second
-//! time, is ended at once: what was begun is removed, and the process dies of the signal.
+//! `run` gives its functions back, however often it is told to end; everything else is ended at the second time, too.
+//! Who does not get to its end so in a while (it waits for a server, for a compiler, for a terminal) is ended at once: what
+//! was begun is removed, and the process dies of the signal.
 
 use std::{
     io,
@@ -34,6 +35,7 @@ pub struct Stop(Arc<State>);
 struct State {
     stopped: AtomicBool,
     orderly: AtomicBool,
+    unhurried: AtomicBool,
     /// What a simulated card looks at.
     interrupted: Arc<AtomicBool>,
     signal: AtomicI32,
@@ -54,6 +56,12 @@ impl Stop {
     /// From now on the command looks at [`Stop::is_stopped`] by itself, and ends in its own order.
     pub fn set_orderly(&self) {
         self.0.orderly.store(true, Ordering::SeqCst);
+    }
+
+    /// The same, and whoever says it a second time does not hurry it: it has something to give back.
+    pub fn set_unhurried(&self) {
+        self.0.unhurried.store(true, Ordering::SeqCst);
+        self.set_orderly();
     }
 
     /// Set when a simulated card is to answer no more.
@@ -79,7 +87,7 @@ impl Stop {
         let stop = self.clone();
         let watch = move || {
             for signal in &mut signals {
-                if stop.is_stopped() {
+                if stop.is_stopped() && !stop.0.unhurried.load(Ordering::SeqCst) {
                     die(signal);
                 }
                 stop.0.signal.store(signal, Ordering::SeqCst);
