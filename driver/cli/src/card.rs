@@ -2,6 +2,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
+use azote_files::Inputs;
 use azote_manage::{Limits, Manager, Volume};
 use azote_nvme::{Completions, Controller, Options};
 use azote_regs::function::{FunctionId, Role};
@@ -12,8 +13,8 @@ use serde::Serialize;
 use crate::{
     Error, Result,
     commands::human,
-    image::Image,
     limit::{self, LimitSpec, Shown},
+    nbd::Allocation,
     target::Target,
 };
 
@@ -137,6 +138,18 @@ pub trait Card {
     fn clock_period(&self) -> Option<Duration> {
         None
     }
+    /// The files that it is made of, which no output may replace.
+    fn inputs(&self) -> Inputs {
+        Inputs::new()
+    }
+    /// Where the volume of one of them has holes, where that can be known.
+    fn allocation(&self, _target: &Target) -> Result<Option<Allocation>> {
+        Ok(None)
+    }
+    /// The end of work with it, which says what could not be kept: volumes, waves, logs.
+    fn finish(&self) -> Result<()> {
+        Ok(())
+    }
     /// What else can be told of it after work: clocks, TLPs.
     fn report(&self) -> Option<String> {
         None
@@ -152,12 +165,21 @@ pub fn controller(card: &dyn Card, target: &Target) -> Result<Controller> {
     Ok(Controller::open(function, azote_dma::Dma::new(DMA)?, card.options())?)
 }
 
+/// What a card has to know of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Blocks of the volume.
+    pub blocks: u64,
+    /// Writes are refused.
+    pub read_only: bool,
+}
+
 /// Binds each image to the VF of its place, limits who is to be limited, and enables all VFs: what a host does once, through
 /// the PFs.
 pub fn provision(
     trust: &dyn Function,
     storage: &dyn Function,
-    images: &[Image],
+    images: &[Size],
     limits: &[LimitSpec],
 ) -> Result<Manager> {
     let manager = Manager::open(trust)?;
@@ -251,8 +273,8 @@ ADDRESS       KIND     FUNCTION  STATE    VOLUME
         (trust, storage)
     }
 
-    fn image(blocks: u64) -> Image {
-        Image { path: "i".into(), blocks, read_only: blocks == 1 }
+    fn image(blocks: u64) -> Size {
+        Size { blocks, read_only: blocks == 1 }
     }
 
     #[test]

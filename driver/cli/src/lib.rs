@@ -12,7 +12,9 @@ pub mod machine;
 pub mod nbd;
 pub mod number;
 pub mod sim;
+pub mod stop;
 pub mod target;
 pub mod transfer;
 
 pub use error::{Error, Result};
+pub use stop::Stop;

@@ -2,15 +2,14 @@
 
 #![forbid(unsafe_code)]
 
-use std::{io, process::ExitCode};
+use std::{io, process::ExitCode, time::Duration};
 
 use azote_cli::{
-    Error, Result,
+    Error, Result, Stop,
     args::{Cli, Command, Serve},
     card::Card,
     commands,
     machine::Machine,
-    nbd::Stop,
     sim::SimCard,
 };
 use clap::Parser;
@@ -24,17 +23,30 @@ fn main() -> ExitCode {
         _ => LevelFilter::DEBUG,
     };
     tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).without_time().with_target(false).init();
-    match run(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
+    let stop = Stop::default();
+    let result = run(&cli, &stop);
+    match (result, stop.signal()) {
+        (Ok(()), _) => ExitCode::SUCCESS,
+        // What it failed of then is only how it was interrupted. The status is a shell's.
+        (Err(_), Some(signal)) => {
+            eprintln!("azote: ended by {}", azote_cli::stop::name(signal));
+            ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
+        }
+        (Err(e), None) => {
             eprintln!("azote: {e}");
             e.exit_code()
         }
     }
 }
 
-fn run(cli: &Cli) -> Result<()> {
+/// How long a command that was told to end may take to unwind, until it is ended at once; and with waves, which are compressed
+/// and written then.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE_WITH_WAVES: Duration = Duration::from_secs(60);
+
+fn run(cli: &Cli, stop: &Stop) -> Result<()> {
     let card = cli.card()?;
+    stop.watch(if card.trace.is_some() { PATIENCE_WITH_WAVES } else { PATIENCE })?;
     match &cli.command {
         Command::Vf(command) => return commands::vf::run(&azote_vf::Host::default(), command, &mut io::stdout()),
         Command::Model(arguments) => return commands::model::run(arguments, &mut io::stdout()),
@@ -43,14 +55,8 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Man { folder } => return commands::help::man(folder),
         _ => {}
     }
-    let stop = Stop::default();
-    if matches!(cli.command, Command::Nbd(_) | Command::Serve(_) | Command::Run(_)) {
-        let handle = stop.clone();
-        ctrlc::set_handler(move || handle.stop())
-            .map_err(|e| Error::Io { what: "setting up the signal handler".into(), source: io::Error::other(e) })?;
-    }
     if let Command::Run(guest) = &cli.command {
-        return commands::run::run(guest, &stop);
+        return commands::run::run(guest, stop);
     }
     if let Command::Serve(Serve { target, socket_dir, socket, .. }) = &cli.command {
         if !card.sim {
@@ -59,9 +65,19 @@ fn run(cli: &Cli) -> Result<()> {
             ));
         }
         let places = commands::serve::Places { targets: target, folder: socket_dir.as_deref(), sockets: socket };
-        return commands::serve::run(&SimCard::start(&card)?, places, &mut io::stdout(), &stop);
+        let card = SimCard::start(&card, stop)?;
+        let result = commands::serve::run(&card, places, &mut io::stdout(), stop);
+        return finish(&card, result);
     }
-    let card: Box<dyn Card> = if card.sim { Box::new(SimCard::start(&card)?) } else { Box::new(Machine::default()) };
+    let card: Box<dyn Card> =
+        if card.sim { Box::new(SimCard::start(&card, stop)?) } else { Box::new(Machine::default()) };
     // Not locked: threads of a server may write, too.
-    commands::run(&*card, &cli.command, &mut io::stdout(), &stop)
+    let result = commands::run(&*card, &cli.command, &mut io::stdout(), stop);
+    finish(&*card, result)
+}
+
+/// The end of a card, whatever came of the command.
+fn finish(card: &dyn Card, result: Result<()>) -> Result<()> {
+    let finished = card.finish();
+    result.and(finished)
 }

@@ -2,25 +2,30 @@
 
 use std::{
     io,
-    path::Path,
+    ops::Range,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use azote_files::{Inputs, Output};
+use azote_files::{Access, Inputs, Output};
 use azote_manage::{Limits, Manager};
 use azote_nvme::{Completions, Options};
-use azote_regs::function::{FunctionId, Kind, Role};
+use azote_regs::{
+    function::{FunctionId, Kind, Role},
+    nvme::limits::LBA_SIZE,
+};
 use azote_seam::{Function, sriov::Sriov};
 use azote_sim::{Hardware, TlpDevice, soft::SoftCard};
 
 use crate::{
     Error, Result,
     args::{CardArgs, Model},
-    card::{Bound, BoundVolume, Card, Listed, provision},
+    card::{Bound, BoundVolume, Card, Listed, Size, provision},
     commands::human,
     image::Image,
     limit::{self, LimitSpec},
+    nbd::{Allocation, Stop},
     target::Target,
 };
 
@@ -32,13 +37,15 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 pub struct SimCard {
     card: azote_sim::Card,
     manager: Manager,
-    images: Vec<Image>,
+    /// The files behind the volumes.
+    images: Vec<PathBuf>,
+    inputs: Inputs,
     start: Instant,
 }
 
 impl SimCard {
     /// Checks the images, builds the card, starts it and binds image *k* to VF *k*.
-    pub fn start(args: &CardArgs) -> Result<Self> {
+    pub fn start(args: &CardArgs, stop: &Stop) -> Result<Self> {
         // Cheapest first: a missing file should not wait for Verilator.
         let images = args.volume.iter().map(Image::check).collect::<Result<Vec<_>>>()?;
         // A model that was compiled elsewhere has VFs of its own; it is asked when it runs.
@@ -49,27 +56,35 @@ impl SimCard {
             }
             limit::check(&args.limit, args.vfs())?;
         }
+        let inputs = inputs(args);
         for path in [&args.trace, &args.tlp_log].into_iter().flatten() {
-            writable(path)?;
+            // Whether it can be written is known before Verilator is waited for.
+            drop(Output::stream(path, &inputs)?);
         }
         let device = device(args)?;
-        let options = options(args);
+        let mut options = options(args);
+        options.inputs = inputs.clone();
+        options.interrupted = stop.interrupted();
         let card = match &args.trace {
             Some(waves) => azote_sim::Card::traced(device, options, waves),
             None => azote_sim::Card::over(device, options),
         };
-        Self::over(card.map_err(simulation)?, images, &args.limit)
+        let mut this = Self::over(card.map_err(simulation)?, images, &args.limit)?;
+        this.inputs = inputs;
+        Ok(this)
     }
 
     /// Gives a card that has been enumerated its volumes, limits and VFs.
     pub fn over(card: azote_sim::Card, images: Vec<Image>, limits: &[LimitSpec]) -> Result<Self> {
-        for (i, image) in (0..).zip(&images) {
-            card.root().media().attach(i, &image.path, image.read_only).map_err(simulation)?;
-        }
         let start = Instant::now();
         let function = |kind| function(&card, FunctionId::pf(kind));
-        let manager = provision(&*function(Kind::Trust)?, &*function(Kind::Storage)?, &images, limits)?;
-        Ok(Self { card, manager, images, start })
+        let sizes: Vec<_> = images.iter().map(|i| Size { blocks: i.blocks, read_only: i.read_only }).collect();
+        let manager = provision(&*function(Kind::Trust)?, &*function(Kind::Storage)?, &sizes, limits)?;
+        let paths: Vec<PathBuf> = images.iter().map(|image| image.path.clone()).collect();
+        for (i, image) in (0..).zip(images) {
+            card.root().media().attach_image(i, image.file).map_err(simulation)?;
+        }
+        Ok(Self { card, manager, inputs: paths.iter().collect(), images: paths, start })
     }
 
     /// The card itself.
@@ -83,7 +98,7 @@ impl SimCard {
         let volume = match bound {
             None => Bound::None,
             Some(volume) => {
-                let file = self.images.get(usize::from(volume.id)).map(|image| image.path.clone());
+                let file = self.images.get(usize::from(volume.id)).cloned();
                 Bound::Volume(BoundVolume::new(volume, file, self.manager.limits(id.role)?))
             }
         };
@@ -146,6 +161,26 @@ impl Card for SimCard {
         }
     }
 
+    fn inputs(&self) -> Inputs {
+        self.inputs.clone()
+    }
+
+    fn allocation(&self, target: &Target) -> Result<Option<Allocation>> {
+        let Target::Storage(role) = target else { return Ok(None) };
+        let Some(volume) = self.manager.binding(*role)? else { return Ok(None) };
+        let card = self.card.clone();
+        let extent = move |bytes: Range<u64>| {
+            let (first, end) = (volume.base + bytes.start / LBA_SIZE, volume.base + bytes.end.div_ceil(LBA_SIZE));
+            let (hole, blocks) = card.root().media().extent(volume.id, first, end)?;
+            Ok((hole, (first + blocks - volume.base) * LBA_SIZE))
+        };
+        Ok(Some(Arc::new(extent)))
+    }
+
+    fn finish(&self) -> Result<()> {
+        self.card.finish().map_err(simulation)
+    }
+
     fn report(&self) -> Option<String> {
         let clocks = self.card.clocks();
         let stats = self.card.root().stats();
@@ -183,7 +218,11 @@ fn device(args: &CardArgs) -> Result<Box<dyn TlpDevice>> {
         return Ok(Box::new(SoftCard::new(args.vfs())));
     }
     let hardware = match &args.model {
-        Some(path) => Hardware::load(path, 0),
+        Some(path) => {
+            // The loader would wait for a FIFO.
+            drop(azote_files::open(path, Access::Read)?);
+            Hardware::load(path, 0)
+        }
         None => {
             let options = azote_verilate::Options::fast().with_trace(args.trace.is_some());
             Hardware::build(verilog(args.verilog.as_deref(), args.vfs())?, &options)
@@ -195,7 +234,10 @@ fn device(args: &CardArgs) -> Result<Box<dyn TlpDevice>> {
 /// The compiled card: the one that was given, or the RTL, compiled now unless it was before.
 pub fn library(args: &CardArgs) -> Result<std::path::PathBuf> {
     let text = match &args.model {
-        Some(path) => return Ok(path.clone()),
+        Some(path) => {
+            drop(azote_files::open(path, Access::Read)?);
+            return Ok(path.clone());
+        }
         None => verilog(args.verilog.as_deref(), args.vfs())?,
     };
     Hardware::compile(text, &azote_verilate::Options::fast()).map_err(simulation)
@@ -210,21 +252,27 @@ pub fn compile(args: &Model, output: &Path) -> Result<()> {
     let mut inputs = Inputs::new();
     args.verilog.iter().for_each(|path| inputs.add(path));
     let mut copy = Output::create(output, &inputs)?;
-    let file = std::fs::File::open(&made).map_err(|source| Error::File { path: made, source });
-    io::copy(&mut file?, &mut copy).map_err(|source| Error::File { path: output.to_owned(), source })?;
+    let mut file = std::fs::File::open(&made).map_err(|source| Error::File { path: made, source })?;
+    io::copy(&mut file, &mut copy).map_err(|source| Error::File { path: output.to_owned(), source })?;
     Ok(copy.finish()?)
 }
 
-/// That a file can be written where waves or a log are to go.
-fn writable(path: &Path) -> Result<()> {
-    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path);
-    file.map(drop).map_err(|source| Error::File { path: path.to_owned(), source })
+/// The files that a simulated card is made of, which none of its outputs may replace.
+fn inputs(args: &CardArgs) -> Inputs {
+    let volumes = args.volume.iter().map(|spec| &spec.path);
+    volumes.chain(&args.verilog).chain(&args.model).collect()
+}
+
+/// A text file that a user named.
+fn text(path: &Path) -> Result<String> {
+    let file = azote_files::open(path, Access::Read)?;
+    io::read_to_string(file).map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
 /// The card's Verilog text: one's own, or what the RTL is printed as.
 fn verilog(own: Option<&Path>, vfs: u8) -> Result<String> {
     match own {
-        Some(path) => std::fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source }),
+        Some(path) => text(path),
         None => match azote_rtl::card(vfs.into()) {
             Ok(design) => Ok(design.text),
             Err(e) => Err(Error::Simulation(format!("the RTL can not be printed: {e}"))),

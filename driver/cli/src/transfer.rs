@@ -31,7 +31,8 @@ pub fn read(
     )
 }
 
-/// Writes blocks that `source` fills, given their byte offset from the first. Not durable before a flush.
+/// Writes blocks that `source` fills, given their byte offset from the first. Not durable before a flush. What is zero is made so
+/// without data, if the controller can, and its space given back.
 pub fn write(
     controller: &mut Controller,
     blocks: Range<u64>,
@@ -39,10 +40,15 @@ pub fn write(
     progress: &dyn Fn(u64),
 ) -> Result<()> {
     let mut data = Vec::new();
+    let block = controller.require_namespace()?.block_size();
+    let zeroes = controller.identity().write_zeroes;
     Pump::new(controller, blocks)?.run(
         |piece, lba, slice| {
             data.resize(slice.len as usize, 0);
             source(piece.offset, &mut data)?;
+            if zeroes && data.iter().all(|&b| b == 0) {
+                return Ok(Io::WriteZeroes { lba, blocks: slice.len / block, deallocate: true, fua: false });
+            }
             piece.buffer.write(piece.place, &data)?;
             Ok(Io::Write { lba, data: slice })
         },

@@ -43,6 +43,10 @@ impl Rig {
     }
 
     fn with(disks: Vec<Vec<u8>>, change: fn(&mut Model)) -> Self {
+        Self::patient(disks, Duration::from_millis(20), change)
+    }
+
+    fn patient(disks: Vec<Vec<u8>>, timeout: Duration, change: fn(&mut Model)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let listen = Listen::Unix(dir.path().join("nbd.sock"));
         let (mut models, mut exports, mut engines) = (vec![], vec![], vec![]);
@@ -51,11 +55,7 @@ impl Rig {
             change(&mut model);
             let f = model.function();
             let dma = Dma::at(8 << 20, Pages::Small, 0x1_0000_0000).unwrap();
-            let options = Options {
-                completions: Completions::Interrupts,
-                timeout: Duration::from_millis(20),
-                ..Options::default()
-            };
+            let options = Options { completions: Completions::Interrupts, timeout, ..Options::default() };
             let controller = Controller::open(f.clone(), dma, options).unwrap();
             let (export, engine) = Export::start(&format!("vf{i}"), "a test", controller).unwrap();
             models.push(f);
@@ -97,8 +97,12 @@ impl Rig {
 }
 
 fn request(kind: u16, cookie: u64, offset: u64, len: u32, data: &[u8]) -> Vec<u8> {
+    flagged(0, kind, cookie, offset, len, data)
+}
+
+fn flagged(flags: u16, kind: u16, cookie: u64, offset: u64, len: u32, data: &[u8]) -> Vec<u8> {
     let mut out = 0x2560_9513u32.to_be_bytes().to_vec();
-    out.extend([0, 0]);
+    out.extend(flags.to_be_bytes());
     out.extend(kind.to_be_bytes());
     out.extend(cookie.to_be_bytes());
     out.extend(offset.to_be_bytes());
@@ -280,6 +284,74 @@ fn a_client_that_does_not_read_delays_nobody() {
         s.read_exact(&mut [0; 512]).unwrap();
     }
     drop(idle);
+    rig.end();
+}
+
+#[test]
+fn a_newcomer_waits_for_little_of_what_another_has_asked_for() {
+    let rig = Rig::patient(vec![disk(1)], Duration::from_secs(36_000), |_| {});
+    let mut greedy = rig.connect("vf0");
+    // As much as its budget lets through; it reads no reply.
+    let reads: Vec<u8> = (0..60).flat_map(|i| request(0, i, 0, 1 << 20, &[])).collect();
+    let before = |rig: &Rig| rig.models[0].with(|m, _| m.done.values().sum::<u64>());
+    let mut s = rig.connect("vf0");
+    let held = before(&rig);
+    rig.models[0].with(|m, _| m.faults.paused = true);
+    greedy.write_all(&reads).unwrap();
+    s.write_all(&request(0, 1, 4096, 512, &[])).unwrap();
+    // Both are with the server before the device does anything.
+    std::thread::sleep(Duration::from_millis(200));
+    rig.models[0].with(|m, _| m.faults.paused = false);
+    assert_eq!(reply(&mut s), (0, 1));
+    let between = before(&rig) - held;
+    // Of 480 commands at 128 KiB each, those that were in flight, and one's turn: the rest comes after it.
+    assert!(between < 40, "{between} commands before the newcomer's one");
+    drop(greedy);
+    rig.end();
+}
+
+/// CDW12 of the last command, and how many of each kind there were.
+fn told(rig: &Rig) -> (u64, [u64; 4]) {
+    use azote_regs::nvme::opcode::{DATASET, FLUSH, WRITE, WRITE_ZEROES};
+    let count = |m: &Model, op| m.done.get(&op).copied().unwrap_or(0);
+    rig.models[0].with(|m, _| (m.cdw12, [WRITE, WRITE_ZEROES, DATASET, FLUSH].map(|op| count(m, op))))
+}
+
+#[test]
+fn what_is_to_be_durable_given_back_or_allocated_reaches_the_device_so() {
+    use azote_regs::nvme::command::{RW_DEAC, RW_FUA};
+    let rig = Rig::new(vec![disk(1)]);
+    let mut s = rig.connect("vf0");
+    let mut ask = |flags, kind, offset, len: u32, carries: bool| {
+        let data = vec![0x5a; if carries { len as usize } else { 0 }];
+        s.write_all(&flagged(flags, kind, 5, offset, len, &data)).unwrap();
+        assert_eq!(reply(&mut s), (0, 5));
+        let (cdw12, counts) = told(&rig);
+        (RW_FUA.is_set(cdw12), RW_DEAC.is_set(cdw12), counts)
+    };
+    assert_eq!(ask(0, 1, 0, 4096, true), (false, false, [1, 0, 0, 0]), "a write");
+    assert_eq!(ask(1, 1, 0, 4096, true), (true, false, [2, 0, 0, 0]), "and a durable one");
+    // One flush costs less than eight commands that are durable by themselves.
+    assert_eq!(ask(1, 1, 0, 1 << 20, true).2, [10, 0, 0, 1], "a long one");
+    assert_eq!(ask(0, 6, 0, 4096, false), (false, true, [10, 1, 0, 1]), "zeroes may be a hole");
+    assert_eq!(ask(2, 6, 0, 4096, false), (false, false, [10, 2, 0, 1]), "or not");
+    assert_eq!(ask(1 | 2 | 16, 6, 0, 4096, false), (true, false, [10, 3, 0, 1]), "all flags");
+    assert_eq!(ask(0, 4, 4096, 8192, false).2, [10, 3, 1, 1], "trim");
+    assert_eq!(ask(1, 4, 4096, 8192, false).2, [10, 3, 2, 2], "and a durable one");
+    assert_eq!(ask(1, 3, 0, 0, false).2, [10, 3, 2, 3], "flush");
+    rig.models[0].with(|m, _| assert!(m.disk[..12288].iter().all(|&b| b == 0) && m.disk[12288] == 0x5a));
+    rig.end();
+}
+
+#[test]
+fn a_flush_that_fails_after_its_writes_is_the_requests_error() {
+    let rig = Rig::new(vec![disk(1)]);
+    let mut s = rig.connect("vf0");
+    rig.models[0].with(|m, _| m.faults.flush = Some(azote_regs::nvme::status::WRITE_FAULT as u16));
+    s.write_all(&flagged(1, 1, 5, 0, 1 << 20, &vec![1; 1 << 20])).unwrap();
+    assert_eq!(reply(&mut s), (5, 5));
+    s.write_all(&request(3, 6, 0, 0, &[])).unwrap();
+    assert_eq!(reply(&mut s), (5, 6));
     rig.end();
 }
 

@@ -99,9 +99,13 @@ fn functions_are_served_driven_and_counted() {
     let back = dir.path().join("back");
     succeeds(&["read", &target(&vf1), "--lba", "15", "--blocks", "2", "-o", back.to_str().unwrap()]);
     assert_eq!(std::fs::read(&back).unwrap(), [vec![b'b'; 512], vec![0x77; 512]].concat());
-    // A second server at the same place.
-    let again = serve(&["--volume", &a, "serve", "--socket-dir", folder]).fails();
-    assert!(again.contains("another server listens there"), "{again}");
+    // A second server at the same place, and one with the same volume.
+    let c = image(dir.path(), "c.img");
+    let again = serve(&["--volume", &c, "serve", "--socket-dir", folder]).fails();
+    assert!(again.contains("another server listens there") || again.contains("somebody listens there"), "{again}");
+    let elsewhere = dir.path().join("elsewhere");
+    let again = serve(&["--volume", &a, "serve", "--socket-dir", elsewhere.to_str().unwrap()]).fails();
+    assert!(again.contains("a.img: is in use by process"), "{again}");
     succeeds(&["id", &target(&vf0)]);
     let counted = served.end();
     for wanted in ["vf0: 2 client(s)", "vf1: 2 client(s)", "by mapped memory", "clocks"] {

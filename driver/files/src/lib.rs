@@ -29,5 +29,5 @@ pub use identity::Inputs;
 pub use image::{Image, Use};
 pub use input::{Access, open};
 pub use output::Output;
-pub use pending::abandon;
+pub use pending::{Pending, abandon};
 pub use socket::Socket;

@@ -26,27 +26,32 @@ fn entries() -> MutexGuard<'static, Vec<Entry>> {
     ENTRIES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Something that is removed if its owner does not get to it.
+/// A file or folder that [`abandon`] removes, until this is dropped. Its owner removes it by itself otherwise.
 #[derive(Debug)]
-pub(crate) struct Pending {
+pub struct Pending {
     path: PathBuf,
     inode: (u64, u64),
 }
 
 impl Pending {
-    pub fn new(path: &Path, meta: &Metadata, place: Option<Place>) -> Self {
+    /// What is at `path` now, and is this process's alone.
+    pub fn at(path: &Path) -> std::io::Result<Self> {
+        Ok(Self::new(path, &std::fs::symlink_metadata(path)?, None))
+    }
+
+    pub(crate) fn new(path: &Path, meta: &Metadata, place: Option<Place>) -> Self {
         let inode = (meta.dev(), meta.ino());
         entries().push(Entry { path: path.to_owned(), inode, place });
         Self { path: path.to_owned(), inode }
     }
 
     /// Whether an output of this process is already to take this place.
-    pub fn is_taken(place: &Place) -> bool {
+    pub(crate) fn is_taken(place: &Place) -> bool {
         entries().iter().any(|e| e.place.as_ref() == Some(place))
     }
 
     /// Another file is at its path now, which is ours as well.
-    pub fn became(mut self, meta: &Metadata) -> Self {
+    pub(crate) fn became(mut self, meta: &Metadata) -> Self {
         let inode = (meta.dev(), meta.ino());
         for entry in entries().iter_mut().filter(|e| (&e.path, e.inode) == (&self.path, self.inode)) {
             entry.inode = inode;
@@ -56,7 +61,7 @@ impl Pending {
     }
 
     /// Whether its path still leads to it.
-    pub fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         leads_to(&self.path, self.inode)
     }
 }
@@ -76,7 +81,9 @@ fn leads_to(path: &Path, inode: (u64, u64)) -> bool {
 pub fn abandon() {
     for entry in entries().drain(..) {
         if leads_to(&entry.path, entry.inode) {
-            let _ = std::fs::remove_file(&entry.path);
+            let is_folder = std::fs::symlink_metadata(&entry.path).is_ok_and(|m| m.is_dir());
+            let remove = if is_folder { std::fs::remove_dir_all } else { std::fs::remove_file::<&Path> };
+            let _ = remove(&entry.path);
         }
     }
 }

@@ -64,10 +64,15 @@ pub(crate) fn get_log(lid: u64, len: u64) -> Sqe {
     Sqe::new(opcode::GET_LOG_PAGE, limits::NSID_ALL).cdw(cdw10, dw::LOG_NUMDU.put(dwords >> 16), 0)
 }
 
-/// Read, Write or Write Zeroes (NVMe 6.9, 6.15, 6.16).
+/// Read, Write or Write Zeroes (NVMe 6.9, 6.15, 6.16), with flags of CDW12.
 #[inline(always)]
-pub(crate) fn blocks(opcode: u64, nsid: u64, lba: u64, count: u64) -> Sqe {
-    Sqe::new(opcode, nsid).cdw(lba, lba >> 32, dw::RW_NLB.put(count - 1))
+pub(crate) fn blocks(opcode: u64, nsid: u64, lba: u64, count: u64, flags: u64) -> Sqe {
+    Sqe::new(opcode, nsid).cdw(lba, lba >> 32, dw::RW_NLB.put(count - 1) | flags)
+}
+
+/// Dataset Management (NVMe 6.7): deallocate one range.
+pub(crate) fn deallocate(nsid: u64) -> Sqe {
+    Sqe::new(opcode::DATASET, nsid).cdw(dw::DATASET_NR.put(0), dw::DATASET_AD.put(1), 0)
 }
 
 /// Flush (NVMe 6.8).

@@ -48,6 +48,8 @@ pub struct Identity {
     pub namespaces: u32,
     /// Write Zeroes is offered.
     pub write_zeroes: bool,
+    /// Dataset Management is there, so blocks can be given back.
+    pub dataset: bool,
     /// There is a volatile write cache, so Flush does something.
     pub write_cache: bool,
     /// NVM Subsystem NVMe Qualified Name.
@@ -77,6 +79,7 @@ impl Identity {
             error_entries: n(at::ELPE, 1) as u8,
             namespaces: n(at::NN, 4) as u32,
             write_zeroes: n(at::ONCS, 2) as u64 & at::ONCS_WRITE_ZEROES != 0,
+            dataset: n(at::ONCS, 2) as u64 & at::ONCS_DATASET != 0,
             write_cache: n(at::VWC, 1) & 1 != 0,
             nqn: text(data, at::SUBNQN, at::SUBNQN_LEN),
         })

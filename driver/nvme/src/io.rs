@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, fmt, sync::Arc};
 
 use azote_dma::Slice;
-use azote_regs::nvme::{opcode, status};
+use azote_regs::nvme::{command as dw, opcode, status};
 use azote_seam::Vector;
 
 use crate::{
@@ -32,12 +32,33 @@ pub enum Io {
         /// Where from.
         data: Slice,
     },
+    /// Write blocks from memory, past every cache: they are durable when the command completes (Force Unit Access).
+    WriteFua {
+        /// The first block.
+        lba: u64,
+        /// Where from.
+        data: Slice,
+    },
     /// Make blocks zero, without data.
     WriteZeroes {
         /// The first block.
         lba: u64,
         /// How many, at most 65536.
         blocks: u64,
+        /// The medium may give their space back.
+        deallocate: bool,
+        /// They are durably so when the command completes.
+        fua: bool,
+    },
+    /// Give blocks back: what they read as from then on is the controller's to say (zero, on an Azote card). For controllers
+    /// with [`crate::Identity::dataset`].
+    Deallocate {
+        /// The first block.
+        lba: u64,
+        /// How many, at most 2^32 - 1.
+        blocks: u64,
+        /// The memory of [`Range::SIZE`] bytes that holds [`Range::bytes`] of the same blocks.
+        list: Slice,
     },
     /// Make what was written durable.
     Flush,
@@ -47,10 +68,32 @@ impl Io {
     const fn name(self) -> &'static str {
         match self {
             Self::Read { .. } => "Read",
-            Self::Write { .. } => "Write",
+            Self::Write { .. } | Self::WriteFua { .. } => "Write",
             Self::WriteZeroes { .. } => "Write Zeroes",
+            Self::Deallocate { .. } => "Dataset Management",
             Self::Flush => "Flush",
         }
+    }
+}
+
+/// A range of Dataset Management, as it lies in memory (NVMe 1.4 §6.7): context attributes, length, first block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// The first block.
+    pub lba: u64,
+    /// How many.
+    pub blocks: u32,
+}
+
+impl Range {
+    /// Bytes of a range.
+    pub const SIZE: u64 = dw::RANGE_SIZE;
+
+    /// It, as the controller reads it.
+    #[must_use]
+    pub fn bytes(self) -> [u8; Self::SIZE as usize] {
+        let first = dw::RANGE_LENGTH.put(self.blocks.into());
+        (u128::from(first) | u128::from(self.lba) << (8 * dw::RANGE_SLBA)).to_le_bytes()
     }
 }
 
@@ -144,6 +187,16 @@ impl IoQueue {
     }
 }
 
+/// That blocks are the namespace's, and no more than a command takes.
+#[inline(always)]
+fn inside(size: u64, lba: u64, blocks: u64, most: u64) -> Result<()> {
+    if lba.checked_add(blocks).is_some_and(|end| end <= size) && blocks != 0 && blocks <= most {
+        Ok(())
+    } else {
+        Err(Error::OutOfRange { lba, blocks, size })
+    }
+}
+
 #[inline(always)]
 fn completion(cqe: Cqe, slot: Slot) -> Completion {
     let result = if cqe.status.is_success() {
@@ -207,10 +260,20 @@ impl Controller {
     fn encode(&self, io: Io) -> Result<(Sqe, Option<Slice>)> {
         let ns = self.require_namespace()?;
         let nsid = u64::from(ns.id);
-        let (op, lba, blocks, data) = match io {
+        let fua = |on: bool| dw::RW_FUA.put(on.into());
+        let (op, lba, blocks, data, flags) = match io {
             Io::Flush => return Ok((command::flush(nsid), None)),
-            Io::WriteZeroes { lba, blocks } => (opcode::WRITE_ZEROES, lba, blocks, None),
-            Io::Read { lba, data } | Io::Write { lba, data } => {
+            Io::Deallocate { lba, blocks, list } => {
+                if list.len != Range::SIZE {
+                    return Err(Error::Transfer { iova: list.iova, len: list.len, why: "it is not one range" });
+                }
+                inside(ns.blocks, lba, blocks, u32::MAX.into())?;
+                return Ok((command::deallocate(nsid), Some(list)));
+            }
+            Io::WriteZeroes { lba, blocks, deallocate, fua: through } => {
+                (opcode::WRITE_ZEROES, lba, blocks, None, fua(through) | dw::RW_DEAC.put(deallocate.into()))
+            }
+            Io::Read { lba, data } | Io::Write { lba, data } | Io::WriteFua { lba, data } => {
                 let refuse = |why| Error::Transfer { iova: data.iova, len: data.len, why };
                 if data.len == 0 || !data.len.is_multiple_of(ns.block_size()) {
                     return Err(refuse("it is not a number of whole blocks"));
@@ -219,14 +282,11 @@ impl Controller {
                     return Err(refuse("it is longer than the controller transfers at once (MDTS)"));
                 }
                 let op = if matches!(io, Io::Read { .. }) { opcode::READ } else { opcode::WRITE };
-                (op, lba, data.len >> ns.block_shift, Some(data))
+                (op, lba, data.len >> ns.block_shift, Some(data), fua(matches!(io, Io::WriteFua { .. })))
             }
         };
-        let inside = lba.checked_add(blocks).is_some_and(|end| end <= ns.blocks);
-        if !inside || blocks == 0 || blocks > 0x1_0000 {
-            return Err(Error::OutOfRange { lba, blocks, size: ns.blocks });
-        }
-        Ok((command::blocks(op, nsid, lba, blocks), data))
+        inside(ns.blocks, lba, blocks, 0x1_0000)?;
+        Ok((command::blocks(op, nsid, lba, blocks, flags), data))
     }
 
     /// Takes a completion if there is one; does not wait and does not look for late commands.
@@ -329,7 +389,7 @@ impl Controller {
 
     /// Makes blocks zero.
     pub fn write_zeroes(&mut self, lba: u64, blocks: u64) -> Result<()> {
-        self.execute(Io::WriteZeroes { lba, blocks })
+        self.execute(Io::WriteZeroes { lba, blocks, deallocate: false, fua: false })
     }
 
     /// Makes what was written durable.

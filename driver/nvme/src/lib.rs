@@ -39,7 +39,7 @@ mod volume;
 pub use controller::Controller;
 pub use error::{Error, Result};
 pub use identify::{Descriptor, Identity, Namespace};
-pub use io::{Command, Completion, Data, Failure, Io};
+pub use io::{Command, Completion, Data, Failure, Io, Range};
 pub use log::{Event, FirmwareLog, LoggedError, SmartLog};
 pub use options::{Completions, Options};
 pub use status::Status;

@@ -7,8 +7,8 @@ mod model;
 use std::{sync::Arc, time::Duration};
 
 use azote_dma::{Dma, Pages};
-use azote_nvme::{Command, Completions, Controller, Data, Descriptor, Error, Io, Options};
-use azote_regs::nvme::{opcode, status};
+use azote_nvme::{Command, Completions, Controller, Data, Descriptor, Error, Io, Options, Range};
+use azote_regs::nvme::{command as dw, opcode, status};
 use azote_seam::mock::Mock;
 use model::Model;
 
@@ -76,6 +76,37 @@ fn zeroes_and_flush_do_what_they_say() {
         assert!(m.disk[5120..7680].iter().all(|&b| b == 0) && m.disk[7680] != 0);
         assert_eq!(m.done[&opcode::FLUSH], 1);
     });
+}
+
+#[test]
+fn what_is_to_be_durable_or_given_back_is_said_so() {
+    let (f, mut c) = open(Options::default());
+    let buffer = c.dma().alloc(8192, 4096).unwrap();
+    buffer.fill(0x5a);
+    let flags = || f.with(|m, _| (dw::RW_FUA.is_set(m.cdw12), dw::RW_DEAC.is_set(m.cdw12)));
+    c.write(10, buffer.slice(0, 1024).unwrap()).unwrap();
+    assert_eq!(flags(), (false, false));
+    c.execute(Io::WriteFua { lba: 10, data: buffer.slice(0, 1024).unwrap() }).unwrap();
+    assert_eq!(flags(), (true, false));
+    f.with(|m, _| assert!(m.disk[5120..6144].iter().all(|&b| b == 0x5a)));
+    for (deallocate, fua) in [(false, false), (false, true), (true, false), (true, true)] {
+        c.execute(Io::WriteZeroes { lba: 10, blocks: 1, deallocate, fua }).unwrap();
+        assert_eq!(flags(), (fua, deallocate));
+    }
+    let list = buffer.slice(4096, Range::SIZE).unwrap();
+    buffer.write(4096, &Range { lba: 11, blocks: 1 }.bytes()).unwrap();
+    c.execute(Io::Deallocate { lba: 11, blocks: 1, list }).unwrap();
+    f.with(|m, _| {
+        assert!(m.disk[5120..6144].iter().all(|&b| b == 0) && m.disk[6144] != 0);
+        assert_eq!(m.done[&opcode::DATASET], 1);
+    });
+    let size = c.namespace().unwrap().blocks;
+    for (lba, blocks) in [(0, 0), (size, 1), (1, u64::MAX), (0, 1 << 32)] {
+        let e = c.execute(Io::Deallocate { lba, blocks, list }).unwrap_err();
+        assert!(matches!(e, Error::OutOfRange { .. }), "{e}");
+    }
+    let short = buffer.slice(4096, 8).unwrap();
+    assert!(matches!(c.execute(Io::Deallocate { lba: 0, blocks: 1, list: short }), Err(Error::Transfer { .. })));
 }
 
 #[test]

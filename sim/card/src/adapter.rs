@@ -41,6 +41,10 @@ impl SimFunction {
         Error::Adapter { function: self.name.clone(), reason: error.to_string() }
     }
 
+    fn go_on(&self) -> Result<()> {
+        go_on(&self.card, self.number)
+    }
+
     fn dma(&self, iova: u64, len: u64, error: impl std::fmt::Display) -> Error {
         Error::Dma { function: self.name.clone(), iova, len, reason: error.to_string() }
     }
@@ -104,6 +108,15 @@ impl SimFunction {
     }
 }
 
+/// That nobody wants the end of it all.
+fn go_on(card: &Card, number: u8) -> Result<()> {
+    if card.is_interrupted() {
+        let function = format!("function {number:#04x} of the simulated card");
+        return Err(Error::Adapter { function, reason: "the simulation was interrupted".into() });
+    }
+    Ok(())
+}
+
 /// The bytes of an access within its DW, as byte enables.
 fn enables(offset: u64, width: Width) -> u8 {
     (((1u32 << width as u32) - 1) << (offset & 3)) as u8
@@ -115,6 +128,7 @@ impl Function for SimFunction {
     }
 
     fn config_read(&self, offset: u64, width: Width) -> Result<u32> {
+        self.go_on()?;
         check_range("configuration space", offset, width as u64, azote_regs::pcie::CONFIG_SIZE)?;
         let be = enables(offset, width);
         let answer = self.card.retried(|root| root.config_read_bytes(self.number, offset as u16, be));
@@ -133,6 +147,7 @@ impl Function for SimFunction {
     }
 
     fn config_write(&self, offset: u64, width: Width, value: u32) -> Result<()> {
+        self.go_on()?;
         check_range("configuration space", offset, width as u64, azote_regs::pcie::CONFIG_SIZE)?;
         let value = value << (8 * (offset & 3));
         let be = enables(offset, width);
@@ -216,6 +231,7 @@ const REGIONS: [&str; 6] = ["BAR 0", "BAR 1", "BAR 2", "BAR 3", "BAR 4", "BAR 5"
 
 impl SimBar {
     fn check(&self, offset: u64, width: u64) -> Result<()> {
+        go_on(&self.card, self.number)?;
         let region = REGIONS.get(self.bar.index).copied().unwrap_or("BAR");
         check_range(region, offset, width, self.bar.size)
     }
@@ -265,6 +281,7 @@ struct SimVector {
 
 impl Vector for SimVector {
     fn take(&self) -> Result<u64> {
+        go_on(&self.card, self.number)?;
         Ok(self.card.root().interrupts().take(self.number, self.index))
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use azote_tlp::Status;
@@ -27,6 +28,7 @@ struct Shared {
     /// lock knows no poison. Who holds it for long stretches hands it to those who wait, by `bump`.
     root: Mutex<Root>,
     topology: Topology,
+    interrupted: Arc<AtomicBool>,
 }
 
 /// The most clocks for which a waiting driver keeps the card to itself. It looks again at every announcement anyway.
@@ -69,7 +71,8 @@ impl Card {
     }
 
     fn with(root: Root, topology: Topology) -> Card {
-        let shared = Shared { root: Mutex::new(root), topology };
+        let interrupted = root.options().interrupted.clone();
+        let shared = Shared { root: Mutex::new(root), topology, interrupted };
         Card { shared: Arc::new(shared) }
     }
 
@@ -77,6 +80,11 @@ impl Card {
     /// uses the card waits meanwhile, the same thread's drivers for ever: keep the guard for one statement.
     pub fn root(&self) -> MutexGuard<'_, Root> {
         self.shared.root.lock()
+    }
+
+    /// Whether drivers' accesses are to fail ([`Options::interrupted`]).
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.shared.interrupted.load(Ordering::Relaxed)
     }
 
     /// A waiting driver's turn: clocks the card, then lets others have it.

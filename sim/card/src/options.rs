@@ -1,11 +1,13 @@
 //! How the world around the card behaves.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::device::WaveScope;
-
 use azote_files::Inputs;
+
+use crate::device::WaveScope;
 
 /// How the host answers a read in pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,8 @@ pub struct Options {
     pub inputs: Inputs,
     /// What of the card waves are written of, where they are.
     pub waves: WaveScope,
+    /// Set from elsewhere, it has every access of a driver fail from then on, so that whatever waits for the card ends.
+    pub interrupted: Arc<AtomicBool>,
     /// The medium.
     pub media: MediaOptions,
 }
@@ -103,6 +107,7 @@ impl Default for Options {
             log: None,
             inputs: Inputs::new(),
             waves: WaveScope::default(),
+            interrupted: Arc::default(),
             media: MediaOptions::default(),
         }
     }

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use azote_files::Pending;
 use tempfile::TempDir;
 
 use crate::Error;
@@ -109,21 +110,44 @@ fn once_or<E: From<Error>>(
     if done.exists() {
         return Ok(done);
     }
-    // The lock only saves the second process its work. What keeps a half-made folder from being seen is the rename.
-    let lock_path = folder.join(format!("{name}.lock"));
-    let lock = File::create(&lock_path).map_err(Error::io("create the lock", &lock_path))?;
-    lock.lock().map_err(Error::io("lock", &lock_path))?;
+    let lock = Lock::take(&folder.join(format!("{name}.lock")))?;
     if done.exists() {
         return Ok(done);
     }
     let work = tempfile::Builder::new().prefix("making-").tempdir_in(folder);
     let work = work.map_err(Error::io("create a work folder in", folder))?;
+    let pending = Pending::at(work.path()).map_err(Error::io("find", work.path()))?;
     if let Err(error) = make(work.path()) {
+        drop(pending);
         failed(work);
         return Err(error);
     }
     let made = work.keep();
     std::fs::rename(&made, &done).map_err(Error::io("move what was made to", &done))?;
-    let _ = std::fs::remove_file(&lock_path);
+    drop((pending, lock));
     Ok(done)
+}
+
+/// Saves the second process its work, no more: what keeps a half-made folder from being seen is the rename. So its file may
+/// go while another waits for it.
+struct Lock {
+    path: PathBuf,
+    _file: File,
+    _pending: Option<Pending>,
+}
+
+impl Lock {
+    fn take(path: &Path) -> Result<Lock, Error> {
+        let file = File::create(path).map_err(Error::io("create the lock", path))?;
+        file.lock().map_err(Error::io("lock", path))?;
+        // Who had it before us may have removed it.
+        let pending = Pending::at(path).ok();
+        Ok(Lock { path: path.to_owned(), _file: file, _pending: pending })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
 }

@@ -41,4 +41,5 @@ pub use error::Error;
 pub use facts::Facts;
 pub use gates::lint;
 pub use source::{Dir, Options, Port, Source};
+pub use tools::abandon;
 pub use work::Work;

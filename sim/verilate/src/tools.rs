@@ -1,7 +1,11 @@
 //! Verilator and the C++ compiler: where they are, and how they are run.
 
-use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use crate::Error;
 
@@ -61,10 +65,34 @@ pub(crate) fn run(tool: &'static str, what: &str, command: &mut Command) -> Resu
 
 /// Runs `command` whatever its exit status.
 pub(crate) fn start(tool: &'static str, command: &mut Command) -> Result<Output, Error> {
-    command.output().map_err(|source| match source.kind() {
+    let failed = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => Error::ToolMissing { tool },
         _ => Error::Io { what: "run", path: tool.into(), source },
-    })
+    };
+    // A group of its own: a compiler has children, and all of them are to end with us ([`abandon`]).
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().map_err(failed)?;
+    let group = child.id();
+    running().push(group);
+    let output = child.wait_with_output();
+    running().retain(|g| *g != group);
+    output.map_err(failed)
+}
+
+/// The tools that run, by their process groups.
+static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+fn running() -> MutexGuard<'static, Vec<u32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends every tool that runs: for a process that is about to end without waiting for them.
+pub fn abandon() {
+    for group in running().drain(..) {
+        if let Ok(group) = i32::try_from(group) {
+            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+        }
+    }
 }
 
 /// The error for a tool that ended badly.

@@ -37,7 +37,7 @@ pub fn run(data: &[u8]) {
     match Image::check(&spec) {
         Ok(image) => {
             assert!(image.blocks > 0 && image.blocks * LBA_SIZE <= len, "{image:?} of {len} bytes");
-            let blocks = Media::new(MediaOptions::default()).attach(0, &image.path, image.read_only);
+            let blocks = Media::new(MediaOptions::default()).attach_image(0, image.file);
             assert_eq!(blocks.expect("the medium takes it"), len / LBA_SIZE);
         }
         Err(e) => one_line(&e.to_string()),

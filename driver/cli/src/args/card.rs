@@ -16,7 +16,7 @@ pub struct CardArgs {
     /// Simulate a card in this process instead of using real functions.
     #[arg(long)]
     pub sim: bool,
-    /// Back VF 0, then VF 1, … by this image: FILE[:ro][:size=SIZE].
+    /// Back VF 0, then VF 1, … by this image: FILE[:ro][:size=SIZE][:format=raw].
     #[arg(long, value_name = "FILE")]
     pub volume: Vec<VolumeSpec>,
     /// Limit a function: vf0:iops=5000:mbps=100:weight=4, all or some of them; once a function.

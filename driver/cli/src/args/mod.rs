@@ -187,6 +187,9 @@ pub struct Copy {
     /// Copy a file that is shorter than the namespace, and leave the rest as it is.
     #[arg(long)]
     pub partial: bool,
+    /// Copy the bytes of a file as they are, even if they look like an image format (qcow2, …) that is no disk's bytes.
+    #[arg(long)]
+    pub raw: bool,
     /// No progress bar.
     #[arg(short, long)]
     pub quiet: bool,

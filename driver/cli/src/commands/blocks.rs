@@ -2,11 +2,11 @@
 
 use std::{
     fmt::Write as _,
-    fs::File,
     io::{Read, Write},
     path::Path,
 };
 
+use azote_files::{Access, Output, open};
 use azote_nvme::Controller;
 
 use super::print;
@@ -28,6 +28,10 @@ pub(super) fn read(
     output: Option<&Path>,
     out: &mut dyn Write,
 ) -> Result<()> {
+    // A place where nothing can be put is known before the device is touched.
+    if let Some(path) = output.filter(|path| *path != Path::new("-")) {
+        drop(Output::stream(path, &card.inputs())?);
+    }
     let mut c = controller(card, target)?;
     let block = c.require_namespace()?.block_size();
     let len = blocks.saturating_mul(block);
@@ -45,7 +49,11 @@ pub(super) fn read(
         Some(path) if path == Path::new("-") => {
             out.write_all(&data).map_err(|source| Error::Io { what: "writing the output".into(), source })
         }
-        Some(path) => std::fs::write(path, &data).map_err(|source| Error::File { path: path.to_owned(), source }),
+        Some(path) => {
+            let mut file = Output::stream(path, &card.inputs())?;
+            file.write_all(&data).map_err(|source| Error::File { path: path.to_owned(), source })?;
+            Ok(file.finish()?)
+        }
     }
 }
 
@@ -54,7 +62,7 @@ pub(super) fn write(card: &dyn Card, target: &Target, lba: u64, input: &Path, st
     let failed = |source| Error::File { path: input.to_owned(), source };
     let mut data = Vec::new();
     let mut source: Box<dyn Read + '_> =
-        if input == Path::new("-") { Box::new(stdin) } else { Box::new(File::open(input).map_err(failed)?) };
+        if input == Path::new("-") { Box::new(stdin) } else { Box::new(open(input, Access::Read)?) };
     source.by_ref().take(LIMIT + 1).read_to_end(&mut data).map_err(failed)?;
     let mut c = controller(card, target)?;
     let block = c.require_namespace()?.block_size();

@@ -1,19 +1,14 @@
 //! `azote copy`: a namespace to a file, or a file to a namespace.
 
-use std::{
-    fs::File,
-    os::unix::fs::FileExt,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{os::unix::fs::FileExt, path::Path, time::Duration};
 
+use azote_files::{Image, Output, Use};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{blocks::check_writable, human};
 use crate::{
     Error, Result,
     card::{Card, controller},
-    image,
     target::Target,
     transfer,
 };
@@ -21,6 +16,8 @@ use crate::{
 pub(super) struct Options {
     pub partial: bool,
     pub quiet: bool,
+    /// The file's bytes are a disk's, whatever format they look like.
+    pub raw: bool,
 }
 
 pub(super) fn run(card: &dyn Card, source: &str, destination: &str, options: Options) -> Result<()> {
@@ -34,30 +31,49 @@ pub(super) fn run(card: &dyn Card, source: &str, destination: &str, options: Opt
     }
 }
 
-/// Copies a namespace to a file. It is written beside its final name, which it gets when it is whole.
+/// Copies a namespace to a file. It is written beside its final name, which it gets when it is whole; what is zero is not
+/// written, and is a hole.
 fn out(card: &dyn Card, from: &Target, path: &Path, options: &Options) -> Result<()> {
-    if path.exists() && !path.is_file() {
-        return Err(Error::Image { path: path.to_owned(), reason: "exists and is not a file".into() });
-    }
+    let output = Output::create(path, &card.inputs())?;
+    let failed = |source| Error::File { path: path.to_owned(), source };
     let mut c = controller(card, from)?;
     let (blocks, bytes) = (c.require_namespace()?.blocks, c.require_namespace()?.bytes());
-    let part = Part::create(path)?;
-    part.file.set_len(bytes).map_err(|source| part.failed(source))?;
+    output.file().set_len(bytes).map_err(failed)?;
     let bar = bar(bytes, options.quiet, &format!("{from} to {}", path.display()));
-    let sink = |offset, data: &[u8]| part.file.write_all_at(data, offset).map_err(|source| part.failed(source));
+    let sink = |offset: u64, data: &[u8]| {
+        stretches(data).try_for_each(|(at, part)| output.file().write_all_at(part, offset + at)).map_err(failed)
+    };
     transfer::read(&mut c, 0..blocks, sink, &|n| bar.inc(n))?;
     c.shutdown()?;
-    part.keep(path)?;
+    output.finish()?;
     bar.finish();
     Ok(())
 }
 
-/// Copies a file to a namespace. Everything is checked before the first block is written.
+/// What a file system may leave out.
+const HOLE: usize = 4096;
+
+/// The stretches of `data` that are not zero, with their offsets, in whole pieces of [`HOLE`].
+fn stretches(data: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+    let is_hole = |piece: &[u8]| piece.iter().all(|&b| b == 0);
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let first = data[at..].chunks(HOLE).position(|piece| !is_hole(piece))?;
+        let start = at + first * HOLE;
+        let pieces = data[start..].chunks(HOLE).take_while(|piece| !is_hole(piece));
+        let end = start + pieces.map(<[u8]>::len).sum::<usize>();
+        at = end;
+        Some((start as u64, &data[start..end]))
+    })
+}
+
+/// Copies a file to a namespace. Everything is checked before the first block is written. What is zero is made so without data,
+/// and its space given back.
 fn into(card: &dyn Card, path: &Path, to: &Target, options: &Options) -> Result<()> {
     let failed = |source| Error::File { path: path.to_owned(), source };
     let wrong = |reason| Error::Image { path: path.to_owned(), reason };
-    let file = File::open(path).map_err(failed)?;
-    let len = image::length(path, &file)?;
+    let image = Image::open(path, Use { read_only: true, raw: options.raw })?;
+    let len = image.len();
     let mut c = controller(card, to)?;
     let (size, block) = (c.require_namespace()?.bytes(), c.require_namespace()?.block_size());
     check_writable(&c, to)?;
@@ -72,48 +88,12 @@ fn into(card: &dyn Card, path: &Path, to: &Target, options: &Options) -> Result<
         return Err(wrong(format!("has {}, the namespace of {to} {}; {hint}", human(len), human(size))));
     }
     let bar = bar(len, options.quiet, &format!("{} to {to}", path.display()));
-    let fill = |offset, data: &mut [u8]| file.read_exact_at(data, offset).map_err(failed);
+    let fill = |offset, data: &mut [u8]| image.file().read_exact_at(data, offset).map_err(failed);
     transfer::write(&mut c, 0..len / block, fill, &|n| bar.inc(n))?;
     c.flush()?;
     c.shutdown()?;
     bar.finish();
     Ok(())
-}
-
-/// A file that is not yet whole; removed unless it is kept.
-struct Part {
-    file: File,
-    path: PathBuf,
-    kept: std::cell::Cell<bool>,
-}
-
-impl Part {
-    fn create(path: &Path) -> Result<Self> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".part");
-        let path = PathBuf::from(name);
-        let file = File::create(&path).map_err(|source| Error::File { path: path.clone(), source })?;
-        Ok(Self { file, path, kept: false.into() })
-    }
-
-    fn failed(&self, source: std::io::Error) -> Error {
-        Error::File { path: self.path.clone(), source }
-    }
-
-    fn keep(&self, path: &Path) -> Result<()> {
-        self.file.sync_all().map_err(|source| self.failed(source))?;
-        std::fs::rename(&self.path, path).map_err(|source| self.failed(source))?;
-        self.kept.set(true);
-        Ok(())
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if !self.kept.get() {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
 }
 
 fn bar(bytes: u64, quiet: bool, what: &str) -> ProgressBar {
@@ -125,4 +105,24 @@ fn bar(bytes: u64, quiet: bool, what: &str) -> ProgressBar {
     }
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_zero_is_left_out_and_nothing_else() {
+        let mut data = vec![0; 5 * HOLE + 512];
+        data[HOLE] = 1;
+        data[3 * HOLE - 1] = 2;
+        data[5 * HOLE + 511] = 3;
+        let found: Vec<_> = stretches(&data).map(|(at, part)| (at as usize, part.len())).collect();
+        assert_eq!(found, [(HOLE, 2 * HOLE), (5 * HOLE, 512)]);
+        let mut back = vec![0; data.len()];
+        stretches(&data).for_each(|(at, part)| back[at as usize..][..part.len()].copy_from_slice(part));
+        assert!(back == data);
+        assert_eq!(stretches(&[0; 3 * HOLE]).count() + stretches(&[]).count(), 0);
+        assert_eq!(stretches(&[1; 3 * HOLE]).count(), 1);
+    }
 }

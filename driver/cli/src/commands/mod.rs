@@ -39,8 +39,8 @@ pub fn run(card: &dyn Card, command: &Command, out: &mut dyn Write, stop: &Stop)
         Command::Write(args::Write { target, lba, input, .. }) => {
             blocks::write(card, target, *lba, input, &mut io::stdin().lock())
         }
-        Command::Copy(args::Copy { source, destination, partial, quiet, .. }) => {
-            copy::run(card, source, destination, copy::Options { partial: *partial, quiet: *quiet })
+        Command::Copy(args::Copy { source, destination, partial, raw, quiet, .. }) => {
+            copy::run(card, source, destination, copy::Options { partial: *partial, quiet: *quiet, raw: *raw })
         }
         Command::Stats(facts) => stats::run(card, facts, out),
         Command::Nbd(args::Nbd { target, listen, .. }) => nbd::run(card, target, listen, out, stop),

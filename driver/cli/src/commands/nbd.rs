@@ -27,17 +27,23 @@ pub(super) fn run(
         let c = controller(card, target)?;
         let description = format!("{} at {}", c.identity().model, c.function().name());
         let (export, engine) = Export::start(&name, &description, c)?;
+        let export = export.with_allocation(card.allocation(target)?);
         let access = if export.read_only { ", read-only" } else { "" };
         let _ = writeln!(text, "{name}: {} ({}{access})", address.uri(&name), human(export.size));
         exports.push(export);
         engines.push((name, engine));
     }
     print(out, &text)?;
+    stop.set_orderly();
     server.serve(exports, stop);
     let mut text = String::new();
     for (name, engine) in engines {
-        let (controller, stats) = engine.join()?;
+        let (mut controller, stats) = engine.join()?;
         text += &summary(&name, &stats, card.clock_period());
+        // A shutdown makes a volume durable, too, but has no way to say that it could not.
+        if controller.namespace().is_some_and(|ns| !ns.read_only) {
+            controller.flush()?;
+        }
         controller.shutdown()?;
     }
     print(out, &text)?;

@@ -89,6 +89,8 @@ pub fn run(arguments: &Run, stop: &Stop) -> Result<()> {
         }
         return Err(failed(again.exec()));
     }
+    // From here on there is something to give back, however often the end is asked for.
+    stop.set_unhurried();
     let host = Host::default();
     let mut leases = Vec::new();
     for (kind, pf) in &arguments.vf {

@@ -70,6 +70,7 @@ pub fn run(card: &SimCard, places: Places<'_>, out: &mut dyn Write, stop: &Stop)
     let example = functions.first().map_or_else(PathBuf::new, |(_, _, path)| path.clone());
     text += &usage(&example);
     print(out, &text)?;
+    stop.set_orderly();
     while !stop.is_stopped() {
         std::thread::sleep(Duration::from_millis(100));
     }

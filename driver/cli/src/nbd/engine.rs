@@ -1,25 +1,20 @@
 //! The engine of an export: the one thread that owns its controller.
 //!
-//! It splits requests into commands no longer than the controller takes, keeps as many in flight as the queue holds, and
-//! answers a request when its last command is done. While nothing is asked it sleeps; while it waits for the controller
+//! It splits requests into commands no longer than the controller takes, keeps as many in flight as the queue holds, gives its
+//! clients turns, and answers a request when its last command is done. While nothing is asked it sleeps; while it waits for the controller
 //! it is what clocks a simulated card.
 
-use std::{
-    collections::VecDeque,
-    sync::mpsc::{Receiver, Sender, channel},
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{sync::mpsc::Receiver, thread::JoinHandle, time::Duration};
 
 use azote_dma::Buffer;
-use azote_nvme::{Completion, Controller, Failure, Io};
+use azote_nvme::{Completion, Controller, Failure, Io, Range};
 use azote_regs::nvme::status;
 
 use super::{
-    budget::Permit,
-    session::Reply,
+    job::{Body, Job, Op, Reply},
     stats::Stats,
-    wire::{errno, transmission},
+    turns::{Client, Turns},
+    wire::errno,
 };
 use crate::Error;
 
@@ -29,73 +24,22 @@ const SLOTS: usize = 32;
 const PIECE: u64 = 128 << 10;
 /// The longest piece of a write-zeroes, in blocks: below the 65536 of the command, for media with 16-bit counts.
 const ZERO_BLOCKS: u64 = 1 << 15;
-
-/// What a job does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Op {
-    Read,
-    Write,
-    WriteZeroes,
-    Flush,
-}
-
-/// A checked request.
-pub(super) struct Job {
-    pub op: Op,
-    pub cookie: u64,
-    pub offset: u64,
-    pub len: u64,
-    /// What is written, or room for what is read.
-    pub data: Vec<u8>,
-    pub permit: Permit,
-    pub replies: Sender<Reply>,
-}
-
-/// A namespace that clients can take.
-pub struct Export {
-    /// Its name.
-    pub name: String,
-    /// Text for people.
-    pub description: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Its block size.
-    pub block: u32,
-    /// It can not be written.
-    pub read_only: bool,
-    pub(super) jobs: Sender<Job>,
-}
-
-impl Export {
-    /// Starts the engine of a controller's namespace. It ends when the export is dropped and gives the controller back.
-    pub fn start(name: &str, description: &str, controller: Controller) -> Result<(Self, Engine), Error> {
-        let ns = controller.require_namespace()?;
-        let (size, block, read_only) = (ns.bytes(), ns.block_size() as u32, ns.read_only);
-        let (jobs, inbox) = channel();
-        let mut worker = Worker::new(controller)?;
-        let thread = std::thread::Builder::new()
-            .name(format!("nbd {name}"))
-            .spawn(move || {
-                worker.run(&inbox);
-                (worker.controller, worker.stats)
-            })
-            .map_err(|source| Error::Io { what: "starting a thread".into(), source })?;
-        let export = Self { name: name.into(), description: description.into(), size, block, read_only, jobs };
-        Ok((export, Engine(thread)))
-    }
-
-    /// Its transmission flags.
-    pub(super) fn flags(&self) -> u16 {
-        use transmission::*;
-        let writable = if self.read_only { READ_ONLY } else { SEND_WRITE_ZEROES };
-        HAS_FLAGS | SEND_FLUSH | CAN_MULTI_CONN | writable
-    }
-}
+/// The most blocks that one range of Dataset Management gives back, whole pages of any size.
+const TRIM_BLOCKS: u64 = 1 << 31;
 
 /// A running engine.
 pub struct Engine(JoinHandle<(Controller, Stats)>);
 
 impl Engine {
+    /// Starts the thread of a worker. It ends when nobody can ask it any more.
+    pub(super) fn start(name: &str, mut worker: Worker, inbox: Receiver<Job>) -> Result<Self, Error> {
+        let thread = std::thread::Builder::new().name(format!("nbd {name}")).spawn(move || {
+            worker.run(&inbox);
+            (worker.controller, worker.stats)
+        });
+        thread.map(Self).map_err(|source| Error::Io { what: "starting a thread".into(), source })
+    }
+
     /// Waits for its end: after its export was dropped and the last request answered.
     pub fn join(self) -> Result<(Controller, Stats), Error> {
         self.0.join().map_err(|_| Error::Bug("an NBD engine ended in a panic"))
@@ -112,18 +56,23 @@ struct Active {
     error: u32,
     /// Nothing is left to issue.
     complete: bool,
+    /// A flush follows the last of its commands: they are to be durable, and did not make themselves so.
+    flush: bool,
 }
 
 /// A command in flight.
 #[derive(Clone, Copy, Default)]
 struct Piece {
+    client: Client,
     active: usize,
     at: u64,
     len: u64,
+    /// Bytes that move for it.
+    moves: u64,
     since: Duration,
 }
 
-struct Worker {
+pub(super) struct Worker {
     controller: Controller,
     buffer: Buffer,
     piece: u64,
@@ -131,15 +80,15 @@ struct Worker {
     pieces: Vec<Piece>,
     free: Vec<usize>,
     active: Vec<Option<Active>>,
-    /// Jobs with something left to issue, oldest first.
-    queue: VecDeque<usize>,
+    /// Jobs with something left to issue.
+    turns: Turns,
     /// The controller is beyond recovery.
     dead: bool,
     stats: Stats,
 }
 
 impl Worker {
-    fn new(controller: Controller) -> Result<Self, Error> {
+    pub fn new(controller: Controller) -> Result<Self, Error> {
         let slots = SLOTS.min(controller.depth());
         let piece = PIECE.min(controller.max_transfer());
         Ok(Self {
@@ -150,7 +99,7 @@ impl Worker {
             pieces: vec![Piece::default(); slots],
             free: (0..slots).rev().collect(),
             active: Vec::new(),
-            queue: VecDeque::new(),
+            turns: Turns::default(),
             dead: false,
             stats: Stats::default(),
         })
@@ -178,7 +127,11 @@ impl Worker {
 
     fn admit(&mut self, job: Job) {
         let complete = job.op != Op::Flush && job.len == 0;
-        let active = Active { job, issued: 0, pending: 0, error: 0, complete };
+        // One command can be durable by itself. A flush after several is one sync in place of many, and Dataset Management
+        // knows no other way.
+        let flush = job.fua && (job.op == Op::Trim || job.op.writes() && job.len > self.longest(job.op));
+        let client = job.client;
+        let active = Active { job, issued: 0, pending: 0, error: 0, complete, flush: flush && !complete };
         let i = self.active.iter().position(Option::is_none).unwrap_or_else(|| {
             self.active.push(None);
             self.active.len() - 1
@@ -187,26 +140,32 @@ impl Worker {
         if complete || self.dead {
             self.fail(i, if self.dead { errno::EIO } else { 0 });
         } else {
-            self.queue.push_back(i);
+            self.turns.push(client, i);
+        }
+    }
+
+    /// The most bytes that one command takes.
+    fn longest(&self, op: Op) -> u64 {
+        match op {
+            Op::Read | Op::Write => self.piece,
+            Op::Trim if self.controller.identity().dataset => TRIM_BLOCKS * self.block,
+            Op::Zeroes { .. } | Op::Trim => ZERO_BLOCKS * self.block,
+            Op::Flush => 0,
         }
     }
 
     /// Makes commands while there is room.
     fn issue(&mut self) {
-        while let Some(&i) = self.queue.front()
-            && let Some(&slot) = self.free.last()
+        while let Some(&slot) = self.free.last()
             && !self.controller.is_full(0)
+            && let Some(i) = self.turns.next()
         {
             match self.issue_piece(i, slot) {
-                Ok(more) => {
+                Ok(()) => {
                     self.free.pop();
-                    if !more {
-                        self.queue.pop_front();
-                    }
                 }
                 Err(e) => {
                     tracing::error!("{e}");
-                    self.queue.pop_front();
                     self.fail(i, errno::EIO);
                 }
             }
@@ -216,37 +175,50 @@ impl Worker {
         }
     }
 
-    /// Makes the next command of a job; whether there are more.
-    fn issue_piece(&mut self, i: usize, slot: usize) -> Result<bool, Error> {
-        let Some(active) = self.active.get_mut(i).and_then(Option::as_mut) else {
+    /// Makes the next command of a job.
+    fn issue_piece(&mut self, i: usize, slot: usize) -> Result<(), Error> {
+        let Some(Active { job, issued, flush, .. }) = self.active.get(i).and_then(Option::as_ref) else {
             return Err(Error::Bug("a queued job that does not exist"));
         };
-        let job = &active.job;
-        let left = job.len - active.issued;
-        let len = match job.op {
-            Op::Read | Op::Write => left.min(self.piece),
-            Op::WriteZeroes => left.min(ZERO_BLOCKS * self.block),
-            Op::Flush => 0,
-        };
-        let lba = (job.offset + active.issued) / self.block;
+        let client = job.client;
+        // All of the job's own commands are done, and it is queued once more: for its flush.
+        let flushes = job.op == Op::Flush || *issued == job.len;
+        let len = if flushes { 0 } else { (job.len - issued).min(self.longest(job.op)) };
+        let (lba, blocks) = ((job.offset + issued) / self.block, len / self.block);
         let place = slot as u64 * self.piece;
+        let fua = job.fua && !flush;
         let io = match job.op {
+            _ if flushes => Io::Flush,
             Op::Read => Io::Read { lba, data: self.buffer.slice(place, len)? },
             Op::Write => {
-                let from = active.issued as usize;
+                let from = *issued as usize;
                 self.buffer.write(place, &job.data[from..from + len as usize])?;
-                Io::Write { lba, data: self.buffer.slice(place, len)? }
+                let data = self.buffer.slice(place, len)?;
+                if fua { Io::WriteFua { lba, data } } else { Io::Write { lba, data } }
             }
-            Op::WriteZeroes => Io::WriteZeroes { lba, blocks: len / self.block },
+            Op::Trim if self.controller.identity().dataset => {
+                self.buffer.write(place, &Range { lba, blocks: blocks as u32 }.bytes())?;
+                Io::Deallocate { lba, blocks, list: self.buffer.slice(place, Range::SIZE)? }
+            }
+            Op::Trim => Io::WriteZeroes { lba, blocks, deallocate: true, fua },
+            Op::Zeroes { hole } => Io::WriteZeroes { lba, blocks, deallocate: hole, fua },
             Op::Flush => Io::Flush,
         };
         self.controller.push(0, io, slot as u64)?;
         let since = self.controller.function().now();
-        self.pieces[slot] = Piece { active: i, at: active.issued, len, since };
-        active.issued += len;
-        active.pending += 1;
-        active.complete = active.issued == active.job.len || active.job.op == Op::Flush;
-        Ok(!active.complete)
+        if let Some(active) = self.active.get_mut(i).and_then(Option::as_mut) {
+            let moves = if matches!(active.job.op, Op::Read | Op::Write) { len } else { 0 };
+            self.pieces[slot] = Piece { client, active: i, at: active.issued, len, moves, since };
+            active.issued += len;
+            active.pending += 1;
+            active.complete = active.issued == active.job.len || flushes;
+            active.flush &= !flushes;
+            self.turns.issued(client, moves);
+            if active.complete {
+                self.turns.remove(client, i);
+            }
+        }
+        Ok(())
     }
 
     /// Waits for a completion, then takes all that are there.
@@ -272,6 +244,7 @@ impl Worker {
         let slot = completion.user as usize;
         let Some(&piece) = self.pieces.get(slot) else { return };
         self.free.push(slot);
+        self.turns.ended(piece.client, piece.moves);
         self.stats.commands += 1;
         self.stats.latency.add(self.controller.function().now().saturating_sub(piece.since));
         let Some(active) = self.active.get_mut(piece.active).and_then(Option::as_mut) else { return };
@@ -286,16 +259,25 @@ impl Worker {
                     self.stats.bytes_read += piece.len;
                 }
                 Op::Write => self.stats.bytes_written += piece.len,
-                Op::WriteZeroes | Op::Flush => {}
+                Op::Zeroes { .. } | Op::Trim | Op::Flush => {}
             },
             Err(failure) => {
                 tracing::warn!("{:?} at {:#x}: {failure}", active.job.op, active.job.offset + piece.at);
                 active.error = number(failure);
             }
         }
-        if active.pending == 0 && (active.complete || active.error != 0) {
-            self.queue.retain(|&i| i != piece.active);
-            self.reply(piece.active);
+        if active.error != 0 {
+            // No more of it.
+            (active.complete, active.flush) = (true, false);
+            self.turns.remove(piece.client, piece.active);
+        }
+        if active.pending == 0 && active.complete {
+            if active.flush {
+                active.complete = false;
+                self.turns.push_first(piece.client, piece.active);
+            } else {
+                self.reply(piece.active);
+            }
         }
     }
 
@@ -303,7 +285,8 @@ impl Worker {
     fn fail(&mut self, i: usize, error: u32) {
         if let Some(active) = self.active.get_mut(i).and_then(Option::as_mut) {
             active.error = if error == 0 { active.error } else { error };
-            active.complete = true;
+            (active.complete, active.flush) = (true, false);
+            self.turns.remove(active.job.client, i);
             if active.pending == 0 {
                 self.reply(i);
             }
@@ -313,16 +296,20 @@ impl Worker {
     fn reply(&mut self, i: usize) {
         let Some(Active { job, error, .. }) = self.active.get_mut(i).and_then(Option::take) else { return };
         self.stats.errors += u64::from(error != 0);
-        let data = if job.op == Op::Read { job.data } else { Vec::new() };
+        let result = match (error, job.op) {
+            (0, Op::Read) => Ok(Body::Data { offset: job.offset, data: job.data, whole: job.whole }),
+            (0, _) => Ok(Body::Done),
+            (error, _) => Err(error),
+        };
         // A client that went away does not hear it.
-        let _ = job.replies.send(Reply { cookie: job.cookie, error, data, permit: job.permit });
+        let _ = job.replies.send(Reply { cookie: job.cookie, result, permit: job.permit });
     }
 
     /// Fails everything, now and from now on: the controller could not be brought back.
     fn give_up(&mut self, error: &dyn std::fmt::Display) {
         tracing::error!("the export is out of order: {error}");
         self.dead = true;
-        self.queue.clear();
+        self.turns.clear();
         // Their memory stays with the controller, which may still write to it.
         self.pieces.clear();
         self.free.clear();

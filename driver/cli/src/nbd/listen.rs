@@ -4,14 +4,14 @@ use std::{
     fmt,
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    os::unix::{
-        fs::FileTypeExt,
-        net::{UnixListener, UnixStream},
-    },
+    os::unix::{ffi::OsStrExt, net::UnixStream},
     path::PathBuf,
     str::FromStr,
     time::Duration,
 };
+
+use azote_files::Socket;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_encode};
 
 use crate::Error;
 
@@ -48,9 +48,16 @@ impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => write!(f, "nbd://{address}"),
-            Self::Unix(path) => write!(f, "nbd+unix:///?socket={}", path.display()),
+            Self::Unix(path) => write!(f, "nbd+unix:///?socket={}", encoded(path.as_os_str().as_bytes())),
         }
     }
+}
+
+/// What stands for itself in an NBD URI: unreserved characters (RFC 3986, 2.3) and the slash, which separates nothing there.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+fn encoded(bytes: &[u8]) -> PercentEncode<'_> {
+    percent_encode(bytes, PLAIN)
 }
 
 impl Listen {
@@ -58,8 +65,10 @@ impl Listen {
     #[must_use]
     pub fn uri(&self, export: &str) -> String {
         match self {
-            Self::Tcp(address) => format!("nbd://{address}/{export}"),
-            Self::Unix(path) => format!("nbd+unix:///{export}?socket={}", path.display()),
+            Self::Tcp(address) => format!("nbd://{address}/{}", encoded(export.as_bytes())),
+            Self::Unix(path) => {
+                format!("nbd+unix:///{}?socket={}", encoded(export.as_bytes()), encoded(path.as_os_str().as_bytes()))
+            }
         }
     }
 }
@@ -69,8 +78,8 @@ impl Listen {
 pub enum Listener {
     /// TCP.
     Tcp(TcpListener),
-    /// A unix socket and its path.
-    Unix(UnixListener, PathBuf),
+    /// A unix socket.
+    Unix(Socket),
 }
 
 impl Listener {
@@ -82,15 +91,12 @@ impl Listener {
         };
         let this = match listen {
             Listen::Tcp(address) => Self::Tcp(TcpListener::bind(address).map_err(failed)?),
-            Listen::Unix(path) => {
-                clear_stale(path).map_err(failed)?;
-                Self::Unix(UnixListener::bind(path).map_err(failed)?, path.clone())
-            }
+            Listen::Unix(path) => Self::Unix(Socket::claim(path)?),
         };
         // Looked at between other things: see `Server::serve`.
         match &this {
             Self::Tcp(l) => l.set_nonblocking(true),
-            Self::Unix(l, _) => l.set_nonblocking(true),
+            Self::Unix(socket) => socket.listener().set_nonblocking(true),
         }
         .map_err(failed)?;
         Ok(this)
@@ -100,7 +106,7 @@ impl Listener {
     pub fn address(&self) -> io::Result<Listen> {
         Ok(match self {
             Self::Tcp(l) => Listen::Tcp(l.local_addr()?),
-            Self::Unix(_, path) => Listen::Unix(path.clone()),
+            Self::Unix(socket) => Listen::Unix(socket.path().to_owned()),
         })
     }
 
@@ -108,7 +114,7 @@ impl Listener {
     pub(super) fn accept(&self) -> io::Result<Option<Stream>> {
         let stream = match self {
             Self::Tcp(l) => l.accept().map(|(s, _)| Stream::Tcp(s)),
-            Self::Unix(l, _) => l.accept().map(|(s, _)| Stream::Unix(s)),
+            Self::Unix(socket) => socket.listener().accept().map(|(s, _)| Stream::Unix(s)),
         };
         match stream {
             Ok(stream) => {
@@ -118,26 +124,6 @@ impl Listener {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(e) => Err(e),
         }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-/// Removes a socket that nobody listens on any more; leaves everything else.
-fn clear_stale(path: &PathBuf) -> io::Result<()> {
-    match std::fs::symlink_metadata(path) {
-        Ok(m) if m.file_type().is_socket() => match UnixStream::connect(path) {
-            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-            _ => Err(io::ErrorKind::AddrInUse.into()),
-        },
-        Ok(_) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is not a socket is there")),
-        Err(_) => Ok(()),
     }
 }
 
@@ -207,6 +193,16 @@ impl Write for Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn uris_are_percent_encoded() {
+        let unix = Listen::Unix("/tmp/a b?c&d%e/ü".into());
+        assert_eq!(unix.uri("vf 0/#"), "nbd+unix:///vf%200/%23?socket=/tmp/a%20b%3Fc%26d%25e/%C3%BC");
+        assert_eq!(unix.to_string(), "nbd+unix:///?socket=/tmp/a%20b%3Fc%26d%25e/%C3%BC");
+        let tcp: Listen = "[::1]:5".parse().unwrap();
+        assert_eq!(tcp.uri("0000:01:00.4"), "nbd://[::1]:5/0000%3A01%3A00.4");
+    }
 
     #[test]
     fn addresses_are_loopback_or_unix() {
@@ -231,11 +227,11 @@ mod tests {
         let listen = Listen::Unix(path.clone());
         drop(UnixListener::bind(&path).unwrap());
         let live = Listener::bind(&listen).unwrap();
-        assert!(matches!(Listener::bind(&listen), Err(Error::Busy { .. })));
+        assert!(Listener::bind(&listen).unwrap_err().to_string().contains("in use"));
         drop(live);
         assert!(!path.exists());
         std::fs::write(&path, "precious").unwrap();
-        assert!(matches!(Listener::bind(&listen), Err(Error::Listen { .. })));
+        assert!(Listener::bind(&listen).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"precious");
     }
 }

@@ -3,21 +3,18 @@
 use std::{
     collections::HashMap,
     io,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, PoisonError},
     thread,
     time::Duration,
 };
 
 use super::{
-    engine::Export,
+    export::Export,
     listen::{Listen, Listener, Stream},
     negotiate::negotiate,
     session,
 };
-use crate::Error;
+use crate::{Error, Stop};
 
 /// Connections at a time; nbdcopy takes four, qemu one or a few.
 const MAX_CONNECTIONS: usize = 64;
@@ -25,23 +22,6 @@ const MAX_CONNECTIONS: usize = 64;
 const HANDSHAKE: Duration = Duration::from_secs(30);
 /// How often a server without news looks for new connections and for its end.
 const LOOK: Duration = Duration::from_millis(5);
-
-/// Ends a server from elsewhere: a signal handler, another thread.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// Asks for the end.
-    pub fn stop(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-
-    /// Whether the end was asked for.
-    #[must_use]
-    pub fn is_stopped(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
-}
 
 /// A server that listens.
 pub struct Server {
@@ -105,9 +85,9 @@ impl Server {
 
 fn connection(mut stream: Stream, exports: &[Export]) -> io::Result<()> {
     stream.set_timeout(Some(HANDSHAKE))?;
-    let Some(export) = negotiate(&mut stream, exports)? else { return Ok(()) };
+    let Some((export, terms)) = negotiate(&mut stream, exports)? else { return Ok(()) };
     stream.set_timeout(None)?;
-    let result = session::run(stream.try_clone()?, export);
+    let result = session::run(stream.try_clone()?, export, terms);
     stream.close();
     result
 }

@@ -2,16 +2,22 @@
 
 use std::{
     io::{self, Cursor, Read, Write},
+    ops::Range,
     os::unix::net::UnixStream,
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
     thread,
 };
 
 use super::{
-    engine::{Export, Job, Op},
+    export::{Abilities, Export},
+    job::{Body, Job, Op, Reply},
     listen::Stream,
     negotiate::negotiate,
-    session::{self, Reply},
+    request::Terms,
+    session,
 };
 
 const SIZE: u64 = 1 << 20;
@@ -42,7 +48,13 @@ impl Write for Script<'_> {
 fn export(name: &str) -> (Export, Receiver<Job>) {
     let (jobs, inbox) = channel();
     let read_only = name == "vf1";
-    (Export { name: name.into(), description: "fuzzed".into(), size: SIZE, block: BLOCK, read_only, jobs }, inbox)
+    let (name, description) = (name.into(), "fuzzed".into());
+    let abilities = Abilities { zeroes: true, trim: true };
+    // Every second 4 KiB are a hole.
+    let extent = |r: Range<u64>| Ok((r.start / 4096 % 2 == 1, r.start / 4096 * 4096 + 4096));
+    let allocation = Some(Arc::new(extent) as super::Allocation);
+    let export = Export { name, description, size: SIZE, block: BLOCK, read_only, abilities, allocation, jobs };
+    (export, inbox)
 }
 
 /// Plays a client: its first byte says whether the others are a handshake or, to the first or the second export, requests.
@@ -59,16 +71,21 @@ pub fn play(bytes: &[u8]) {
         assert!(script.1 <= 1024 + 64 * bytes.len(), "{} bytes in answer to {}", script.1, bytes.len());
         return;
     }
-    if kind & 2 == 0 { requests(bytes, first, first_inbox) } else { requests(bytes, second, second_inbox) }
+    let terms = Terms { structured: kind & 4 != 0, allocation: kind & 12 == 12 };
+    if kind & 2 == 0 {
+        requests(bytes, first, first_inbox, terms)
+    } else {
+        requests(bytes, second, second_inbox, terms)
+    }
 }
 
-fn requests(bytes: &[u8], export: Export, inbox: Receiver<Job>) {
+fn requests(bytes: &[u8], export: Export, inbox: Receiver<Job>, terms: Terms) {
     let Ok((server, mut client)) = UnixStream::pair() else { return };
     thread::scope(|scope| {
         let read_only = export.read_only;
         let engine = scope.spawn(move || inbox.iter().for_each(|job| answer(job, read_only)));
         let session = scope.spawn(move || {
-            let _ = session::run(Stream::Unix(server), &export);
+            let _ = session::run(Stream::Unix(server), &export, terms);
         });
         let _ = client.write_all(&bytes[..bytes.len().min(SENT_MAX)]);
         let _ = client.shutdown(std::net::Shutdown::Write);
@@ -80,12 +97,13 @@ fn requests(bytes: &[u8], export: Export, inbox: Receiver<Job>) {
 
 /// What an engine may rely on, and what it says.
 fn answer(job: Job, read_only: bool) {
-    let Job { op, cookie, offset, len, data, permit, replies } = job;
+    let Job { op, cookie, offset, len, data, permit, replies, whole, .. } = job;
     let end = offset.checked_add(len);
     assert!(op == Op::Flush || end.is_some_and(|end| end <= SIZE), "{op:?} of {len} at {offset}");
     assert!(op == Op::Flush || (offset | len).is_multiple_of(BLOCK.into()), "{op:?} of {len} at {offset}");
     assert!(!read_only || matches!(op, Op::Read | Op::Flush), "{op:?} of what is read-only");
     let carries = matches!(op, Op::Read | Op::Write);
     assert!(!carries || data.len() as u64 == len, "{op:?} of {len} with {} bytes", data.len());
-    let _ = replies.send(Reply { cookie, error: 0, data: if op == Op::Read { data } else { Vec::new() }, permit });
+    let result = Ok(if op == Op::Read { Body::Data { offset, data, whole } } else { Body::Done });
+    let _ = replies.send(Reply { cookie, result, permit });
 }

@@ -12,6 +12,8 @@ pub const OPTION_REPLY_MAGIC: u64 = 0x0003_e889_0455_65a9;
 pub const REQUEST_MAGIC: u32 = 0x2560_9513;
 /// Head of a simple reply.
 pub const REPLY_MAGIC: u32 = 0x6744_6698;
+/// Head of a chunk of a structured reply.
+pub const CHUNK_MAGIC: u32 = 0x668e_33ef;
 
 /// Handshake flag, both ways: fixed newstyle.
 pub const FLAG_FIXED_NEWSTYLE: u16 = 1;
@@ -30,6 +32,12 @@ pub mod option {
     pub const INFO: u32 = 6;
     /// The same, and take it.
     pub const GO: u32 = 7;
+    /// Structured replies from now on.
+    pub const STRUCTURED_REPLY: u32 = 8;
+    /// Kinds of metadata that there are.
+    pub const LIST_META_CONTEXT: u32 = 9;
+    /// Kinds of metadata to be told of.
+    pub const SET_META_CONTEXT: u32 = 10;
 }
 
 /// Types of option replies.
@@ -40,6 +48,8 @@ pub mod reply {
     pub const SERVER: u32 = 2;
     /// A piece of information.
     pub const INFO: u32 = 3;
+    /// A kind of metadata.
+    pub const META_CONTEXT: u32 = 4;
     /// The option is unknown.
     pub const ERR_UNSUP: u32 = 1 << 31 | 1;
     /// The option's data is malformed.
@@ -70,10 +80,62 @@ pub mod transmission {
     pub const READ_ONLY: u16 = 1 << 1;
     /// FLUSH is understood.
     pub const SEND_FLUSH: u16 = 1 << 2;
+    /// The flag FUA is understood.
+    pub const SEND_FUA: u16 = 1 << 3;
+    /// TRIM is understood.
+    pub const SEND_TRIM: u16 = 1 << 5;
     /// WRITE_ZEROES is understood.
     pub const SEND_WRITE_ZEROES: u16 = 1 << 6;
+    /// The flag DF is understood.
+    pub const SEND_DF: u16 = 1 << 7;
     /// Several connections see the same data, and a flush on one counts for all.
     pub const CAN_MULTI_CONN: u16 = 1 << 8;
+    /// The flag FAST_ZERO is understood.
+    pub const SEND_FAST_ZERO: u16 = 1 << 11;
+}
+
+/// Kinds of metadata.
+pub mod meta {
+    /// Where there are holes.
+    pub const ALLOCATION: &str = "base:allocation";
+    /// What a client may ask for to hear of all of the same name space.
+    pub const BASE: &str = "base:";
+    /// The number that it has on a connection that has chosen it.
+    pub const ALLOCATION_ID: u32 = 1;
+    /// Status of a stretch: nothing is allocated.
+    pub const HOLE: u32 = 1;
+    /// Status of a stretch: it reads as zeroes.
+    pub const ZERO: u32 = 2;
+}
+
+/// Types of chunks of a structured reply.
+pub mod chunk {
+    /// Nothing; the end of what succeeded.
+    pub const NONE: u16 = 0;
+    /// Data, with its offset.
+    pub const OFFSET_DATA: u16 = 1;
+    /// Zeroes, with their offset and length.
+    pub const OFFSET_HOLE: u16 = 2;
+    /// Metadata.
+    pub const BLOCK_STATUS: u16 = 5;
+    /// The request failed.
+    pub const ERROR: u16 = 1 << 15 | 1;
+    /// Flag: no chunk of this reply follows.
+    pub const DONE: u16 = 1;
+}
+
+/// Flags of commands.
+pub mod flag {
+    /// Answered when it is durable.
+    pub const FUA: u16 = 1;
+    /// Zeroes that are allocated.
+    pub const NO_HOLE: u16 = 1 << 1;
+    /// A read's answer in one chunk.
+    pub const DF: u16 = 1 << 2;
+    /// Only the first stretch.
+    pub const REQ_ONE: u16 = 1 << 3;
+    /// Zeroes that are faster than writing them.
+    pub const FAST_ZERO: u16 = 1 << 4;
 }
 
 /// Commands.
@@ -86,8 +148,12 @@ pub mod command {
     pub const DISC: u16 = 2;
     /// Make durable.
     pub const FLUSH: u16 = 3;
+    /// Give back.
+    pub const TRIM: u16 = 4;
     /// Make zero.
     pub const WRITE_ZEROES: u16 = 6;
+    /// Ask for metadata.
+    pub const BLOCK_STATUS: u16 = 7;
 }
 
 /// Errors, with the numbers that Linux has for them.

@@ -47,7 +47,7 @@ impl Model {
                 put(id::ELPE, &[3]);
                 put(id::SQES, &[0x66, 0x44]);
                 put(id::NN, &1u32.to_le_bytes());
-                put(id::ONCS, &(id::ONCS_WRITE_ZEROES as u16).to_le_bytes());
+                put(id::ONCS, &((id::ONCS_WRITE_ZEROES | id::ONCS_DATASET) as u16).to_le_bytes());
                 put(id::VWC, &[1]);
                 put(id::SUBNQN, b"nqn.2014-08.org.nvmexpress:model\0");
             }

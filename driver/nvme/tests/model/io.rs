@@ -17,6 +17,7 @@ impl Model {
             return;
         }
         let code = self.run(&c, lba, host);
+        self.cdw12 = c.cdw[2];
         *self.done.entry(c.opcode).or_default() += 1;
         self.complete(c.sqid, c.cid, code, 0, host);
     }
@@ -26,7 +27,10 @@ impl Model {
             return status::INVALID_NAMESPACE | status::DNR.mask();
         }
         if c.opcode == opcode::FLUSH {
-            return status::SUCCESS;
+            return self.faults.flush.map_or(status::SUCCESS, u64::from);
+        }
+        if c.opcode == opcode::DATASET {
+            return self.dataset(c, host);
         }
         if let Some(&code) = self.faults.status.get(&lba) {
             return code.into();
@@ -61,6 +65,32 @@ impl Model {
             }
             _ => status::INVALID_OPCODE | status::DNR.mask(),
         }
+    }
+
+    /// Dataset Management (NVMe 1.4 §6.7): the ranges that are given back read as zero here.
+    fn dataset(&mut self, c: &Fetched, host: &mut Host) -> u64 {
+        let count = dw::DATASET_NR.of(c.cdw[0]) + 1;
+        let Ok(pieces) = pieces(c.prp, count * dw::RANGE_SIZE, host) else { return status::PRP_OFFSET };
+        let mut list = Vec::new();
+        for (iova, n) in pieces {
+            let mut part = vec![0; n as usize];
+            if !host.read(iova, &mut part) {
+                return status::DATA_TRANSFER;
+            }
+            list.extend(part);
+        }
+        for range in list.chunks_exact(dw::RANGE_SIZE as usize) {
+            let number =
+                |from: usize, len: usize| range[from..from + len].iter().rev().fold(0, |v, b| v << 8 | *b as usize);
+            let (blocks, lba) = (number(4, 4), number(8, 8));
+            let Some(part) = self.disk.get_mut(lba * 512..(lba + blocks) * 512) else {
+                return status::LBA_OUT_OF_RANGE | status::DNR.mask();
+            };
+            if dw::DATASET_AD.is_set(c.cdw[1]) {
+                part.fill(0);
+            }
+        }
+        status::SUCCESS
     }
 
     /// Writes `data` where the command's PRPs point.

@@ -38,6 +38,10 @@ pub struct Faults {
     pub wrong_head: Option<u16>,
     /// I/O on an LBA ends with this status.
     pub status: BTreeMap<u64, u16>,
+    /// Flushes end with this status.
+    pub flush: Option<u16>,
+    /// I/O commands stay where they are.
+    pub paused: bool,
     /// The next I/O command ends in Controller Fatal Status.
     pub fatal: bool,
     /// CSTS.RDY never follows CC.EN.
@@ -94,6 +98,8 @@ pub struct Model {
     pub rebind: Option<Vec<u8>>,
     /// Commands completed, by opcode, I/O only.
     pub done: BTreeMap<u64, u64>,
+    /// CDW12 of the last I/O command: block count and flags.
+    pub cdw12: u64,
     pub resets: u64,
     pub flrs: u64,
     pub aborts: u64,
@@ -120,6 +126,7 @@ impl Model {
             read_only: false,
             rebind: None,
             done: BTreeMap::new(),
+            cdw12: 0,
             resets: 0,
             flrs: 0,
             aborts: 0,
@@ -315,6 +322,9 @@ impl Device for Model {
         self.step_events(host);
         let ids: Vec<u16> = self.sqs.keys().copied().collect();
         for sqid in ids {
+            if sqid != 0 && self.faults.paused {
+                continue;
+            }
             // One a queue and step, so that commands of several queues interleave.
             if let Some(c) = self.fetch(sqid, host) {
                 if sqid == 0 { self.admin(c, host) } else { self.io(c, host) }

@@ -1,0 +1,307 @@
+//! Files that a user did not mean are not written, what is in use is refused, and what was begun is ended: the program
+//! itself, with the card in software.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // tests fail by panicking
+
+use std::{
+    os::unix::{fs::MetadataExt, net::UnixListener, process::ExitStatusExt},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+const SIZE: usize = 1 << 20;
+/// Long enough for any machine: what takes longer hangs.
+const HANGS: Duration = Duration::from_secs(100);
+
+fn azote(dir: &Path, args: &[&str]) -> Command {
+    let mut c = Command::new(env!("CARGO_BIN_EXE_azote"));
+    c.current_dir(dir).args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    c
+}
+
+/// With a card in software.
+fn sim(dir: &Path, args: &[&str]) -> Command {
+    let mut c = azote(dir, &["--sim", "--soft"]);
+    c.args(args);
+    c
+}
+
+/// What a process says and how it ends, if it does.
+fn ends(mut child: Child) -> Output {
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > HANGS {
+            let _ = child.kill();
+            panic!("it does not end");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output().unwrap()
+}
+
+fn works(dir: &Path, args: &[&str]) {
+    let out = ends(sim(dir, args).spawn().unwrap());
+    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// Fails with a line, which is returned.
+fn fails(command: &mut Command) -> String {
+    let out = ends(command.spawn().unwrap());
+    let text = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(matches!(out.status.code(), Some(1 | 2)), "{command:?}: {:?} {text}", out.status);
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text
+}
+
+fn disk(seed: u8) -> Vec<u8> {
+    (0..SIZE).map(|i| (i / 512 * 7 + i) as u8 ^ seed).collect()
+}
+
+/// A folder with the image `a`.
+fn folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a"), disk(1)).unwrap();
+    dir
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+fn fifo(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn a_copy_touches_nothing_but_its_destination() {
+    let dir = folder();
+    let at = |name: &str| dir.path().join(name);
+    std::fs::write(at("d.part"), disk(2)).unwrap();
+    // The source has the name that a copy once used for itself.
+    works(dir.path(), &["--volume", "d.part", "copy", "vf0", "d"]);
+    assert!(std::fs::read(at("d")).unwrap() == disk(2) && std::fs::read(at("d.part")).unwrap() == disk(2));
+    // And so does a file that has nothing to do with it.
+    works(dir.path(), &["--volume", "a", "copy", "vf0", "d"]);
+    assert!(std::fs::read(at("d")).unwrap() == disk(1) && std::fs::read(at("d.part")).unwrap() == disk(2));
+    assert_eq!(names(dir.path()), ["a", "d", "d.part"]);
+}
+
+#[test]
+fn two_copies_to_one_name_end_in_one_of_them() {
+    let dir = folder();
+    std::fs::write(dir.path().join("b"), disk(2)).unwrap();
+    let copies: Vec<_> = ["a", "b", "a", "b"]
+        .map(|image| sim(dir.path(), &["--volume", &format!("{image}:ro"), "copy", "vf0", "d"]).spawn().unwrap())
+        .into_iter()
+        .map(ends)
+        .collect();
+    assert!(copies.iter().all(|out| out.status.success()));
+    let copied = std::fs::read(dir.path().join("d")).unwrap();
+    assert!(copied == disk(1) || copied == disk(2));
+    assert_eq!(names(dir.path()), ["a", "b", "d"]);
+}
+
+#[test]
+fn no_output_replaces_an_image_that_is_bound() {
+    let dir = folder();
+    std::os::unix::fs::symlink("a", dir.path().join("link")).unwrap();
+    std::fs::hard_link(dir.path().join("a"), dir.path().join("hard")).unwrap();
+    for volume in ["a", "a:ro"] {
+        for output in ["a", "./a", "link", "hard"] {
+            for args in [&["copy", "vf0", output][..], &["read", "vf0", "-o", output], &["--tlp-log", output, "list"]] {
+                let text = fails(&mut sim(dir.path(), &[&["--volume", volume], args].concat()));
+                assert!(text.contains("is also read or written as a"), "{args:?}: {text}");
+            }
+            // Waves are of the RTL alone; it is refused before anything is compiled.
+            let mut traced = azote(dir.path(), &["--sim", "--volume", volume, "--trace", output, "list"]);
+            let text = fails(traced.env("PATH", ""));
+            assert!(text.contains("is also read or written as a"), "{text}");
+        }
+    }
+    let text = fails(&mut azote(dir.path(), &["model", "--verilog", "a", "-o", "a"]));
+    assert!(!text.is_empty());
+    assert!(std::fs::read(dir.path().join("a")).unwrap() == disk(1));
+    assert_eq!(names(dir.path()), ["a", "hard", "link"]);
+}
+
+#[test]
+fn what_is_no_file_is_refused_at_once_wherever_it_is_named() {
+    let dir = folder();
+    fifo(&dir.path().join("fifo"));
+    let _socket = UnixListener::bind(dir.path().join("socket")).unwrap();
+    for (name, kind) in [("fifo", "FIFO"), ("socket", "socket"), (".", "directory")] {
+        for args in [
+            &["--volume", name, "list"][..],
+            &["--volume", &format!("{name}:ro"), "list"],
+            &["--volume", "a", "copy", name, "vf0"],
+            &["--volume", "a", "copy", "vf0", name],
+            &["--volume", "a", "write", "vf0", name],
+            &["--volume", "a", "read", "vf0", "-o", name],
+            &["--volume", "a", "--tlp-log", name, "list"],
+        ] {
+            let text = fails(&mut sim(dir.path(), args));
+            assert!(text.contains(&format!("is a {kind}")), "{args:?}: {text}");
+        }
+        for args in [&["--verilog", name][..], &["--model", name], &["--trace", name]] {
+            let text = fails(azote(dir.path(), &[&["--sim"], args, &["list"]].concat()).env("PATH", ""));
+            assert!(text.contains(&format!("is a {kind}")), "{args:?}: {text}");
+        }
+    }
+    assert!(fails(&mut sim(dir.path(), &["--volume", "a", "nbd", "--listen", "unix:a"])).contains("a file is there"));
+    assert_eq!(names(dir.path()), ["a", "fifo", "socket"]);
+}
+
+#[test]
+fn one_image_has_one_writer() {
+    let dir = folder();
+    let text = fails(&mut sim(dir.path(), &["--volume", "a", "--volume", "a", "list"]));
+    assert!(text.contains("in use by this command itself"), "{text}");
+    assert!(fails(&mut sim(dir.path(), &["--volume", "a:ro", "--volume", "a", "list"])).contains("in use"));
+    works(dir.path(), &["--volume", "a:ro", "--volume", "a:ro", "list"]);
+    let mut server = Command::new("qemu-nbd");
+    server.current_dir(dir.path()).args(["--persistent", "--format=raw", "--bind=127.0.0.1", "--port=0", "a"]);
+    // A port of its own is not to be had; a socket is.
+    server.args([&format!("--socket={}", dir.path().join("s").display())]);
+    let server = server.stdin(Stdio::null()).spawn();
+    let Ok(mut server) = server else {
+        eprintln!("skipped: qemu-nbd is not installed");
+        return;
+    };
+    while !dir.path().join("s").exists() && server.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let texts = ["a", "a:ro"].map(|volume| fails(&mut sim(dir.path(), &["--volume", volume, "list"])));
+    let pid = server.id();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    for text in texts {
+        assert!(text.contains(&format!("process {pid} (qemu-nbd)")), "{text}");
+    }
+}
+
+#[test]
+fn copies_are_sparse_both_ways() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let size = 32 << 20;
+    let blank = |name: &str| std::fs::File::create(at(name)).unwrap().set_len(size).unwrap();
+    blank("source");
+    let mut bytes = vec![0; size as usize];
+    for (start, len) in [(0, 512), (5 << 20, 200_000), (31 << 20, 1 << 20)] {
+        bytes[start..start + len].copy_from_slice(&disk(3)[..len]);
+        std::os::unix::fs::FileExt::write_all_at(
+            &std::fs::OpenOptions::new().write(true).open(at("source")).unwrap(),
+            &disk(3)[..len],
+            start as u64,
+        )
+        .unwrap();
+    }
+    // Every block of it is there before.
+    std::fs::write(at("volume"), vec![0xff; size as usize]).unwrap();
+    works(dir.path(), &["--volume", "volume", "copy", "-q", "source", "vf0"]);
+    works(dir.path(), &["--volume", "volume:ro", "copy", "-q", "vf0", "out"]);
+    for name in ["volume", "out"] {
+        assert!(std::fs::read(at(name)).unwrap() == bytes, "{name}");
+        let held = std::fs::metadata(at(name)).unwrap().blocks() * 512;
+        assert!(held < size / 4, "{name} holds {held} bytes");
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_leaves_nothing_half() {
+    let dir = folder();
+    let log = ["--volume", "a", "--tlp-log", "/dev/full", "read", "vf0", "--blocks", "999", "-o", "/dev/null"];
+    let text = fails(&mut sim(dir.path(), &log));
+    assert!(text.contains("TLP log") && text.contains("No space"), "{text}");
+    let text = fails(&mut sim(dir.path(), &["--volume", "a", "read", "vf0", "-o", "/dev/full"]));
+    assert!(text.contains("No space"), "{text}");
+    // A limit for files is like a full disk, and needs no other rights. Memory for DMA stays below it.
+    std::fs::File::create(dir.path().join("big")).unwrap().set_len(32 << 20).unwrap();
+    for args in [&["copy", "-q", "vf0", "d"][..], &["read", "vf0", "--blocks", "40000", "-o", "d"]] {
+        let program = env!("CARGO_BIN_EXE_azote");
+        let mut limited = Command::new("sh");
+        limited.current_dir(dir.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let script = "trap '' XFSZ; ulimit -f 20480; exec \"$@\"";
+        limited.args(["-c", script, "sh", program, "--sim", "--soft", "--volume", "big"]);
+        let text = fails(limited.args(args));
+        assert!(text.contains("File too large"), "{text}");
+    }
+    assert_eq!(names(dir.path()), ["a", "big"]);
+    works(dir.path(), &["--volume", "a", "--tlp-log", "/dev/null", "read", "vf0", "-o", "/dev/null"]);
+}
+
+/// A copy that takes a while, with a log, in a folder of its own; told to end by a signal when it is under way.
+fn interrupted(name: &str) -> (tempfile::TempDir, Output) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::File::create(dir.path().join("big")).unwrap().set_len(64 << 30).unwrap();
+    let child = sim(dir.path(), &["--volume", "big:ro", "--tlp-log", "log", "copy", "-q", "vf0", "d"]).spawn().unwrap();
+    let start = Instant::now();
+    // The log, and the copy.
+    while names(dir.path()).iter().filter(|n| n.ends_with(".part")).count() < 2 {
+        assert!(start.elapsed() < HANGS, "it does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signal(&child, name);
+    (dir, ends(child))
+}
+
+#[test]
+fn what_is_interrupted_leaves_whole_files_or_none() {
+    for (name, number) in [("-INT", 2), ("-TERM", 15), ("-HUP", 1)] {
+        let (dir, out) = interrupted(name);
+        let text = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(128 + number), "{text}");
+        assert!(text.contains("ended by SIG") && text.lines().count() == 1, "{text}");
+        assert_eq!(names(dir.path()), ["big", "log"]);
+        let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
+        assert!(log.lines().count() > 10 && log.ends_with('\n'), "the log is whole");
+    }
+}
+
+#[test]
+fn who_waits_for_a_silent_server_is_ended_by_a_signal() {
+    let dir = folder();
+    let _silent = UnixListener::bind(dir.path().join("silent")).unwrap();
+    for args in [
+        &["id", "vfio-user:silent"][..],
+        &["copy", "vfio-user:silent", "d"],
+        &["nbd", "--listen", "unix:s", "vfio-user:silent"],
+    ] {
+        let mut child = azote(dir.path(), args).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(child.try_wait().unwrap().is_none(), "it waits");
+        signal(&child, "-TERM");
+        let out = ends(child);
+        assert!(out.status.signal() == Some(15) || out.status.code() == Some(143), "{args:?}: {:?}", out.status);
+        assert_eq!(names(dir.path()), ["a", "silent"], "{args:?}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once_and_signals_that_a_parent_blocked_are_heard() {
+    let dir = folder();
+    let _silent = UnixListener::bind(dir.path().join("silent")).unwrap();
+    // A shell cannot block a signal; ignoring one is not blocking. So this program's own mask is what is inherited.
+    use nix::sys::signal::{SigSet, Signal};
+    let mut mask = SigSet::empty();
+    mask.add(Signal::SIGTERM);
+    mask.thread_block().unwrap();
+    let child = azote(dir.path(), &["id", "vfio-user:silent"]).spawn().unwrap();
+    mask.thread_unblock().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let start = Instant::now();
+    signal(&child, "-TERM");
+    std::thread::sleep(Duration::from_millis(100));
+    signal(&child, "-TERM");
+    let out = ends(child);
+    assert!(out.status.signal() == Some(15) || out.status.code() == Some(143), "{:?}", out.status);
+    assert!(start.elapsed() < HANGS / 2);
+}
