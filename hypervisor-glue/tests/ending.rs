@@ -365,6 +365,28 @@ fn a_processor_that_waits_for_a_device_is_not_said_to_be_paused_and_does_not_kee
     wait_for(|| !socket.exists());
 }
 
+#[test]
+fn a_guest_ends_with_whoever_gives_its_devices_back() {
+    if !kvm() {
+        return;
+    }
+    let (dir, mut config) = guest(&SPIN, json!({}));
+    let (socket, machine) = (dir.path().join("api"), dir.path().join("machine"));
+    config["api_socket"] = json!(socket);
+    // A supervisor: writes itself into the machine, starts it, and is killed.
+    let template = config.to_string();
+    let script = r#"printf '%s' "${1%\}},\"supervisor\":$$}" >"$2"; "$3" "$2" & wait"#;
+    let program = env!("CARGO_BIN_EXE_azote-vmm");
+    let mut command = Command::new("bash");
+    command.args(["-c", script, "supervisor", &template]).arg(&machine).arg(program);
+    let mut supervisor = command.stdin(std::process::Stdio::null()).spawn().unwrap();
+    wait_for(|| socket.exists() && request(&socket, Request::State).is_ok());
+    let hypervisor = ask(&socket, Request::State)["process"].as_u64().unwrap() as u32;
+    supervisor.kill().unwrap();
+    supervisor.wait().unwrap();
+    wait_for(|| ended(hypervisor) && !socket.exists());
+}
+
 const FAULT: &str = "AZOTE_FAULT";
 
 /// In a process of its own: something goes wrong in a thread of a device.

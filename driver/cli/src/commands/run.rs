@@ -100,6 +100,7 @@ pub fn run(arguments: &Run, stop: &Stop) -> Result<()> {
         config.devices.push(lease.path());
         leases.push(lease);
     }
+    config.supervisor = Some(std::process::id());
     let handover = Handover::new(&config).map_err(failed)?;
     let mut child = beside("azote-vmm")?.arg(handover.path()).spawn().map_err(failed)?;
     drop(handover);
@@ -128,6 +129,7 @@ fn config(arguments: &Run) -> Result<Config> {
         initramfs: arguments.initramfs.clone(),
         cmdline: arguments.cmdline.clone(),
         bare_cmdline: arguments.bare_cmdline,
+        supervisor: None,
         no_jail: arguments.no_jail,
         cpus: arguments.cpus,
         memory: arguments.memory,
