@@ -99,11 +99,7 @@ pub struct Signals(File);
 impl Signals {
     /// Blocks them in this thread and in those that it makes, and takes them here. All others get through.
     pub fn take() -> io::Result<Self> {
-        for signal in [libc::SIGUSR1, libc::SIGTERM] {
-            if is_ignored(signal) {
-                set_default(signal);
-            }
-        }
+        // One that is ignored comes all the same, since it is blocked.
         let taken = TAKEN.into_iter().filter(|s| !(LEFT_IGNORED.contains(s) && is_ignored(*s)));
         let taken: Vec<_> = taken.collect();
         block_exactly(&set_of(taken.iter().copied().chain(FROM_TERMINALS)))?;

@@ -402,6 +402,21 @@ fn child() {
                 std::thread::park();
             }
         }
+        Ok("parent") => {
+            // SAFETY: valid sets; ignoring a signal runs no code of ours. The process ends here.
+            unsafe {
+                let (mut all, mut left) = (std::mem::zeroed(), std::mem::zeroed());
+                libc::sigfillset(&mut all);
+                libc::pthread_sigmask(libc::SIG_BLOCK, &all, std::ptr::null_mut());
+                libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+                azote_hypervisor::signals::as_a_parent().unwrap();
+                libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut left);
+                assert_eq!(libc::sigismember(&left, libc::SIGTERM), 0);
+                let mut child = Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
+                let status = azote_hypervisor::supervise(&mut child, || false).unwrap();
+                libc::_exit(status.code().unwrap_or(1));
+            }
+        }
         Ok("vectors") => {
             let limit = libc::rlimit { rlim_cur: 64, rlim_max: 64 };
             // SAFETY: a valid structure, which is only read.
@@ -422,6 +437,12 @@ fn fault(what: &str) -> (Option<i32>, String) {
         .output()
         .unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn who_waits_for_a_hypervisor_learns_of_its_end_whatever_the_parent_has_set() {
+    let (code, said) = fault("parent");
+    assert_eq!(code, Some(7), "{said}");
 }
 
 #[test]
