@@ -41,6 +41,9 @@ pub struct Config {
     /// Print what was counted at the end: not at all, for people, or as JSON.
     #[serde(default)]
     pub counters: Counters,
+    /// The process that gives the guest's devices back: the guest ends with it.
+    #[serde(default)]
+    pub supervisor: Option<u32>,
     /// Leave the jail open: for debuggers, and for tests of what it keeps out.
     #[serde(default)]
     pub no_jail: bool,

@@ -76,6 +76,15 @@ pub fn as_a_parent() -> io::Result<()> {
     block_exactly(&set_of([]))
 }
 
+/// Lets the end of our parent end us, as SIGTERM does; false if it is gone already. Forgotten by the kernel when the user changes.
+pub(crate) fn end_with(parent: u32) -> bool {
+    // SAFETY: calls with numbers only.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM, 0, 0, 0);
+        u32::try_from(libc::getppid()) == Ok(parent)
+    }
+}
+
 /// Closes every descriptor but stdin, stdout and stderr. For the start of a program, which has no others of its own yet.
 pub(crate) fn close_inherited() {
     // SAFETY: nothing in this process owns one of these: it has opened nothing, and what it was handed has no owner here. On a kernel
@@ -90,11 +99,7 @@ pub struct Signals(File);
 impl Signals {
     /// Blocks them in this thread and in those that it makes, and takes them here. All others get through.
     pub fn take() -> io::Result<Self> {
-        for signal in [libc::SIGUSR1, libc::SIGTERM] {
-            if is_ignored(signal) {
-                set_default(signal);
-            }
-        }
+        // One that is ignored comes all the same, since it is blocked.
         let taken = TAKEN.into_iter().filter(|s| !(LEFT_IGNORED.contains(s) && is_ignored(*s)));
         let taken: Vec<_> = taken.collect();
         block_exactly(&set_of(taken.iter().copied().chain(FROM_TERMINALS)))?;

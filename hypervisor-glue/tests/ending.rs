@@ -365,6 +365,28 @@ fn a_processor_that_waits_for_a_device_is_not_said_to_be_paused_and_does_not_kee
     wait_for(|| !socket.exists());
 }
 
+#[test]
+fn a_guest_ends_with_whoever_gives_its_devices_back() {
+    if !kvm() {
+        return;
+    }
+    let (dir, mut config) = guest(&SPIN, json!({}));
+    let (socket, machine) = (dir.path().join("api"), dir.path().join("machine"));
+    config["api_socket"] = json!(socket);
+    // A supervisor: writes itself into the machine, starts it, and is killed.
+    let template = config.to_string();
+    let script = r#"printf '%s' "${1%\}},\"supervisor\":$$}" >"$2"; "$3" "$2" & wait"#;
+    let program = env!("CARGO_BIN_EXE_azote-vmm");
+    let mut command = Command::new("bash");
+    command.args(["-c", script, "supervisor", &template]).arg(&machine).arg(program);
+    let mut supervisor = command.stdin(std::process::Stdio::null()).spawn().unwrap();
+    wait_for(|| socket.exists() && request(&socket, Request::State).is_ok());
+    let hypervisor = ask(&socket, Request::State)["process"].as_u64().unwrap() as u32;
+    supervisor.kill().unwrap();
+    supervisor.wait().unwrap();
+    wait_for(|| ended(hypervisor) && !socket.exists());
+}
+
 const FAULT: &str = "AZOTE_FAULT";
 
 /// In a process of its own: something goes wrong in a thread of a device.
@@ -378,6 +400,21 @@ fn child() {
             // As a main loop that has noticed nothing.
             loop {
                 std::thread::park();
+            }
+        }
+        Ok("parent") => {
+            // SAFETY: valid sets; ignoring a signal runs no code of ours. The process ends here.
+            unsafe {
+                let (mut all, mut left) = (std::mem::zeroed(), std::mem::zeroed());
+                libc::sigfillset(&mut all);
+                libc::pthread_sigmask(libc::SIG_BLOCK, &all, std::ptr::null_mut());
+                libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+                azote_hypervisor::signals::as_a_parent().unwrap();
+                libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut left);
+                assert_eq!(libc::sigismember(&left, libc::SIGTERM), 0);
+                let mut child = Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
+                let status = azote_hypervisor::supervise(&mut child, || false).unwrap();
+                libc::_exit(status.code().unwrap_or(1));
             }
         }
         Ok("vectors") => {
@@ -400,6 +437,12 @@ fn fault(what: &str) -> (Option<i32>, String) {
         .output()
         .unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn who_waits_for_a_hypervisor_learns_of_its_end_whatever_the_parent_has_set() {
+    let (code, said) = fault("parent");
+    assert_eq!(code, Some(7), "{said}");
 }
 
 #[test]

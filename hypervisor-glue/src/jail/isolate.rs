@@ -6,7 +6,7 @@
 
 use std::io;
 
-use crate::{Error, Result, log};
+use crate::log;
 
 /// Where users of guests begin: between the last that systemd takes for containers and the end of 31 bits.
 const FIRST_USER: u32 = 2_000_000_000;
@@ -43,9 +43,10 @@ pub fn take_namespaces() {
 }
 
 /// Gives up being root for all threads: an empty root folder, a user and a group of its own. Every file has been opened before.
-pub fn become_nobody() -> Result<()> {
+/// Root without the right to it (in a container whose users have no such number) goes on without, and says so.
+pub fn become_nobody() {
     if !is_root() {
-        return Ok(());
+        return;
     }
     if let Err(e) = empty_root() {
         log::warn(format_args!("jail: no root folder of its own for this process: {e}"));
@@ -57,7 +58,9 @@ pub fn become_nobody() -> Result<()> {
             .and_then(|()| check(libc::setresgid(user, user, user)))
             .and_then(|()| check(libc::setresuid(user, user, user)))
     };
-    done.map_err(|e| Error::Jail(format!("becoming user {user}: {e}; --no-jail stays root")))
+    if let Err(e) = done {
+        log::warn(format_args!("jail: this process stays root, without capabilities: becoming user {user}: {e}"));
+    }
 }
 
 /// An empty file system that nothing can be written to, as the root of all threads.

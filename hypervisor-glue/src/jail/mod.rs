@@ -34,7 +34,7 @@ pub fn drop_privileges() -> Result<()> {
         // to give up.
         unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
     }
-    isolate::become_nobody()?;
+    isolate::become_nobody();
     // SAFETY: prctl with numbers only.
     if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
         return Err(failed("no_new_privs")());

@@ -92,6 +92,11 @@ impl Machine {
             jail::drop_privileges()?;
             jail::close_files()?;
         }
+        if let Some(parent) = config.supervisor
+            && !signals::end_with(parent)
+        {
+            state.stop(cpu::Stop::Shutdown);
+        }
         state.pause(true);
         let supported = cpuid::supported(&kvm)?;
         let (mut threads, mut stats) = (Vec::new(), Vec::new());

@@ -20,7 +20,7 @@ use crate::{
     jail,
     memory::Memory,
     serial::Serial,
-    signals::Signals,
+    signals::{self, Signals},
     stats::Stats,
 };
 
@@ -42,13 +42,17 @@ pub struct Machine {
 }
 
 /// Makes a guest, runs it to its end, and says why it ended. The signals were taken before this process had other threads.
-pub fn run(config: &Config, signals: Signals) -> Result<Stop> {
+pub fn run(config: &Config, taken: Signals) -> Result<Stop> {
     descriptors::raise();
     if !config.no_jail {
         jail::take_namespaces();
     }
-    let starting = signals.guard().map_err(crate::Error::io("starting a thread"))?;
-    let machine = Machine::new(config, signals)?;
+    if let Some(parent) = config.supervisor {
+        // Once more when the user has changed; that it is gone already is seen to then.
+        signals::end_with(parent);
+    }
+    let starting = taken.guard().map_err(crate::Error::io("starting a thread"))?;
+    let machine = Machine::new(config, taken)?;
     drop(starting);
     machine.run()
 }

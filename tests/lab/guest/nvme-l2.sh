@@ -25,6 +25,7 @@ hold() {
     wait_for 60 grep -q "guest holds" /tmp/held || fail "the guest did not come up: $(tail -3 /tmp/held)"
 }
 hold
+tr '\0' ' ' </proc/$held/cmdline | grep -q "lab=guest" && fail "the guest's command line is in the arguments of azote"
 refuse "a function in use" "in use by azote-vmm" azote vf release $PF
 
 # Commands at its socket.
@@ -45,10 +46,20 @@ grep "^azote: " /tmp/held | tail -1
 [ "$(cat /sys/bus/pci/devices/$PF/sriov_numvfs)" = 0 ] || fail "the VF of a killed hypervisor was not given back"
 say "the hypervisor killed: $(grep "^azote: " /tmp/held | tail -1)"
 
-# Both die: the next command gives it back.
+# It is told to end, by whoever started it: so is the hypervisor, and the function is given back.
 hold
-killall -9 azote azote-vmm
+kill $held
+wait $held || fail "SIGTERM: azote run ended with $?: $(tail -1 /tmp/held)"
+[ "$(cat /sys/bus/pci/devices/$PF/sriov_numvfs)" = 0 ] || fail "the VF of a guest that was told to end was not given back"
+wait_for 10 test ! -e /tmp/api || fail "the API's socket stayed behind"
+say "SIGTERM to azote run: the function is given back"
+
+# Who waits for the hypervisor is killed: the hypervisor ends with it, and the next command gives the function back.
+hold
+kill -9 $held
 wait $held
+gone() { [ -z "$(pidof azote-vmm)" ]; }
+wait_for 30 gone || fail "the hypervisor goes on without who gives its function back"
 [ "$(cat /sys/bus/pci/devices/$PF/sriov_numvfs)" != 0 ] || fail "nobody was left to give the VF back, but it was"
-check "swept up after both were killed" azote vf create $PF 1
+check "swept up after both are gone" azote vf create $PF 1
 azote vf list | sed 's/^/    /'

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         for case in cases::ALL.iter().chain(cases::MEASURE) {
             println!("{:<12} {}", case.name, case.about);
         }
+        println!("{:<12} one guest of our hypervisor, booted so many times (300) in one emulated host", "boots [N]");
         return ExitCode::SUCCESS;
     }
     if let Some((word, count)) = arguments.case.split_first()

@@ -102,6 +102,7 @@ pub fn run(arguments: &Run, stop: &Stop) -> Result<()> {
         config.devices.push(lease.path());
         leases.push(lease);
     }
+    config.supervisor = Some(std::process::id());
     let handover = Handover::new(&config).map_err(failed)?;
     let mut child = beside("azote-vmm")?.arg(handover.path()).spawn().map_err(failed)?;
     drop(handover);
@@ -130,6 +131,7 @@ fn config(arguments: &Run) -> Result<Config> {
         initramfs: arguments.initramfs.clone(),
         cmdline: arguments.cmdline.clone(),
         bare_cmdline: arguments.bare_cmdline,
+        supervisor: None,
         no_jail: arguments.no_jail,
         cpus: arguments.cpus,
         memory: arguments.memory,
@@ -290,6 +292,30 @@ fn card(text: &str) -> std::result::Result<CardArgs, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A command line of `azote run`.
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        run: Run,
+    }
+
+    #[test]
+    fn a_machine_comes_by_options_or_as_a_file() {
+        use clap::Parser;
+        let parse = |words: &[&str]| Line::try_parse_from([&["run"], words].concat()).map(|line| line.run);
+        assert!(parse(&[]).is_err() && parse(&["--vf", "storage"]).is_err(), "a kernel, or a machine");
+        assert!(parse(&["--kernel", "k", "--machine", "m"]).is_err());
+        let by_options = parse(&["--kernel", "k", "--cmdline", "a=b"]).unwrap();
+        let machine = config(&by_options).unwrap();
+        assert_eq!((machine.kernel.as_path(), machine.cmdline.as_str()), (Path::new("k"), "a=b"));
+        let handover = Handover::new(&machine).unwrap();
+        let path = handover.path().into_string().unwrap();
+        let as_a_file = parse(&["--machine", &path, "--vf", "storage=01:00.0"]).unwrap();
+        assert_eq!((config(&as_a_file).unwrap(), as_a_file.vf.len()), (machine, 1));
+        let e = config(&parse(&["--machine", "/no/such/machine"]).unwrap()).unwrap_err().to_string();
+        assert!(e.contains("/no/such/machine"), "{e}");
+    }
 
     #[test]
     fn words_are_understood_and_wrong_ones_are_named() {
