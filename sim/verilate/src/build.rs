@@ -78,7 +78,7 @@ fn facts(source: &Source, options: &Options, shim: Shim<'_>, tools: &Tools) -> F
         // The quick build is made for no processor in particular.
         processor: (!options.portable && !options.fast_build).then(|| tools.processor.clone()),
         waves: options.trace,
-        blocks: names::instances(&source.text, &source.top),
+        blocks: names::instances(&source.text, &source.top).into_iter().map(|(path, _)| path).collect(),
     }
 }
 

@@ -40,6 +40,7 @@ pub use dut::{Dut, PortId};
 pub use error::Error;
 pub use facts::Facts;
 pub use gates::lint;
+pub use names::instances;
 pub use source::{Dir, Options, Port, Source};
 pub use tools::abandon;
 pub use work::Work;

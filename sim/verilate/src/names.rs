@@ -45,8 +45,9 @@ fn enumeration(line: &str, used: &mut BTreeSet<String>) -> Option<String> {
     ))
 }
 
-/// The paths of all instances below the top, as `u_storage.u_front`, in the order of the text.
-pub(crate) fn instances(text: &str, top: &str) -> Vec<String> {
+/// The paths of all instances below the top, as `u_storage.u_front`, each with its module, in the order of the text.
+#[must_use]
+pub fn instances(text: &str, top: &str) -> Vec<(String, String)> {
     let mut modules: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
     let mut inside = None;
     for line in text.lines() {
@@ -73,11 +74,17 @@ pub(crate) fn instances(text: &str, top: &str) -> Vec<String> {
 /// More levels than any design has: a text that contains itself ends there.
 const DEEPEST: usize = 32;
 
-fn walk(modules: &BTreeMap<&str, Vec<(&str, &str)>>, module: &str, path: &str, found: &mut Vec<String>, depth: usize) {
+fn walk(
+    modules: &BTreeMap<&str, Vec<(&str, &str)>>,
+    module: &str,
+    path: &str,
+    found: &mut Vec<(String, String)>,
+    depth: usize,
+) {
     for (kind, name) in modules.get(module).into_iter().flatten() {
         if modules.contains_key(kind) && depth < DEEPEST {
             let path = if path.is_empty() { (*name).to_owned() } else { format!("{path}.{name}") };
-            found.push(path.clone());
+            found.push((path.clone(), (*kind).to_owned()));
             walk(modules, kind, &path, found, depth + 1);
         }
     }
@@ -103,7 +110,8 @@ mod tests {
         let text = "module Leaf(\n);\nendmodule\nmodule Mid(\n);\n  Leaf u_a (.x(x));\n  always @(posedge clock) if (a) b;\n\
                     endmodule\nmodule top(\n);\n  Mid u_m (.x(x));\n  Other u_o (.x(x));\nendmodule\n\
                     module Alone(\n);\n  Leaf u_z (.x(x));\nendmodule\n";
-        assert_eq!(instances(text, "top"), ["u_m", "u_m.u_a"]);
+        let pair = |path: &str, module: &str| (path.to_owned(), module.to_owned());
+        assert_eq!(instances(text, "top"), [pair("u_m", "Mid"), pair("u_m.u_a", "Leaf")]);
         assert_eq!(instances("module t(\n);\n  t u_t (.x(x));\nendmodule\n", "t").len(), DEEPEST);
     }
 }

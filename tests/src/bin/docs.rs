@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use azote_tests::tables::{Table, documents, fill};
+use azote_tests::tables::{Table, documents, files, fill};
 
 fn main() -> ExitCode {
     let documents = match documents() {
@@ -24,7 +24,22 @@ fn main() -> ExitCode {
             }
         }
     }
-    ExitCode::SUCCESS
+    match files() {
+        Ok(files) => {
+            for (name, text) in files {
+                if let Err(e) = std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name), text) {
+                    eprintln!("docs: {name}: {e}");
+                    return ExitCode::FAILURE;
+                }
+                println!("{name}: written");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("docs: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn write(page: &Path, tables: &[Table]) -> Result<bool, String> {

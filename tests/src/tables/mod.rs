@@ -5,6 +5,7 @@
 mod config;
 mod nvme;
 mod pci;
+mod views;
 
 use std::fmt::Write;
 
@@ -26,6 +27,14 @@ pub fn documents() -> crate::Result<Vec<(&'static str, Vec<Table>)>> {
     };
     let paths = vec![("path-read", path(false)?), ("path-write", path(true)?)];
     Ok(vec![("docs/programmers-guide.md", registers()), ("docs/path-of-a-read.md", paths)])
+}
+
+/// Files that are written whole: what a viewer of waves shows first.
+///
+/// # Errors
+/// If the card's RTL cannot be printed.
+pub fn files() -> crate::Result<Vec<(&'static str, String)>> {
+    views::files()
 }
 
 /// The tables of the programmer's guide.
