@@ -41,3 +41,44 @@ fn links_between_the_pages_lead_somewhere() {
         }
     }
 }
+
+#[test]
+fn figures_of_the_card_are_those_that_are_told() {
+    let bench = std::process::Command::new(env!("CARGO_BIN_EXE_bench"))
+        .args(["storage", "--quick", "--json"])
+        .output()
+        .unwrap();
+    assert!(bench.status.success(), "{}", String::from_utf8_lossy(&bench.stderr));
+    let text = String::from_utf8(bench.stdout).unwrap();
+    let told = azote_tests::tables::told().unwrap();
+    let mut compared = 0;
+    for line in text.lines() {
+        let measured: serde_json::Value = serde_json::from_str(line).unwrap();
+        let Some(name) = measured["name"].as_str() else { continue };
+        let told = told.iter().find(|figure| figure["name"] == name);
+        assert_eq!(
+            told,
+            Some(&measured),
+            "{name} is out of date: `cargo xtask bench storage --json > docs/figures.json`, then `cargo xtask docs`"
+        );
+        compared += 1;
+    }
+    assert!(compared >= 10, "{compared} figures");
+}
+
+#[test]
+fn the_path_of_a_read_tells_the_clock_of_its_listing() {
+    let text = page("docs/path-of-a-read.md");
+    let (before, _) = text.split_once(" clocks later the interrupt is on the link").unwrap();
+    let told = before.rsplit(' ').next().unwrap();
+    // The last packet from the card in the listing of the read: the message, from its first beat on.
+    let listing = text.split_once("<!-- table path-read -->").unwrap().1;
+    let sent = listing.lines().take_while(|line| *line != "<!-- end -->").filter(|line| line.contains("  tx "));
+    let message = sent.last().unwrap();
+    assert!(message.contains("MWr") && message.trim_start().starts_with(&format!("{told} to ")), "{told}: {message}");
+    // And the sum of its steps is the figure.
+    let latency = azote_tests::tables::told().unwrap();
+    let latency = latency.iter().find(|figure| figure["name"] == "storage.latency.read.4k.qd1").unwrap();
+    let clocks = format!("**{}**", latency["value"]).replace(".0", "");
+    assert!(text.lines().any(|line| line.contains("**together**") && line.contains(&clocks)), "{clocks}");
+}

@@ -50,6 +50,9 @@ fn run(cli: &Cli, stop: &Stop) -> Result<()> {
     match &cli.command {
         Command::Vf(command) => return commands::vf::run(&azote_vf::Host::default(), command, &mut io::stdout()),
         Command::Model(arguments) => return commands::model::run(arguments, &mut io::stdout()),
+        Command::Verilog { vfs, output } => {
+            return commands::model::verilog(*vfs, output.as_deref(), &mut io::stdout());
+        }
         Command::Ctl { socket, request } => return commands::ctl::run(socket, *request, &mut io::stdout()),
         Command::Completions { shell } => return commands::help::completions(*shell, &mut io::stdout()),
         Command::Man { folder } => return commands::help::man(folder),

@@ -270,7 +270,7 @@ fn text(path: &Path) -> Result<String> {
 }
 
 /// The card's Verilog text: one's own, or what the RTL is printed as.
-fn verilog(own: Option<&Path>, vfs: u8) -> Result<String> {
+pub(crate) fn verilog(own: Option<&Path>, vfs: u8) -> Result<String> {
     match own {
         Some(path) => text(path),
         None => match azote_rtl::card(vfs.into()) {

@@ -3,6 +3,7 @@
 //! is older than they are.
 
 mod config;
+mod figures;
 mod nvme;
 mod pci;
 mod views;
@@ -26,7 +27,11 @@ pub fn documents() -> crate::Result<Vec<(&'static str, Vec<Table>)>> {
         Ok(format!("```text\n{listing}```\n"))
     };
     let paths = vec![("path-read", path(false)?), ("path-write", path(true)?)];
-    Ok(vec![("docs/programmers-guide.md", registers()), ("docs/path-of-a-read.md", paths)])
+    Ok(vec![
+        ("docs/programmers-guide.md", registers()),
+        ("docs/path-of-a-read.md", paths),
+        ("docs/measurements.md", figures::tables()?),
+    ])
 }
 
 /// Files that are written whole: what a viewer of waves shows first.
@@ -35,6 +40,14 @@ pub fn documents() -> crate::Result<Vec<(&'static str, Vec<Table>)>> {
 /// If the card's RTL cannot be printed.
 pub fn files() -> crate::Result<Vec<(&'static str, String)>> {
     views::files()
+}
+
+/// The figures that the documents tell, as the bench printed them.
+///
+/// # Errors
+/// If they are not there, or not the bench's lines.
+pub fn told() -> crate::Result<Vec<serde_json::Value>> {
+    figures::read()
 }
 
 /// The tables of the programmer's guide.
@@ -94,7 +107,8 @@ fn said(source: &str, name: &str) -> String {
     let comment = lines[..at].iter().rev().map_while(|l| l.strip_prefix("///"));
     let mut words: Vec<&str> = comment.map(str::trim).collect();
     words.reverse();
-    words.join(" ").trim_end_matches('.').replace('|', "\\|")
+    // A link of rustdoc's leads nowhere in a document.
+    words.join(" ").trim_end_matches('.').replace('|', "\\|").replace("[`", "`").replace("`]", "`")
 }
 
 /// The same without what stands before the first colon: a module's prefix.
@@ -121,6 +135,7 @@ mod tests {
         let source = "/// Not this.\npub const AB: u64 = 1;\n/// Group: this\n/// one (here).\npub const A: u64 = 2;";
         assert_eq!(said(source, "A"), "Group: this one (here)");
         assert_eq!(said_after_colon(source, "A"), "this one (here)");
+        assert_eq!(said("/// As [`B`].\npub const C: u64 = 1;", "C"), "As `B`");
     }
 
     #[test]

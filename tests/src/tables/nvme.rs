@@ -1,19 +1,30 @@
 //! What a storage function is.
 
-use azote_regs::nvme::{controller as c, limits, opcode, status};
+use azote_regs::nvme::{controller as c, limits, opcode, status, virtualization};
 
 use super::{Table, bits, hex, said, said_after_colon, table};
 
 const CONTROLLER: &str = include_str!("../../../rtl/regs/src/nvme/controller.rs");
 const LIMITS: &str = include_str!("../../../rtl/regs/src/nvme/limits.rs");
 const OPCODE: &str = include_str!("../../../rtl/regs/src/nvme/opcode.rs");
+const VIRTUALIZATION: &str = include_str!("../../../rtl/regs/src/nvme/virtualization.rs");
 
 macro_rules! named {
     ($module:ident, $($name:ident)*) => { [$((stringify!($name), $module::$name)),*] };
 }
 
 fn codes(rows: &[(&str, u64)]) -> String {
-    table(["code", "what"], rows.iter().map(|(name, v)| [hex(*v, 2), said_after_colon(OPCODE, name)]))
+    codes_with(rows, &[])
+}
+
+/// The same with some of the physical function's own, which are defined with what they are about.
+fn codes_with(rows: &[(&str, u64)], virtualization: &[(&str, u64)]) -> String {
+    let row = |source: &str, (name, v): &(&str, u64)| (*v, said_after_colon(source, name));
+    let of_pf = |(v, what): (u64, String)| (v, format!("{what} (the PF's only)"));
+    let mut all: Vec<_> = rows.iter().map(|r| row(OPCODE, r)).collect();
+    all.extend(virtualization.iter().map(|r| of_pf(row(VIRTUALIZATION, r))));
+    all.sort();
+    table(["code", "what"], all.into_iter().map(|(v, what)| [hex(v, 2), what]))
 }
 
 pub fn tables() -> Vec<Table> {
@@ -77,12 +88,19 @@ pub fn tables() -> Vec<Table> {
         ("nvme-limits", table(["what", "value"], limits)),
         (
             "nvme-admin",
-            codes(
+            codes_with(
                 &named!(opcode, DELETE_SQ CREATE_SQ GET_LOG_PAGE DELETE_CQ CREATE_CQ IDENTIFY ABORT SET_FEATURES GET_FEATURES ASYNC_EVENT FORMAT),
+                &named!(virtualization, OPCODE),
             ),
         ),
         ("nvme-io", codes(&named!(opcode, FLUSH WRITE READ COMPARE WRITE_ZEROES DATASET VERIFY))),
-        ("nvme-identify", codes(&named!(opcode, CNS_NAMESPACE CNS_CONTROLLER CNS_ACTIVE_LIST CNS_DESCRIPTORS))),
+        (
+            "nvme-identify",
+            codes_with(
+                &named!(opcode, CNS_NAMESPACE CNS_CONTROLLER CNS_ACTIVE_LIST CNS_DESCRIPTORS),
+                &named!(virtualization, CNS_PRIMARY CNS_SECONDARY),
+            ),
+        ),
         (
             "nvme-features",
             codes(
@@ -97,4 +115,28 @@ pub fn tables() -> Vec<Table> {
 
 const fn limits_queues() -> u64 {
     limits::QUEUES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_opcode_cns_feature_and_log_page_is_in_a_table() {
+        let text: String = tables().into_iter().map(|(_, table)| table).collect();
+        let constants = |source: &'static str| {
+            let names = source.lines().filter_map(|line| line.strip_prefix("pub const ")?.split_once(": u64 = 0x"));
+            names.map(move |(name, value)| (said_after_colon(source, name), value.trim_end_matches(';').to_owned()))
+        };
+        let is_code = |name: &str| ["OPCODE", "CNS_PRIMARY", "CNS_SECONDARY"].contains(&name);
+        let virtualization = VIRTUALIZATION.lines().filter_map(|line| line.strip_prefix("pub const ")?.split_once(':'));
+        let virtualization = virtualization.filter(|(name, _)| is_code(name));
+        let mut rows: Vec<_> = constants(OPCODE).map(|(what, value)| format!("| `{value}` | {what} |")).collect();
+        rows.extend(
+            virtualization.map(|(name, _)| format!("| {} (the PF's only) |", said_after_colon(VIRTUALIZATION, name))),
+        );
+        for row in rows {
+            assert!(text.contains(&row), "no table has {row}");
+        }
+    }
 }

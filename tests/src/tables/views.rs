@@ -79,7 +79,10 @@ fn gtkwave(groups: &[(String, Vec<Signal>)]) -> String {
                 (false, 1) => ("28", String::new()),
                 (false, _) => ("22", format!("[{}:0]", width - 1)),
             };
-            let _ = writeln!(out, "@{flags}\n{name}{range}");
+            // A state is called by its block: they are all `st_name`.
+            let short = name.strip_prefix(TOP).unwrap_or(name).replace(".u_", ".").replace("_name", "");
+            let alias = if *named { format!("+{{{}}} ", short.trim_start_matches('.')) } else { String::new() };
+            let _ = writeln!(out, "@{flags}\n{alias}{name}{range}");
         }
     }
     out

@@ -62,6 +62,9 @@ impl Cli {
             Command::Vf(_) => {
                 return self.card.unused("vf", ": it is about real devices").map(|()| CardArgs::default());
             }
+            Command::Verilog { .. } => {
+                return self.card.unused("verilog", "; --vfs stands behind the command").map(|()| CardArgs::default());
+            }
             Command::Ctl { .. } => return self.card.unused("ctl", "").map(|()| CardArgs::default()),
             Command::Completions { .. } => return self.card.unused("completions", "").map(|()| CardArgs::default()),
             Command::Man { .. } => return self.card.unused("man", "").map(|()| CardArgs::default()),
@@ -101,6 +104,15 @@ pub enum Command {
     },
     /// Compile the card's RTL to a model that --model loads, here or on a machine without Verilator.
     Model(Model),
+    /// Print the card's Verilog: to change it and run it with --verilog, or to put the core elsewhere.
+    Verilog {
+        /// VFs of each kind that it is built with.
+        #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=60))]
+        vfs: u8,
+        /// Where to, in place of stdout.
+        #[arg(short, long, value_name = "FILE.v")]
+        output: Option<PathBuf>,
+    },
     /// Make, bind, list and release virtual functions of this machine's cards, or of any device with SR-IOV.
     #[command(subcommand)]
     Vf(VfCommand),
@@ -361,6 +373,7 @@ mod tests {
             ("--sim vf list", "--sim has no effect on `azote vf`: it is about real devices"),
             ("--sim ctl a state", "--sim has no effect on `azote ctl`"),
             ("--sim completions bash", "--sim has no effect on `azote completions`"),
+            ("--vfs 8 verilog", "--vfs has no effect on `azote verilog`; --vfs stands behind the command"),
             ("--vfs 8 model -o a.so", "--vfs has no effect on `azote model`"),
             ("--sim --soft list --trace a.fst", "--trace has no effect beside --soft"),
             ("--sim --soft list --model a.so", "--model has no effect beside --soft"),

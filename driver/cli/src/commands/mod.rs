@@ -48,6 +48,7 @@ pub fn run(card: &dyn Card, command: &Command, out: &mut dyn Write, stop: &Stop)
         Command::Vf(_)
         | Command::Ctl { .. }
         | Command::Model(_)
+        | Command::Verilog { .. }
         | Command::Serve(_)
         | Command::Run(_)
         | Command::Completions { .. }

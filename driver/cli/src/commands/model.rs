@@ -1,8 +1,9 @@
-//! `azote model`.
+//! `azote model` and `azote verilog`.
 
 use std::io::Write;
 use std::path::Path;
 
+use azote_files::{Inputs, Output};
 use azote_verilate::Facts;
 
 use super::{print, print_json};
@@ -24,6 +25,15 @@ pub fn run(arguments: &Model, out: &mut dyn Write) -> Result<()> {
         }
         (None, None) => Err(Error::Usage("give --output or --show".into())),
     }
+}
+
+/// Prints the card's Verilog.
+pub fn verilog(vfs: u8, output: Option<&Path>, out: &mut dyn Write) -> Result<()> {
+    let text = sim::verilog(None, vfs)?;
+    let Some(path) = output else { return print(out, &text) };
+    let mut file = Output::stream(path, &Inputs::new())?;
+    file.write_all(text.as_bytes()).map_err(|source| Error::File { path: path.to_owned(), source })?;
+    Ok(file.finish()?)
 }
 
 fn read(path: &Path) -> Result<Facts> {
