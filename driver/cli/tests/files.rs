@@ -155,8 +155,19 @@ fn what_is_no_file_is_refused_at_once_wherever_it_is_named() {
             assert!(text.contains(&format!("is a {kind}")), "{args:?}: {text}");
         }
     }
+    assert!(fails(&mut azote(dir.path(), &["model", "--show", "fifo"])).contains("is a FIFO"));
     assert!(fails(&mut sim(dir.path(), &["--volume", "a", "nbd", "--listen", "unix:a"])).contains("a file is there"));
     assert_eq!(names(dir.path()), ["a", "fifo", "socket"]);
+}
+
+#[test]
+fn manual_pages_follow_no_link() {
+    let dir = folder();
+    std::fs::create_dir(dir.path().join("man")).unwrap();
+    std::os::unix::fs::symlink("../a", dir.path().join("man/azote.1")).unwrap();
+    assert!(ends(azote(dir.path(), &["man", "man"]).spawn().unwrap()).status.success());
+    assert!(std::fs::read(dir.path().join("a")).unwrap() == disk(1));
+    assert!(std::fs::symlink_metadata(dir.path().join("man/azote.1")).unwrap().is_file());
 }
 
 #[test]

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 /// Why a model could not be built, loaded or used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A file that a user named cannot be used as it was meant.
+    #[error(transparent)]
+    File(#[from] azote_files::Error),
     /// A tool is not installed.
     #[error("{tool} is not installed: run `apt-get install verilator g++` (as root), or `cargo xtask setup`")]
     ToolMissing {

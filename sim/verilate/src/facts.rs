@@ -6,7 +6,7 @@
 //! little-endian), SHA-256 of all before it, [`MAGIC`].
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,9 @@ impl Facts {
     /// # Errors
     /// If the file is no model, or not all of it is as it was made.
     pub fn read(path: &Path) -> Result<Facts, Error> {
-        let bytes = std::fs::read(path).map_err(Error::io("read the model", path))?;
+        let mut bytes = Vec::new();
+        let mut file = azote_files::open(path, azote_files::Access::Read)?;
+        file.read_to_end(&mut bytes).map_err(Error::io("read the model", path))?;
         let wrong = |reason: &str| Error::Model { path: path.to_owned(), reason: reason.to_owned() };
         let no_model = "it is no model, or its end is missing; `azote model` makes one";
         let rest = bytes.strip_suffix(MAGIC).ok_or_else(|| wrong(no_model))?;

@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
+use azote_files::{Inputs, Output};
 use clap::CommandFactory;
 use clap_complete::{Shell, generate};
+use clap_mangen::Man;
 
 use super::print;
 use crate::{Error, Result, args::Cli};
@@ -20,7 +22,19 @@ pub fn completions(shell: Shell, out: &mut dyn Write) -> Result<()> {
 pub fn man(folder: &Path) -> Result<()> {
     let failed = |source| Error::File { path: folder.to_owned(), source };
     std::fs::create_dir_all(folder).map_err(failed)?;
-    clap_mangen::generate_to(Cli::command(), folder).map_err(failed)
+    let mut all = Cli::command().disable_help_subcommand(true);
+    all.build();
+    page(&all, folder)
+}
+
+/// The pages of a command and of those below it, each a new file in its place.
+fn page(command: &clap::Command, folder: &Path) -> Result<()> {
+    command.get_subcommands().filter(|below| !below.is_hide_set()).try_for_each(|below| page(below, folder))?;
+    let man = Man::new(command.clone());
+    let path = folder.join(man.get_filename());
+    let mut output = Output::create(&path, &Inputs::new())?;
+    man.render(&mut output).map_err(|source| Error::File { path, source })?;
+    Ok(output.finish()?)
 }
 
 #[cfg(test)]
