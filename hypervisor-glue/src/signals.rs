@@ -87,9 +87,16 @@ pub(crate) fn end_with(parent: u32) -> bool {
 
 /// Closes every descriptor but stdin, stdout and stderr. For the start of a program, which has no others of its own yet.
 pub(crate) fn close_inherited() {
-    // SAFETY: nothing in this process owns one of these: it has opened nothing, and what it was handed has no owner here. On a kernel
-    // without the call they stay, and are marked to be closed by none: there is nobody we execute.
-    unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+    /// As many as a process has without having asked for more, for kernels without `close_range` (before 5.9).
+    const USUAL: libc::c_int = 1024;
+    // SAFETY: nothing in this process owns one of these: it has opened nothing, and what it was handed has no owner here.
+    unsafe {
+        if libc::close_range(3, libc::c_uint::MAX, 0) != 0 {
+            for fd in 3..USUAL {
+                libc::close(fd);
+            }
+        }
+    }
 }
 
 /// A descriptor from which they are read.

@@ -55,6 +55,11 @@ impl SimulatedCard {
         Ok(Self { card, bell: runner.bell(), _runner: runner })
     }
 
+    /// Makes durable what was written to its volumes; an error is one of the disk behind them.
+    pub fn sync(&self) -> std::io::Result<()> {
+        self.card.root().media().sync()
+    }
+
     /// What the checker of TLPs has found, for the end.
     pub fn report(&self) -> Option<String> {
         let (count, text) = {

@@ -93,8 +93,15 @@ impl Devices {
         for function in &self.functions {
             function.reset();
         }
-        if let Some(text) = self.card.as_ref().and_then(|c| c.report()) {
-            warn(text);
+        if let Some(card) = &self.card {
+            if let Err(e) = card.sync() {
+                warn(format_args!(
+                    "card: making its volumes durable: {e}; what the guest has written last may be lost"
+                ));
+            }
+            if let Some(text) = card.report() {
+                warn(text);
+            }
         }
     }
 }

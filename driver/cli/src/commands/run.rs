@@ -106,7 +106,11 @@ pub fn run(arguments: &Run, stop: &Stop) -> Result<()> {
     let handover = Handover::new(&config).map_err(failed)?;
     let mut child = beside("azote-vmm")?.arg(handover.path()).spawn().map_err(failed)?;
     drop(handover);
-    let status = supervise(&mut child, || stop.is_stopped()).map_err(failed)?;
+    let status = supervise(&mut child, || stop.is_stopped()).map_err(|e| {
+        // Nobody can say how it goes on; it must not go on with what is given back.
+        let _ = child.kill();
+        failed(e)
+    })?;
     drop(leases);
     match (status.code(), status.signal()) {
         (Some(0), _) => Ok(()),
