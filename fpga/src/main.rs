@@ -24,7 +24,7 @@ struct Arguments {
     #[arg(long, required = true)]
     core: bool,
     /// Stop after synthesis: what CI runs.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "quick")]
     synth_only: bool,
     /// Only this core, placed and routed: no sizes side by side, which take three more syntheses.
     #[arg(long)]

@@ -132,6 +132,8 @@ fn files_that_do_not_fit_are_refused_before_anything_is_written() {
     refused(vec![1; SIZE + 512], "only 1.00 MiB");
     refused(vec![1; 4096], "--partial");
     run(&card, &["copy", "-q", "--partial", file, "vf0"]).unwrap();
+    let e = run(&card, &["copy", "-q", "--partial", "vf0", file]).unwrap_err();
+    assert!(line(&e).starts_with("--partial has no effect: "), "{e}");
     let mut wanted = disk();
     wanted[..4096].fill(1);
     assert!(on(&card) == wanted);

@@ -11,7 +11,7 @@ use crate::storage::Storage;
 use crate::transaction::transmit::CLIENTS;
 use crate::transaction::{Completer, Door, Receive, Transmit};
 
-/// Completion time-out in ticks of 1024 clocks: about a millisecond at 62.5 MHz, in the default range of PCIe 7.5.3.16.
+/// Completion time-out in ticks of 1024 clocks: 0.8 ms at 80 MHz, in the default range of PCIe 7.5.3.16.
 const COMPLETION_TICKS: usize = 64;
 
 #[derive(LogicBlock, Default)]

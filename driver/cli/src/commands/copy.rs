@@ -22,6 +22,10 @@ pub(super) struct Options {
 
 pub(super) fn run(card: &dyn Card, source: &str, destination: &str, options: Options) -> Result<()> {
     match (source.parse::<Target>(), destination.parse::<Target>()) {
+        (Ok(_), Err(_)) if options.partial || options.raw => {
+            let name = if options.partial { "--partial" } else { "--raw" };
+            Err(Error::Usage(format!("{name} has no effect: it is about a file that is copied to a function")))
+        }
         (Ok(from), Err(_)) => out(card, &from, Path::new(destination), &options),
         (Err(_), Ok(to)) => into(card, Path::new(source), &to, &options),
         _ => {

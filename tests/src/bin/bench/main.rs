@@ -83,6 +83,19 @@ fn html(text: &str) -> Result<PathBuf, String> {
 }
 
 impl Arguments {
+    /// That every option has an effect on what is measured.
+    fn check(&self) -> Result<()> {
+        let what =
+            self.what.and_then(|what| what.to_possible_value()).map_or("--html".into(), |v| v.get_name().to_owned());
+        let on = |kinds: &[What]| self.what.is_none_or(|what| kinds.contains(&what));
+        let refused = match self.what {
+            _ if self.quick && self.what != Some(What::Storage) => "--quick",
+            _ if self.soft && !on(&[What::Storage, What::Curves]) => "--soft",
+            _ => return Ok(()),
+        };
+        Err(Error::Wrong(format!("{refused} has no effect on `bench {what}`")))
+    }
+
     fn model(&self) -> Model {
         if self.soft { Model::Soft } else { Model::Rtl }
     }
@@ -129,6 +142,7 @@ fn main() -> ExitCode {
 
 /// Measures and prints; true if every figure is as it must be.
 fn run(arguments: &Arguments) -> Result<bool> {
+    arguments.check()?;
     let conditions = Conditions::of(arguments);
     if arguments.json {
         println!("{}", conditions.json());
@@ -193,4 +207,18 @@ fn write_page(path: &Path, measured: &page::Measured) -> Result<()> {
     let shown = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     eprintln!("bench: the page is {}", shown.display());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_without_an_effect_is_an_error() {
+        let check = |line: &str| Arguments::try_parse_from(line.split(' ')).unwrap().check().map_err(|e| e.to_string());
+        check("bench storage --quick --soft").unwrap();
+        check("bench --html --soft").unwrap();
+        assert_eq!(check("bench driver --soft").unwrap_err(), "--soft has no effect on `bench driver`");
+        assert_eq!(check("bench curves --quick").unwrap_err(), "--quick has no effect on `bench curves`");
+    }
 }
