@@ -158,3 +158,24 @@ fn a_compiled_model_is_loaded_without_its_tools() {
         assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
     }
 }
+
+#[test]
+fn a_changed_rtl_runs_and_one_that_breaks_a_gate_is_refused_with_the_message() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a"), disk(0)).unwrap();
+    let mut print = Command::new(env!("CARGO_BIN_EXE_azote"));
+    let output = print.current_dir(dir.path()).args(["verilog", "-o", "card.v"]).output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(self::read(dir.path(), "card.v")).unwrap();
+    // A register that is one bit wider than what goes into it.
+    let (before, after) = text.split_once("  logic [4:0] st_q;").unwrap();
+    std::fs::write(dir.path().join("wide.v"), format!("{before}  logic [5:0] st_q;{after}")).unwrap();
+    let output = azote(dir.path(), &["--volume", "a", "--verilog", "wide.v", "list"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = said.lines().last().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("lint gate") && said.contains("Warning-WIDTH: azote_card.v:"), "{said}");
+    // The same text unchanged is the card itself, whose model is there already.
+    let listed = ok(&azote(dir.path(), &["--volume", "a", "--verilog", "card.v", "list"]).output().unwrap());
+    assert!(listed.contains("VF 0"), "{listed}");
+}
