@@ -1,7 +1,6 @@
 //! Why a function cannot be served.
 
 use std::io;
-use std::path::PathBuf;
 
 /// The result of serving.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -10,20 +9,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The socket's name is taken by a server that is alive.
-    #[error("{}: another server listens there; stop it or choose another folder", path.display())]
-    Busy {
-        /// The socket.
-        path: PathBuf,
-    },
-    /// The socket cannot be made.
-    #[error("{}: cannot listen: {source}", path.display())]
-    Listen {
-        /// The socket.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
+    /// The socket's place is somebody else's, or cannot be had.
+    #[error(transparent)]
+    Files(#[from] azote_files::Error),
     /// A thread or a descriptor is not to be had.
     #[error("{what}: {source}")]
     System {

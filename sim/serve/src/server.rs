@@ -1,14 +1,13 @@
 //! Sockets, and who is behind them.
 
-use std::io;
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use azote_files::Socket;
 use azote_sim::{Bell, Card, Runner};
 use azote_vfio_user::Error as WireError;
 use azote_vfio_user::wire::{Connection, ERROR, Header, REPLY};
@@ -56,7 +55,7 @@ pub struct Counters {
 pub struct Server {
     card: Card,
     runner: Runner,
-    sockets: Vec<Socket>,
+    sockets: Vec<Served>,
 }
 
 /// Ends a server's sessions from another thread.
@@ -69,9 +68,10 @@ impl Stop {
     }
 }
 
-struct Socket {
+struct Served {
     path: PathBuf,
-    listener: Arc<UnixListener>,
+    /// Until it is stopped; then its file is gone.
+    socket: Option<Arc<Socket>>,
     number: u8,
     tally: Arc<Tally>,
     stop: Stop,
@@ -95,21 +95,21 @@ impl Server {
         let device = Device::new(&self.card, number, self.bell())?;
         let view = View::of(&device)?;
         device.ring();
-        let listener = Arc::new(listen(path)?);
-        let mut socket = Socket {
+        let socket = Arc::new(Socket::claim(path)?);
+        let mut served = Served {
             path: path.to_owned(),
-            listener: listener.clone(),
+            socket: Some(socket.clone()),
             number,
             tally: Arc::default(),
             stop: Stop::default(),
             current: Arc::default(),
             thread: None,
         };
-        let (tally, stop, current) = (socket.tally.clone(), socket.stop.clone(), socket.current.clone());
+        let (tally, stop, current) = (served.tally.clone(), served.stop.clone(), served.current.clone());
         let builder = std::thread::Builder::new().name(format!("function {number:02x}"));
-        let run = move || accept(&listener, (&device, &view), &tally, &stop, &current);
-        socket.thread = Some(builder.spawn(run).map_err(|source| Error::System { what: "starting a thread", source })?);
-        self.sockets.push(socket);
+        let run = move || accept(socket.listener(), (&device, &view), &tally, &stop, &current);
+        served.thread = Some(builder.spawn(run).map_err(|source| Error::System { what: "starting a thread", source })?);
+        self.sockets.push(served);
         Ok(())
     }
 
@@ -122,7 +122,7 @@ impl Server {
     pub fn counters(&self) -> Vec<Counters> {
         let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
         let stats = self.card.root().stats();
-        let of = |s: &Socket| Counters {
+        let of = |s: &Served| Counters {
             number: s.number,
             path: s.path.clone(),
             clients: count(&s.tally.clients),
@@ -137,19 +137,21 @@ impl Server {
 
     /// Ends all sessions and removes the sockets. What they did is counted then.
     pub fn stop(&mut self) {
-        for socket in &self.sockets {
-            socket.stop.0.store(true, Ordering::Relaxed);
-            if let Some(outbox) = &*socket.current.lock().unwrap_or_else(PoisonError::into_inner) {
+        for served in &self.sockets {
+            served.stop.0.store(true, Ordering::Relaxed);
+            if let Some(outbox) = &*served.current.lock().unwrap_or_else(PoisonError::into_inner) {
                 outbox.connection().close();
             }
             // Wakes it from `accept`, whatever has become of the socket's name.
-            let _ = rustix::net::shutdown(&socket.listener, rustix::net::Shutdown::Both);
+            if let Some(socket) = &served.socket {
+                let _ = rustix::net::shutdown(socket.listener(), rustix::net::Shutdown::Both);
+            }
         }
-        for socket in &mut self.sockets {
-            if let Some(thread) = socket.thread.take() {
+        for served in &mut self.sockets {
+            if let Some(thread) = served.thread.take() {
                 let _ = thread.join();
             }
-            let _ = std::fs::remove_file(&socket.path);
+            served.socket = None;
         }
     }
 }
@@ -157,24 +159,6 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// A socket at a path where perhaps an old one is.
-fn listen(path: &Path) -> Result<UnixListener> {
-    let failed = |source| Error::Listen { path: path.to_owned(), source };
-    let is_socket = || std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
-    match UnixListener::bind(path) {
-        // What is no socket is somebody's file, and stays.
-        Err(e) if e.kind() == io::ErrorKind::AddrInUse && is_socket() => match UnixStream::connect(path) {
-            Ok(_) => Err(Error::Busy { path: path.to_owned() }),
-            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
-                std::fs::remove_file(path).map_err(failed)?;
-                UnixListener::bind(path).map_err(failed)
-            }
-            Err(e) => Err(failed(e)),
-        },
-        result => result.map_err(failed),
     }
 }
 
