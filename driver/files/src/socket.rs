@@ -171,6 +171,18 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_waits_for_another_in_its_folder_and_not_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        drop(UnixListener::bind(&path).unwrap());
+        let claiming = File::open(folder.path()).unwrap();
+        claiming.lock().unwrap();
+        assert!(Socket::claim(&path).unwrap_err().to_string().contains("locked"));
+        drop(claiming);
+        Socket::claim(&path).unwrap();
+    }
+
+    #[test]
     fn a_path_that_is_too_long_is_said_to_be() {
         let path = Path::new("/tmp").join("x".repeat(120));
         assert!(Socket::claim(&path).unwrap_err().to_string().contains("too long"));
