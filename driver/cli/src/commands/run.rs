@@ -61,7 +61,8 @@ pub struct Run {
     pub counters: Option<String>,
     /// The machine as JSON, as azote-vmm takes it, in place of all options but --vf: for programs, and for what must not stand
     /// in a process's arguments.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "initramfs", "device", "user_device", "card"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "initramfs", "cmdline", "bare_cmdline", "cpus",
+        "memory", "device", "user_device", "card", "serial", "api_socket", "counters", "no_jail"])]
     pub machine: Option<PathBuf>,
     /// Let the hypervisor keep the rights that it starts with (no seccomp filter, no Landlock): for debuggers.
     #[arg(long)]
@@ -309,7 +310,10 @@ mod tests {
         use clap::Parser;
         let parse = |words: &[&str]| Line::try_parse_from([&["run"], words].concat()).map(|line| line.run);
         assert!(parse(&[]).is_err() && parse(&["--vf", "storage"]).is_err(), "a kernel, or a machine");
-        assert!(parse(&["--kernel", "k", "--machine", "m"]).is_err());
+        // What would have no effect is refused.
+        for option in ["--kernel=k", "--cmdline=c", "--cpus=2", "--memory=size=1G", "--api-socket=s", "--no-jail"] {
+            assert!(parse(&["--machine", "m", option]).is_err(), "{option}");
+        }
         let by_options = parse(&["--kernel", "k", "--cmdline", "a=b"]).unwrap();
         let machine = config(&by_options).unwrap();
         assert_eq!((machine.kernel.as_path(), machine.cmdline.as_str()), (Path::new("k"), "a=b"));

@@ -144,25 +144,91 @@ fn stacks(pid: u32) {
     }
 }
 
-/// What KVM does for a moment.
+/// What KVM does for a moment: with each exit, where the guest was.
 fn trace() {
-    let all = Path::new(TRACING).join("events/kvm/enable");
-    if fs::write(&all, "1").is_err() {
+    let write = |name: &str, value: &str| fs::write(Path::new(TRACING).join(name), value);
+    if write("events/kvm/enable", "1").is_err() {
         println!("standstill: KVM's trace: this kernel shows no events");
         return;
     }
+    // One comes with each entry, and says nothing here.
+    let _ = write("events/kvm/kvm_pv_tlb_flush/enable", "0");
     std::thread::sleep(TRACED);
-    let _ = fs::write(&all, "0");
+    // Held before events are switched off one by one, which takes longer than this and would fill the buffer with the last of them.
+    let _ = write("tracing_on", "0");
+    let _ = write("events/kvm/enable", "0");
     recorded();
+    let _ = write("tracing_on", "1");
     record();
 }
 
 fn recorded() {
     let text = fs::read_to_string(Path::new(TRACING).join("trace")).unwrap_or_default();
     let events: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    places(&events);
     println!("standstill: KVM's trace: {} events, the last:", events.len());
     for event in events.iter().skip(events.len().saturating_sub(EVENTS)) {
         println!("standstill: {event}");
     }
     let _ = fs::write(Path::new(TRACING).join("trace"), "");
+}
+
+/// Where the guest was at its exits, most often first. It runs the kernel that this machine runs, and is not moved by a random
+/// distance as this one may be.
+fn places(events: &[&str]) {
+    let mut seen: BTreeMap<u64, u32> = BTreeMap::new();
+    for rip in events.iter().filter(|event| event.contains("kvm_exit")).filter_map(|event| rip(event)) {
+        *seen.entry(rip).or_default() += 1;
+    }
+    let symbols = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    let mut order: Vec<_> = seen.into_iter().collect();
+    order.sort_unstable_by_key(|(_, count)| std::cmp::Reverse(*count));
+    for (rip, count) in order.iter().take(20) {
+        println!("standstill: the guest was {count} times at {rip:#x}: {}", symbol(&symbols, *rip));
+    }
+}
+
+/// The instruction pointer of an exit, `… rip 0xffffffff81000000 …`.
+fn rip(event: &str) -> Option<u64> {
+    let text = event.split("rip 0x").nth(1)?.split_whitespace().next()?;
+    u64::from_str_radix(text, 16).ok()
+}
+
+/// Where a kernel that is not moved begins.
+const TEXT: u64 = 0xffff_ffff_8100_0000;
+
+/// The symbol before an address of a kernel at its usual place, by this kernel's list.
+fn symbol(list: &str, rip: u64) -> String {
+    let entries = || {
+        list.lines().filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let address = u64::from_str_radix(words.next()?, 16).ok()?;
+            words.next()?;
+            Some((address, words.next()?))
+        })
+    };
+    let Some((start, _)) = entries().find(|(address, name)| *name == "_text" && *address != 0) else {
+        return "no symbols here".into();
+    };
+    let here = rip.wrapping_sub(TEXT).wrapping_add(start);
+    match entries().filter(|(address, _)| *address <= here).max_by_key(|(address, _)| *address) {
+        Some((address, name)) if here - address < 1 << 20 => format!("{name}+{:#x}", here - address),
+        _ => "not in the kernel".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_names_the_guests_function_by_this_kernels_list() {
+        let event = "vcpu0-1 [001] ..... 1.5: kvm_exit: vcpu 0 reason interrupt rip 0xffffffff81000234 info1 0x0";
+        assert_eq!(rip(event), Some(0xffff_ffff_8100_0234));
+        assert_eq!(rip("kvm_entry: vcpu 0"), None);
+        let list = "ffffffff9a000000 T _text\nffffffff9a000200 T first\nffffffff9a000300 t second\n";
+        assert_eq!(symbol(list, 0xffff_ffff_8100_0234), "first+0x34");
+        assert_eq!(symbol(list, 0x1000), "not in the kernel");
+        assert_eq!(symbol("0000000000000000 T _text\n", 0xffff_ffff_8100_0234), "no symbols here");
+    }
 }
