@@ -297,6 +297,48 @@ fn who_waits_for_a_silent_server_is_ended_by_a_signal() {
 }
 
 #[test]
+fn a_compiler_that_runs_is_ended_with_us_and_leaves_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = folder();
+    let (tools, kept) = (dir.path().join("tools"), dir.path().join("kept"));
+    std::fs::create_dir(&tools).unwrap();
+    std::fs::create_dir(&kept).unwrap();
+    // It answers what it is asked before it is needed, and then takes for ever.
+    let script = "#!/bin/sh\ncase \"$1\" in --version) echo tool 1;; --getenv) echo /;; *) echo $$ > \"$0.pid\"; exec sleep 1000;; esac\n";
+    for tool in ["verilator", "g++"] {
+        std::fs::write(tools.join(tool), script).unwrap();
+        std::fs::set_permissions(tools.join(tool), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut command = azote(dir.path(), &["--sim", "list"]);
+    let path = format!("{}:/usr/bin:/bin", tools.display());
+    let child = command.env("PATH", path).env("AZOTE_VERILATED", &kept).spawn().unwrap();
+    let start = Instant::now();
+    // Whichever comes first.
+    let running = || {
+        let said = ["verilator.pid", "g++.pid"].map(|pid| std::fs::read_to_string(tools.join(pid)).ok());
+        said.into_iter().flatten().find_map(|text| text.trim().parse::<u32>().ok())
+    };
+    let compiler = loop {
+        match running() {
+            Some(pid) => break pid,
+            None => assert!(start.elapsed() < HANGS, "it does not begin"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert!(!names(&kept).is_empty(), "a lock and a work folder");
+    signal(&child, "-TERM");
+    let out = ends(child);
+    assert!(out.status.signal() == Some(15) || out.status.code() == Some(143), "{:?}", out.status);
+    assert_eq!(names(&kept), [""; 0]);
+    // Ended, whether or not somebody has asked how.
+    let ended = || std::fs::read_to_string(format!("/proc/{compiler}/stat")).map_or(true, |stat| stat.contains(") Z "));
+    while !ended() {
+        assert!(start.elapsed() < HANGS, "the compiler runs on");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
 fn a_second_signal_ends_it_at_once_and_signals_that_a_parent_blocked_are_heard() {
     let dir = folder();
     let _silent = UnixListener::bind(dir.path().join("silent")).unwrap();

@@ -4,14 +4,18 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use azote_files::{Inputs, Output};
+use azote_files::{Inputs, Output, Pending};
 
 use crate::Error;
 use crate::device::{TlpDevice, WaveScope};
 
 /// A wave file that is being written.
 #[derive(Debug)]
-pub(crate) struct Waves(Output);
+pub(crate) struct Waves {
+    output: Output,
+    /// What the writer keeps beside it until it is complete.
+    _beside: Option<Pending>,
+}
 
 impl Waves {
     /// Has `device` write its waves to what becomes `path`.
@@ -27,16 +31,19 @@ impl Waves {
             }
         }
         device.trace(output.working_path(), scope)?;
-        Ok(Waves(output.adopt()?))
+        let mut beside = output.working_path().as_os_str().to_owned();
+        beside.push(".hier");
+        let beside = Pending::at(Path::new(&beside)).ok();
+        Ok(Waves { output: output.adopt()?, _beside: beside })
     }
 
     /// Has `device` complete the file, and puts it in its place. The model's writer does not say whether the disk was full; the
     /// file does.
     pub fn finish(self, device: &mut dyn TlpDevice) -> Result<(), Error> {
         device.trace_end();
-        let path = self.0.path().to_owned();
-        match is_whole(self.0.file()) {
-            Ok(true) => Ok(self.0.finish()?),
+        let path = self.output.path().to_owned();
+        match is_whole(self.output.file()) {
+            Ok(true) => Ok(self.output.finish()?),
             Ok(false) => {
                 let reason = "the file came out incomplete and was removed; is the disk full?".into();
                 Err(Error::Trace { path, reason })

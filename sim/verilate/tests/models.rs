@@ -208,3 +208,14 @@ fn text_that_does_not_parse_shows_its_line() {
     let error = lint(&source("g", "module g(input wire a);\n  assign b = ;\nendmodule", vec![])).unwrap_err();
     assert!(error.to_string().contains("g.v:2:"), "{error}");
 }
+
+#[test]
+fn a_make_that_fails_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = azote_verilate::cache::once(folder.path(), "kept", |work| {
+        std::fs::write(work.join("half"), "half").unwrap();
+        Err::<(), _>(azote_verilate::Error::ToolMissing { tool: "verilator" })
+    });
+    assert!(made.is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "no lock, no work");
+}
