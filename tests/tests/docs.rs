@@ -79,6 +79,6 @@ fn the_path_of_a_read_tells_the_clock_of_its_listing() {
     // And the sum of its steps is the figure.
     let latency = azote_tests::tables::told().unwrap();
     let latency = latency.iter().find(|figure| figure["name"] == "storage.latency.read.4k.qd1").unwrap();
-    let clocks = format!("**{}**", latency["value"]).replace(".0", "");
+    let clocks = format!("**{:.0}**", latency["value"].as_f64().unwrap());
     assert!(text.lines().any(|line| line.contains("**together**") && line.contains(&clocks)), "{clocks}");
 }

@@ -76,6 +76,7 @@ pub const ALL: &[Need] = &[
     need("import ensurepip", "python3-venv", "installs cocotb and nextpnr below target"),
     need(LIBPYTHON, "libpython3-dev", "is what cocotb loads Python from"),
     need("valgrind", "valgrind", "counts the driver's instructions"),
+    need("strace", "strace", "counts what is made durable (cargo xtask test)"),
     need("qemu-img", "qemu-utils", "reads a virtual function over NBD"),
     need("nbdcopy", "libnbd-bin", "copies to a virtual function over NBD"),
 ];

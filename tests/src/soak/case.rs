@@ -1,7 +1,10 @@
 //! A case and the file that holds it.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
+
+use azote_files::{Inputs, Output};
 
 use crate::{Error, Result};
 
@@ -86,6 +89,9 @@ impl Case {
 
     /// Writes a file.
     pub fn save(&self, path: &Path) -> Result<()> {
-        std::fs::write(path, self.text()).map_err(|source| Error::Io { what: "write", path: path.to_owned(), source })
+        let mut output = Output::create(path, &Inputs::new())?;
+        let written = output.write_all(self.text().as_bytes());
+        written.map_err(|source| Error::Io { what: "write", path: path.to_owned(), source })?;
+        Ok(output.finish()?)
     }
 }
