@@ -23,7 +23,8 @@ cargo xtask <command>
   bench --html [FILE]      the same on one page, with curves: target/bench.html
   path read|write          show what moves on the card's ports for one command, clock by clock
   fpga --core [--synth-only] the card core on an FPGA: cells by block, clock, worst paths (yosys, nextpnr)
-  lab [case…]              try it all with real VFIO, KVM and Linux, in an emulated host; `lab list` lists the cases
+  lab [case…]              try it all with real VFIO, KVM and Linux, in an emulated host; `lab list` lists the cases;
+                           `lab boots [N]` boots one guest N times (300) and says which was late
   fuzz [target…] [seconds] fuzz what parses a guest's, a client's or a file's bytes; a minute each
   formal                   prove the isolation rules that can be, and that broken designs are caught
   soak [options]           random commands, resets and faults against a model; --commands, --seed, --replay FILE

@@ -14,8 +14,9 @@ use crate::{Result, nbd::Listen, number, target::Target};
 
 /// What stands behind the help of every command.
 const EXIT: &str = "\
-Exit status: 0 if it did what was asked for, 1 if it failed, 2 if the command line is wrong. `azote run` ends with 0 when the \
-guest has powered off or reset, and with 1 when it crashed.
+Exit status: 0 if it did what was asked for, 1 if it failed, 2 if the command line is wrong, 128 and the signal's number if a \
+signal ended it. `azote run` ends with 0 when the guest has powered off or reset, with 1 when it crashed, with 70 when the \
+hypervisor itself failed, and with 71 when its jail ended it.
 
 Numbers may be hexadecimal (0x1000). Times of a simulated card are in clocks, and in microseconds as if the card ran at 80 MHz.";
 
