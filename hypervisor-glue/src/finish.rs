@@ -47,6 +47,7 @@ pub fn run_to_end(config: &Config) -> ExitCode {
     let with_terminal = config.serial == config::Serial::Tty;
     // A thread that does not block the signals would be ended by one in the old way, and all others with it.
     let prepared = || {
+        signals::let_large_writes_fail();
         caretaker::start(config.api_socket.as_deref(), with_terminal)?;
         let signals = Signals::take()?;
         log::start()?;

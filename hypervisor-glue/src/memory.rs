@@ -77,7 +77,10 @@ impl Memory {
         let fail = |what, hint| move |source| Error::Memory { size, what, source, hint };
         let len = usize::try_from(size).map_err(|_| Error::Config("more memory than this machine addresses".into()))?;
         let file = if shared || config.shared || config.hugepages {
-            Some(sealed(size, config.hugepages).map_err(fail("making a memory file", ""))?)
+            let limited = |e: &io::Error| e.raw_os_error() == Some(libc::EFBIG);
+            let hint =
+                |e: &_| if limited(e) { "; raise the limit of a file's size (ulimit -f, LimitFSIZE=)" } else { "" };
+            Some(sealed(size, config.hugepages).map_err(|e| fail("making a memory file", hint(&e))(e))?)
         } else {
             None
         };

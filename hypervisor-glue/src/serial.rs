@@ -156,6 +156,11 @@ impl Serial {
     pub fn dropped(&self) -> u64 {
         self.output.dropped()
     }
+
+    /// Why, if whoever is behind it has said so.
+    pub fn refusal(&self) -> Option<String> {
+        self.output.refusal()
+    }
 }
 
 impl Inner {

@@ -1,4 +1,4 @@
-//! Signals as events of the main loop: SIGUSR1 prints counters, SIGINT, SIGTERM and SIGHUP end the guest.
+//! Signals as events of the main loop: SIGUSR1 prints counters, SIGINT, SIGTERM, SIGQUIT and SIGHUP end the guest.
 //!
 //! Nothing of what the parent has set is relied on: a signal that it has blocked would never come, and one that it ignores
 //! could not end a guest.
@@ -26,9 +26,9 @@ pub enum Request {
 }
 
 /// The signals that are taken.
-const TAKEN: [libc::c_int; 4] = [libc::SIGUSR1, libc::SIGTERM, libc::SIGINT, libc::SIGHUP];
+const TAKEN: [libc::c_int; 5] = [libc::SIGUSR1, libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
 /// Those of them that stay ignored if they were: nohup means it, and so does a script that starts us in the background.
-const LEFT_IGNORED: [libc::c_int; 2] = [libc::SIGINT, libc::SIGHUP];
+const LEFT_IGNORED: [libc::c_int; 3] = [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
 /// Blocked and never looked at: a terminal stops whoever reads it or sets it up from the background, and who is stopped does not
 /// end. With these blocked, such a call fails or is let through.
 const FROM_TERMINALS: [libc::c_int; 2] = [libc::SIGTTIN, libc::SIGTTOU];
@@ -63,13 +63,22 @@ fn is_ignored(signal: libc::c_int) -> bool {
     }
 }
 
+/// Lets a write beyond the limit of a file's size (RLIMIT_FSIZE) fail, and not end the process: an output that takes no more is
+/// treated like any other.
+pub(crate) fn let_large_writes_fail() {
+    // SAFETY: ignoring a signal runs no code of ours.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
 fn set_default(signal: libc::c_int) {
     // SAFETY: the default action runs no code of ours.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
-/// For a process that has a hypervisor as its child: no signal is blocked, and its child's end is told to it.
+/// For a process that has a hypervisor as its child: no signal is blocked, and its child's end is told to it. The machine that it hands
+/// over is a file, too.
 pub fn as_a_parent() -> io::Result<()> {
+    let_large_writes_fail();
     if is_ignored(libc::SIGCHLD) {
         set_default(libc::SIGCHLD);
     }

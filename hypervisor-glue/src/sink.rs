@@ -51,6 +51,8 @@ struct State {
     under_way: usize,
     written: u64,
     dropped: u64,
+    /// Why the descriptor has refused bytes, last.
+    refusal: Option<io::Error>,
     over: bool,
 }
 
@@ -87,8 +89,9 @@ impl Shared {
                         left = &left[count..];
                     }
                     // A full disk, a reader that has gone: as on a cable that nobody holds.
-                    Err(_) => {
+                    Err(refusal) => {
                         state.dropped += left.len() as u64;
+                        state.refusal = Some(refusal);
                         state.under_way = 0;
                         left = &[];
                     }
@@ -143,6 +146,11 @@ impl Sink {
     /// Bytes that found no room, or no reader.
     pub fn dropped(&self) -> u64 {
         self.shared.lock().dropped
+    }
+
+    /// Why there are such bytes, as far as the descriptor has said so; else there was nobody who read.
+    pub fn refusal(&self) -> Option<String> {
+        self.shared.lock().refusal.as_ref().map(ToString::to_string)
     }
 
     /// At the end: waits until everything is written, or patience is at its end.
@@ -221,6 +229,7 @@ mod tests {
         sink.write(b"lost");
         sink.drain(HURRIED);
         assert_eq!(sink.dropped(), 4);
+        assert!(sink.refusal().unwrap().contains("Broken pipe"));
     }
 
     #[test]

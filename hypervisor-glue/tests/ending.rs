@@ -66,6 +66,66 @@ fn a_flood_that_nobody_reads_is_dropped_and_counted_and_the_guest_can_be_paused_
     }
 }
 
+/// A file may have so many bytes (`ulimit -f`).
+fn with_small_files(most: u64) -> impl FnOnce(&mut Command) {
+    move |command| {
+        // SAFETY: a call that a child may make between fork and exec; the structure is valid, and only read.
+        unsafe {
+            command.pre_exec(move || {
+                libc::setrlimit(libc::RLIMIT_FSIZE, &libc::rlimit { rlim_cur: most, rlim_max: most });
+                Ok(())
+            });
+        }
+    }
+}
+
+#[test]
+fn output_beyond_the_largest_file_that_there_may_be_is_dropped_and_counted_and_the_guest_goes_on() {
+    if !kvm() {
+        return;
+    }
+    const MOST: u64 = 40 << 10;
+    let code = [program::say("x").repeat(90 << 10), program::power_off()].concat();
+    let (dir, mut config) = guest(&code, json!({}));
+    let log = dir.path().join("log");
+    config["serial"] = json!({ "file": log });
+    let (status, said) = start(&config, with_small_files(MOST)).end();
+    assert_eq!((status.code(), said.lines().count()), (Some(0), 1), "{status}: {said}");
+    assert!(said.contains(&format!("{} bytes were dropped; File too large", (90 << 10) - MOST)), "{said}");
+    assert_eq!(fs::metadata(&log).unwrap().len(), MOST);
+}
+
+/// What a sealed file of memory needs is refused like any other file.
+#[test]
+fn memory_beyond_the_largest_file_that_there_may_be_is_refused_with_a_line() {
+    if !kvm() {
+        return;
+    }
+    let (_dir, mut config) = guest(&HALT, json!({}));
+    config["memory"]["shared"] = json!(true);
+    let (status, said) = start(&config, with_small_files(40 << 10)).end();
+    assert_eq!((status.code(), said.lines().count()), (Some(1), 1), "{status}: {said}");
+    assert!(said.contains("guest memory of 16777216 bytes") && said.contains("ulimit -f"), "{said}");
+}
+
+#[test]
+fn every_signal_that_asks_for_an_end_is_one() {
+    if !kvm() {
+        return;
+    }
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP] {
+        let (dir, mut config) = guest(&SPIN, json!({}));
+        let socket = dir.path().join("api");
+        config["api_socket"] = json!(socket);
+        let running = start(&config, |_| {});
+        wait_for(|| request(&socket, Request::State).is_ok());
+        running.signal(signal);
+        let (status, said) = running.end();
+        assert_eq!((status.code(), said.as_str()), (Some(0), ""), "signal {signal}");
+        wait_for(|| !socket.exists());
+    }
+}
+
 #[test]
 fn a_full_pipe_of_reports_keeps_nobody() {
     if !kvm() {

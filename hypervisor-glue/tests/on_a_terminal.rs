@@ -38,7 +38,7 @@ fn whatever_ends_the_hypervisor_the_terminal_is_as_it_was() {
     if !kvm() {
         return;
     }
-    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGKILL, libc::SIGABRT] {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGABRT] {
         let terminal = Terminal::new();
         let before = terminal.flags();
         let (_dir, config) = guest(&repeat(say("x")), json!({}));

@@ -222,10 +222,8 @@ impl Machine {
             let by_itself = matches!(stop, Stop::PowerOff | Stop::Reset);
             serial.flush(if by_itself { LEISURELY } else { HURRIED });
             if serial.dropped() != 0 {
-                log::warn(format_args!(
-                    "serial port: {} bytes were dropped; nobody read them in time",
-                    serial.dropped()
-                ));
+                let why = serial.refusal().unwrap_or_else(|| "nobody read them in time".into());
+                log::warn(format_args!("serial port: {} bytes were dropped; {why}", serial.dropped()));
             }
         }
         match self.counters {
