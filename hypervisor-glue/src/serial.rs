@@ -146,10 +146,10 @@ impl Serial {
         }
     }
 
-    /// At the end: writes out what was collected, as far as somebody takes it.
-    pub fn flush(&self, patience: Patience) {
+    /// At the end: writes out what was collected, as far as somebody takes it ([`Sink::drain_while`]).
+    pub fn flush(&self, look: impl FnMut() -> Patience) {
         self.lock().uart.writer_mut().drain();
-        self.output.drain(patience);
+        self.output.drain_while(look);
     }
 
     /// Bytes of output that nobody has read.

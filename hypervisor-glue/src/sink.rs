@@ -19,8 +19,11 @@ const CHUNK: usize = 4096;
 /// The thread only moves bytes.
 const STACK: usize = 64 << 10;
 
+/// How long whoever waits for an output leaves everything else alone.
+const STEP: Duration = Duration::from_millis(50);
+
 /// How long an output is waited for at the end.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
     /// While it takes nothing at all.
     pub silent: Duration,
@@ -155,19 +158,33 @@ impl Sink {
 
     /// At the end: waits until everything is written, or patience is at its end.
     pub fn drain(&self, patience: Patience) {
+        self.drain_while(|| patience);
+    }
+
+    /// The same, in steps: between two of them whoever waits looks after what else there is, and says how patient it is now.
+    /// Another patience begins anew.
+    pub fn drain_while(&self, mut look: impl FnMut() -> Patience) {
+        let mut patience = look();
         let mut state = self.shared.lock();
         let mut written = state.written;
-        let start = Instant::now();
+        let (mut start, mut heard) = (Instant::now(), Instant::now());
         while !state.waiting.is_empty() || state.under_way != 0 {
-            let waited = self.shared.changed.wait_timeout(state, patience.silent);
-            let (now, time) = waited.unwrap_or_else(PoisonError::into_inner);
-            state = now;
-            if (time.timed_out() && state.written == written) || start.elapsed() > patience.most {
+            let waited = self.shared.changed.wait_timeout(state, STEP.min(patience.silent));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if state.written != written {
+                (written, heard) = (state.written, Instant::now());
+            }
+            if heard.elapsed() >= patience.silent || start.elapsed() > patience.most {
                 state.dropped += (state.waiting.len() + state.under_way) as u64;
                 state.waiting.clear();
                 return;
             }
-            written = state.written;
+            drop(state);
+            let now = look();
+            if now != patience {
+                (patience, start, heard) = (now, Instant::now(), Instant::now());
+            }
+            state = self.shared.lock();
         }
     }
 }
@@ -219,6 +236,21 @@ mod tests {
             dropped > 500_000
                 && (1_000_000 - dropped..=1_000_000 - dropped + CHUNK as u64).contains(&(got.len() as u64))
         );
+    }
+
+    #[test]
+    fn who_waits_for_a_reader_may_become_impatient() {
+        let (_reader, writer) = pipe();
+        let sink = Sink::new("test", writer, 1 << 20).unwrap();
+        sink.write(&[7; 500_000]);
+        // Without end, but for the look that says otherwise.
+        let for_ever = Patience { silent: Duration::MAX, most: Duration::MAX };
+        let mut looks = 0;
+        sink.drain_while(|| {
+            looks += 1;
+            if looks < 5 { for_ever } else { HURRIED }
+        });
+        assert!(looks >= 5 && sink.dropped() > 400_000);
     }
 
     #[test]

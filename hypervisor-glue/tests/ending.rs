@@ -109,6 +109,31 @@ fn memory_beyond_the_largest_file_that_there_may_be_is_refused_with_a_line() {
 }
 
 #[test]
+fn a_guests_own_end_waits_for_a_slow_reader_until_somebody_wants_it_now() {
+    if !kvm() {
+        return;
+    }
+    for by_signal in [true, false] {
+        // More than a pipe holds.
+        let (dir, mut config) = guest(&[program::drone(150_000), program::power_off()].concat(), json!({}));
+        let socket = dir.path().join("api");
+        config["api_socket"] = json!(socket);
+        let mut running = start(&config, |_| {});
+        program::read_slowly(running.child.stdout.take().unwrap(), 4096);
+        wait_for(|| request(&socket, Request::State).is_ok_and(|answer| answer["state"] == "ending"));
+        if by_signal {
+            running.signal(libc::SIGTERM);
+        } else {
+            assert_eq!(ask(&socket, Request::Shutdown), json!({}));
+        }
+        // The reader would have got all of it.
+        let (status, said) = running.end();
+        assert_eq!(status.code(), Some(0), "{said}");
+        assert!(said.contains("bytes were dropped; nobody read them in time"), "{said}");
+    }
+}
+
+#[test]
 fn every_signal_that_asks_for_an_end_is_one() {
     if !kvm() {
         return;

@@ -3,7 +3,7 @@
 mod program;
 mod terminal;
 
-use program::{guest, kvm, out, power_off, repeat, say, start, wait_for};
+use program::{drone, guest, kvm, out, power_off, read_slowly, repeat, say, start, wait_for};
 use serde_json::json;
 use terminal::Terminal;
 
@@ -67,4 +67,27 @@ fn a_flood_on_a_terminal_that_nobody_reads_is_ended_by_a_signal() {
     running.signal(libc::SIGTERM);
     assert_eq!(running.end().0.code(), Some(0));
     wait_for(|| terminal.flags() == before && !socket.exists());
+}
+
+#[test]
+fn a_guest_that_is_over_gives_the_terminal_back_before_its_last_words_are_read() {
+    use azote_hypervisor::api::{Request, request};
+    if !kvm() {
+        return;
+    }
+    let terminal = Terminal::new();
+    let before = terminal.flags();
+    // More than a terminal holds.
+    let (dir, mut config) = guest(&[drone(50_000), power_off()].concat(), json!({}));
+    let socket = dir.path().join("api");
+    config["api_socket"] = json!(socket);
+    let running = start(&config, |command| terminal.give(command));
+    read_slowly(terminal.ours(), 64);
+    let is_ending = || request(&socket, Request::State).is_ok_and(|answer| answer["state"] == "ending");
+    wait_for(is_ending);
+    wait_for(|| terminal.flags() == before);
+    assert!(is_ending(), "it still waits for its reader");
+    // It makes a signal of ^C again.
+    terminal.type_in("\x03");
+    assert_eq!(running.end().0.code(), Some(0));
 }

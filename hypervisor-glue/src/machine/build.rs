@@ -127,6 +127,7 @@ impl Machine {
             counters: config.counters,
             jailed: !config.no_jail,
             signals,
+            hurried: false.into(),
         })
     }
 }

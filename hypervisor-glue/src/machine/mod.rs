@@ -8,7 +8,7 @@ mod kvm;
 mod plumbing;
 mod run;
 
-use std::{sync::Arc, thread::JoinHandle};
+use std::{cell::Cell, sync::Arc, thread::JoinHandle};
 
 pub use kvm::open as open_kvm;
 
@@ -39,6 +39,8 @@ pub struct Machine {
     counters: crate::config::Counters,
     jailed: bool,
     signals: Signals,
+    /// Somebody has asked for the end: it is not to wait for readers.
+    hurried: Cell<bool>,
 }
 
 /// Makes a guest, runs it to its end, and says why it ended. The signals were taken before this process had other threads.

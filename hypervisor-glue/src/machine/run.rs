@@ -89,7 +89,7 @@ impl Machine {
         if let Some(api) = &self.api {
             watch(api.listener(), API).map_err(Error::io("watching the API's socket"))?;
         }
-        let _raw = if self.input { terminal::Raw::take() } else { None };
+        let raw = if self.input { terminal::Raw::take() } else { None };
         if let (true, Some(serial)) = (self.input, self.serial.clone()) {
             // Not joined: it may wait for a key that is never pressed, and the process's end takes it along.
             let input = thread::Builder::new().name("stdin".into()).stack_size(INPUT_STACK);
@@ -101,7 +101,11 @@ impl Machine {
         }
         self.state.pause(false);
         let stop = self.watch(&epoll)?;
-        if let Err(stuck) = self.end(&stop, &will) {
+        // Keys are not the guest's any more, and ^C is a signal again.
+        drop(raw);
+        // It stays readable.
+        let _ = epoll.ctl(ControlOperation::Delete, self.state.wake().as_raw_fd(), EpollEvent::default());
+        if let Err(stuck) = self.end(&stop, &will, &epoll) {
             // Its devices wait for whatever that processor waits for: nothing of this is taken down in order.
             std::mem::forget(self);
             return Err(stuck);
@@ -113,26 +117,31 @@ impl Machine {
     }
 
     fn watch(&mut self, epoll: &Epoll) -> Result<Stop> {
-        let mut events = [EpollEvent::default(); 8];
         loop {
             if let Some(stop) = self.state.stopping() {
                 return Ok(stop);
             }
-            let count = match epoll.wait(-1, &mut events) {
-                Ok(count) => count,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
-                Err(e) => return Err(Error::io("waiting for events")(e)),
-            };
-            for event in &events[..count] {
-                match event.data() {
-                    SIGNALS => self.look_at_signals(),
-                    API => self.accept(epoll),
-                    client @ CLIENTS.. => self.serve(client - CLIENTS),
-                    alarm @ ALARMS.. => self.alarm(alarm - ALARMS),
-                    _ => {}
-                }
+            self.look(epoll, -1).map_err(Error::io("waiting for events"))?;
+        }
+    }
+
+    /// Does what events ask for, having waited so many milliseconds for one; -1 is as long as it takes.
+    fn look(&mut self, epoll: &Epoll, wait: i32) -> io::Result<()> {
+        let mut events = [EpollEvent::default(); 8];
+        let count = match epoll.wait(wait, &mut events) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
+            counted => counted?,
+        };
+        for event in &events[..count] {
+            match event.data() {
+                SIGNALS => self.look_at_signals(),
+                API => self.accept(epoll),
+                client @ CLIENTS.. => self.serve(client - CLIENTS),
+                alarm @ ALARMS.. => self.alarm(alarm - ALARMS),
+                _ => {}
             }
         }
+        Ok(())
     }
 
     fn accept(&mut self, epoll: &Epoll) {
@@ -161,9 +170,15 @@ impl Machine {
         while let Some(request) = self.signals.next() {
             match request {
                 Request::Counters => log::text(&exits::table(&self.counters_json())),
-                Request::End => self.state.stop(Stop::Shutdown),
+                Request::End => self.shut_down(),
             }
         }
+    }
+
+    /// Somebody wants the end, and, should the guest have come to its own already, does not want to wait for it.
+    fn shut_down(&self) {
+        self.hurried.set(true);
+        self.state.stop(Stop::Shutdown);
     }
 
     /// Everything that was counted.
@@ -207,7 +222,7 @@ impl Machine {
     }
 
     /// Ends the processors, then the devices.
-    fn end(&mut self, stop: &Stop, will: &LastWill) -> Result<()> {
+    fn end(&mut self, stop: &Stop, will: &LastWill, epoll: &Epoll) -> Result<()> {
         let all = self.threads.len();
         let ended = self.kick_until(END_MAX, |m| m.state.ended() == all);
         if ended {
@@ -218,9 +233,13 @@ impl Machine {
             self.devices.end();
             will.disarm();
         }
-        if let Some(serial) = &self.serial {
-            let by_itself = matches!(stop, Stop::PowerOff | Stop::Reset);
-            serial.flush(if by_itself { LEISURELY } else { HURRIED });
+        if let Some(serial) = self.serial.clone() {
+            let by_itself = matches!(stop, Stop::PowerOff | Stop::Reset | Stop::TripleFault);
+            serial.flush(|| {
+                // What fails here would fail again, and the end comes by itself.
+                let _ = self.look(epoll, 0);
+                if by_itself && !self.hurried.get() { LEISURELY } else { HURRIED }
+            });
             if serial.dropped() != 0 {
                 let why = serial.refusal().unwrap_or_else(|| "nobody read them in time".into());
                 log::warn(format_args!("serial port: {} bytes were dropped; {why}", serial.dropped()));
@@ -241,7 +260,11 @@ impl Machine {
 
 impl api::Handler for Machine {
     fn handle(&mut self, request: Api) -> serde_json::Value {
-        let state = |m: &Self| if m.state.paused() { "paused" } else { "running" };
+        let state = |m: &Self| match (m.state.stopping().is_some(), m.state.paused()) {
+            (true, _) => "ending",
+            (false, true) => "paused",
+            (false, false) => "running",
+        };
         match request {
             Api::State => serde_json::json!({
                 "state": state(self),
@@ -270,7 +293,7 @@ impl api::Handler for Machine {
             },
             Api::Counters => self.counters_json(),
             Api::Shutdown => {
-                self.state.stop(Stop::Shutdown);
+                self.shut_down();
                 serde_json::json!({})
             }
         }

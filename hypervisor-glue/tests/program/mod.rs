@@ -133,6 +133,23 @@ pub fn say(text: &str) -> Vec<u8> {
     text.bytes().flat_map(|b| out(0x3f8, b)).collect()
 }
 
+/// A letter, so many times.
+pub fn drone(count: u32) -> Vec<u8> {
+    // mov ecx, count; mov dx, 3f8h; mov al, 'x'; out dx, al; loop.
+    let [a, b, c, d] = count.to_le_bytes();
+    vec![0xb9, a, b, c, d, 0x66, 0xba, 0xf8, 0x03, 0xb0, b'x', 0xee, 0xe2, 0xf7]
+}
+
+/// Reads a little now and then, on a thread of its own: enough to be no silence.
+pub fn read_slowly(mut from: impl Read + Send + 'static, at_once: usize) {
+    thread::spawn(move || {
+        let mut bytes = vec![0; at_once];
+        while from.read(&mut bytes).is_ok_and(|count| count != 0) {
+            thread::sleep(Duration::from_secs(1));
+        }
+    });
+}
+
 /// Sleep type 5, sleep enable.
 pub fn power_off() -> Vec<u8> {
     let mut code = out(0x600, 0x34);

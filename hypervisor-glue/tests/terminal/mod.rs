@@ -57,6 +57,11 @@ impl Terminal {
         self.flags()[3] & libc::ECHO != 0
     }
 
+    /// Our end of it once more.
+    pub fn ours(&self) -> File {
+        self.ours.try_clone().unwrap()
+    }
+
     pub fn type_in(&self, text: &str) {
         (&self.ours).write_all(text.as_bytes()).unwrap();
     }
