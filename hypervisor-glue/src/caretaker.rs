@@ -6,7 +6,7 @@
 //! it is made: of the hypervisor, which a guest may have taken over by then, it takes numbers only.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io::{self, BufRead, BufReader, Write},
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd},
@@ -14,9 +14,15 @@ use std::{
     },
     path::{Path, PathBuf},
     sync::OnceLock,
+    thread,
+    time::Duration,
 };
 
 use crate::terminal;
+
+/// How often, and how long between, a lock that another has is waited for.
+const TRIES: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The pipe to it.
 static PIPE: OnceLock<File> = OnceLock::new();
@@ -99,13 +105,24 @@ fn care(pipe: OwnedFd, charge: &Charge) {
 
 /// Removes a socket, if it still is the one that was made.
 fn remove(path: &Path, is: (u64, u64)) {
-    // As everybody does who puts a socket somewhere (`azote_files::Socket`): between the look and the removal no other comes there.
-    let folder = path.parent().and_then(|folder| File::open(folder).ok());
-    let _lock = folder.filter(|folder| folder.lock().is_ok());
+    let _lock = path.parent().and_then(|folder| lock(File::open(folder).ok()?));
     let same = fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket() && (m.dev(), m.ino()) == is);
     if same {
         let _ = fs::remove_file(path);
     }
+}
+
+/// Locks a folder, as everybody does who puts a socket into it (`azote_files::Socket`): between the look and the removal no other comes
+/// there. That takes others microseconds. Whoever keeps the lock puts no socket there, and is not waited for.
+fn lock(folder: File) -> Option<File> {
+    for _ in 0..TRIES {
+        match folder.try_lock() {
+            Ok(()) => return Some(folder),
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+            Err(TryLockError::Error(_)) => return None,
+        }
+    }
+    None
 }
 
 fn tell(what: &str) -> bool {
@@ -150,5 +167,20 @@ mod tests {
         fs::write(&path, "a file").unwrap();
         remove(&path, is(&path));
         assert!(path.exists());
+    }
+
+    #[test]
+    fn whoever_keeps_the_folder_locked_keeps_no_socket() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("api");
+        let _listener = UnixListener::bind(&path).unwrap();
+        let is = fs::symlink_metadata(&path).map(|m| (m.dev(), m.ino())).unwrap();
+        let folder = File::open(dir.path()).unwrap();
+        folder.lock().unwrap();
+        let (sender, removed) = std::sync::mpsc::channel();
+        let theirs = path.clone();
+        thread::spawn(move || sender.send(remove(&theirs, is)));
+        removed.recv_timeout(Duration::from_secs(300)).unwrap();
+        assert!(!path.exists());
     }
 }

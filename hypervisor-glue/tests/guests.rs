@@ -70,6 +70,18 @@ fn a_guest_that_does_what_no_machine_can_is_a_crash_with_a_line() {
     assert!(output.stderr.starts_with("azote: the guest has crashed: ") && output.stderr.lines().count() == 1);
 }
 
+/// As the page of the hypervisor says: KVM's 8259 is there, though nothing is connected to it.
+#[test]
+fn the_8259s_mask_reads_back() {
+    if !kvm() {
+        return;
+    }
+    // out 21h, a5h; in al, 21h; out 3f8h, al.
+    let ask = vec![0xb0, 0xa5, 0xe6, 0x21, 0xb0, 0, 0xe4, 0x21, 0x66, 0xba, 0xf8, 0x03, 0xee];
+    let output = run(&[ask, power_off()].concat(), json!({}));
+    assert_eq!((output.code, &output.bytes[..]), (Some(0), &[0xa5][..]), "{}", output.stderr);
+}
+
 #[test]
 fn a_guest_with_kvms_clock_is_told_that_it_has_stood_still() {
     use azote_hypervisor::api::{Request, request};

@@ -1,6 +1,7 @@
 //! The ACPI tables: what a hardware-reduced machine needs, and nothing that an operating system would probe.
 //!
-//! Hardware-reduced means: no SCI, no PM timer, no 8259, no 8254. The power button comes by a Generic Event Device,
+//! Hardware-reduced means: no SCI, no PM timer, no 8254, and no 8259 that anybody should use: the MADT does not have it, KVM's is there, and
+//! nothing is connected to it. The power button comes by a Generic Event Device,
 //! sleep and reset by registers of their own that the FADT names.
 
 mod dsdt;

@@ -67,7 +67,7 @@ pub fn common(vcpu: &VcpuFd) -> Result<()> {
             *slot = byte as _;
         }
     };
-    // There is no 8259 that LINT0 could pass on.
+    // Nothing is connected to KVM's 8259, whose interrupts LINT0 would pass on.
     set(APIC_LVT0, APIC_MASKED);
     set(APIC_LVT1, APIC_MODE_NMI);
     vcpu.set_lapic(&lapic).map_err(Error::kvm("setting an APIC"))

@@ -67,7 +67,8 @@ pub fn open() -> Result<Kvm> {
 }
 
 impl Vm {
-    /// Makes a machine of memory, a local APIC a processor and an I/O APIC. There is no 8254.
+    /// Makes a machine of memory, a local APIC a processor and an I/O APIC. There is no 8254. KVM's I/O APIC comes with a pair of 8259s, which
+    /// answers at its ports; nothing is connected to it, and nobody listens to it.
     pub fn new(kvm: &Kvm, memory: Arc<Memory>, addresses: AddressMap) -> Result<Self> {
         let fd = kvm.create_vm().map_err(Error::kvm("making a virtual machine"))?;
         // Wanted by Intel processors only, and before any virtual processor.
@@ -94,7 +95,10 @@ impl Vm {
             unsafe { fd.set_user_memory_region(region) }.map_err(Error::kvm("giving it memory"))?;
             state.next_slot += 1;
         }
-        Ok(Self { fd: Arc::new(fd), addresses, state: Mutex::new(state), _memory: memory })
+        let vm = Self { fd: Arc::new(fd), addresses, state: Mutex::new(state), _memory: memory };
+        // KVM's own table has the 8259s' pins, too.
+        pci::Machine::route(&vm, &[]).map_err(Error::io("routing interrupts"))?;
+        Ok(vm)
     }
 
     /// The machine's file.
