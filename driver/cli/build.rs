@@ -1,4 +1,4 @@
-//! Which commit this is, for `azote --version`.
+//! Which commit this is, for `azote --version` and `azote-vmm --version`.
 
 use std::process::Command;
 
@@ -13,7 +13,8 @@ fn main() {
             println!("cargo::rerun-if-changed={path}");
         }
     }
-    println!("cargo::rerun-if-changed=build.rs");
+    // Of the package, whichever it is: with nothing to watch at all, cargo would watch all of it.
+    println!("cargo::rerun-if-changed=Cargo.toml");
     let commit =
         git(&["rev-parse", "--short=10", "HEAD"]).map_or("of no known commit".to_owned(), |c| format!("commit {c}"));
     println!("cargo::rustc-env=AZOTE_COMMIT={commit}");

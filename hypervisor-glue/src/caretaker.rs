@@ -179,7 +179,10 @@ mod tests {
         folder.lock().unwrap();
         let (sender, removed) = std::sync::mpsc::channel();
         let theirs = path.clone();
-        thread::spawn(move || sender.send(remove(&theirs, is)));
+        thread::spawn(move || {
+            remove(&theirs, is);
+            sender.send(())
+        });
         removed.recv_timeout(Duration::from_secs(300)).unwrap();
         assert!(!path.exists());
     }

@@ -1,6 +1,9 @@
 //! What a guest is made of. `azote run` makes one of its command line; `azote-vmm` takes it as JSON.
 
-use std::path::PathBuf;
+use std::{
+    iter,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +50,24 @@ pub struct Config {
     /// Leave the jail open: for debuggers, and for tests of what it keeps out.
     #[serde(default)]
     pub no_jail: bool,
+}
+
+impl Config {
+    /// Every path in it, by the option of `azote run` that names it.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let card = self.card.iter();
+        let volumes = card.clone().flat_map(|card| &card.volumes).map(|volume| ("--card volume=", &*volume.path));
+        let models = card.filter_map(|card| card.library.as_deref()).map(|path| ("--card model=", path));
+        let serial = if let Serial::File(path) = &self.serial { Some(&**path) } else { None };
+        iter::once(("--kernel", &*self.kernel))
+            .chain(self.initramfs.as_deref().map(|path| ("--initramfs", path)))
+            .chain(self.devices.iter().map(|path| ("--device path=", &**path)))
+            .chain(self.user_devices.iter().map(|device| ("--user-device socket=", &*device.socket)))
+            .chain(volumes)
+            .chain(models)
+            .chain(serial.map(|path| ("--serial file=", path)))
+            .chain(self.api_socket.as_deref().map(|path| ("--api-socket", path)))
+    }
 }
 
 /// The guest's memory.

@@ -35,6 +35,14 @@ pub enum Error {
     /// The configuration contradicts itself or asks for what there is not.
     #[error("{0}")]
     Config(String),
+    /// A path that a machine as JSON can not hold.
+    #[error("{option} {}: the path is not UTF-8, and a machine is handed over as JSON, which is; rename it, or give a link to it", path.display())]
+    NotText {
+        /// The option of `azote run` that names it.
+        option: &'static str,
+        /// The path.
+        path: PathBuf,
+    },
     /// A file of the guest can not be read.
     #[error("{}: {source}", path.display())]
     File {

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    io::{self, Write},
     panic::{self, PanicHookInfo},
     path::Path,
     process::ExitCode,
@@ -19,13 +20,36 @@ pub const STATUS_INTERNAL: u8 = 70;
 /// The exit status of a system call that the jail did not let through.
 pub const STATUS_JAIL: u8 = 71;
 
+const VERSION: &str = concat!("azote-vmm ", env!("CARGO_PKG_VERSION"), " (", env!("AZOTE_COMMIT"), ")");
+const USAGE: &str = "usage: azote-vmm FILE, with a machine as JSON in it; `azote run` makes it (`azote run --help`)";
+
+/// Says something that was asked for.
+fn answer(what: &str) -> ExitCode {
+    match writeln!(io::stdout(), "{what}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("azote-vmm: stdout: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// The whole program: takes the file with the machine, runs it, and says how it went.
 #[must_use]
 pub fn program(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<_> = arguments.skip(1).collect();
-    let [file] = &arguments[..] else {
-        eprintln!("azote-vmm: takes one argument: a file with a machine as JSON; `azote run` makes it");
-        return ExitCode::from(2);
+    let file = match &arguments[..] {
+        [word] if word == "--version" || word == "-V" => return answer(VERSION),
+        [word] if word == "--help" || word == "-h" => return answer(USAGE),
+        [word] if word.as_encoded_bytes().starts_with(b"-") => {
+            eprintln!("azote-vmm: there is no option {}; {USAGE}", word.display());
+            return ExitCode::from(2);
+        }
+        [file] => file,
+        _ => {
+            eprintln!("azote-vmm: takes one argument; {USAGE}");
+            return ExitCode::from(2);
+        }
     };
     let config = match Config::read(Path::new(file)) {
         Ok(config) => config,

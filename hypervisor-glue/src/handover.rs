@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Config, log};
+use crate::{Config, Error, Result, log};
 
 /// More than any machine needs as JSON.
 const CONFIG_MAX: u64 = 1 << 20;
@@ -30,7 +30,14 @@ pub struct Handover(File);
 
 impl Handover {
     /// Puts a machine into one, which a process that is executed from here has open.
-    pub fn new(config: &Config) -> io::Result<Self> {
+    pub fn new(config: &Config) -> Result<Self> {
+        if let Some((option, path)) = config.paths().find(|(_, path)| path.to_str().is_none()) {
+            return Err(Error::NotText { option, path: path.to_owned() });
+        }
+        Self::of(config).map_err(Error::io("handing the machine over to azote-vmm"))
+    }
+
+    fn of(config: &Config) -> io::Result<Self> {
         // SAFETY: the name is a C string; the call touches nothing else of ours.
         let fd = unsafe { libc::memfd_create(c"machine".as_ptr(), 0) };
         if fd < 0 {
@@ -118,6 +125,32 @@ mod tests {
         let mut deaf = shell("trap '' TERM; echo go; exec sleep 1000");
         let status = supervise_for(&mut deaf, || true, Duration::from_millis(10)).unwrap();
         assert_eq!(status.signal(), Some(libc::SIGKILL));
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_is_refused_by_its_option() {
+        use crate::config::{Card, Serial, UserDevice, Volume};
+        use std::{os::unix::ffi::OsStringExt, path::PathBuf};
+        let bad = || PathBuf::from(OsString::from_vec(b"/tmp/\xff".to_vec()));
+        let plain = Config::default;
+        let card = |volumes, library| Some(Card { volumes, library, ..Card::default() });
+        let machines = [
+            ("--kernel ", Config { kernel: bad(), ..plain() }),
+            ("--initramfs ", Config { initramfs: Some(bad()), ..plain() }),
+            ("--device path=", Config { devices: vec![PathBuf::new(), bad()], ..plain() }),
+            (
+                "--user-device socket=",
+                Config { user_devices: vec![UserDevice { socket: bad(), timeout: 1 }], ..plain() },
+            ),
+            ("--card volume=", Config { card: card(vec![Volume { path: bad(), read_only: true }], None), ..plain() }),
+            ("--card model=", Config { card: card(Vec::new(), Some(bad())), ..plain() }),
+            ("--serial file=", Config { serial: Serial::File(bad()), ..plain() }),
+            ("--api-socket ", Config { api_socket: Some(bad()), ..plain() }),
+        ];
+        for (option, config) in machines {
+            let said = Handover::new(&config).unwrap_err().to_string();
+            assert!(said.starts_with(option) && said.contains("/tmp/") && said.contains("not UTF-8"), "{said}");
+        }
     }
 
     #[test]

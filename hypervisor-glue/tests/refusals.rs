@@ -121,3 +121,31 @@ fn devices_that_can_not_be_given() {
     let many = refused(|_, c| c["card"] = json!({ "vfs": 1, "volumes": [{ "path": "/a" }, { "path": "/b" }] }));
     has(&many, &["2 volumes for 1 VFs"]);
 }
+
+/// What the program does with these arguments.
+fn asked(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_azote-vmm")).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn it_says_what_it_is_and_what_it_takes() {
+    for option in ["--version", "-V"] {
+        let (code, said, none) = asked(&[option]);
+        assert_eq!((code, none.as_str(), said.lines().count()), (Some(0), "", 1), "{said}");
+        has(&said, &["azote-vmm ", env!("CARGO_PKG_VERSION"), "commit"]);
+    }
+    for option in ["--help", "-h"] {
+        let (code, said, none) = asked(&[option]);
+        assert_eq!((code, none.as_str(), said.lines().count()), (Some(0), "", 1), "{said}");
+        has(&said, &["usage: azote-vmm FILE", "azote run"]);
+    }
+    for (arguments, why) in
+        [(&[][..], "one argument"), (&["a", "b"], "one argument"), (&["--explode"], "no option --explode")]
+    {
+        let (code, none, said) = asked(arguments);
+        assert_eq!((code, none.as_str(), said.lines().count()), (Some(2), "", 1), "{said}");
+        has(&said, &[why, "usage: azote-vmm FILE"]);
+    }
+}

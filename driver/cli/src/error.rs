@@ -58,6 +58,9 @@ pub enum Error {
     /// Virtual functions.
     #[error(transparent)]
     Vf(#[from] azote_vf::Error),
+    /// A machine that can not be handed over to the hypervisor.
+    #[error(transparent)]
+    Hypervisor(#[from] azote_hypervisor::Error),
     /// Serving.
     #[error(transparent)]
     Serve(#[from] azote_serve::Error),
@@ -103,7 +106,9 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) | Self::NoFunction { .. } => ExitCode::from(2),
+            Self::Usage(_) | Self::NoFunction { .. } | Self::Hypervisor(azote_hypervisor::Error::NotText { .. }) => {
+                ExitCode::from(2)
+            }
             _ => ExitCode::FAILURE,
         }
     }

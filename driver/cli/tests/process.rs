@@ -28,6 +28,15 @@ fn a_missing_image_is_named() {
 }
 
 #[test]
+fn a_guests_path_that_is_no_text_is_named_with_its_option() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let mut command = Command::new(env!("CARGO_BIN_EXE_azote"));
+    let out = command.args(["run", "--kernel"]).arg(OsStr::from_bytes(b"/tmp/\xff")).output().unwrap();
+    let text = line(&out, 2);
+    assert!(text.starts_with("azote: --kernel /tmp/") && text.contains("not UTF-8"), "{text}");
+}
+
+#[test]
 fn images_that_can_not_be_used_are_left_as_they_are() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("disk.img");

@@ -75,13 +75,13 @@ pub fn run(arguments: &Run, stop: &Stop) -> Result<()> {
     signals::as_a_parent().map_err(|source| Error::Io { what: "setting signals up".into(), source })?;
     let mut config = config(arguments)?;
     if arguments.vf.is_empty() {
-        let handover = Handover::new(&config).map_err(failed)?;
+        let handover = Handover::new(&config)?;
         // It only returns if it failed.
         return Err(failed(beside("azote-vmm")?.arg(handover.path()).exec()));
     }
     if arguments.machine.is_none() && !stop.is_stopped() {
         // This process stays as long as the guest, and everybody can read its arguments: it begins again, without them.
-        let handover = Handover::new(&config).map_err(failed)?;
+        let handover = Handover::new(&config)?;
         let mut again = Command::new(std::env::current_exe().map_err(failed)?);
         again.args(["run", "--machine"]).arg(handover.path());
         for (kind, pf) in &arguments.vf {
@@ -104,7 +104,7 @@ pub fn run(arguments: &Run, stop: &Stop) -> Result<()> {
         leases.push(lease);
     }
     config.supervisor = Some(std::process::id());
-    let handover = Handover::new(&config).map_err(failed)?;
+    let handover = Handover::new(&config)?;
     let mut child = beside("azote-vmm")?.arg(handover.path()).spawn().map_err(failed)?;
     drop(handover);
     let status = supervise(&mut child, || stop.is_stopped()).map_err(|e| {
