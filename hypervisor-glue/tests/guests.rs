@@ -5,7 +5,7 @@
 
 mod program;
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
 use program::{HALT, Output, guest, kernel, kvm, out, power_off, say, vmm, vmm_with};
 use serde_json::{Value, json};
@@ -221,5 +221,4 @@ fn commands_reach_a_running_guest() {
         assert_eq!(ask(Request::Shutdown), json!({}));
     });
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert!(output.time < Duration::from_secs(15));
 }
