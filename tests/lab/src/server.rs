@@ -1,15 +1,16 @@
 //! `azote serve` on this machine: the simulated card, at full speed, for machines that are emulated.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::command::Running;
 use crate::{Error, Result, command, folder, programs};
 
 /// A running server; ended, and its sockets removed, when dropped.
 pub struct Server {
-    child: Child,
+    child: Running,
     folder: PathBuf,
     log: PathBuf,
     text: String,
@@ -17,6 +18,8 @@ pub struct Server {
 
 /// Building the model the first time takes minutes.
 const PATIENCE: Duration = Duration::from_secs(900);
+/// Its end writes back what guests have written.
+const END: Duration = Duration::from_secs(120);
 
 impl Server {
     /// Serves a card with these volumes, one for each VF.
@@ -26,7 +29,8 @@ impl Server {
         let log = root.join("logs").join(format!("{name}-server.log"));
         folder::make(&root.join("logs"))?;
         let file = std::fs::File::create(&log).map_err(Error::io("create", &log))?;
-        let mut azote = Command::new(programs::azote()?);
+        // As Ctrl-C: it takes its sockets along.
+        let mut azote = command::tied(programs::azote()?, "INT")?;
         azote.arg("--sim");
         for volume in volumes {
             azote.arg("--volume").arg(volume);
@@ -35,7 +39,7 @@ impl Server {
         azote.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
         let text = command::line(&azote);
         let failed = |reason: String| Error::Command { command: text.clone(), reason };
-        let child = azote.spawn().map_err(|e| failed(e.to_string()))?;
+        let child = command::start(&mut azote)?;
         let mut server = Server { child, folder, log, text: text.clone() };
         let deadline = Instant::now() + PATIENCE;
         while (0..volumes.len()).any(|i| !server.socket(i).exists()) {
@@ -66,30 +70,77 @@ impl Server {
         )
     }
 
-    /// Ends it as Ctrl-C does, and gives what it reports.
-    pub fn stop(mut self) -> Result<String> {
+    /// Ends it as Ctrl-C does, and gives what it reports. One that does not end is killed, which is an error.
+    pub fn stop(self) -> Result<String> {
+        self.stop_within(END)
+    }
+
+    fn stop_within(mut self, most: Duration) -> Result<String> {
         let failed = |reason: String| Error::Command { command: self.text.clone(), reason };
+        let output = self.child.stdout.take();
+        // On a thread: a report that nobody reads would keep it.
+        let report = std::thread::spawn(move || {
+            let mut report = Vec::new();
+            // What can be read of it is the report.
+            let _ = output.map(|mut output| output.read_to_end(&mut report));
+            String::from_utf8_lossy(&report).into_owned()
+        });
         command::output(Command::new("kill").arg("-INT").arg(self.child.id().to_string()))?;
-        let mut report = String::new();
-        if let Some(output) = self.child.stdout.take() {
-            BufReader::new(output).lines().map_while(|l| l.ok()).for_each(|line| report += &(line + "\n"));
+        match self.child.wait_for(most).map_err(|e| failed(e.to_string()))? {
+            Some(status) if status.success() => report.join().map_err(|_| failed("its report was lost".into())),
+            Some(status) => Err(failed(format!("{status}; {}", self.last_words()))),
+            None => Err(failed(format!("did not end within {most:?} of SIGINT; {}", self.last_words()))),
         }
-        let status = self.child.wait().map_err(|e| failed(e.to_string()))?;
-        if status.success() {
-            return Ok(report);
-        }
+    }
+
+    fn last_words(&self) -> String {
         let mut said = String::new();
         if let Ok(mut file) = std::fs::File::open(&self.log) {
             let _ = file.read_to_string(&mut said);
         }
-        Err(failed(format!("{status}; {}", said.lines().last().unwrap_or("it said nothing"))))
+        said.lines().last().unwrap_or("it said nothing").to_owned()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // Before its folder goes.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // tests fail by panicking
+mod tests {
+    use super::*;
+
+    /// A server that is a script; it makes `up` in its folder when it has set its traps.
+    fn server(script: &str) -> Server {
+        let folder = tempfile::tempdir().unwrap().keep();
+        let mut shell = Command::new("sh");
+        shell.current_dir(&folder).args(["-c", script]).stdout(Stdio::piped());
+        let child = command::start(&mut shell).unwrap();
+        let server = Server { child, log: folder.join("log"), folder, text: "azote serve".into() };
+        while !server.folder.join("up").exists() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        server
+    }
+
+    #[test]
+    fn a_server_reports_at_its_end() {
+        let script = "trap 'echo 7 commands; exit 0' INT; : > up; while :; do sleep 0.01; done";
+        assert_eq!(server(script).stop().unwrap(), "7 commands\n");
+    }
+
+    #[test]
+    fn a_server_that_does_not_end_is_killed_and_its_last_words_are_said() {
+        let server = server("trap '' INT; echo stuck > log; : > up; exec sleep 1000");
+        let (number, folder) = (server.child.id(), server.folder.clone());
+        let said = server.stop_within(Duration::from_millis(100)).unwrap_err().to_string();
+        assert!(said.contains("did not end within 100ms") && said.contains("stuck"), "{said}");
+        assert!(!Path::new(&format!("/proc/{number}")).exists() && !folder.exists());
     }
 }

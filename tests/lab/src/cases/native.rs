@@ -1,14 +1,14 @@
 //! The same guests without an emulated host, on a machine whose processor runs them itself.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use super::{Case, nested};
 use crate::machine::{Line, Outcome, follow};
 use crate::pieces::Pieces;
 use crate::server::Server;
-use crate::{Initramfs, Result, image, programs};
+use crate::{Initramfs, Result, command, image, programs};
 
 /// The case.
 pub const CASE: Case = Case {
@@ -52,7 +52,7 @@ fn usable() -> std::result::Result<(), String> {
 }
 
 fn guest(pieces: &Pieces, initramfs: &Path, device: &[&str], outcome: &mut Outcome) -> Result<()> {
-    let mut azote = Command::new(programs::azote()?);
+    let mut azote = command::tied(programs::azote()?, "TERM")?;
     programs::vmm()?;
     azote.arg("run").arg("--kernel").arg(&pieces.kernel.elf).arg("--initramfs").arg(initramfs);
     azote.args(["--memory", "size=256M", "--cmdline", "console=ttyS0 quiet panic=-1 lab=guest"]).args(device);

@@ -15,6 +15,9 @@ use crate::pieces::Pieces;
 use crate::{Error, Result, command, folder};
 use console::Console;
 
+/// How long a hypervisor may take to end when it has said all that it says.
+const END: Duration = Duration::from_secs(60);
+
 /// A machine to be started.
 pub struct Machine<'a> {
     pieces: &'a Pieces,
@@ -131,7 +134,7 @@ impl<'a> Machine<'a> {
         let socket = self.pieces.root.join(format!("{}-{}.qmp", self.name, std::process::id()));
         let failed = |reason: String| Error::Failed { reason, log: log.clone() };
 
-        let mut qemu = self.pieces.qemu();
+        let mut qemu = self.pieces.qemu()?;
         let memory = self.memory;
         qemu.args(["-accel", "tcg", "-cpu", "EPYC,+svm", "-smp", "2", "-m", &memory.to_string()]);
         if self.private {
@@ -146,7 +149,7 @@ impl<'a> Machine<'a> {
         qemu.args(["-append", &format!("console=ttyS0 panic=-1 quiet{}", self.append)]).args(&self.arguments);
         qemu.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let text = command::line(&qemu);
-        let mut child = qemu.spawn().map_err(|e| Error::Command { command: text.clone(), reason: e.to_string() })?;
+        let mut child = command::start(&mut qemu)?;
         let mut console = Console::of(&mut child, &log, &text)?;
         let mut monitor = Monitor::new(socket);
 
@@ -181,8 +184,7 @@ impl<'a> Machine<'a> {
             }
         };
         // It may still be at work; nothing that it does matters now.
-        let _ = child.kill();
-        let _ = child.wait();
+        drop(child);
         console.close();
         verdict.map(|()| outcome)
     }
@@ -197,7 +199,7 @@ pub fn silent(what: &str, _: &mut Monitor) -> Result<String> {
 pub fn follow(mut command: Command, log: &Path, limit: Duration, tell: &mut dyn FnMut(Line)) -> Result<()> {
     let text = command::line(&command);
     let failed = |reason: String| Error::Failed { reason, log: log.to_owned() };
-    let mut child = command.spawn().map_err(|e| Error::Command { command: text.clone(), reason: e.to_string() })?;
+    let mut child = command::start(&mut command)?;
     let mut console = Console::of(&mut child, log, &text)?;
     let mut done = false;
     let mut patience = Patience::new(limit);
@@ -213,8 +215,11 @@ pub fn follow(mut command: Command, log: &Path, limit: Duration, tell: &mut dyn 
     if verdict.is_err() {
         let _ = child.kill();
     }
-    let status = child.wait().map_err(|e| failed(e.to_string()))?;
+    // Its outputs are at their end, and so, in a moment, is it.
+    let ended = child.wait_for(END).map_err(|e| failed(e.to_string()))?;
+    drop(child);
     console.close();
     verdict?;
+    let status = ended.ok_or_else(|| failed(format!("the guest is done, but `{text}` did not end within {END:?}")))?;
     if status.success() { Ok(()) } else { Err(failed(format!("the guest is done, but `{text}` ended with {status}"))) }
 }

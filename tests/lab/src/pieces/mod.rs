@@ -63,16 +63,16 @@ impl Pieces {
         Ok(Pieces { root, prefix, kernel })
     }
 
-    /// QEMU, as a command that needs its arguments yet.
-    pub fn qemu(&self) -> Command {
+    /// QEMU, as a command that needs its arguments yet. It ends with this process.
+    pub fn qemu(&self) -> Result<Command> {
         let usr = self.prefix.join("usr");
-        let mut command = Command::new(self.loader());
+        let mut command = command::tied(self.loader(), "KILL")?;
         command.arg("--library-path").arg(self.libraries()).args(["--argv0", "qemu-system-x86_64"]);
         command.arg(self.qemu_binary());
         for data in ["share/qemu", "share/seabios", "lib/ipxe/qemu"] {
             command.arg("-L").arg(usr.join(data));
         }
-        command
+        Ok(command)
     }
 
     /// The static busybox.
