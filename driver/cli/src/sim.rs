@@ -57,8 +57,11 @@ impl SimCard {
             limit::check(&args.limit, args.vfs())?;
         }
         let inputs = inputs(args);
-        for path in [&args.trace, &args.tlp_log].into_iter().flatten() {
-            // Whether it can be written is known before Verilator is waited for.
+        // Whether they can be written is known before Verilator is waited for. Waves are not written from beginning to end.
+        if let Some(path) = &args.trace {
+            drop(Output::create(path, &inputs)?);
+        }
+        if let Some(path) = &args.tlp_log {
             drop(Output::stream(path, &inputs)?);
         }
         let device = device(args)?;

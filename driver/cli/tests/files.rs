@@ -161,6 +161,58 @@ fn what_is_no_file_is_refused_at_once_wherever_it_is_named() {
 }
 
 #[test]
+fn standard_output_is_written_and_never_replaced() {
+    let dir = folder();
+    std::os::unix::fs::symlink("/proc/self/fd/1", dir.path().join("out")).unwrap();
+    let to_a_file = |args: &[&str]| {
+        use std::io::Write;
+        let mut file = std::fs::File::create(dir.path().join("file")).unwrap();
+        file.write_all(b"before").unwrap();
+        let mut command = sim(dir.path(), &[&["--volume", "a"], args].concat());
+        command.stdout(file);
+        let out = ends(command.spawn().unwrap());
+        (out.status.code(), std::fs::read(dir.path().join("file")).unwrap())
+    };
+    for name in ["out", "/dev/stdout"] {
+        let (status, bytes) = to_a_file(&["read", "vf0", "--blocks", "1", "-o", name]);
+        assert_eq!((status, &bytes[..518]), (Some(0), &[b"before", &disk(1)[..512]].concat()[..]), "{name}");
+        // A copy is not written from its beginning to its end.
+        assert_eq!(to_a_file(&["copy", "-q", "vf0", name]), (Some(1), b"before".into()), "{name}");
+        let traced = ends(azote(dir.path(), &["--sim", "--trace", name, "list"]).env("PATH", "").spawn().unwrap());
+        assert!(String::from_utf8_lossy(&traced.stderr).contains("link to a descriptor"), "{name}");
+    }
+    for link in [&dir.path().join("out"), Path::new("/dev/stdout")] {
+        assert!(std::fs::symlink_metadata(link).unwrap().is_symlink());
+    }
+    let out = ends(sim(dir.path(), &["--volume", "a", "read", "vf0", "--blocks", "1", "-o", "out"]).spawn().unwrap());
+    assert!(out.status.success() && out.stdout.starts_with(&disk(1)[..512]), "a pipe");
+}
+
+#[test]
+fn an_image_that_a_server_has_is_no_output_of_another_process() {
+    let dir = folder();
+    std::fs::write(dir.path().join("b"), disk(2)).unwrap();
+    let server = sim(dir.path(), &["--volume", "a", "serve", "--socket-dir", "s"]).spawn().unwrap();
+    let start = Instant::now();
+    while !dir.path().join("s/vf0.sock").exists() {
+        assert!(start.elapsed() < HANGS, "it does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let inode = || std::fs::metadata(dir.path().join("a")).unwrap().ino();
+    let was = inode();
+    let texts = [
+        fails(&mut azote(dir.path(), &["copy", "-q", "vfio-user:s/vf0.sock", "a"])),
+        fails(&mut sim(dir.path(), &["--volume", "b", "read", "vf0", "-o", "a"])),
+    ];
+    for text in texts {
+        assert!(text.contains(&format!("in use by process {} (azote)", server.id())), "{text}");
+    }
+    assert_eq!(inode(), was);
+    signal(&server, "-TERM");
+    assert!(ends(server).status.success());
+}
+
+#[test]
 fn manual_pages_follow_no_link() {
     let dir = folder();
     std::fs::create_dir(dir.path().join("man")).unwrap();
