@@ -126,8 +126,8 @@ fn no_output_replaces_an_image_that_is_bound() {
             assert!(text.contains("is also read or written as a"), "{text}");
         }
     }
-    let text = fails(&mut azote(dir.path(), &["model", "--verilog", "a", "-o", "a"]));
-    assert!(!text.is_empty());
+    let text = fails(azote(dir.path(), &["model", "--verilog", "a", "-o", "a"]).env("PATH", ""));
+    assert!(text.contains("is also read or written as a"), "{text}");
     assert!(std::fs::read(dir.path().join("a")).unwrap() == disk(1));
     assert_eq!(names(dir.path()), ["a", "hard", "link"]);
 }
@@ -150,6 +150,8 @@ fn what_is_no_file_is_refused_at_once_wherever_it_is_named() {
             let text = fails(&mut sim(dir.path(), args));
             assert!(text.contains(&format!("is a {kind}")), "{args:?}: {text}");
         }
+        let text = fails(azote(dir.path(), &["model", "-o", name]).env("PATH", ""));
+        assert!(text.contains(&format!("is a {kind}")), "model: {text}");
         for args in [&["--verilog", name][..], &["--model", name], &["--trace", name]] {
             let text = fails(azote(dir.path(), &[&["--sim"], args, &["list"]].concat()).env("PATH", ""));
             assert!(text.contains(&format!("is a {kind}")), "{args:?}: {text}");
