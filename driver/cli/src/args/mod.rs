@@ -108,7 +108,7 @@ pub enum Command {
     /// Print the card's Verilog: to change it and run it with --verilog, or to put the core elsewhere.
     Verilog {
         /// VFs of each kind that it is built with.
-        #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=60))]
+        #[arg(long, value_name = "N", default_value_t = 4, value_parser = number::vfs)]
         vfs: u8,
         /// Where to, in place of stdout.
         #[arg(short, long, value_name = "FILE.v")]
@@ -243,7 +243,7 @@ pub struct Model {
     #[arg(long)]
     pub waves: bool,
     /// VFs of each kind that it is built with (4 unless given).
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=60))]
+    #[arg(long, value_name = "N", value_parser = number::vfs)]
     pub vfs: Option<u8>,
     /// Its Verilog text, in place of the one that this program prints.
     #[arg(long, value_name = "FILE.v", conflicts_with = "vfs")]
@@ -271,7 +271,7 @@ pub enum VfCommand {
         /// The physical function's address: 0000:01:00.1.
         pf: PciAddress,
         /// How many.
-        #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+        #[arg(value_parser = |text: &str| number::within::<u16>(text, 1, u16::MAX.into(), "functions"))]
         count: u16,
         /// Bind them to vfio-pci, too.
         #[arg(long)]
