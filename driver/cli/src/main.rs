@@ -61,7 +61,7 @@ fn run(cli: &Cli, stop: &Stop) -> Result<()> {
     if let Command::Run(guest) = &cli.command {
         return commands::run::run(guest, stop);
     }
-    if let Command::Serve(Serve { target, socket_dir, socket, .. }) = &cli.command {
+    if let Command::Serve(Serve { target, socket_dir, socket, json, .. }) = &cli.command {
         if !card.sim {
             return Err(Error::Usage(
                 "a real card needs no server: `azote vf bind` and `azote run --device`; --sim simulates one".into(),
@@ -69,7 +69,7 @@ fn run(cli: &Cli, stop: &Stop) -> Result<()> {
         }
         let places = commands::serve::Places { targets: target, folder: socket_dir.as_deref(), sockets: socket };
         let card = SimCard::start(&card, stop)?;
-        let result = commands::serve::run(&card, places, &mut io::stdout(), stop);
+        let result = commands::serve::run(&card, places, *json, &mut io::stdout(), stop);
         return finish(&card, result, stop);
     }
     let card: Box<dyn Card> =

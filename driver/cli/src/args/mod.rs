@@ -222,6 +222,9 @@ pub struct Serve {
     /// A function's socket by its own path; may be given several times.
     #[arg(long, value_name = "vf0=PATH")]
     pub socket: Vec<SocketSpec>,
+    /// One JSON object a function when it is served ("event": "start"), and one at the end.
+    #[arg(long)]
+    pub json: bool,
     /// Which card.
     #[command(flatten)]
     pub card: CardArgs,
@@ -258,6 +261,9 @@ pub struct Nbd {
     /// unix:PATH, PORT or LOOPBACK-ADDRESS:PORT; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:10809")]
     pub listen: Listen,
+    /// One JSON object an export when it can be connected to ("event": "start"), and one at the end.
+    #[arg(long)]
+    pub json: bool,
     /// Which card.
     #[command(flatten)]
     pub card: CardArgs,
