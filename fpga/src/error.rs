@@ -11,6 +11,9 @@ pub enum Error {
     /// The folder of what was made before.
     #[error(transparent)]
     Cache(#[from] azote_verilate::Error),
+    /// A file that was to be replaced.
+    #[error(transparent)]
+    Files(#[from] azote_files::Error),
     /// A program is not installed.
     #[error("{program} is not installed: run `{remedy}`")]
     Missing {

@@ -2,8 +2,10 @@
 //! Verilog, script and the version of yosys. As long as these are the same, so is the netlist, and nobody on a new machine has
 //! to wait twelve minutes to be told what is known. `cargo xtask fpga --core` synthesizes what is not known and keeps it.
 
+use std::io::Write;
 use std::path::PathBuf;
 
+use azote_files::{Inputs, Output};
 use serde::{Deserialize, Serialize};
 
 use crate::cells::Netlist;
@@ -34,8 +36,18 @@ pub fn core(vfs: usize) -> Result<Netlist, Error> {
 pub fn keep(vfs: usize) -> Result<Netlist, Error> {
     let (kept, path) = (find(vfs)?, path(vfs));
     let text = serde_json::to_string_pretty(&kept).map_err(|e| Error::format(&path, e))?;
-    std::fs::write(&path, text + "\n").map_err(Error::io("keep the result in", &path))?;
+    replace(&path, &(text + "\n"))?;
     Ok(kept.netlist)
+}
+
+/// Puts a text in a file's place when it is whole: what was known stays until then.
+///
+/// # Errors
+/// If it can not be written.
+pub fn replace(path: &std::path::Path, text: &str) -> Result<(), Error> {
+    let mut output = Output::create(path, &Inputs::new())?;
+    output.write_all(text.as_bytes()).map_err(Error::io("write", path))?;
+    Ok(output.finish()?)
 }
 
 fn find(vfs: usize) -> Result<Kept, Error> {
@@ -58,5 +70,23 @@ fn read(path: &std::path::Path) -> Result<Option<Kept>, Error> {
         Ok(text) => Ok(serde_json::from_str(&text).ok()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Error::io("read", path)(e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn what_is_kept_is_replaced_by_a_whole_file_and_never_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("core-4.json");
+        std::fs::write(&path, "what was known").unwrap();
+        // A reader that has it open goes on with what it has.
+        let reader = std::fs::File::open(&path).unwrap();
+        super::replace(&path, "what is known now").unwrap();
+        assert_eq!(std::io::read_to_string(&reader).unwrap(), "what was known");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "what is known now");
+        assert_eq!((std::fs::read_dir(folder.path()).unwrap().count(), reader.metadata().unwrap().nlink()), (1, 0));
     }
 }

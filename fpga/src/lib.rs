@@ -18,6 +18,6 @@ mod work;
 
 pub use cells::{Block, Cells, Netlist};
 pub use error::Error;
-pub use kept::{core, keep};
+pub use kept::{core, keep, replace};
 pub use paths::Path;
 pub use synth::fits;

@@ -66,7 +66,7 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
     if vfs == VFS {
         let page = report::page(vfs, &synthesis.tool, &synthesis.netlist, &routed, growth.as_ref());
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
-        std::fs::write(&path, page).map_err(|source| Error::Io { what: "write", path, source })?;
+        azote_fpga::replace(&path, &page)?;
     }
     if routed.fmax < device::LEAST_MHZ {
         return Err(Error::TooSlow { fmax: routed.fmax, asked: device::LEAST_MHZ });

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use azote_manage::Limits;
 use azote_regs::{function::Role, nvme::limits::LBA_SIZE};
 
-use crate::{Error, Result, target::Target};
+use crate::{Error, Result, number, target::Target};
 
 /// No limits.
 pub const NONE: Limits = Limits { commands: 0, blocks: 0, weight: 0 };
@@ -50,7 +50,7 @@ impl FromStr for LimitSpec {
 
 /// A number a second as a rate; the card counts `times` / `by` for each.
 fn rate(key: &str, value: &str, (times, by): (u64, u64)) -> Result<u32, String> {
-    let number: u64 = value.parse().map_err(|_| format!("{key}=`{value}` is no whole number"))?;
+    let number = number::whole(value).map_err(|_| format!("{key}=`{value}` is no whole number"))?;
     let rate = Limits::rate(number.saturating_mul(times) / by);
     let most = Limits::per_second(Limits::RATE_MAX as u32) * by / times;
     match u32::try_from(rate) {
@@ -62,8 +62,8 @@ fn rate(key: &str, value: &str, (times, by): (u64, u64)) -> Result<u32, String> 
 }
 
 fn weight(value: &str) -> Result<u8, String> {
-    let number = value.parse().ok().filter(|n| (1..=Limits::WEIGHT_MAX).contains(&u64::from(*n)));
-    number.ok_or_else(|| format!("weight=`{value}`: expected 1 to {}", Limits::WEIGHT_MAX))
+    let most = Limits::WEIGHT_MAX;
+    number::within(value, 1, most, "").map_err(|_| format!("weight=`{value}`: expected 1 to {most}"))
 }
 
 /// The smallest number of commands a second that is a rate.
@@ -144,6 +144,7 @@ mod tests {
         assert_eq!(spec.role, Role::Vf(3));
         assert_eq!(spec.limits, Limits { commands: 1048, blocks: 40959, weight: 4 });
         assert_eq!(Shown(spec.limits).to_string(), "4997 IOPS, 99.9 MB/s, weight 4");
+        assert_eq!("vf3:iops=0x1388:mbps=0x64:weight=0x4".parse(), Ok(spec));
         assert_eq!("pf:mbps=1".parse::<LimitSpec>().unwrap().role, Role::Pf);
         assert_eq!(Shown(Limits::default()).to_string(), "");
     }

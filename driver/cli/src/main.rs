@@ -61,7 +61,7 @@ fn run(cli: &Cli, stop: &Stop) -> Result<()> {
     if let Command::Run(guest) = &cli.command {
         return commands::run::run(guest, stop);
     }
-    if let Command::Serve(Serve { target, socket_dir, socket, .. }) = &cli.command {
+    if let Command::Serve(Serve { target, socket_dir, socket, json, .. }) = &cli.command {
         if !card.sim {
             return Err(Error::Usage(
                 "a real card needs no server: `azote vf bind` and `azote run --device`; --sim simulates one".into(),
@@ -69,18 +69,19 @@ fn run(cli: &Cli, stop: &Stop) -> Result<()> {
         }
         let places = commands::serve::Places { targets: target, folder: socket_dir.as_deref(), sockets: socket };
         let card = SimCard::start(&card, stop)?;
-        let result = commands::serve::run(&card, places, &mut io::stdout(), stop);
-        return finish(&card, result);
+        let result = commands::serve::run(&card, places, *json, &mut io::stdout(), stop);
+        return finish(&card, result, stop);
     }
     let card: Box<dyn Card> =
         if card.sim { Box::new(SimCard::start(&card, stop)?) } else { Box::new(Machine::default()) };
     // Not locked: threads of a server may write, too.
     let result = commands::run(&*card, &cli.command, &mut io::stdout(), stop);
-    finish(&*card, result)
+    finish(&*card, result, stop)
 }
 
 /// The end of a card, whatever came of the command.
-fn finish(card: &dyn Card, result: Result<()>) -> Result<()> {
+fn finish(card: &dyn Card, result: Result<()>, stop: &Stop) -> Result<()> {
+    stop.is_at_the_end();
     let finished = card.finish();
     result.and(finished)
 }

@@ -19,6 +19,21 @@ pub fn positive(text: &str) -> Result<u64, String> {
     whole(text).and_then(|n| if n > 0 { Ok(n) } else { Err("it must be at least 1".into()) })
 }
 
+/// The same, from `least` to `most`, of `what`.
+pub fn within<T: TryFrom<u64>>(text: &str, least: u64, most: u64, what: &str) -> Result<T, String> {
+    let number = whole(text)?;
+    let fits = Some(number).filter(|n| (least..=most).contains(n)).and_then(|n| T::try_from(n).ok());
+    fits.ok_or_else(|| format!("`{text}`: expected {least} to {most} {what}"))
+}
+
+/// The most VFs of each kind that a card can be built with.
+pub const MOST_VFS: u8 = 60;
+
+/// VFs of each kind that a card is built with.
+pub fn vfs(text: &str) -> Result<u8, String> {
+    within(text, 1, MOST_VFS.into(), "VFs")
+}
+
 /// A number of bytes with an optional K, M, G or T (powers of 1024), in either case.
 pub fn bytes(text: &str) -> Result<u64, String> {
     let shift = |c: char| "KMGT".find(c.to_ascii_uppercase()).map(|at| 10 * (1 + at as u32));
@@ -43,6 +58,9 @@ mod tests {
             assert!(whole(text).is_err(), "{text}");
         }
         assert!(positive("0").is_err());
+        assert_eq!((vfs("0x3c"), within("0x10", 1, 16, "seconds")), (Ok(60), Ok(16u64)));
+        assert_eq!(vfs("61").unwrap_err(), "`61`: expected 1 to 60 VFs");
+        assert!(vfs("0").is_err() && within::<u8>("256", 1, 1000, "processors").is_err());
     }
 
     #[test]

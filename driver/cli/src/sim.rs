@@ -17,6 +17,7 @@ use azote_regs::{
 };
 use azote_seam::{Function, sriov::Sriov};
 use azote_sim::{Hardware, TlpDevice, soft::SoftCard};
+use azote_verilate::Facts;
 
 use crate::{
     Error, Result,
@@ -57,8 +58,11 @@ impl SimCard {
             limit::check(&args.limit, args.vfs())?;
         }
         let inputs = inputs(args);
-        for path in [&args.trace, &args.tlp_log].into_iter().flatten() {
-            // Whether it can be written is known before Verilator is waited for.
+        // Whether they can be written is known before Verilator is waited for. Waves are not written from beginning to end.
+        if let Some(path) = &args.trace {
+            drop(Output::create(path, &inputs)?);
+        }
+        if let Some(path) = &args.tlp_log {
             drop(Output::stream(path, &inputs)?);
         }
         let device = device(args)?;
@@ -243,18 +247,23 @@ pub fn library(args: &CardArgs) -> Result<std::path::PathBuf> {
     Hardware::compile(text, &azote_verilate::Options::fast()).map_err(simulation)
 }
 
-/// Compiles the card and copies the model to a file.
-pub fn compile(args: &Model, output: &Path) -> Result<()> {
+/// Compiles the card and copies the model to a file, whose facts are returned. What takes the file's place is whole.
+pub fn compile(args: &Model, output: &Path) -> Result<Facts> {
     let mut options = azote_verilate::Options::fast().with_trace(args.waves);
     options.portable = args.portable;
     let vfs = CardArgs { vfs: args.vfs, ..CardArgs::default() }.vfs();
-    let made = Hardware::compile(verilog(args.verilog.as_deref(), vfs)?, &options).map_err(simulation)?;
     let mut inputs = Inputs::new();
     args.verilog.iter().for_each(|path| inputs.add(path));
+    // Whether it can be written is known before Verilator is waited for.
+    drop(Output::create(output, &inputs)?);
+    let made = Hardware::compile(verilog(args.verilog.as_deref(), vfs)?, &options).map_err(simulation)?;
     let mut copy = Output::create(output, &inputs)?;
     let mut file = std::fs::File::open(&made).map_err(|source| Error::File { path: made, source })?;
     io::copy(&mut file, &mut copy).map_err(|source| Error::File { path: output.to_owned(), source })?;
-    Ok(copy.finish()?)
+    let model = |e: azote_verilate::Error| Error::Simulation(e.to_string());
+    let facts = Facts::read(copy.working_path()).map_err(model)?;
+    copy.finish()?;
+    Ok(facts)
 }
 
 /// The files that a simulated card is made of, which none of its outputs may replace.

@@ -126,6 +126,47 @@ fn sockets_can_have_places_of_their_own() {
     assert!(served.end().contains("vf0: 1 client(s)"));
 }
 
+/// A line of JSON.
+fn object(line: &str) -> serde_json::Value {
+    serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"))
+}
+
+#[test]
+fn servers_have_their_facts_for_programs() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = image(dir.path(), "a.img");
+    let path = dir.path().join("disk");
+    let start = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_azote"));
+        let mut child = command.args(["--sim", "--soft"]).args(args).stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut greeting = String::new();
+        out.read_line(&mut greeting).unwrap();
+        Served { child, out, greeting }
+    };
+    let volume = format!("{a}:ro");
+    let socket = format!("vf0={}", path.display());
+    let served = start(&["--volume", &volume, "serve", "--json", "--socket", &socket]);
+    let said = object(&served.greeting);
+    assert_eq!((&said["event"], &said["function"]), (&"start".into(), &"vf0".into()));
+    assert_eq!((&said["socket"], &said["device"]), (&path.to_str().unwrap().into(), &"10f1".into()));
+    assert_eq!((&said["volume"]["bytes"], &said["volume"]["read_only"]), (&(1 << 20).into(), &true.into()));
+    succeeds(&["id", &format!("vfio-user:{}", path.display())]);
+    let rest = served.end();
+    let said = object(rest.trim_end());
+    assert_eq!((rest.lines().count(), &said["event"], &said["clients"]), (1, &"end".into(), &1.into()));
+    let listen = format!("unix:{}", dir.path().join("s").display());
+    let served = start(&["--volume", &volume, "nbd", "--json", "--listen", &listen]);
+    let said = object(&served.greeting);
+    assert_eq!((&said["event"], &said["export"]), (&"start".into(), &"vf0".into()));
+    assert_eq!((&said["bytes"], &said["read_only"]), (&(1 << 20).into(), &true.into()));
+    assert!(said["uri"].as_str().unwrap().starts_with("nbd+unix:///vf0?socket="), "{said}");
+    let rest = served.end();
+    let said = object(rest.trim_end());
+    assert_eq!((rest.lines().count(), &said["event"], &said["errors"]), (1, &"end".into(), &0.into()));
+    assert_eq!(said["latency"]["unit"], "clocks");
+}
+
 #[test]
 fn what_cannot_be_served_is_said_in_a_line() {
     let dir = tempfile::tempdir().unwrap();

@@ -22,6 +22,7 @@ mod input;
 mod lock;
 mod output;
 mod pending;
+mod place;
 mod socket;
 
 pub use error::{Error, Result};

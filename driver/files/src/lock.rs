@@ -46,6 +46,13 @@ pub(crate) fn take(file: &File, read_only: bool) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Whether anybody else has a lock on any permission of the file.
+pub(crate) fn is_held(file: &File) -> io::Result<bool> {
+    let mut asked = flock { l_len: 2 * (UNSHARED - USED), ..range(libc::F_WRLCK, USED) };
+    fcntl(file, FcntlArg::F_OFD_GETLK(&mut asked))?;
+    Ok(i32::from(asked.l_type) != libc::F_UNLCK)
+}
+
 fn range(kind: i32, byte: i64) -> flock {
     flock { l_type: kind as i16, l_whence: libc::SEEK_SET as i16, l_start: byte, l_len: 1, l_pid: 0 }
 }

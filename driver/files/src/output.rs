@@ -1,15 +1,17 @@
 //! Outputs: a new file beside its place, which it takes when it is whole.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::{O_NOCTTY, O_NOFOLLOW, O_NONBLOCK};
 use tempfile::{Builder, NamedTempFile};
 
 use crate::pending::{Pending, Place};
-use crate::{Error, Inputs, Result, input};
+use crate::place::{self, There};
+use crate::{Error, Inputs, Result};
 
 /// A file that is being made. Until [`Output::finish`] its place holds what it held before; if it is dropped without that,
 /// it is gone.
@@ -18,8 +20,11 @@ use crate::{Error, Inputs, Result, input};
 ///   is opened and no link is followed. A link at the output's place is replaced, not what it leads to.
 /// - An output that is one of the command's [`Inputs`], by device and inode, is refused; so are two outputs of a process
 ///   for one place. Of two processes with one place the later one's whole file stays.
-/// - A FIFO, a socket, a block device or a folder in its place is refused. A character device (`/dev/null`, a terminal) is
-///   written as a stream by [`Output::stream`], and never replaced.
+/// - A FIFO, a socket, a block device or a folder in its place is refused; so are a file that nobody may write, and one that
+///   somebody has locked as QEMU does (an image in use), also if that was done meanwhile. The new file has the mode of the one
+///   that it replaces, and its owner where the process may give it.
+/// - A character device (`/dev/null`, a terminal) and a name that leads through procfs to a descriptor (`/dev/stdout`) are written
+///   as streams by [`Output::stream`], and never replaced.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -57,24 +62,18 @@ impl Output {
 
     fn new(path: &Path, inputs: &Inputs, stream: bool) -> Result<Self> {
         inputs.refuse(path)?;
-        // Where the name leads to says what is meant: /dev/stdout is a link.
-        let existing = match std::fs::metadata(path) {
-            Ok(meta) => Some(meta),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(source) => return Err(Error::io("examine", path)(source)),
-        };
-        let kind = existing.as_ref().map(|m| m.file_type());
-        match kind {
-            Some(kind) if kind.is_char_device() && stream => return Self::device(path),
-            Some(kind) if !kind.is_file() => {
-                let hint = if stream { "give a file, or a terminal or /dev/null" } else { "give a file" };
-                return Err(Error::Kind { path: path.to_owned(), kind: input::name(kind), hint });
+        let existing = match place::examine(path)? {
+            There::Nothing => None,
+            There::File(meta) => Some(meta),
+            There::Device if stream => return Self::device(path),
+            There::Device => return Err(Self::no_file(path, "character device")),
+            There::Descriptor(descriptor) if stream => {
+                let file = place::open_descriptor(path, &descriptor)?;
+                return Self::written_through(file, path);
             }
-            _ => {}
-        }
-        let Some(name) = path.file_name() else {
-            return Err(Error::Kind { path: path.to_owned(), kind: "directory", hint: "give a file" });
+            There::Descriptor(_) => return Err(Self::no_file(path, "link to a descriptor")),
         };
+        let Some(name) = path.file_name() else { return Err(Self::no_file(path, "directory")) };
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -86,28 +85,38 @@ impl Output {
         }
         // A name may be as long as the file system takes; ours must fit, too.
         let short: String = name.to_string_lossy().chars().take(40).collect();
-        let mode = existing.map_or(0o666, |m| m.permissions().mode() & 0o777);
+        let mode = existing.as_ref().map_or(0o666, |m| m.permissions().mode() & 0o777);
         let temp = Builder::new()
             .prefix(&format!(".{short}."))
             .suffix(".part")
             // The system takes the process's mask from it.
-            .permissions(std::fs::Permissions::from_mode(mode))
+            .permissions(Permissions::from_mode(mode))
             .tempfile_in(folder)
             .map_err(Error::io("create a file beside", path))?;
+        if let Some(existing) = existing {
+            keep_owner(temp.as_file(), &existing);
+        }
         let meta = temp.as_file().metadata().map_err(Error::io("examine", path))?;
         let pending = Pending::new(temp.path(), &meta, Some(place));
         Ok(Self(Kind::Beside { temp, path: path.to_owned(), pending }))
+    }
+
+    fn no_file(path: &Path, kind: &'static str) -> Error {
+        Error::Kind { path: path.to_owned(), kind, hint: "give a file" }
     }
 
     fn device(path: &Path) -> Result<Self> {
         let opened = OpenOptions::new().write(true).custom_flags(O_NONBLOCK | O_NOCTTY).open(path);
         let file = opened.map_err(Error::io("open", path))?;
         if !file.metadata().map_err(Error::io("examine", path))?.file_type().is_char_device() {
-            return Err(Error::Kind { path: path.to_owned(), kind: "changing file", hint: "give a file" });
+            return Err(Self::no_file(path, "changing file"));
         }
         // It was opened without waiting; it is written with waiting, as a terminal is.
-        nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty()))
-            .map_err(|e| Error::io("prepare", path)(e.into()))?;
+        wait(&file, path)?;
+        Self::written_through(file, path)
+    }
+
+    fn written_through(file: File, path: &Path) -> Result<Self> {
         Ok(Self(Kind::Stream { file, path: path.to_owned() }))
     }
 
@@ -143,10 +152,14 @@ impl Output {
             Kind::Beside { temp, path, pending } => (temp, path, pending),
             stream @ Kind::Stream { .. } => return Ok(Self(stream)),
         };
-        let (_, name) = temp.into_parts();
+        let (begun, name) = temp.into_parts();
         let opened = OpenOptions::new().read(true).write(true).custom_flags(O_NOFOLLOW).open(&name);
         let file = opened.map_err(Error::io("open what was begun beside", &path))?;
         let meta = file.metadata().map_err(Error::io("examine", &path))?;
+        // Its mode and owner are still those of the output's place.
+        let begun = begun.metadata().map_err(Error::io("examine", &path))?;
+        file.set_permissions(begun.permissions()).map_err(Error::io("set the mode of", &path))?;
+        keep_owner(&file, &begun);
         let pending = pending.became(&meta);
         Ok(Self(Kind::Beside { temp: NamedTempFile::from_parts(file, name), path, pending }))
     }
@@ -157,11 +170,11 @@ impl Output {
             Kind::Stream { .. } => Ok(()),
             Kind::Beside { temp, path, pending } => {
                 temp.as_file().sync_all().map_err(Error::io("write", &path))?;
-                // Looked at once more: it may have become a folder or a device meanwhile, and none of these is replaced.
-                if let Ok(meta) = std::fs::metadata(&path)
-                    && !meta.is_file()
-                {
-                    return Err(Error::Kind { path, kind: input::name(meta.file_type()), hint: "give a file" });
+                // Looked at once more: it may have become a folder or a device meanwhile, or somebody has it locked.
+                match place::examine(&path)? {
+                    There::Nothing | There::File(_) => {}
+                    There::Device => return Err(Self::no_file(&path, "character device")),
+                    There::Descriptor(_) => return Err(Self::no_file(&path, "link to a descriptor")),
                 }
                 temp.persist(&path).map_err(|e| Error::io("put what was written in its place at", &path)(e.error))?;
                 drop(pending);
@@ -172,6 +185,19 @@ impl Output {
             }
         }
     }
+}
+
+/// As far as this process may. Who may not has a file of its own, as everywhere.
+fn keep_owner(file: &File, of: &Metadata) {
+    // The group alone is what a user may often give.
+    let owned = fchown(file, Some(of.uid()), Some(of.gid()));
+    let _ = owned.or_else(|_| fchown(file, None, Some(of.gid())));
+}
+
+/// Has writes wait, to a file that was opened without waiting.
+fn wait(file: &File, path: &Path) -> Result<()> {
+    let waiting = FcntlArg::F_SETFL(nix::fcntl::OFlag::empty());
+    fcntl(file, waiting).map(drop).map_err(|e| Error::io("prepare", path)(e.into()))
 }
 
 impl Write for Output {
@@ -187,6 +213,7 @@ impl Write for Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Image, Use};
 
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<_> =
@@ -290,5 +317,96 @@ mod tests {
         assert!(std::fs::metadata("/dev/null").unwrap().file_type().is_char_device());
         let mut full = Output::stream(Path::new("/dev/full"), &Inputs::new()).unwrap();
         assert_eq!(full.write_all(b"no room").unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn a_name_that_leads_to_a_descriptor_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link, far] = ["file", "link", "far"].map(|n| folder.path().join(n));
+        std::fs::write(&file, "precious").unwrap();
+        let opened = OpenOptions::new().write(true).open(&file).unwrap();
+        let descriptor = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&opened));
+        std::os::unix::fs::symlink(descriptor, &link).unwrap();
+        std::os::unix::fs::symlink("link", &far).unwrap();
+        for path in [&link, &far] {
+            for made in [Output::create(path, &Inputs::new()), Output::stream(path, &Inputs::new())] {
+                let e = made.unwrap_err();
+                assert!(matches!(e, Error::Kind { kind: "link to a descriptor", .. }), "{e}");
+            }
+            assert!(std::fs::symlink_metadata(path).unwrap().is_symlink());
+        }
+        // What has no place in it is opened anew.
+        let (mut read, write) = io::pipe().unwrap();
+        std::fs::remove_file(&link).unwrap();
+        let descriptor = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&write));
+        std::os::unix::fs::symlink(descriptor, &link).unwrap();
+        let mut stream = Output::stream(&link, &Inputs::new()).unwrap();
+        stream.write_all(b"through").unwrap();
+        stream.finish().unwrap();
+        drop(write);
+        let mut text = String::new();
+        io::Read::read_to_string(&mut read, &mut text).unwrap();
+        assert_eq!((text.as_str(), std::fs::read(&file).unwrap()), ("through", b"precious".into()));
+    }
+
+    #[test]
+    fn a_file_that_is_in_use_is_not_replaced_even_if_that_began_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk.img");
+        std::fs::write(&path, vec![7; 4096]).unwrap();
+        for usage in [Use::default(), Use { read_only: true, ..Use::default() }] {
+            let output = Output::create(&path, &Inputs::new()).unwrap();
+            let image = Image::open(&path, usage).unwrap();
+            let e = output.finish().unwrap_err();
+            assert!(matches!(e, Error::Locked { .. }) && e.to_string().contains("this command itself"), "{e}");
+            let e = Output::create(&path, &Inputs::new()).unwrap_err();
+            assert!(matches!(e, Error::Locked { .. }), "{e}");
+            assert_eq!(image.file().metadata().unwrap().nlink(), 1, "it is still there");
+        }
+        assert_eq!((std::fs::read(&path).unwrap(), names(folder.path()).len()), (vec![7; 4096], 1));
+        Output::create(&path, &Inputs::new()).unwrap().finish().unwrap();
+    }
+
+    #[test]
+    fn a_file_that_nobody_may_write_is_not_replaced_and_an_owner_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("d");
+        std::fs::write(&path, "precious").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o444)).unwrap();
+        let e = Output::create(&path, &Inputs::new()).unwrap_err();
+        assert!(matches!(e, Error::NotWritable { .. }), "{e}");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let begun = Output::create(&path, &Inputs::new()).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o444)).unwrap();
+        assert!(begun.finish().is_err(), "it was protected meanwhile");
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        if std::os::unix::fs::chown(&path, Some(1234), Some(1235)).is_err() {
+            eprintln!("only root gives files away: the owner is not looked at");
+        }
+        let was = std::fs::metadata(&path).unwrap();
+        let output = Output::create(&path, &Inputs::new()).unwrap();
+        let working = output.working_path().to_owned();
+        std::fs::remove_file(&working).unwrap();
+        std::fs::write(&working, "its own").unwrap();
+        output.adopt().unwrap().finish().unwrap();
+        let now = std::fs::metadata(&path).unwrap();
+        assert_eq!((now.uid(), now.gid(), now.mode()), (was.uid(), was.gid(), was.mode()));
+    }
+
+    #[test]
+    fn a_name_that_can_only_be_a_folders_is_refused_before_the_work() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["new/", "new/."] {
+            let e = Output::create(&folder.path().join(name), &Inputs::new()).unwrap_err();
+            assert!(matches!(e, Error::Kind { kind: "directory", .. }), "{e}");
+        }
+        // A file that something is mounted on; containers have some.
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let file = mounts.lines().filter_map(|l| l.split(' ').nth(4)).find(|p| Path::new(p).is_file());
+        match file {
+            Some(path) => assert!(Output::create(Path::new(path), &Inputs::new()).is_err(), "{path}"),
+            None => eprintln!("no file is a mount point here: not tried"),
+        }
     }
 }

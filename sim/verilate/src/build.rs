@@ -5,6 +5,8 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use sha2::{Digest, Sha256};
+
 use crate::cache::{self, Key};
 use crate::facts::{self, Facts};
 use crate::gates;
@@ -37,6 +39,8 @@ impl Shim<'_> {
 
 /// Name of the shared object in its folder of the cache.
 const OBJECT: &str = "model.so";
+/// Name of the checksums of Verilator's runtime in its folder.
+const SUMS: &str = "sums";
 
 /// Builds a model with the given shim, unless it is in the cache, and returns the shared object's path.
 pub fn build_library(source: &Source, options: &Options, shim: Shim<'_>) -> Result<PathBuf, Error> {
@@ -54,7 +58,8 @@ pub fn build_library(source: &Source, options: &Options, shim: Shim<'_>) -> Resu
     let name = format!("{}-{}", source.top, key.mix(&text).name());
     let folder = cache::folder()?;
     let runtime = runtime(&folder, tools, options)?;
-    let made = cache::once(&folder, &name, |work| {
+    let is_whole = |made: &Path| Facts::read(&made.join(OBJECT)).is_ok();
+    let made = cache::once_whole(&folder, &name, is_whole, |work| {
         let extra: &[String] = if options.trace { &["--trace-fst".into(), "--trace-structs".into()] } else { &[] };
         let shown = Work::begin(&announcement(source, options));
         shown.at("Verilator makes C++ of it");
@@ -127,11 +132,26 @@ fn runtime(folder: &Path, tools: &Tools, options: &Options) -> Result<Vec<PathBu
     // Always for speed: it is compiled once, and every model runs through it.
     let flags = flags(&Options { fast_build: false, ..options.clone() });
     let key = Key::new().mix(&tools.verilator).mix(&tools.compiler).mix(&tools.processor).mix(&flags.join(" "));
-    let made = cache::once(folder, &format!("runtime-{}", key.name()), |work| {
+    let sums =
+        |folder: &Path| sources.iter().map(|name| sum(&object(folder, name))).collect::<std::io::Result<String>>();
+    // One that is damaged would fail the linking of every model.
+    let is_whole = |made: &Path| {
+        let written = std::fs::read_to_string(made.join(SUMS));
+        written.is_ok_and(|written| sums(made).is_ok_and(|sums| sums == written))
+    };
+    let made = cache::once_whole(folder, &format!("runtime-{}", key.name()), is_whole, |work| {
         let jobs = sources.iter().map(|name| (tools.include.join(name), object(work, name), "-O2")).collect();
-        compile_all(jobs, tools, &flags, work, &Work::begin("compiling Verilator's runtime (seconds, once)"))
+        compile_all(jobs, tools, &flags, work, &Work::begin("compiling Verilator's runtime (seconds, once)"))?;
+        let sums = sums(work).map_err(Error::io("read what was compiled in", work))?;
+        std::fs::write(work.join(SUMS), sums).map_err(Error::io("write", work))
     })?;
     Ok(sources.iter().map(|name| object(&made, name)).collect())
+}
+
+/// A line with a file's checksum.
+fn sum(path: &Path) -> std::io::Result<String> {
+    let sum = Sha256::digest(std::fs::read(path)?);
+    Ok(sum.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n")
 }
 
 fn object(folder: &Path, source: &str) -> PathBuf {

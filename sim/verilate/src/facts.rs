@@ -5,8 +5,9 @@
 //! not look, and are read before it is loaded: bytes of the object, facts as JSON, length of the facts (8 bytes,
 //! little-endian), SHA-256 of all before it, [`MAGIC`].
 
-use std::fs::OpenOptions;
-use std::io::{Read, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,23 @@ const MAGIC: &[u8; 16] = b"azote model 0001";
 /// Length and checksum before it.
 const LENGTH: usize = 8;
 const SUM: usize = 32;
+
+/// More than the facts of any model.
+const FACTS_MAX: usize = 16 << 20;
+/// So much of a file is in memory at a time.
+const PIECE: usize = 1 << 20;
+
+/// The checksum of the first `len` bytes of a file.
+fn sha256(file: &File, len: u64) -> io::Result<impl AsRef<[u8]> + use<>> {
+    let (mut sum, mut piece, mut at) = (Sha256::new(), vec![0; PIECE], 0);
+    while at < len {
+        let piece = &mut piece[..PIECE.min(usize::try_from(len - at).unwrap_or(PIECE))];
+        file.read_exact_at(piece, at)?;
+        sum.update(&*piece);
+        at += piece.len() as u64;
+    }
+    Ok(sum.finalize())
+}
 
 /// The facts of a model's build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +73,10 @@ impl Facts {
         bytes.extend(sum);
         bytes.extend(MAGIC);
         let file = OpenOptions::new().append(true).open(path);
-        let written = file.and_then(|mut file| file.write_all(&bytes[object..]));
+        let written = file.and_then(|mut file| {
+            file.write_all(&bytes[object..])?;
+            file.sync_all()
+        });
         written.map_err(Error::io("write", path))
     }
 
@@ -64,21 +85,29 @@ impl Facts {
     /// # Errors
     /// If the file is no model, or not all of it is as it was made.
     pub fn read(path: &Path) -> Result<Facts, Error> {
-        let mut bytes = Vec::new();
-        let mut file = azote_files::open(path, azote_files::Access::Read)?;
-        file.read_to_end(&mut bytes).map_err(Error::io("read the model", path))?;
+        let failed = || Error::io("read the model", path);
+        let file = azote_files::open(path, azote_files::Access::Read)?;
         let wrong = |reason: &str| Error::Model { path: path.to_owned(), reason: reason.to_owned() };
-        let no_model = "it is no model, or its end is missing; `azote model` makes one";
-        let rest = bytes.strip_suffix(MAGIC).ok_or_else(|| wrong(no_model))?;
-        let (rest, sum) = rest.split_at_checked(rest.len().wrapping_sub(SUM)).ok_or_else(|| wrong(no_model))?;
-        if Sha256::digest(rest).as_slice() != sum {
+        let no_model = || wrong("it is no model, or its end is missing; `azote model` makes one");
+        // The end of a block device is its size, too.
+        let len = (&file).seek(SeekFrom::End(0)).map_err(failed())?;
+        // The end first: what is no model may be of any size.
+        let summed = len.checked_sub((SUM + MAGIC.len()) as u64).ok_or_else(no_model)?;
+        let mut end = [0; SUM + MAGIC.len()];
+        file.read_exact_at(&mut end, summed).map_err(failed())?;
+        let sum = end.strip_suffix(MAGIC).ok_or_else(no_model)?;
+        if sha256(&file, summed).map_err(failed())?.as_ref() != sum {
             return Err(wrong("it is damaged: its checksum is another; make or copy it again"));
         }
         // The checksum holds, so that what is wrong from here on is another version's and no damage.
         let facts = || {
-            let (rest, length) = rest.split_at_checked(rest.len().checked_sub(LENGTH)?)?;
-            let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
-            serde_json::from_slice(rest.get(rest.len().checked_sub(length)?..)?).ok()
+            let at = summed.checked_sub(LENGTH as u64)?;
+            let mut length = [0; LENGTH];
+            file.read_exact_at(&mut length, at).ok()?;
+            let length = u64::from_le_bytes(length);
+            let mut facts = vec![0; usize::try_from(length).ok().filter(|length| *length <= FACTS_MAX)?];
+            file.read_exact_at(&mut facts, at.checked_sub(length)?).ok()?;
+            serde_json::from_slice(&facts).ok()
         };
         facts().ok_or_else(|| wrong("another version made it; compile it again with `azote model`"))
     }
@@ -149,6 +178,31 @@ mod tests {
             changed[at] ^= 1;
             std::fs::write(&path, changed).unwrap();
             assert!(matches!(Facts::read(&path), Err(Error::Model { .. })), "changed at {at}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_model_is_refused_by_its_end_whatever_its_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("huge");
+        // More than any memory holds.
+        File::create(&path).unwrap().set_len(1 << 42).unwrap();
+        let said = Facts::read(&path).unwrap_err().to_string();
+        assert!(said.contains("it is no model"), "{said}");
+    }
+
+    #[test]
+    fn an_object_of_more_than_one_piece_is_summed_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.so");
+        std::fs::write(&path, vec![5; 2 * PIECE + 17]).unwrap();
+        facts().seal(&path).unwrap();
+        assert_eq!(Facts::read(&path).unwrap(), facts());
+        for at in [0, PIECE, 2 * PIECE + 16] {
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            file.write_all_at(&[6], at as u64).unwrap();
+            assert!(Facts::read(&path).unwrap_err().to_string().contains("damaged"), "changed at {at}");
+            file.write_all_at(&[5], at as u64).unwrap();
         }
     }
 

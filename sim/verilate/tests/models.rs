@@ -210,6 +210,22 @@ fn text_that_does_not_parse_shows_its_line() {
 }
 
 #[test]
+fn a_kept_model_that_is_damaged_is_made_anew_before_anybody_has_it() {
+    let text = "module hurt(input clock, output q);\n  assign q = clock;\nendmodule\n";
+    let source = source("hurt", text, vec![Port::input("clock", 1), Port::output("q", 1)]);
+    let library = || azote_verilate::build_library(&source, &Options::block(), azote_verilate::Shim::Generic).unwrap();
+    let path = library();
+    let whole = std::fs::metadata(&path).unwrap().len();
+    for len in [0, whole / 2, whole - 1] {
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(len).unwrap();
+        assert_eq!(library(), path);
+        azote_verilate::Facts::read(&path).unwrap();
+    }
+    std::fs::remove_file(&path).unwrap();
+    Dut::build(&source, &Options::block()).unwrap();
+}
+
+#[test]
 fn a_make_that_fails_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let made = azote_verilate::cache::once(folder.path(), "kept", |work| {

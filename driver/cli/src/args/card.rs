@@ -27,7 +27,7 @@ pub struct CardArgs {
     #[arg(long, value_name = "vf0:iops=N:mbps=N:weight=N")]
     pub limit: Vec<LimitSpec>,
     /// VFs of each kind that it is built with (4 unless given).
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=60))]
+    #[arg(long, value_name = "N", value_parser = number::vfs)]
     pub vfs: Option<u8>,
     /// A model in software in place of the RTL, to try this program quickly.
     #[arg(long)]

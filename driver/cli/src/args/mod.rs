@@ -108,7 +108,7 @@ pub enum Command {
     /// Print the card's Verilog: to change it and run it with --verilog, or to put the core elsewhere.
     Verilog {
         /// VFs of each kind that it is built with.
-        #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=60))]
+        #[arg(long, value_name = "N", default_value_t = 4, value_parser = number::vfs)]
         vfs: u8,
         /// Where to, in place of stdout.
         #[arg(short, long, value_name = "FILE.v")]
@@ -222,6 +222,9 @@ pub struct Serve {
     /// A function's socket by its own path; may be given several times.
     #[arg(long, value_name = "vf0=PATH")]
     pub socket: Vec<SocketSpec>,
+    /// One JSON object a function when it is served ("event": "start"), and one at the end.
+    #[arg(long)]
+    pub json: bool,
     /// Which card.
     #[command(flatten)]
     pub card: CardArgs,
@@ -243,7 +246,7 @@ pub struct Model {
     #[arg(long)]
     pub waves: bool,
     /// VFs of each kind that it is built with (4 unless given).
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=60))]
+    #[arg(long, value_name = "N", value_parser = number::vfs)]
     pub vfs: Option<u8>,
     /// Its Verilog text, in place of the one that this program prints.
     #[arg(long, value_name = "FILE.v", conflicts_with = "vfs")]
@@ -258,6 +261,9 @@ pub struct Nbd {
     /// unix:PATH, PORT or LOOPBACK-ADDRESS:PORT; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:10809")]
     pub listen: Listen,
+    /// One JSON object an export when it can be connected to ("event": "start"), and one at the end.
+    #[arg(long)]
+    pub json: bool,
     /// Which card.
     #[command(flatten)]
     pub card: CardArgs,
@@ -271,7 +277,7 @@ pub enum VfCommand {
         /// The physical function's address: 0000:01:00.1.
         pf: PciAddress,
         /// How many.
-        #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+        #[arg(value_parser = |text: &str| number::within::<u16>(text, 1, u16::MAX.into(), "functions"))]
         count: u16,
         /// Bind them to vfio-pci, too.
         #[arg(long)]

@@ -73,6 +73,20 @@ pub(super) fn of_export(histogram: &Histogram, period: Option<Duration>) -> Stri
     text
 }
 
+/// The same for programs. The last bin has no upper end.
+pub(super) fn value_of_export(histogram: &Histogram, period: Option<Duration>) -> Value {
+    let time = |time: Duration| match period {
+        Some(period) => time.as_nanos() / period.as_nanos().max(1),
+        None => time.as_micros(),
+    };
+    let bin = |(from, to, count)| {
+        let to = Some(to).filter(|to| *to < Histogram::END).map(time);
+        json!({ "from": time(from) as u64, "to": to.map(|to| to as u64), "count": count })
+    };
+    let unit = if period.is_some() { "clocks" } else { "us" };
+    json!({ "unit": unit, "mhz": period.map(|_| clock::MHZ), "bins": histogram.buckets().map(bin).collect::<Vec<_>>() })
+}
+
 /// A time of the drivers' for people: `392 (4.9)` clocks and microseconds, or microseconds alone.
 fn moment(time: Duration, period: Option<Duration>) -> String {
     match period {
@@ -122,6 +136,11 @@ mod tests {
             simulated.contains("clocks (us at 80 MHz)") && simulated.contains("256 (3.2) – 512 (6.4)"),
             "{simulated}"
         );
+        histogram.add(Duration::from_secs(100));
+        let value = value_of_export(&histogram, Some(us(2)));
+        assert_eq!(value["bins"][0], json!({ "from": 128, "to": 256, "count": 1 }));
+        assert_eq!((&value["bins"][1]["to"], &value["unit"]), (&Value::Null, &json!("clocks")));
+        assert_eq!(value_of_export(&histogram, None)["bins"][0]["to"], 512);
         assert!(of_export(&histogram, None).contains(" 256 – 512 "));
         let mut none = String::new();
         bars(&mut none, "write", &[bin(0, u64::MAX, 0)]);

@@ -43,7 +43,7 @@ pub fn run(card: &dyn Card, command: &Command, out: &mut dyn Write, stop: &Stop)
             copy::run(card, source, destination, copy::Options { partial: *partial, quiet: *quiet, raw: *raw })
         }
         Command::Stats(facts) => stats::run(card, facts, out),
-        Command::Nbd(args::Nbd { target, listen, .. }) => nbd::run(card, target, listen, out, stop),
+        Command::Nbd(arguments) => nbd::run(card, arguments, out, stop),
         // They need no card, or one of their own: `main` has done them.
         Command::Vf(_)
         | Command::Ctl { .. }

@@ -17,8 +17,7 @@ pub fn run(arguments: &Model, out: &mut dyn Write) -> Result<()> {
             print_json(out, &serde_json::json!(facts))
         }
         (None, Some(path)) => {
-            sim::compile(arguments, path)?;
-            let facts = read(path)?;
+            let facts = sim::compile(arguments, path)?;
             let processor = if facts.processor.is_some() { "for this processor" } else { "for any x86-64 processor" };
             let waves = if facts.waves { ", with waves" } else { "" };
             print(out, &format!("{}: {} by {}, {processor}{waves}\n", path.display(), facts.top, facts.verilator))

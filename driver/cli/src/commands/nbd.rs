@@ -2,22 +2,20 @@
 
 use std::{fmt::Write as _, io::Write, time::Duration};
 
+use serde_json::{Value, json};
+
 use super::{human, latency, print};
 use crate::{
     Error, Result,
+    args::Nbd,
     card::{Card, controller},
-    nbd::{Export, Listen, Server, Stats, Stop},
+    nbd::{Export, Server, Stats, Stop},
     target::Target,
 };
 
-pub(super) fn run(
-    card: &dyn Card,
-    targets: &[Target],
-    listen: &Listen,
-    out: &mut dyn Write,
-    stop: &Stop,
-) -> Result<()> {
-    let targets = chosen(card, targets)?;
+pub(super) fn run(card: &dyn Card, arguments: &Nbd, out: &mut dyn Write, stop: &Stop) -> Result<()> {
+    let Nbd { target, listen, json, .. } = arguments;
+    let targets = chosen(card, target)?;
     // The address first: a port that is taken should not cost the start of a controller.
     let server = Server::bind(listen)?;
     let address = server.address()?;
@@ -28,8 +26,16 @@ pub(super) fn run(
         let description = format!("{} at {}", c.identity().model, c.function().name());
         let (export, engine) = Export::start(&name, &description, c)?;
         let export = export.with_allocation(card.allocation(target)?);
-        let access = if export.read_only { ", read-only" } else { "" };
-        let _ = writeln!(text, "{name}: {} ({}{access})", address.uri(&name), human(export.size));
+        let uri = address.uri(&name);
+        let _ = if *json {
+            let value = json!({
+                "event": "start", "export": name, "uri": uri, "bytes": export.size, "read_only": export.read_only,
+            });
+            writeln!(text, "{value}")
+        } else {
+            let access = if export.read_only { ", read-only" } else { "" };
+            writeln!(text, "{name}: {uri} ({}{access})", human(export.size))
+        };
         exports.push(export);
         engines.push((name, engine));
     }
@@ -39,7 +45,11 @@ pub(super) fn run(
     let mut text = String::new();
     for (name, engine) in engines {
         let (mut controller, stats) = engine.join()?;
-        text += &summary(&name, &stats, card.clock_period());
+        text += &if *json {
+            format!("{}\n", value(&name, &stats, card.clock_period()))
+        } else {
+            summary(&name, &stats, card.clock_period())
+        };
         // A shutdown makes a volume durable, too, but has no way to say that it could not.
         if controller.namespace().is_some_and(|ns| !ns.read_only) {
             controller.flush()?;
@@ -47,7 +57,7 @@ pub(super) fn run(
         controller.shutdown()?;
     }
     print(out, &text)?;
-    match card.report() {
+    match card.report().filter(|_| !json) {
         Some(report) => print(out, &report),
         None => Ok(()),
     }
@@ -67,6 +77,13 @@ pub(super) fn chosen(card: &dyn Card, targets: &[Target]) -> Result<Vec<Target>>
         return Err(Error::Usage("nothing to export: name a function, or bind a volume to a VF with --volume".into()));
     }
     Ok(chosen)
+}
+
+fn value(name: &str, s: &Stats, period: Option<Duration>) -> Value {
+    json!({
+        "event": "end", "export": name, "commands": s.commands, "bytes_read": s.bytes_read,
+        "bytes_written": s.bytes_written, "errors": s.errors, "latency": latency::value_of_export(&s.latency, period),
+    })
 }
 
 fn summary(name: &str, s: &Stats, period: Option<Duration>) -> String {

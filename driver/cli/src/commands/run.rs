@@ -12,7 +12,7 @@ use azote_regs::function::Role;
 use azote_vf::{Host, Kind, Lease};
 use clap::Args;
 
-use crate::{Error, Result, args::CardArgs, image::VolumeSpec, limit::LimitSpec, nbd::Stop, sim};
+use crate::{Error, Result, args::CardArgs, image::VolumeSpec, limit::LimitSpec, nbd::Stop, number, sim};
 
 /// A guest.
 #[derive(Debug, Args)]
@@ -165,17 +165,26 @@ fn beside(name: &str) -> Result<Command> {
 
 fn whole_card(args: &CardArgs) -> Result<config::Card> {
     // Cheapest first, as for every simulated card.
-    crate::limit::check(&args.limit, args.vfs())?;
-    let library = if args.soft { None } else { Some(sim::library(args)?) };
+    args.check()?;
+    // A model that was compiled elsewhere has VFs of its own; it is asked when it runs.
+    let vfs = if args.model.is_some() { number::MOST_VFS } else { args.vfs() };
+    crate::limit::check(&args.limit, vfs)?;
+    if args.volume.len() > usize::from(vfs) {
+        let what = format!("{} volumes for {vfs} VFs; give vfs={}", args.volume.len(), args.volume.len());
+        return Err(Error::Usage(what));
+    }
     let volume = |spec: &VolumeSpec| {
+        if spec.size.is_some() {
+            let path = spec.path.display();
+            let what =
+                format!("--card volume={path}: size= is not for a guest's card; `truncate -s SIZE` sizes the image");
+            return Err(Error::Usage(what));
+        }
         let image = crate::image::Image::check(spec)?;
         Ok(config::Volume { path: image.path, read_only: image.read_only })
     };
     let volumes = args.volume.iter().map(volume).collect::<Result<Vec<_>>>()?;
-    if volumes.len() > usize::from(args.vfs()) {
-        let what = format!("{} volumes for {} VFs; give vfs={}", volumes.len(), args.vfs(), volumes.len());
-        return Err(Error::Usage(what));
-    }
+    let library = if args.soft { None } else { Some(sim::library(args)?) };
     let limit = |spec: &LimitSpec| config::Limit {
         vf: match spec.role {
             Role::Pf => None,
@@ -185,7 +194,7 @@ fn whole_card(args: &CardArgs) -> Result<config::Card> {
         blocks: spec.limits.blocks,
         weight: spec.limits.weight,
     };
-    Ok(config::Card { volumes, limits: args.limit.iter().map(limit).collect(), vfs: args.vfs(), library })
+    Ok(config::Card { volumes, limits: args.limit.iter().map(limit).collect(), vfs, library })
 }
 
 /// `key=value`, where nothing else can be.
@@ -202,8 +211,7 @@ fn user_device(text: &str) -> std::result::Result<config::UserDevice, String> {
         match part.split_once('=') {
             Some(("socket", value)) => device.socket = value.into(),
             Some(("timeout", value)) => {
-                let seconds = value.parse().ok().filter(|n| (1..=3600).contains(n));
-                device.timeout = seconds.ok_or_else(|| format!("`{value}`: expected 1 to 3600 seconds"))?;
+                device.timeout = number::within(value, 1, 3600, "seconds")?;
             }
             _ => return Err(format!("`{part}`: expected socket=PATH or timeout=SECONDS")),
         }
@@ -216,16 +224,14 @@ fn user_device(text: &str) -> std::result::Result<config::UserDevice, String> {
 
 fn cpus(text: &str) -> std::result::Result<u8, String> {
     let number = text.strip_prefix("boot=").unwrap_or(text);
-    number.parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a number of processors: 2, or boot=2".into())
+    number::within(number, 1, u8::MAX.into(), "processors").map_err(|e| format!("{e}; give 2, or boot=2"))
 }
 
 fn memory(text: &str) -> std::result::Result<config::Memory, String> {
     let mut memory = config::Memory::default();
     for part in text.split(',') {
         match part.split_once('=') {
-            Some(("size", value)) => {
-                memory.size = size(value).ok_or_else(|| format!("`{value}` is no size: 512M, 2G"))?
-            }
+            Some(("size", value)) => memory.size = number::bytes(value)?,
             Some(("hugepages", value)) => memory.hugepages = switch(value)?,
             Some(("shared", value)) => memory.shared = switch(value)?,
             _ => return Err(format!("`{part}`: expected size=SIZE, hugepages=on or shared=on")),
@@ -240,17 +246,6 @@ fn switch(text: &str) -> std::result::Result<bool, String> {
         "off" => Ok(false),
         other => Err(format!("`{other}`: expected on or off")),
     }
-}
-
-/// A number of bytes: 4096, 512M, 2G.
-fn size(text: &str) -> Option<u64> {
-    let (digits, shift) = match text.char_indices().last()? {
-        (at, 'K' | 'k') => (&text[..at], 10),
-        (at, 'M' | 'm') => (&text[..at], 20),
-        (at, 'G' | 'g') => (&text[..at], 30),
-        _ => (text, 0),
-    };
-    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 fn vf(text: &str) -> std::result::Result<(Kind, Option<String>), String> {
@@ -282,10 +277,7 @@ fn card(text: &str) -> std::result::Result<CardArgs, String> {
         match part.split_once('=') {
             Some(("volume", value)) => card.volume.push(value.parse().map_err(|e| format!("{value}: {e}"))?),
             Some(("limit", value)) => card.limit.push(value.parse().map_err(|e| format!("{value}: {e}"))?),
-            Some(("vfs", value)) => {
-                let count = value.parse().ok().filter(|n| (1..=60).contains(n));
-                card.vfs = Some(count.ok_or_else(|| format!("`{value}`: expected 1 to 60 VFs"))?);
-            }
+            Some(("vfs", value)) => card.vfs = Some(number::vfs(value)?),
             Some(("soft", value)) => card.soft = switch(value)?,
             Some(("model", value)) => card.model = Some(value.into()),
             _ => return Err(format!("`{part}`: expected volume=FILE, limit=vf0:…, vfs=N, soft=on or model=FILE.so")),
@@ -331,11 +323,12 @@ mod tests {
             memory("size=256M,hugepages=on").unwrap(),
             config::Memory { size: 256 << 20, hugepages: true, shared: false }
         );
-        assert_eq!(size("2G"), Some(2 << 30));
+        assert_eq!((memory("size=0x20000000").unwrap().size, memory("size=1T").unwrap().size), (512 << 20, 1 << 40));
         for bad in ["", "M", "size=", "size=x", "size=99999999999999999G", "hugepages=yes", "size=1M;"] {
             assert!(memory(bad).is_err(), "{bad}");
         }
-        assert_eq!((cpus("2"), cpus("boot=4")), (Ok(2), Ok(4)));
+        assert_eq!((cpus("2"), cpus("boot=4"), cpus("0x10")), (Ok(2), Ok(4), Ok(16)));
+        assert_eq!(user_device("socket=a,timeout=0x1e").unwrap().timeout, 30);
         assert_eq!(user_device("socket=a,timeout=3").unwrap(), config::UserDevice { socket: "a".into(), timeout: 3 });
         assert!(user_device("a").is_err() && user_device("timeout=3").is_err());
         assert!(user_device("socket=a,timeout=0").is_err());
@@ -350,6 +343,26 @@ mod tests {
         assert_eq!(limits[0], config::Limit { vf: Some(1), commands: 1048, blocks: 0, weight: 2 });
         assert_eq!((limits.len(), limits[1].vf), (2, None));
         assert!(card("limit=vf0").unwrap_err().contains("vf0: expected"));
-        assert!(whole_card(&card("soft=on,limit=vf4:iops=9").unwrap()).is_err());
+        assert_eq!(card("vfs=0x10").unwrap().vfs, Some(16));
+    }
+
+    #[test]
+    fn a_whole_card_has_no_word_without_an_effect_and_counts_its_own_vfs() {
+        let folder = tempfile::tempdir().unwrap();
+        let [image, model] = ["image", "model.so"].map(|name| folder.path().join(name));
+        std::fs::write(&image, [0; 4096]).unwrap();
+        std::fs::write(&model, "").unwrap();
+        let (image, model) = (image.display(), model.display());
+        let said = |text: &str| whole_card(&card(text).unwrap()).unwrap_err().to_string();
+        assert!(said("soft=on,limit=vf4:iops=9").contains("the card has 4 VFs"));
+        assert!(said(&format!("soft=on,model={model}")).contains("--model has no effect beside --soft"));
+        assert!(said(&format!("vfs=8,model={model}")).contains("--vfs has no effect beside --model"));
+        let sized = said(&format!("soft=on,volume={image}:size=1K"));
+        assert!(sized.contains("size= is not for a guest's card") && sized.contains("truncate"), "{sized}");
+        let five = format!("volume={image}:ro,").repeat(5);
+        assert!(said(&format!("{five}soft=on")).contains("5 volumes for 4 VFs"));
+        // A given model may have more than the cards that are compiled here.
+        let given = whole_card(&card(&format!("{five}model={model},limit=vf4:iops=9")).unwrap()).unwrap();
+        assert_eq!((given.volumes.len(), given.limits[0].vf), (5, Some(4)));
     }
 }

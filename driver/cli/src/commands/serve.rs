@@ -9,6 +9,7 @@ use std::{
 
 use azote_regs::{function::FunctionId, ids};
 use azote_serve::Server;
+use serde_json::json;
 
 use super::{human, nbd::chosen, print};
 use crate::{Error, Result, args::SocketSpec, card::Card, nbd::Stop, sim::SimCard, target::Target};
@@ -57,39 +58,48 @@ impl Places<'_> {
     }
 }
 
-/// Serves until `stop`, then says what was done.
-pub fn run(card: &SimCard, places: Places<'_>, out: &mut dyn Write, stop: &Stop) -> Result<()> {
+/// Serves until `stop`, then says what was done; with `json`, one object a function each time.
+pub fn run(card: &SimCard, places: Places<'_>, json: bool, out: &mut dyn Write, stop: &Stop) -> Result<()> {
     let functions = places.list(card)?;
     azote_serve::raise_file_limit();
     let mut server = Server::start(card.card())?;
     let mut text = String::new();
     for (id, name, path) in &functions {
         server.add(id.number(), path)?;
-        text += &describe(card, *id, name, path)?;
+        text += &describe(card, *id, name, path, json)?;
     }
-    let example = functions.first().map_or_else(PathBuf::new, |(_, _, path)| path.clone());
-    text += &usage(&example);
+    if !json {
+        let example = functions.first().map_or_else(PathBuf::new, |(_, _, path)| path.clone());
+        text += &usage(&example);
+    }
     print(out, &text)?;
     stop.set_orderly();
     while !stop.is_stopped() {
         std::thread::sleep(Duration::from_millis(100));
     }
     server.stop();
-    print(out, &summary(&server, &functions))?;
-    match card.report() {
+    print(out, &summary(&server, &functions, json))?;
+    match card.report().filter(|_| !json) {
         Some(report) => print(out, &report),
         None => Ok(()),
     }
 }
 
-fn describe(card: &SimCard, id: FunctionId, name: &str, path: &Path) -> Result<String> {
+fn describe(card: &SimCard, id: FunctionId, name: &str, path: &Path, json: bool) -> Result<String> {
     let listed = card.list()?.into_iter().find(|f| f.id == Some(id));
-    let volume = match listed {
-        None => return Err(Error::NoFunction { target: name.into(), known: "it is not enabled".into() }),
-        Some(f) if f.has_volume() => format!("volume {}", f.volume),
-        Some(_) => "no volume".into(),
+    let Some(listed) = listed else {
+        return Err(Error::NoFunction { target: name.into(), known: "it is not enabled".into() });
     };
-    Ok(format!("{name}: {} ({:04x}:{:04x}, {volume})\n", path.display(), ids::VENDOR, ids::device(id.kind)))
+    let (vendor, device) = (format!("{:04x}", ids::VENDOR), format!("{:04x}", ids::device(id.kind)));
+    if json {
+        let volume = &listed.json()["volume"];
+        let value = json!({
+            "event": "start", "function": name, "socket": path, "vendor": vendor, "device": device, "volume": volume,
+        });
+        return Ok(format!("{value}\n"));
+    }
+    let volume = if listed.has_volume() { format!("volume {}", listed.volume) } else { "no volume".into() };
+    Ok(format!("{name}: {} ({vendor}:{device}, {volume})\n", path.display()))
 }
 
 /// What to type at the other end. QEMU's 5 seconds for an answer are too few for a simulation, and without memory that is
@@ -108,20 +118,29 @@ Ctrl-C ends it.
     )
 }
 
-fn summary(server: &Server, functions: &[(FunctionId, String, PathBuf)]) -> String {
+fn summary(server: &Server, functions: &[(FunctionId, String, PathBuf)], json: bool) -> String {
     let mut text = String::new();
     for c in server.counters() {
         let name = functions.iter().find(|(id, ..)| id.number() == c.number).map_or("?", |(_, name, _)| name);
+        let mapped = c.dma_bytes.saturating_sub(c.message_bytes);
         // Writing to a String can not fail.
-        let _ = writeln!(
-            text,
-            "{name}: {} client(s), {} requests, {} interrupts, DMA {} by mapped memory and {} by message",
-            c.clients,
-            c.requests,
-            c.interrupts,
-            human(c.dma_bytes.saturating_sub(c.message_bytes)),
-            human(c.message_bytes),
-        );
+        let _ = if json {
+            let value = json!({
+                "event": "end", "function": name, "clients": c.clients, "requests": c.requests,
+                "interrupts": c.interrupts, "dma_mapped_bytes": mapped, "dma_message_bytes": c.message_bytes,
+            });
+            writeln!(text, "{value}")
+        } else {
+            writeln!(
+                text,
+                "{name}: {} client(s), {} requests, {} interrupts, DMA {} by mapped memory and {} by message",
+                c.clients,
+                c.requests,
+                c.interrupts,
+                human(mapped),
+                human(c.message_bytes),
+            )
+        };
     }
     text
 }

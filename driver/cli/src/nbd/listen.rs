@@ -13,7 +13,7 @@ use std::{
 use azote_files::Socket;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_encode};
 
-use crate::Error;
+use crate::{Error, number};
 
 /// Where to listen: `unix:PATH`, `ADDRESS:PORT` or a port alone; port 0 takes a free one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl FromStr for Listen {
         if let Some(path) = text.strip_prefix("unix:") {
             return if path.is_empty() { Err("`unix:` wants a path".into()) } else { Ok(Self::Unix(path.into())) };
         }
-        let address = match text.parse::<u16>() {
+        let address = match number::whole(text).and_then(|port| u16::try_from(port).map_err(|e| e.to_string())) {
             Ok(port) => SocketAddr::from(([127, 0, 0, 1], port)),
             Err(_) => text.parse().map_err(|_| "expected unix:PATH, PORT or ADDRESS:PORT".to_owned())?,
         };
@@ -207,6 +207,7 @@ mod tests {
     #[test]
     fn addresses_are_loopback_or_unix() {
         assert_eq!("10809".parse(), Ok(Listen::Tcp(([127, 0, 0, 1], 10809).into())));
+        assert_eq!("0x2a39".parse(), Ok(Listen::Tcp(([127, 0, 0, 1], 10809).into())));
         assert_eq!("unix:/a/b".parse(), Ok(Listen::Unix("/a/b".into())));
         assert!("[::1]:5".parse::<Listen>().is_ok());
         assert!("0.0.0.0:5".parse::<Listen>().unwrap_err().contains("loopback"));

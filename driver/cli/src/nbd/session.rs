@@ -22,6 +22,8 @@ use super::{
 
 /// Stretches in the answer to one question for metadata: enough for a file with holes, and a few KiB.
 const STRETCHES: usize = 256;
+/// How often the medium is asked for one answer: of one that says little at a time a client hears the beginning, and asks again.
+const STEPS: usize = 1024;
 
 /// Serves a connection until the client leaves. An error is a client that broke the protocol or was cut off.
 pub(super) fn run(stream: Stream, export: &Export, terms: Terms) -> io::Result<()> {
@@ -107,7 +109,10 @@ fn status(export: &Export, offset: u64, len: u32, most: usize) -> Result<Body, u
     let end = offset + u64::from(len);
     let Some(allocation) = &export.allocation else { return Err(errno::EINVAL) };
     let (mut at, mut stretches) = (offset, Vec::<(u32, u32)>::new());
-    while at < end {
+    for _ in 0..STEPS {
+        if at >= end {
+            break;
+        }
         let (hole, until) = allocation(at..end).map_err(|e| {
             tracing::warn!("{}: where there are holes: {e}", export.name);
             errno::EIO
@@ -177,6 +182,18 @@ mod tests {
         assert_eq!(stretches(&stripes, 0, !511, STRETCHES).len(), STRETCHES);
         let same = export(|r| Ok((true, r.start + 4096)));
         assert_eq!(stretches(&same, 0, 1 << 20, 1), [(1 << 20, 3)]);
+    }
+
+    #[test]
+    fn a_medium_that_says_little_at_a_time_is_asked_so_often_and_the_answer_ends_there() {
+        let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = asked.clone();
+        let blocks = export(move |r| {
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Ok((false, r.start + 512))
+        });
+        assert_eq!(stretches(&blocks, 0, 1 << 30, 4), [(STEPS as u32 * 512, 0)]);
+        assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), STEPS);
     }
 
     #[test]

@@ -10,6 +10,9 @@ pub struct Histogram {
 }
 
 impl Histogram {
+    /// The upper bound of the last count, which takes what is above it, too.
+    pub const END: Duration = Duration::from_micros(1 << 23);
+
     /// Counts a duration.
     pub fn add(&mut self, duration: Duration) {
         let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
@@ -55,6 +58,6 @@ mod tests {
         let all: Vec<_> = h.buckets().collect();
         assert_eq!(all[..4], [(us(0), us(1), 1), (us(1), us(2), 1), (us(2), us(4), 2), (us(4), us(8), 1)]);
         assert_eq!(all[4], (us(512), us(1024), 1));
-        assert_eq!(all.len(), 6);
+        assert_eq!((all.len(), all[5].1), (6, Histogram::END));
     }
 }

@@ -366,7 +366,10 @@ fn holes_of_the_file_are_known_and_what_is_in_the_cache_is_none() {
         bench.write(0x11, 16);
         bench.done();
         assert_eq!(bench.media.extent(3, 0, 2048).unwrap(), (true, 256));
-        assert!(!bench.media.extent(3, 256, 2048).unwrap().0);
+        let (hole, blocks) = bench.media.extent(3, 256, 2048).unwrap();
+        assert!(!hole && blocks >= 16, "one run and not a block at a time: {blocks}");
+        // In the cache a run ends where it ends.
+        assert!(!cache || bench.media.extent(3, 260, 2048).unwrap() == (false, 12));
         bench.request(MediaOp::Flush, 0, 0);
         bench.done();
         assert_eq!(bench.media.extent(3, 272, 2048).unwrap(), (true, 2048 - 272));

@@ -42,6 +42,9 @@ pub(super) struct Volume {
     lost: bool,
 }
 
+/// So many blocks of the cache are looked at in one go: it is done under the card's lock.
+const RUN: usize = 1 << 16;
+
 impl Volume {
     pub fn new(disk: Box<dyn Disk>, blocks: u64, read_only: bool) -> Volume {
         Volume { disk, blocks, read_only, cache: BTreeMap::new(), dirty: !read_only, lost: false }
@@ -142,11 +145,12 @@ impl Volume {
 
     /// Whether there is nothing at `lba` but a hole, and for how many of the blocks up to `end` that is so.
     pub fn extent(&mut self, lba: u64, end: u64) -> io::Result<(bool, u64)> {
-        let end = match self.cache.range(lba..end).next() {
-            Some((at, _)) if *at == lba => return Ok((false, 1)),
-            Some((at, _)) => *at,
-            None => end,
-        };
+        // What is in the cache is no hole, as far as it goes without a gap.
+        let cached = self.cache.range(lba..end).zip(lba..).take(RUN).take_while(|((at, _), next)| *at == next).count();
+        if cached > 0 {
+            return Ok((false, cached as u64));
+        }
+        let end = self.cache.range(lba..end).next().map_or(end, |(at, _)| *at);
         let (hole, until) = self.disk.extent(lba * LBA_SIZE, end * LBA_SIZE)?;
         // A block that is partly a hole is data; one that is partly data belongs to it.
         let until = if hole { until / LBA_SIZE } else { until.div_ceil(LBA_SIZE) };

@@ -281,6 +281,9 @@ impl SoftCard {
             let context = self.context(function);
             self.nvme.work(&context, &mut self.tx);
         }
+        while let Some(function) = self.nvme.shut_down() {
+            Nvme::show_shut_down(&mut self.bars[Self::bar(function, bar::BAR0)]);
+        }
     }
 }
 

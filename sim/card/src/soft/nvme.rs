@@ -55,6 +55,8 @@ struct Controller {
 
 /// Where the command in hand is.
 enum Step {
+    /// No command: the controller is being shut down, and its volume is still to be flushed.
+    Shutdown,
     Sqe,
     List,
     Pull,
@@ -79,6 +81,9 @@ struct Task {
     volume: u8,
     /// Ranges of a Dataset Management command that are still to be given back: first block, blocks.
     dataset: VecDeque<(u64, u64)>,
+    /// It is a shutdown's flush and no command's; the controller has been reset since.
+    shutdown: bool,
+    abandoned: bool,
 }
 
 /// All controllers, and the command in hand.
@@ -90,9 +95,32 @@ pub(super) struct Nvme {
     turn: usize,
     /// No queue had work when it was last looked for, and no doorbell has been written since.
     idle: bool,
+    /// Functions that are to be shut down, and those that have been.
+    shutdowns: VecDeque<u8>,
+    shut_down: Vec<u8>,
 }
 
 impl Task {
+    fn new(function: u8, qid: usize, step: Step) -> Self {
+        Self {
+            function,
+            qid,
+            shutdown: matches!(step, Step::Shutdown),
+            abandoned: false,
+            step,
+            sqe: Vec::new(),
+            ranges: Vec::new(),
+            data: Vec::new(),
+            given: 0,
+            bytes: 0,
+            media: MediaOp::Flush,
+            fua: false,
+            lba: 0,
+            volume: 0,
+            dataset: VecDeque::new(),
+        }
+    }
+
     fn dword(&self, offset: u64) -> u64 {
         self.sqe[offset as usize..].first_chunk().map_or(0, |b| u64::from(u32::from_le_bytes(*b)))
     }
@@ -139,8 +167,11 @@ impl Nvme {
     /// Controller reset or FLR: the queues are gone, and the command in hand if it is this function's.
     pub fn clear(&mut self, function: u8) {
         *self.controller(function) = Controller::default();
+        self.shutdowns.retain(|f| *f != function);
+        self.shut_down.retain(|f| *f != function);
         if let Some(task) = self.task.as_mut().filter(|t| t.function == function) {
             task.dataset.clear();
+            task.abandoned |= task.shutdown;
             // What the medium still has of it would come to the next command.
             if !matches!(
                 self.task.as_ref().map(|t| &t.step),
@@ -176,7 +207,17 @@ impl Nvme {
             } else if !enabled {
                 self.clear(function);
             }
-            let shutdown = if regs::CC_SHN.of(cc) != regs::SHN_NONE { regs::SHST_COMPLETE } else { 0 };
+            // Complete when the volume is flushed (NVMe 1.4 §7.6.2).
+            // A reset has forgotten one that was under way.
+            let was = if enabled { regs::CSTS_SHST.of(was) } else { regs::SHST_NORMAL };
+            let shutdown = match (regs::CC_SHN.of(cc), was) {
+                (regs::SHN_NONE, _) => regs::SHST_NORMAL,
+                (_, regs::SHST_NORMAL) => {
+                    self.shutdowns.push_back(function);
+                    regs::SHST_OCCURRING
+                }
+                (_, under_way) => under_way,
+            };
             let csts = regs::CSTS_RDY.put(enabled.into()) | regs::CSTS_SHST.put(shutdown);
             memory[regs::CSTS as usize..][..4].copy_from_slice(&(csts as u32).to_le_bytes());
         }
@@ -200,6 +241,10 @@ impl Nvme {
         if let Some(task) = &self.task {
             return Some(task.function);
         }
+        if let Some(function) = self.shutdowns.pop_front() {
+            self.task = Some(Task::new(function, 0, Step::Shutdown));
+            return Some(function);
+        }
         if self.idle {
             return None;
         }
@@ -213,22 +258,7 @@ impl Nvme {
             if room {
                 self.turn = at + 1;
                 self.fetch.start(&[(queue.base + u64::from(queue.head) * entry::SQE_SIZE, entry::SQE_SIZE)]);
-                let task = Task {
-                    function: function as u8,
-                    qid,
-                    step: Step::Sqe,
-                    sqe: Vec::new(),
-                    ranges: Vec::new(),
-                    data: Vec::new(),
-                    given: 0,
-                    bytes: 0,
-                    media: MediaOp::Flush,
-                    fua: false,
-                    lba: 0,
-                    volume: 0,
-                    dataset: VecDeque::new(),
-                };
-                self.task = Some(task);
+                self.task = Some(Task::new(function as u8, qid, Step::Sqe));
                 return Some(function as u8);
             }
         }
@@ -237,7 +267,20 @@ impl Nvme {
     }
 
     pub fn busy(&self) -> bool {
-        self.task.is_some()
+        self.task.is_some() || !self.shutdowns.is_empty()
+    }
+
+    /// A function whose shutdown has come to its end.
+    pub fn shut_down(&mut self) -> Option<u8> {
+        self.shut_down.pop()
+    }
+
+    /// Says so in its registers.
+    pub fn show_shut_down(memory: &mut [u8]) {
+        let at = &mut memory[regs::CSTS as usize..][..4];
+        let csts = at.iter().rev().fold(0, |v, b| v << 8 | u64::from(*b));
+        let csts = regs::CSTS_SHST.set(csts, regs::SHST_COMPLETE);
+        at.copy_from_slice(&(csts as u32).to_le_bytes());
     }
 
     pub fn complete(&mut self, c: &Completion, data: &[u8], poisoned: bool) {
@@ -246,6 +289,17 @@ impl Nvme {
 
     /// One clock's work for the command in hand.
     pub fn work(&mut self, context: &Context, tx: &mut VecDeque<Packet>) {
+        if let Some(task) = self.task.as_mut().filter(|task| matches!(task.step, Step::Shutdown)) {
+            // This asks nothing of the host, and so needs no leave of it.
+            match context.binding {
+                Some(binding) => (task.volume, task.step) = (binding.volume, Step::MediaRequest),
+                None => {
+                    self.shut_down.push(task.function);
+                    self.task = None;
+                }
+            }
+            return;
+        }
         if !context.allowed {
             return;
         }
@@ -556,6 +610,13 @@ impl Nvme {
         };
         if done == Some(status::SUCCESS) && task.next_range() {
             task.step = Step::MediaRequest;
+            return;
+        }
+        if let Some(task) = self.task.take_if(|task| task.shutdown && done.is_some()) {
+            // Also if it failed: there is no status for it, and the medium keeps the error for the end.
+            if !task.abandoned {
+                self.shut_down.push(task.function);
+            }
             return;
         }
         if let (Some(code), Some(task)) = (done, self.task.take_if(|_| done.is_some()))
