@@ -7,12 +7,20 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use azote_files::{Error, Image, Use};
 use tempfile::TempDir;
 
 const WRITE: Use = Use { read_only: false, raw: false };
 const READ: Use = Use { read_only: true, raw: false };
+
+/// One test at a time: a process that one of them starts has, until it has become the tool, every descriptor of the others, and
+/// with them their locks.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn image() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -23,6 +31,7 @@ fn image() -> (TempDir, PathBuf) {
 
 #[test]
 fn one_writer_or_many_readers() {
+    let _alone = alone();
     let (_folder, path) = image();
     let first = Image::open(&path, READ).unwrap();
     let second = Image::open(&path, READ).unwrap();
@@ -40,6 +49,7 @@ fn one_writer_or_many_readers() {
 
 #[test]
 fn qemus_tools_are_refused_beside_us() {
+    let _alone = alone();
     let (folder, path) = image();
     let mut ours = Image::open(&path, WRITE).unwrap();
     for usage in [WRITE, READ] {
@@ -65,6 +75,7 @@ fn qemus_tools_are_refused_beside_us() {
 
 #[test]
 fn we_are_refused_beside_qemu_and_told_who_it_is() {
+    let _alone = alone();
     let (folder, path) = image();
     // A read-only server of QEMU's lets others write: so say its locks.
     for (flags, write, read) in [(&[][..], false, false), (&["--read-only"][..], true, true)] {
@@ -96,6 +107,7 @@ fn we_are_refused_beside_qemu_and_told_who_it_is() {
 
 #[test]
 fn formats_with_a_structure_are_refused_with_the_command_that_converts_them() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     for (format, options) in [
         ("qcow2", ""),
@@ -127,6 +139,7 @@ fn formats_with_a_structure_are_refused_with_the_command_that_converts_them() {
 
 #[test]
 fn what_is_no_image_is_refused_at_once() {
+    let _alone = alone();
     let (folder, path) = image();
     let [fifo, socket] = ["fifo", "socket"].map(|n| folder.path().join(n));
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -165,6 +178,7 @@ impl Drop for Loop {
 
 #[test]
 fn a_block_device_is_an_image() {
+    let _alone = alone();
     let (_folder, path) = image();
     let Some(device) = Loop::over(&path, &[]) else {
         eprintln!("skipped: this user can make no loop device here");
