@@ -21,7 +21,7 @@ use azote_regs::{
     function::{FunctionId, Kind},
     nvme::{command as dw, opcode},
 };
-use azote_sim::{Card, Disk, Hardware, TlpDevice, soft::SoftCard};
+use azote_sim::{Card, Disk, Hardware, MediaOptions, TlpDevice, soft::SoftCard};
 
 const BLOCKS: usize = 4096;
 
@@ -205,7 +205,11 @@ fn everything_is_durable_while_the_cache_is_off_and_after_a_shutdown() {
         buffer.fill(0x33);
         nvme.write(16, buffer.slice(0, 4096).unwrap()).unwrap();
         assert_eq!(rig.disk.durable(16), 0xff, "{name}: and on again");
+        let latency = 20_000;
+        rig.card.root().media().set_options(MediaOptions { latency, ..MediaOptions::default() });
+        let begun = rig.card.clocks();
         nvme.shutdown().unwrap();
+        assert!(rig.card.clocks() - begun > u64::from(latency), "{name}: a shutdown is complete when the flush is");
         assert_eq!(rig.disk.durable(16), 0x33, "{name}: shutdown");
     }
 }
