@@ -35,7 +35,7 @@ fn attempt(what: &str) {
         "execute" => drop(Command::new("/bin/true").status()),
         "socket" => drop(std::net::TcpStream::connect("127.0.0.1:1")),
         "thread" => drop(thread::Builder::new().spawn(|| {})),
-        "unlink" => drop(fs::remove_file("/tmp/azote-jail-has-no-such-file")),
+        "unlink" => drop(fs::remove_file("/azote-jail-has-no-such-file")),
         "kill" => unsafe {
             // SAFETY: signal 0 is none; only whether the call is let through matters.
             libc::kill(1, 0);

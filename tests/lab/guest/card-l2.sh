@@ -5,7 +5,7 @@ for i in 0 1 2 3; do
     truncate -s 8M /tmp/volume$i
     set -- "$@" volume=/tmp/volume$i
 done
-CARD=model=/card.so,vfs=4,$(echo "$*" | tr ' ' ',')
+CARD=model=/card.so,$(echo "$*" | tr ' ' ',')
 guest "the whole card" --cpus 1 --memory size=256M --card "$CARD"
 # What the guest wrote through its VFs is in the files here.
 for i in 0 1 2 3; do

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Table, table};
 use crate::{Error, Result};
 
-/// Where the bench's lines are kept: `cargo xtask bench storage --json > docs/figures.json`.
+/// Where the bench's lines are kept: `cargo xtask bench storage --json > docs/figures.json`, and `bench guest --json >> …`.
 const FILE: &str = "docs/figures.json";
 /// What a name does not say.
 const NOTES: [(&str, &str); 5] = [
@@ -28,11 +28,17 @@ pub fn read() -> Result<Vec<Value>> {
 }
 
 pub fn tables() -> Result<Vec<Table>> {
+    let (guests, card): (Vec<_>, Vec<_>) =
+        read()?.into_iter().partition(|figure| figure["name"].as_str().is_some_and(|name| name.starts_with("guest.")));
+    Ok(vec![("figures", rows(card)), ("guest-figures", rows(guests))])
+}
+
+fn rows(figures: Vec<Value>) -> String {
     let number = |value: &Value| {
         let value = value.as_f64().unwrap_or_default();
         if value >= 1000.0 { format!("{value:.0}") } else { format!("{value:.2}") }
     };
-    let rows = read()?.into_iter().map(|figure| {
+    let rows = figures.into_iter().map(|figure| {
         let name = figure["name"].as_str().unwrap_or_default().to_owned();
         let note = NOTES.iter().find(|(of, _)| *of == name).map_or(String::new(), |(_, note)| format!(", {note}"));
         let asked = figure["least"].as_f64().map_or("reported".into(), |least| format!("{least:.3}"));
@@ -44,5 +50,5 @@ pub fn tables() -> Result<Vec<Table>> {
             asked,
         ]
     });
-    Ok(vec![("figures", table(["figure", "value", "bound", "ratio", "at least"], rows))])
+    table(["figure", "value", "bound", "ratio", "at least"], rows)
 }
