@@ -115,6 +115,7 @@ impl Logic for Card {
         self.space.ask = self.transmit.ask;
         self.transmit.may = self.space.may;
         self.transmit.changed = self.space.changed;
+        self.storage.gate_changed = self.space.changed;
 
         // What must hold at the door.
         self.door.bus_number = self.completer.bus_number;

@@ -3,11 +3,13 @@
 mod arbiter;
 mod bytes;
 mod fifo;
+mod forget;
 mod marks;
 mod skid;
 
 pub use arbiter::Arbiter;
 pub use bytes::byte_mask;
 pub use fifo::{BlockFifo, Fifo};
+pub use forget::Forget;
 pub use marks::Marks;
 pub use skid::Skid;

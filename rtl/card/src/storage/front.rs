@@ -54,7 +54,6 @@ pub struct Front {
     pub sqe_slot: I<6>,
     pub sqe_qid: I<3>,
     pub sqe_take: O<1>,
-    pub idle: O<1>,
     // Reads of PRP lists into the control buffer.
     pub rd_valid: O<1>,
     pub rd_owner: O<8>,
@@ -81,7 +80,7 @@ pub struct Front {
     // Admin.
     pub a_start: O<1>,
     pub a_done: I<1>,
-    pub a_next: I<2>,
+    pub a_next: I<3>,
     pub a_status: I<11>,
     pub a_dw0: I<32>,
     pub a_what: I<4>,
@@ -221,7 +220,6 @@ impl Logic for Front {
         self.flush_taken = 0;
         self.unbound = 0;
         self.wr_own = self.own.q;
-        self.idle = (self.st.q == St::IDLE) & !self.flush;
         self.walker.row_data = self.row_data;
         self.walker.start = self.st.q == St::CHECK;
         self.walker.owner = owner;
@@ -408,6 +406,7 @@ impl Logic for Front {
                     match self.a_next {
                         Next::PAGE => self.st.d = St::CHECK,
                         Next::HOLD => self.release.d = 1,
+                        Next::KEEP => self.st.d = St::IDLE,
                         Next::ERASE => {
                             self.writes.d = 1;
                             self.st.d = St::COMMAND;

@@ -67,6 +67,8 @@ pub struct Storage {
     /// Packets: data of reads; completion entries.
     pub tx_data: TxOut,
     pub tx_entry: TxOut,
+    /// One clock: who may send is no longer what it was.
+    pub gate_changed: I<1>,
     pub irq_valid: O<1>,
     pub irq_owner: O<8>,
     pub irq_vector: O<3>,
@@ -157,6 +159,7 @@ impl Logic for Storage {
         self.queues.slot[queues::REGISTERS] = self.registers.q_slot;
         self.queues.qid[queues::REGISTERS] = self.registers.q_qid;
         self.queues.value = self.registers.q_value;
+        self.queues.beyond = self.registers.q_beyond;
         self.queues.asq = self.registers.asq;
         self.queues.acq = self.registers.acq;
         self.queues.asqs = self.registers.asqs;
@@ -205,6 +208,7 @@ impl Logic for Storage {
         self.queues.op[queues::ADMIN] = self.admin.q_op;
         self.queues.slot[queues::ADMIN] = self.admin.q_slot;
         self.queues.qid[queues::ADMIN] = self.admin.q_qid;
+        self.queues.cid = self.front.cid;
         self.queues.base = self.admin.q_base;
         self.queues.size = self.admin.q_size;
         self.queues.cqid = self.admin.q_cqid;
@@ -213,6 +217,7 @@ impl Logic for Storage {
         self.admin.q_ack = self.queues.ack[queues::ADMIN];
         self.admin.q_answer = self.queues.answer;
         self.admin.q_found = self.queues.found;
+        self.admin.eased = self.queues.eased;
         self.admin.wrong = self.queues.wrong;
         self.admin.wrong_slot = self.queues.wrong_slot;
         self.admin.wrong_value = self.queues.wrong_value;
@@ -250,7 +255,9 @@ impl Logic for Storage {
         self.fetch.q_qid = self.queues.f_qid;
         self.fetch.q_address = self.queues.address;
         self.fetch.take = self.front.sqe_take;
-        self.fetch.idle = self.front.idle;
+        self.fetch.look_slot = self.queues.f_slot;
+        self.fetch.look_qid = self.queues.f_qid;
+        self.queues.unread = self.fetch.unread;
         self.fetch.linger = self.pages.full;
         self.front.sqe_valid = self.fetch.valid;
         self.front.sqe_failed = self.fetch.failed;
@@ -474,13 +481,22 @@ impl Logic for Storage {
 
         // Completions: `{release, slot, qid, cid, status, dw0}`.
         let tells = self.admin.tell_valid;
+        let late = self.admin.late & !tells;
         let told =
             cat(sized(0, 1), self.admin.tell_slot, sized(0, 3), self.admin.tell_cid, sized(0, 11), self.admin.tell_dw0);
+        let kept = cat(sized(0, 10), self.admin.late_cid, sized(0, 43));
         let done = cat(self.front.done_release, command, self.front.done_status, self.front.done_dw0);
-        self.poster.in_valid[0] = self.front.done_valid | tells;
-        self.poster.in_data[0] = if tells { told } else { done };
-        self.front.done_ready = self.poster.in_ready[0] & !tells;
+        self.poster.in_valid[0] = self.front.done_valid | tells | late;
+        self.poster.in_data[0] = if tells {
+            told
+        } else if late {
+            kept
+        } else {
+            done
+        };
+        self.front.done_ready = self.poster.in_ready[0] & !(tells | late);
         self.admin.tell_ready = self.poster.in_ready[0];
+        self.admin.late_done = self.poster.in_ready[0] & late;
         self.poster.in_valid[1] = self.mover.done_valid;
         self.poster.in_data[1] = cat(
             sized(0, 1),
@@ -512,6 +528,9 @@ impl Logic for Storage {
         self.poster.q_head = self.queues.head;
         self.poster.q_vector = self.queues.p_vector;
         self.poster.q_interrupt = self.queues.p_interrupt;
+        self.poster.again = self.gate_changed | self.registers.unquiet;
+        self.poster.q_drained = self.queues.drained;
+        self.poster.q_drained_cid = self.queues.drained_cid;
         self.poster.bus_number = self.bus_number;
         link!(self.tx_entry, self.poster.tx);
         self.coalesce.valid = self.poster.irq_valid;

@@ -2,7 +2,9 @@
 //!
 //! Promise: CSTS.RDY follows CC.EN; a controller that is disabled, or whose function is reset, is quiet first: its queues
 //! are closed, its commands are let run out without a completion, and only then RDY falls or the reset is done. Meanwhile
-//! every other function is served.
+//! every other function is served, and closed if it wants to be: as many closings as there are functions go on side by
+//! side, each bounded by its own work. An access is answered within [`ANSWERS`] clocks whatever else goes on: nothing here waits
+//! for anybody but the queues, which wait for nobody.
 //!
 //! A shutdown is complete when what the medium has of the function's writes is durable (NVMe 3.1.6).
 //!
@@ -29,6 +31,32 @@ impl Word {
     const NONE: u64 = 7;
 }
 
+/// Clocks in which an access is answered.
+pub const ANSWERS: u64 = 256;
+
+/// Bits of a closing.
+struct Closing;
+impl Closing {
+    const CLOSES: usize = 0;
+    /// Its queues are closed.
+    const QUIET: usize = 1;
+    /// The registers go as well: it is a reset, or it goes offline.
+    const WHOLE: usize = 2;
+    /// A reset of the function waits for it; the reset is done and not heard of yet.
+    const OWED: usize = 3;
+    const DONE: usize = 4;
+    /// The primary waits for it to be offline.
+    const OFF: usize = 5;
+
+    const fn bits(at: usize) -> u64 {
+        1 << at
+    }
+    const fn but(at: usize) -> u64 {
+        0x3f & !(1 << at)
+    }
+    const BEGUN: u64 = Self::bits(Self::CLOSES) | Self::bits(Self::WHOLE);
+}
+
 /// Bit of the CSTS word that the host does not see: CC.EN fell, RDY has yet to follow.
 const CLOSING: usize = 31;
 const CAP_HI: u64 = nvme::CAP + 4;
@@ -53,10 +81,12 @@ impl St {
     const CLOSE_TEST: u64 = 13;
     const QUIESCE: u64 = 14;
     const CLEAR: u64 = 15;
-    const FORGET: u64 = 16;
+    const FORGOTTEN: u64 = 16;
     const WIPE: u64 = 17;
     const SHUT_READ: u64 = 18;
     const SHUT: u64 = 19;
+    const RESET_LOOK: u64 = 20;
+    const OFF_LOOK: u64 = 21;
 }
 
 #[derive(LogicBlock, Default)]
@@ -71,6 +101,8 @@ pub struct Registers {
     pub q_slot: O<6>,
     pub q_qid: O<3>,
     pub q_value: O<16>,
+    /// It is a doorbell beyond that of the last queue.
+    pub q_beyond: O<1>,
     pub asq: O<52>,
     pub acq: O<52>,
     pub asqs: O<12>,
@@ -84,6 +116,8 @@ pub struct Registers {
     /// One clock: the controller of this slot is enabled.
     pub began: O<1>,
     pub began_slot: O<6>,
+    /// One clock: somebody who closes is not quiet yet.
+    pub unquiet: O<1>,
     /// What others keep of a slot is to be cleared: held until `forget_done`.
     pub forget: O<1>,
     pub forget_slot: O<6>,
@@ -91,7 +125,8 @@ pub struct Registers {
     /// A completion of this slot is on its way to the link.
     pub posting: I<1>,
     pub posting_slot: I<6>,
-    /// FLR or VF disable: held until `reset_done`, which stays until `reset_valid` falls.
+    /// FLR or VF disable: held until `reset_done`, which stays until `reset_valid` falls; or taken back for a clock or more and
+    /// asked again later. What was once asked for goes on meanwhile, many at once.
     pub reset_valid: I<1>,
     pub reset_slot: I<6>,
     pub reset_done: O<1>,
@@ -118,13 +153,19 @@ pub struct Registers {
     sq: Reg<64>,
     cq: Reg<64>,
     out: Reg<32>,
-    /// The worker that closes one controller at a time.
-    closing: Reg<1>,
-    whole: Reg<1>,
-    quiet: Reg<1>,
-    c_slot: Reg<6>,
+    /// The closings by slot (see `Closing`), how many there are, and whose turn it is to be looked at.
+    closings: LutRam<6, 6>,
+    many: Reg<7>,
+    cursor: Reg<6>,
+    /// Clocks until the next is asked whether it is quiet; until a reset that is asked for is looked at again.
     poll: Reg<4>,
+    look: Reg<4>,
     done: Reg<1>,
+    /// One that is quiet is being forgotten.
+    forgets: Reg<1>,
+    c_slot: Reg<6>,
+    /// How long an access has been waiting.
+    waits: Reg<9>,
     replies: Reg<1>,
     /// Who is shutting down; whose volume is being flushed, and how far that is.
     shutting: Marks,
@@ -133,8 +174,9 @@ pub struct Registers {
     f_wait: Reg<1>,
     f_done: Reg<1>,
     r_offline: Reg<64>,
-    /// A slot to close for being offline; it is the one that is being closed.
+    /// A slot to close for being offline.
     off_wait: Reg<1>,
+    /// The one that is wiped goes offline.
     off_now: Reg<1>,
     o_slot: Reg<6>,
     /// The slot in hand is offline.
@@ -147,7 +189,12 @@ impl Registers {
     /// Registers of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
-        Registers { closers: Fifo::new(64), words: Ram::new(slots * 8), ..Self::default() }
+        Registers {
+            closers: Fifo::new(64),
+            closings: LutRam::new(slots),
+            words: Ram::new(slots * 8),
+            ..Self::default()
+        }
     }
 }
 
@@ -155,7 +202,7 @@ impl Registers {
 impl Logic for Registers {
     fn update(&mut self) {
         clocked!(self.closers, self.shutting);
-        memories!(self.words);
+        memories!(self.words, self.closings);
         let offset = self.bus.offset;
         let owner_slot = self.bus.owner.bits(7, 2);
         let is_doorbell = offset.bit(12);
@@ -191,8 +238,16 @@ impl Logic for Registers {
         self.fatal_ready = 0;
         self.began = (self.st.q == St::ENABLE) & self.q_ack;
         self.began_slot = self.slot.q;
-        self.forget = 0;
+        self.q_beyond = bell.bits(9, 4) != 0;
+        self.unquiet = 0;
+        self.forget = self.forgets.q;
         self.forget_slot = self.c_slot.q;
+        self.closings.raddr = if self.st.q == St::IDLE { self.cursor.q } else { self.slot.q };
+        let c = self.closings.rdata;
+        let closes = c.bit(Closing::CLOSES);
+        let mut c_we = sized(0, 1);
+        let mut c_new = c;
+        let begun = (c | konst(Closing::BEGUN)) & konst(Closing::but(Closing::QUIET));
         self.closers.in_valid = 0;
         self.closers.in_data = self.slot.q;
         self.closers.out_ready = 0;
@@ -200,6 +255,7 @@ impl Logic for Registers {
         self.bus.rdata = self.out.q;
         self.off_done = 0;
         self.poll.d = if self.poll.q == 0 { 0 } else { self.poll.q - 1 };
+        self.look.d = if self.look.q == 0 { 0 } else { self.look.q - 1 };
 
         self.shutting.mark = 0;
         self.shutting.slot = self.slot.q;
@@ -226,6 +282,9 @@ impl Logic for Registers {
             St::BOOT => {
                 we = 1;
                 waddr = self.boot.q;
+                c_we = 1;
+                c_new = 0;
+                self.slot.d = self.boot.q.bits(8, 3);
                 self.boot.d = self.boot.q + 1;
                 if self.boot.q.all() {
                     self.st.d = St::IDLE;
@@ -246,30 +305,27 @@ impl Logic for Registers {
                     self.f_done.d = 0;
                     self.slot.d = self.f_slot.q;
                     self.st.d = St::SHUT_READ;
-                } else if self.closing.q {
+                } else if self.forgets.q & self.forget_done {
                     self.slot.d = self.c_slot.q;
-                    if !self.quiet.q {
-                        self.st.d = St::QUIESCE;
-                    } else if self.poll.q == 0 {
-                        self.st.d = St::CLEAR;
-                    }
-                } else if self.reset_valid & !self.done.q {
-                    self.closing.d = 1;
-                    self.quiet.d = 0;
-                    self.whole.d = 1;
-                    self.c_slot.d = self.reset_slot;
-                    self.off_now.d = 0;
+                    self.st.d = St::FORGOTTEN;
+                } else if self.reset_valid & (!self.done.q) & (self.look.q == 0) {
+                    self.slot.d = self.reset_slot;
+                    self.st.d = St::RESET_LOOK;
                 } else if self.off_wait.q {
-                    self.closing.d = 1;
-                    self.quiet.d = 0;
-                    self.whole.d = 1;
-                    self.c_slot.d = self.o_slot.q;
-                    self.off_now.d = 1;
+                    self.slot.d = self.o_slot.q;
                     self.off_wait.d = 0;
+                    self.st.d = St::OFF_LOOK;
                 } else if self.closers.out_valid {
                     self.closers.out_ready = 1;
                     self.slot.d = self.closers.out_data;
                     self.st.d = St::CLOSE_READ;
+                } else if (self.many.q != 0) & !self.forgets.q {
+                    if !closes {
+                        self.cursor.d = self.cursor.q + 1;
+                    } else if self.poll.q == 0 {
+                        self.slot.d = self.cursor.q;
+                        self.st.d = if c.bit(Closing::QUIET) { St::CLEAR } else { St::QUIESCE };
+                    }
                 }
             }
             St::BUS_READ => {
@@ -386,7 +442,7 @@ impl Logic for Registers {
                 self.st.d = if self.replies.q { St::BUS_ACK } else { St::IDLE };
             }
             St::DOORBELL => {
-                let real = self.bus.write & !self.refused.q & (bell.bits(9, 4) == 0) & be.bits(1, 0).all();
+                let real = self.bus.write & !self.refused.q & be.bits(1, 0).all();
                 self.out.d = 0;
                 self.q_valid = real;
                 self.q_op = if bell.bit(0) { Op::CQ_DOORBELL } else { Op::SQ_DOORBELL };
@@ -417,21 +473,42 @@ impl Logic for Registers {
                 self.st.d = St::CLOSE_TEST;
             }
             St::CLOSE_TEST => {
-                // A function reset may have closed it in the meantime.
+                // A function reset may have closed it in the meantime, or be about to.
                 self.st.d = St::IDLE;
-                if rd.bit(CLOSING) {
-                    self.closing.d = 1;
-                    self.quiet.d = 0;
-                    self.whole.d = 0;
-                    self.off_now.d = 0;
-                    self.c_slot.d = self.slot.q;
+                if rd.bit(CLOSING) & !closes {
+                    c_we = 1;
+                    c_new = c | konst(Closing::bits(Closing::CLOSES));
+                    self.many.d = self.many.q + 1;
                 }
+            }
+            St::RESET_LOOK => {
+                self.st.d = St::IDLE;
+                self.look.d = 15;
+                let heard = self.reset_valid & (self.reset_slot == self.slot.q);
+                if c.bit(Closing::DONE) {
+                    if heard {
+                        c_we = 1;
+                        c_new = c & konst(Closing::but(Closing::DONE));
+                        self.done.d = 1;
+                    }
+                } else if !c.bit(Closing::OWED) {
+                    c_we = 1;
+                    c_new = begun | konst(Closing::bits(Closing::OWED));
+                    self.many.d = self.many.q + !closes.zext(7);
+                }
+            }
+            St::OFF_LOOK => {
+                self.st.d = St::IDLE;
+                c_we = 1;
+                c_new = begun | konst(Closing::bits(Closing::OFF));
+                self.many.d = self.many.q + !closes.zext(7);
             }
             St::QUIESCE => {
                 self.q_valid = 1;
                 self.q_op = Op::QUIESCE;
                 if self.q_ack {
-                    self.quiet.d = 1;
+                    c_we = 1;
+                    c_new = c | konst(Closing::bits(Closing::QUIET));
                     self.st.d = St::IDLE;
                 }
             }
@@ -441,30 +518,39 @@ impl Logic for Registers {
                 self.q_qid = 0;
                 if self.q_ack {
                     // The last completion is counted as posted before it leaves: let it leave, and ask again.
-                    let leaving = self.posting & (self.posting_slot == self.c_slot.q);
-                    self.poll.d = 15;
-                    self.st.d = if (self.q_answer == 0) & !leaving { St::FORGET } else { St::IDLE };
+                    let leaving = self.posting & (self.posting_slot == self.slot.q);
+                    self.st.d = St::IDLE;
+                    if (self.q_answer == 0) & !leaving {
+                        self.forgets.d = 1;
+                        self.c_slot.d = self.slot.q;
+                    } else {
+                        self.unquiet = 1;
+                        self.poll.d = 15;
+                        self.cursor.d = self.cursor.q + 1;
+                    }
                 }
             }
-            St::FORGET => {
-                self.forget = 1;
+            St::FORGOTTEN => {
+                self.forgets.d = 0;
                 self.index.d = 0;
-                if self.forget_done {
-                    self.closing.d = 0;
-                    self.old.d = 0;
-                    self.st.d = if self.whole.q { St::WIPE } else { St::LOAD };
+                self.old.d = 0;
+                self.many.d = self.many.q - 1;
+                c_we = 1;
+                c_new = cat(sized(0, 1), c.bit(Closing::OWED), sized(0, 4));
+                self.off_now.d = c.bit(Closing::OFF);
+                if c.bit(Closing::WHOLE) {
+                    self.st.d = St::WIPE;
+                } else {
                     // Closed by CC.EN: RDY falls, unless the host has set EN again meanwhile.
-                    if !self.whole.q {
-                        we = 1;
-                        waddr = cat(self.slot.q, sized(Word::CSTS, 3));
-                    }
+                    we = 1;
+                    waddr = cat(self.slot.q, sized(Word::CSTS, 3));
+                    self.st.d = St::LOAD;
                 }
             }
             St::WIPE => {
                 we = 1;
                 self.index.d = self.index.q + 1;
                 if self.index.q == 7 {
-                    self.done.d = !self.off_now.q;
                     self.off_done = self.off_now.q;
                     self.st.d = St::IDLE;
                 }
@@ -483,7 +569,7 @@ impl Logic for Registers {
         let off = if self.off { named } else { 0 };
         let on = if self.on { named } else { 0 };
         // A reset of the PF ends its VFs, and with them what it had decided of them.
-        let all = self.reset_valid & (self.reset_slot == 0) & self.done.q;
+        let all = (self.st.q == St::WIPE) & (self.slot.q == 0);
         self.r_offline.d = if all { 0 } else { (self.r_offline.q | off) & !on };
         self.offline = self.r_offline.q;
         if self.off {
@@ -491,13 +577,19 @@ impl Logic for Registers {
             self.o_slot.d = self.off_slot;
         }
         self.reset_done = self.done.q;
+        self.closings.we = c_we;
+        self.closings.waddr = self.slot.q;
+        self.closings.wdata = c_new;
+        self.waits.d =
+            if self.bus.valid & (self.st.q != St::BUS_ACK) & (self.st.q != St::BOOT) { self.waits.q + 1 } else { 0 };
+        check!(self.waits.q < ANSWERS, "an access to a controller's registers is not answered");
         self.words.we = we;
         self.words.waddr = waddr;
         self.words.wdata = wdata;
         self.words.raddr = raddr;
         self.busy = (self.st.q != St::IDLE)
             | self.bus.valid
-            | self.closing.q
+            | (self.many.q != 0)
             | self.closers.out_valid
             | self.off_wait.q
             | !free

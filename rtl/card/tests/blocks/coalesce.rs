@@ -164,3 +164,33 @@ fn a_controller_that_is_closed_takes_its_wishes_and_its_interrupts_along() {
     w.post(1, 3, false);
     assert_eq!(w.take(), [(1, 3)]);
 }
+
+#[test]
+fn whoever_is_forgotten_nobody_else_waits_and_no_wish_is_lost() {
+    let mut w = World::new(5);
+    for late in 0..60 {
+        // The asker holds on for long: who has nothing to do with it is served.
+        w.set(1, 10, 2);
+        w.dut.set("forget", 1);
+        w.dut.set("forget_slot", 1);
+        w.clocks(late);
+        w.set(3, 1, 255);
+        let mut clocks = 0;
+        while w.dut.get("forget_done") == 0 {
+            w.clock();
+            w.dut.eval();
+            clocks += 1;
+            assert!(clocks < 200);
+        }
+        w.post(2, 4, false);
+        assert_eq!(w.take(), [(2, 4)], "while the asker holds on");
+        w.dut.set("forget", 0);
+        w.clocks(2);
+        w.post(3, 5, false);
+        assert_eq!(w.take(), [], "what was set in clock {late} of the forgetting holds");
+        w.post(3, 5, false);
+        assert_eq!(w.take(), [(3, 5)]);
+        w.post(1, 6, false);
+        assert_eq!(w.take(), [(1, 6)], "forgotten");
+    }
+}

@@ -189,3 +189,99 @@ fn makers_take_turns() {
         assert_eq!(pair[1], (pair[0] + 1) % MAKERS, "{order:?}");
     }
 }
+
+/// What a poster did: an operation `(op, slot, qid)` that was answered, an entry that left with its cid, an interrupt.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    Op(u64, u64, u64),
+    Entry(u64),
+    Interrupt,
+}
+
+/// So many clocks of a poster whose link and interrupts are always ready.
+fn watch(dut: &mut azote_verilate::Dut, clocks: u64) -> Vec<Seen> {
+    let mut seen = vec![];
+    for _ in 0..clocks {
+        dut.set("q_ack", 0);
+        dut.eval();
+        if dut.get("q_valid") == 1 {
+            let get = |port: &str| dut.get(port) as u64;
+            seen.push(Seen::Op(get("q_op"), get("q_slot"), get("q_qid")));
+            dut.set("q_ack", 1);
+            dut.eval();
+        }
+        if dut.get("tx_valid") == 1 && dut.get("tx_eop") == 1 && dut.get("tx_killed") == 0 {
+            seen.push(Seen::Entry((dut.get("tx_data") >> 96) as u64 & 0xffff));
+        }
+        if dut.get("irq_valid") == 1 {
+            seen.push(Seen::Interrupt);
+        }
+        dut.clock();
+        dut.set("in_valid_0", 0);
+    }
+    seen
+}
+
+/// A poster whose link and interrupts are ready, with one completion of slot 5, queue 3, command 77.
+fn one() -> azote_verilate::Dut {
+    let mut dut = bench::build("poster", Poster::new);
+    for port in ["tx_ready", "irq_ready", "q_found", "q_interrupt", "in_valid_0"] {
+        dut.set(port, 1);
+    }
+    bench::set(&mut dut, "in_data_0", &cat(&[(0, 1), (5, 6), (3, 3), (77, 16), (0, 43)]));
+    dut
+}
+
+/// One clock in which the gate may have opened.
+fn again(dut: &mut azote_verilate::Dut) -> Vec<Seen> {
+    dut.set("again", 1);
+    let mut seen = watch(dut, 1);
+    dut.set("again", 0);
+    seen.extend(watch(dut, 100));
+    seen
+}
+
+#[test]
+fn what_was_swallowed_leaves_no_hole_and_is_posted_when_the_gate_opens() {
+    let mut dut = one();
+    dut.set("tx_killed", 1);
+    let tried = [Seen::Op(Op::POST, 5, 3), Seen::Op(Op::UNDO, 5, 3)];
+    assert_eq!(watch(&mut dut, 200), tried);
+    assert_eq!(dut.get("busy"), 0, "nothing is tried that nothing has changed for");
+    for _ in 0..20 {
+        let seen = again(&mut dut);
+        assert!((2..=4).contains(&seen.len()) && seen.chunks(2).all(|pair| pair == tried), "{seen:?}");
+    }
+    // In the clocks in which it is just being swallowed again, too.
+    for late in 0..12 {
+        dut.set("again", 1);
+        watch(&mut dut, 1);
+        dut.set("again", 0);
+        watch(&mut dut, late);
+        dut.set("tx_killed", 0);
+        let seen = again(&mut dut);
+        assert!(seen.contains(&Seen::Interrupt), "at {late}: {seen:?}");
+        assert_eq!(dut.get("busy"), 0);
+        dut.set("tx_killed", 1);
+        dut.set("in_valid_0", 1);
+        watch(&mut dut, 100);
+    }
+    // The controller may be closed before the gate opens.
+    dut.set("q_found", 0);
+    assert_eq!(again(&mut dut), [Seen::Op(Op::POST, 5, 3)], "taken from the books");
+    assert_eq!(again(&mut dut), []);
+}
+
+#[test]
+fn the_last_command_of_a_deleted_queue_is_followed_by_the_deletion() {
+    let mut dut = one();
+    dut.set("q_drained", 1);
+    dut.set("q_drained_cid", 99);
+    let first = watch(&mut dut, 4);
+    dut.set("q_drained", 0);
+    let seen: Vec<Seen> = first.into_iter().chain(watch(&mut dut, 40)).collect();
+    let deletion = [Seen::Op(Op::POST, 5, 0), Seen::Entry(99), Seen::Interrupt];
+    let wanted: Vec<Seen> =
+        [Seen::Op(Op::POST, 5, 3), Seen::Entry(77), Seen::Interrupt].into_iter().chain(deletion).collect();
+    assert_eq!(seen, wanted);
+}

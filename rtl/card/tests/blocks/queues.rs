@@ -24,6 +24,8 @@ struct Sq {
     tail: u64,
     cqid: usize,
     inflight: u64,
+    /// The command that deleted it, while what was fetched from it is under way.
+    deletion: Option<u64>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -69,6 +71,8 @@ struct Request {
     cqid: usize,
     iv: u64,
     ien: bool,
+    beyond: bool,
+    cid: u64,
 }
 
 struct World {
@@ -79,6 +83,11 @@ struct World {
     life: [Life; SLOTS],
     /// Commands that were fetched and not given back.
     out: Vec<(usize, usize)>,
+    /// What the poster posted last, with the place that it got; entries that are not here yet.
+    posted: Option<(usize, usize)>,
+    unread: u64,
+    /// Deletions that were told late.
+    late: usize,
     standing: [Option<Request>; 4],
     fetched: Vec<(usize, usize)>,
 }
@@ -95,6 +104,9 @@ impl World {
             cqs: Default::default(),
             life: [Life::Clear; SLOTS],
             out: vec![],
+            posted: None,
+            unread: 0,
+            late: 0,
             standing: [None; 4],
             fetched: vec![],
         }
@@ -126,9 +138,16 @@ impl World {
             cqid: self.rng.random_range(0..QUEUES),
             iv: self.rng.random_range(0..8),
             ien: self.rng.random(),
+            beyond: false,
+            cid: self.rng.random_range(0..0x1_0000),
         };
         match client {
             POSTER => {
+                if let Some((slot, qid)) = self.posted.take()
+                    && self.rng.random_ratio(1, 4)
+                {
+                    return Some(Request { op: Op::UNDO, slot, qid, ..r });
+                }
                 if self.out.is_empty() {
                     return None;
                 }
@@ -146,6 +165,7 @@ impl World {
                     r.op = if submission { Op::SQ_DOORBELL } else { Op::CQ_DOORBELL };
                     let size = if submission { self.sqs[slot][qid].size } else { self.cqs[slot][qid].size };
                     let bad = self.rng.random_ratio(1, 12);
+                    r.beyond = self.rng.random_ratio(1, 12);
                     r.value =
                         if bad { self.rng.random_range(size + 1..0x1_0000) } else { self.rng.random_range(0..=size) };
                     if !submission && !bad && self.rng.random_ratio(19, 20) {
@@ -157,20 +177,16 @@ impl World {
                 if self.life[slot] != Life::Open {
                     return None;
                 }
-                let ops = [
-                    Op::CREATE_CQ,
-                    Op::CREATE_SQ,
-                    Op::CREATE_SQ,
-                    Op::DELETE_CQ,
-                    Op::DELETE_SQ,
-                    Op::DRAINED,
-                    Op::RESERVE,
-                ];
+                let ops = [Op::CREATE_CQ, Op::CREATE_SQ, Op::CREATE_SQ, Op::DELETE_CQ, Op::DELETE_SQ, Op::RESERVE];
                 r.op = ops[self.rng.random_range(0..ops.len())];
                 if [Op::DELETE_CQ, Op::DELETE_SQ].contains(&r.op) && self.rng.random_ratio(3, 4) {
                     return None;
                 }
                 r.qid = if r.op == Op::RESERVE { 0 } else { r.qid.max(1) };
+                let used = (1..QUEUES).find(|q| self.sqs[slot][*q].valid && self.sqs[slot][*q].inflight != 0);
+                if let (Op::DELETE_SQ, Some(used)) = (r.op, used) {
+                    r.qid = used;
+                }
             }
             _ => r.op = Op::FETCH,
         }
@@ -183,8 +199,13 @@ impl World {
         for (port, v) in [("op", r.op), ("slot", r.slot as u64), ("qid", r.qid as u64)] {
             dut.set(&format!("{port}_{client}"), v.into());
         }
+        if client == POSTER {
+            self.unread = self.rng.random_range(0..3).min(self.sqs[r.slot][r.qid].size);
+            dut.set("unread", self.unread.into());
+        }
         if client == REGISTERS {
             dut.set("value", r.value.into());
+            dut.set("beyond", r.beyond.into());
             for port in ["asq", "acq"] {
                 dut.set(port, r.base.into());
             }
@@ -197,6 +218,7 @@ impl World {
                 dut.set(port, v.into());
             }
             dut.set("interrupts", r.ien.into());
+            dut.set("cid", r.cid.into());
         }
         self.standing[client] = Some(r);
     }
@@ -233,6 +255,7 @@ impl World {
         let open = self.life[slot] == Life::Open;
         let (sq, cq) = (self.sqs[slot][qid], self.cqs[slot][qid]);
         match r.op {
+            Op::SQ_DOORBELL | Op::CQ_DOORBELL if r.beyond => return open.then_some((slot, false)),
             Op::SQ_DOORBELL if open && sq.valid && r.value <= sq.size => self.sqs[slot][qid].tail = r.value,
             Op::CQ_DOORBELL if open && cq.valid && r.value <= cq.size => {
                 self.cqs[slot][qid].rogue |= cq.until(r.value) > cq.until(cq.tail);
@@ -297,10 +320,24 @@ impl World {
                 }
             }
             Op::DELETE_SQ => {
-                assert_eq!(answer, if sq.valid { Answer::YES } else { Answer::QID });
-                self.sqs[slot][qid].valid = false;
+                let late = sq.inflight != 0;
+                let wanted = if late { Answer::USED } else { Answer::YES };
+                assert_eq!(answer, if sq.valid { wanted } else { Answer::QID });
+                if sq.valid {
+                    self.sqs[slot][qid].valid = false;
+                    self.sqs[slot][qid].deletion = late.then_some(r.cid);
+                }
             }
-            Op::DRAINED => assert_eq!(answer, if sq.inflight != 0 { Answer::USED } else { Answer::YES }),
+            Op::UNDO => {
+                self.sqs[slot][qid].inflight += 1;
+                self.out.push((slot, qid));
+                let cq = &mut self.cqs[slot][sq.cqid];
+                if open {
+                    cq.reserved += 1;
+                    cq.phase ^= cq.tail == 0;
+                    cq.tail = if cq.tail == 0 { cq.size } else { cq.tail - 1 };
+                }
+            }
             Op::RESERVE => {
                 let room = open && sq.valid && !self.cqs[slot][sq.cqid].full();
                 assert_eq!(found, room);
@@ -325,14 +362,20 @@ impl World {
             op => {
                 let sq = &mut self.sqs[slot][qid];
                 sq.inflight -= 1;
-                assert_eq!(found, open && op == Op::POST);
+                let told = (get("drained") == 1).then(|| get("drained_cid"));
+                assert_eq!(told, sq.deletion.filter(|_| sq.inflight == 0 && !sq.valid));
+                self.late += usize::from(told.is_some());
+                // A controller that is closed has no queues; one that was swallowed may be later than its queue.
+                let there = self.cqs[slot][sq.cqid].valid;
+                assert_eq!(found, open && there && op == Op::POST);
                 if !open {
                     return None;
                 }
-                let head = sq.head;
+                let head = (sq.head + sq.size + 1 - self.unread) % (sq.size + 1);
                 let cq = &mut self.cqs[slot][sq.cqid];
                 cq.reserved -= 1;
-                if op == Op::POST {
+                if op == Op::POST && there {
+                    self.posted = Some((slot, qid));
                     assert_eq!(address, (cq.base << limits::PAGE_SHIFT).wrapping_add(cq.tail * entry::CQE_SIZE));
                     let seen = (get("phase") == 1, get("head"), get("p_vector"), get("p_interrupt") == 1);
                     assert_eq!(seen, (cq.phase, head, cq.iv, cq.ien));
@@ -351,7 +394,8 @@ impl World {
     }
 }
 
-const NOTHING: Request = Request { op: 0, slot: 0, qid: 0, value: 0, base: 0, size: 0, cqid: 0, iv: 0, ien: false };
+const NOTHING: Request =
+    Request { op: 0, slot: 0, qid: 0, value: 0, base: 0, size: 0, cqid: 0, iv: 0, ien: false, beyond: false, cid: 0 };
 
 #[test]
 fn the_queues_do_what_their_clients_ask_and_nothing_is_fetched_that_may_not_be() {
@@ -383,6 +427,7 @@ fn the_queues_do_what_their_clients_ask_and_nothing_is_fetched_that_may_not_be()
         }
     }
     let all: HashSet<_> = w.fetched.iter().collect();
+    assert!(w.late > 10, "{} deletions were told late", w.late);
     assert!(w.fetched.len() > 1000 && all.len() > SLOTS * QUEUES / 2, "{} of {}", w.fetched.len(), all.len());
 }
 

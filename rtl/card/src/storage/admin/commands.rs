@@ -10,6 +10,7 @@ use super::checks::{
 };
 use super::events::{Ask, Told, Type};
 use super::{Next, What};
+use crate::parts::Forget;
 use crate::storage::rings::queues::{Answer, Op};
 
 struct St;
@@ -18,12 +19,9 @@ impl St {
     const CHECK: u64 = 1;
     const DECIDE: u64 = 2;
     const QUEUE: u64 = 3;
-    const DRAIN: u64 = 4;
-    const EVENT: u64 = 5;
-    const DONE: u64 = 6;
-    const FORGET: u64 = 7;
-    const FORGOTTEN: u64 = 8;
-    const LOOK: u64 = 9;
+    const EVENT: u64 = 4;
+    const DONE: u64 = 5;
+    const LOOK: u64 = 6;
 }
 
 /// The slot of the first VF is 1.
@@ -48,7 +46,7 @@ pub struct Commands {
     pub read_only: I<1>,
     pub tiny: I<1>,
     pub done: O<1>,
-    pub next: O<2>,
+    pub next: O<3>,
     pub status: O<11>,
     pub location: O<16>,
     pub dw0: O<32>,
@@ -82,9 +80,6 @@ pub struct Commands {
     pub f_apply: O<1>,
     pub f_warms: I<1>,
     pub f_ready: I<1>,
-    /// Those of `forget_slot` go, between commands.
-    pub f_forget: O<1>,
-    pub f_forgotten: I<1>,
     /// One clock, for `slot`: its block size is set.
     pub set_format: O<1>,
     /// Secondary controllers: how many are enabled, which are offline; one clock: take `v_slot` off or on.
@@ -95,7 +90,7 @@ pub struct Commands {
     pub v_slot: O<6>,
     /// One clock: it is off.
     pub v_done: I<1>,
-    /// Its command is complete.
+    /// Its command, which was kept, is complete: held until `late_done`.
     pub late: O<1>,
     pub late_cid: O<16>,
     pub late_done: I<1>,
@@ -105,10 +100,10 @@ pub struct Commands {
     pub forget_done: O<1>,
     pub busy: O<1>,
     vfs: Param,
-    st: Reg<4>,
+    st: Reg<3>,
     op: Reg<4>,
     ask: Reg<3>,
-    then: Reg<2>,
+    then: Reg<3>,
     verdict: Reg<VERDICT>,
     wrong_create: Reg<VERDICT>,
     wrong_identify: Reg<VERDICT>,
@@ -123,15 +118,15 @@ pub struct Commands {
     page: Reg<4>,
     first: Reg<6>,
     length: Reg<16>,
-    /// A secondary controller is on its way offline; whose command that is.
+    /// A secondary controller is on its way offline, or is there and its command is complete; whose command that is.
     leaving: Reg<1>,
-    orphan: Reg<1>,
     r_late: Reg<1>,
     v_cid: Reg<16>,
     /// The secondary controller that is named is offline, a clock ago.
     k_off: Reg<1>,
     /// Who has I/O queues.
     made: Reg<64>,
+    forgets: Forget,
 }
 
 impl Commands {
@@ -179,18 +174,19 @@ impl Logic for Commands {
         let one = sized(1, 64);
         let me = one << self.slot;
         let mut makes = sized(0, 1);
+        clocked!(self.forgets);
+        self.forgets.ask = self.forget;
+        self.forgets.over = self.forgets.wanted;
+        self.forget_done = self.forgets.done;
         self.f_apply = 0;
-        self.f_forget = self.st.q == St::FORGET;
         self.v_off = 0;
         self.v_on = 0;
         self.v_slot = secondary;
         self.set_format = 0;
         self.done = self.st.q == St::DONE;
-        self.forget_done = self.st.q == St::FORGOTTEN;
         if self.v_done {
             self.leaving.d = 0;
-            self.orphan.d = 0;
-            self.r_late.d = !self.orphan.q;
+            self.r_late.d = 1;
         }
         if self.late_done {
             self.r_late.d = 0;
@@ -211,9 +207,7 @@ impl Logic for Commands {
 
         match self.st.q {
             St::IDLE => {
-                if self.forget & self.f_ready {
-                    self.st.d = St::FORGET;
-                } else if self.start & self.f_ready & !self.others {
+                if self.start & self.f_ready & !self.others {
                     self.st.d = St::LOOK;
                 }
             }
@@ -351,7 +345,7 @@ impl Logic for Commands {
                                 self.v_off = 1;
                                 self.leaving.d = 1;
                                 self.v_cid.d = self.cdw0.get(entry::CDW0_CID);
-                                self.then.d = Next::HOLD;
+                                self.then.d = Next::KEEP;
                             }
                         }
                     }
@@ -369,20 +363,17 @@ impl Logic for Commands {
                             self.code.d = status::CQ_INVALID;
                             self.place.d = konst(log::location(entry::SQE_CDW11 + 2, 0));
                         }
-                        Answer::USED => self.code.d = status::INVALID_QUEUE_DELETION,
-                        _ => {
-                            makes = self.op.q == Op::CREATE_CQ;
+                        Answer::USED => {
+                            // What was fetched from the queue completes before its deletion does (NVMe 5.6): the poster
+                            // tells that after the last of it.
                             if self.op.q == Op::DELETE_SQ {
-                                self.st.d = St::DRAIN;
+                                self.then.d = Next::KEEP;
+                            } else {
+                                self.code.d = status::INVALID_QUEUE_DELETION;
                             }
                         }
+                        _ => makes = self.op.q == Op::CREATE_CQ,
                     }
-                }
-            }
-            St::DRAIN => {
-                // What was fetched from the queue completes before the queue is gone (NVMe 5.6).
-                if self.q_ack & (self.q_answer == Answer::YES) {
-                    self.st.d = St::DONE;
                 }
             }
             St::EVENT => {
@@ -402,27 +393,10 @@ impl Logic for Commands {
                 }
             }
             St::DONE => self.st.d = St::IDLE,
-            St::FORGET => {
-                self.made.d = self.made.q & !(one << self.forget_slot);
-                if self.forget_slot == 0 {
-                    // Nobody waits for that any more.
-                    self.r_late.d = 0;
-                    self.orphan.d = self.leaving.q & !self.v_done;
-                }
-                if self.f_forgotten {
-                    self.st.d = St::FORGOTTEN;
-                }
-            }
-            St::FORGOTTEN => {
-                if !self.forget {
-                    self.st.d = St::IDLE;
-                }
-            }
             _ => self.st.d = St::IDLE,
         }
-        if makes {
-            self.made.d = self.made.q | me;
-        }
+        let gone = if self.forgets.wanted { one << self.forget_slot } else { 0 };
+        self.made.d = (self.made.q | (if makes { me } else { 0 })) & !gone;
         self.next = self.then.q;
         self.status = self.code.q;
         self.location = self.place.q;
@@ -430,9 +404,8 @@ impl Logic for Commands {
         self.what = self.page.q;
         self.from = self.first.q;
         self.dws = self.length.q;
-        let drains = self.st.q == St::DRAIN;
-        self.q_valid = (self.st.q == St::QUEUE) | drains;
-        self.q_op = if drains { sized(Op::DRAINED, 4) } else { self.op.q };
+        self.q_valid = self.st.q == St::QUEUE;
+        self.q_op = self.op.q;
         self.q_qid = qid.trunc(3);
         self.q_base = self.prp1.bits(63, 12);
         self.q_size = self.cdw10.get(cmd::QUEUE_SIZE).trunc(12);

@@ -4,12 +4,12 @@
 //! another one now. One event is told, then its type is masked until the host has read the log page that it names. A
 //! controller that is not enabled is told nothing: it looks for itself when it begins.
 //!
-//! The end of a command that was kept for long (a secondary controller going offline) is told the same way.
+//! An event that meets a full completion queue is told when the host has made room there.
 
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{command as cmd, limits, opcode};
 
-use crate::parts::{Fifo, Marks};
+use crate::parts::{Fifo, Forget, Marks};
 
 /// What the commands ask of the events.
 pub struct Ask;
@@ -38,8 +38,6 @@ impl Type {
     pub const ERROR: u64 = 0;
     pub const HEALTH: u64 = 1;
     pub const NOTICE: u64 = 2;
-    /// No event: a command that is complete.
-    const COMMAND: u64 = 3;
 }
 
 struct St;
@@ -50,10 +48,9 @@ impl St {
     const RAISE: u64 = 3;
     const RESERVE: u64 = 4;
     const TELL: u64 = 5;
-    const FORGET: u64 = 6;
-    const FORGOTTEN: u64 = 7;
-    const ACK: u64 = 8;
-    const WANT: u64 = 9;
+    const ACK: u64 = 6;
+    const WANT: u64 = 7;
+    const LOOK: u64 = 8;
 }
 
 #[derive(LogicBlock, Default)]
@@ -87,10 +84,8 @@ pub struct Events {
     pub began_slot: I<6>,
     pub changed: I<1>,
     pub changed_slot: I<6>,
-    /// A command of the PF is complete: held until `late_done`.
-    pub late: I<1>,
-    pub late_cid: I<16>,
-    pub late_done: O<1>,
+    /// One clock: there may be room again in somebody's admin completion queue.
+    pub eased: I<1>,
     /// To the queues: room for a completion.
     pub q_valid: O<1>,
     pub q_slot: O<6>,
@@ -119,6 +114,10 @@ pub struct Events {
     r_answer: Reg<2>,
     r_dw0: Reg<32>,
     r_listed: Reg<1>,
+    /// Events that met a full queue are looked for, at which slot.
+    scans: Reg<1>,
+    scan: Reg<6>,
+    slots: Param,
     /// Whose controllers are enabled, whose binding has changed since, and who wants to hear of what.
     live: Reg<64>,
     news: Marks,
@@ -128,13 +127,20 @@ pub struct Events {
     rows: LutRam<6, 11>,
     ids: LutRam<8, 16>,
     wrongs: Fifo<7>,
+    forgets: Forget,
 }
 
 impl Events {
     /// Events of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
-        Events { rows: LutRam::new(slots), ids: LutRam::new(slots * 4), wrongs: Fifo::new(8), ..Self::default() }
+        Events {
+            slots: Param::new(slots),
+            rows: LutRam::new(slots),
+            ids: LutRam::new(slots * 4),
+            wrongs: Fifo::new(8),
+            ..Self::default()
+        }
     }
 }
 
@@ -174,7 +180,7 @@ fn bit_of(kind: V) -> V {
 #[kernel]
 impl Logic for Events {
     fn update(&mut self) {
-        clocked!(self.wrongs, self.news);
+        clocked!(self.wrongs, self.news, self.forgets);
         memories!(self.rows, self.ids);
         let row = self.rows.rdata;
         let held = row.bits(2, 0);
@@ -201,8 +207,12 @@ impl Logic for Events {
         self.wrongs.in_data = cat(self.wrong_value, self.wrong_slot);
         self.wrongs.out_ready = 0;
         self.ack = self.st.q == St::ACK;
-        self.forget_done = self.st.q == St::FORGOTTEN;
-        self.late_done = 0;
+        self.forgets.ask = self.forget;
+        self.forget_done = self.forgets.done;
+        if self.eased {
+            self.scans.d = 1;
+            self.scan.d = 0;
+        }
         self.news.take = 0;
 
         match self.st.q {
@@ -215,10 +225,7 @@ impl Logic for Events {
                 }
             }
             St::IDLE => {
-                if self.forget {
-                    self.s.d = self.forget_slot;
-                    self.st.d = St::FORGET;
-                } else if self.valid {
+                if self.valid {
                     self.s.d = self.slot;
                     self.kind.d = Type::HEALTH;
                     self.st.d = St::ANSWER;
@@ -235,11 +242,9 @@ impl Logic for Events {
                     self.s.d = self.news.first;
                     self.kind.d = Type::NOTICE;
                     self.st.d = St::WANT;
-                } else if self.late {
-                    self.s.d = 0;
-                    self.id.d = self.late_cid;
-                    self.kind.d = Type::COMMAND;
-                    self.st.d = St::RESERVE;
+                } else if self.scans.q {
+                    self.s.d = self.scan.q;
+                    self.st.d = St::LOOK;
                 }
             }
             St::ANSWER => {
@@ -280,10 +285,21 @@ impl Logic for Events {
                 self.id.d = self.ids.rdata;
                 self.st.d = if tells & (held != 0) { St::RESERVE } else { St::IDLE };
             }
+            St::LOOK => {
+                // One a slot: the next is looked for when the host has read this one.
+                if !self.eased {
+                    self.scan.d = self.scan.q + 1;
+                    self.scans.d = self.scan.q != konst(self.slots.get() - 1);
+                }
+                self.kind.d = first_open;
+                self.which.d = which;
+                self.id.d = self.ids.rdata;
+                self.st.d = if (open != 0) & (held != 0) { St::RESERVE } else { St::IDLE };
+            }
             St::RESERVE => {
                 // The completion queue may be full of what the host has not read: then the event waits.
                 if self.q_ack {
-                    we = self.kind.q != Type::COMMAND;
+                    we = 1;
                     let now = cat(which, listed, masked | mine, pending & !mine, held - 1);
                     let bell = if self.kind.q == Type::ERROR { self.which.q } else { which };
                     let later = cat(bell, listed, masked, pending | mine, held);
@@ -293,26 +309,22 @@ impl Logic for Events {
             }
             St::TELL => {
                 if self.tell_ready {
-                    self.late_done = self.kind.q == Type::COMMAND;
-                    self.st.d = St::IDLE;
-                }
-            }
-            St::FORGET => {
-                we = 1;
-                self.st.d = St::FORGOTTEN;
-            }
-            St::FORGOTTEN => {
-                if !self.forget {
                     self.st.d = St::IDLE;
                 }
             }
             _ => self.st.d = St::IDLE,
         }
-        self.wanted.d = match self.kind.q {
-            Type::HEALTH => self.want_health.q.sel(self.s.q),
-            Type::NOTICE => self.want_notice.q.sel(self.s.q),
-            _ => sized(1, 1),
-        };
+        // Who is closed wants nothing, whatever it did before.
+        self.wanted.d = self.live.q.sel(self.s.q)
+            & match self.kind.q {
+                Type::HEALTH => self.want_health.q.sel(self.s.q),
+                Type::NOTICE => self.want_notice.q.sel(self.s.q),
+                _ => sized(1, 1),
+            };
+        // A slot is forgotten beside whatever is done for others.
+        let at_it = (self.st.q != St::IDLE) & (self.s.q == self.forget_slot);
+        let ends = self.forgets.wanted & !(we | at_it);
+        self.forgets.over = ends;
         self.answer = self.r_answer.q;
         self.dw0 = self.r_dw0.q;
         self.listed = self.r_listed.q;
@@ -323,10 +335,9 @@ impl Logic for Events {
         self.tell_cid = self.id.q;
         self.tell_dw0 = told(self.kind.q, self.which.q);
         // Who begins has seen what there is; who is closed is told nothing, and wants nothing.
-        let ends = self.st.q == St::FORGET;
         let one = sized(1, 64);
         let begins = if self.began { one << self.began_slot } else { 0 };
-        let over = if ends { one << self.s.q } else { 0 };
+        let over = if ends { one << self.forget_slot } else { 0 };
         self.live.d = (self.live.q & !over) | begins;
         self.news.mark = self.changed & self.live.q.sel(self.changed_slot);
         self.news.slot = self.changed_slot;
@@ -336,17 +347,20 @@ impl Logic for Events {
         let notice = if self.wants_notice { says } else { 0 };
         self.want_health.d = (self.want_health.q & !(says | over)) | health;
         self.want_notice.d = (self.want_notice.q & !(says | over)) | notice;
-        self.rows.we = we;
-        self.rows.waddr = at;
-        self.rows.wdata = new;
+        self.rows.we = we | ends;
+        self.rows.waddr = if ends { self.forget_slot } else { at };
+        self.rows.wdata = if ends { 0 } else { new };
         self.rows.raddr = self.s.q;
         // The ids are a stack: the last that came is told first.
         self.ids.we = id_we;
         self.ids.waddr = cat(self.s.q, held.trunc(2));
         self.ids.wdata = self.cid;
         self.ids.raddr = cat(self.s.q, held.trunc(2) - 1);
-        self.working =
-            (self.st.q == St::WANT) | (self.st.q == St::RAISE) | (self.st.q == St::RESERVE) | (self.st.q == St::TELL);
-        self.busy = (self.st.q != St::IDLE) | self.wrongs.out_valid | self.news.valid | self.late;
+        self.working = (self.st.q == St::WANT)
+            | (self.st.q == St::RAISE)
+            | (self.st.q == St::RESERVE)
+            | (self.st.q == St::TELL)
+            | (self.st.q == St::LOOK);
+        self.busy = (self.st.q != St::IDLE) | self.wrongs.out_valid | self.news.valid | self.scans.q;
     }
 }

@@ -6,6 +6,8 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{command as cmd, limits, opcode};
 
+use crate::parts::Forget;
+
 const WRITE_CACHE_DEFAULT: u64 = 1;
 /// The word of a function's features that no feature has for its number: the lower temperature threshold.
 const UNDER: u64 = 0;
@@ -41,7 +43,7 @@ pub struct Features {
     pub forget_slot: I<6>,
     pub forgotten: O<1>,
     swept: Reg<1>,
-    gone: Reg<1>,
+    forgets: Forget,
     count: Reg<10>,
     /// Which feature it is.
     k_vector: Reg<1>,
@@ -97,6 +99,7 @@ fn default_of(fid: V, is_under: V) -> V {
 #[kernel]
 impl Logic for Features {
     fn update(&mut self) {
+        clocked!(self.forgets);
         memories!(self.words);
         let fid = self.cdw10.get(cmd::FEATURE_FID);
         let sel = self.cdw10.get(cmd::FEATURE_SEL);
@@ -165,28 +168,27 @@ impl Logic for Features {
         self.through = self.r_through.q.sel(self.slot);
         self.warm = self.hot.q | self.cold.q;
 
-        // --- forgotten: all at reset, sixteen words of who is closed
+        // --- forgotten: all at reset, sixteen words of who is closed, in clocks in which nobody sets one
         self.ready = self.swept.q;
-        self.forgotten = self.gone.q;
+        self.forgets.ask = self.forget;
+        self.forgets.over = 0;
+        self.forgotten = self.forgets.done;
         if !self.swept.q {
             self.words.we = 1;
             self.words.waddr = self.count.q;
             self.words.wdata = 0;
             self.count.d = self.count.q + 1;
             self.swept.d = self.count.q.all();
-        } else if self.forget & !self.gone.q {
+        } else if self.forgets.wanted & !self.apply {
             self.words.we = 1;
             self.words.waddr = cat(self.forget_slot, self.count.q.bits(3, 0));
             self.words.wdata = 0;
             self.count.d = self.count.q + 1;
-            self.gone.d = self.count.q.bits(3, 0).all();
+            self.forgets.over = self.count.q.bits(3, 0).all();
             let them = one << self.forget_slot;
             self.r_through.d = self.r_through.q & !them;
             self.hot.d = self.hot.q & !them;
             self.cold.d = self.cold.q & !them;
-        }
-        if !self.forget {
-            self.gone.d = 0;
         }
     }
 }

@@ -21,10 +21,12 @@ impl Next {
     pub const COMPLETE: u64 = 0;
     /// Send a page.
     pub const PAGE: u64 = 1;
-    /// Nothing: the command stays outstanding.
+    /// Nothing: the command stays outstanding, for as long as may be; its place in the completion queue is given back.
     pub const HOLD: u64 = 2;
     /// Give all of the namespace's blocks back.
     pub const ERASE: u64 = 3;
+    /// Nothing: it is under way, and is complete later.
+    pub const KEEP: u64 = 4;
 }
 
 #[derive(LogicBlock, Default)]
@@ -46,7 +48,7 @@ pub struct Admin {
     pub read_only: I<1>,
     pub tiny: I<1>,
     pub done: O<1>,
-    pub next: O<2>,
+    pub next: O<3>,
     pub status: O<11>,
     /// Where in the entry the fault lies, as the error log has it.
     pub location: O<16>,
@@ -83,6 +85,12 @@ pub struct Admin {
     pub tell_slot: O<6>,
     pub tell_cid: O<16>,
     pub tell_dw0: O<32>,
+    /// A command of the PF that was kept is complete: held until `late_done`.
+    pub late: O<1>,
+    pub late_cid: O<16>,
+    pub late_done: I<1>,
+    /// One clock: there may be room again in somebody's admin completion queue.
+    pub eased: I<1>,
     /// One clock, for `slot`: how its interrupts are collected (all, by vector); its block size.
     pub set_coalescing: O<1>,
     pub coalescing: O<16>,
@@ -185,9 +193,10 @@ impl Logic for Admin {
         self.events.began_slot = self.began_slot;
         self.events.changed = self.changed;
         self.events.changed_slot = self.changed_slot;
-        self.events.late = self.commands.late;
-        self.events.late_cid = self.commands.late_cid;
-        self.commands.late_done = self.events.late_done;
+        self.events.eased = self.eased;
+        self.late = self.commands.late;
+        self.late_cid = self.commands.late_cid;
+        self.commands.late_done = self.late_done;
         self.tell_valid = self.events.tell_valid;
         self.events.tell_ready = self.tell_ready;
         self.tell_slot = self.events.tell_slot;
@@ -217,14 +226,12 @@ impl Logic for Admin {
         self.v_slot = self.commands.v_slot;
         self.commands.v_done = self.v_done;
         self.commands.forget = self.forget;
-        self.features.forget = self.commands.f_forget;
-        self.commands.f_forgotten = self.features.forgotten;
-        // After the commands have: one that is under way may still ask the events for something.
-        self.events.forget = self.commands.forget_done;
+        self.features.forget = self.forget;
+        self.events.forget = self.forget;
         self.commands.forget_slot = self.forget_slot;
         self.features.forget_slot = self.forget_slot;
         self.events.forget_slot = self.forget_slot;
-        self.forget_done = self.commands.forget_done & self.events.forget_done;
+        self.forget_done = self.commands.forget_done & self.features.forgotten & self.events.forget_done;
         self.busy = self.commands.busy | self.events.busy;
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! Segments begin and end at any DW; data comes in rows of four. Two rows side by side are a window over the stream, and
 //! each beat of payload is cut out of it where the last one ended. A packet is only begun when all of its data is here,
-//! so that a slow medium never holds the link.
+//! so that a slow medium never holds the link. A command of which a packet was swallowed at the gate ends in Data Transfer
+//! Error, whether or not the gate is open again by then.
 
 use azote_hdl::prelude::*;
 use azote_regs::nvme::status;
@@ -60,6 +61,8 @@ pub struct Mover {
     /// Ends of commands that are in the buffer or the window.
     ends: Reg<10>,
     code: Reg<11>,
+    /// A packet of the command was swallowed at the gate.
+    hurt: Reg<1>,
     left_row: Reg<1>,
     /// A clock ago there were 16 rows in the buffer, or more.
     rows: Reg<1>,
@@ -148,6 +151,7 @@ impl Logic for Mover {
         match self.st.q {
             St::HEADER => {
                 if start & self.tx.ready {
+                    self.hurt.d = self.hurt.q | self.tx.killed;
                     self.packet.d = size.trunc(7);
                     self.many.d = if left >= 4 { sized(4, 3) } else { left.trunc(3) };
                     self.last.d = left <= 4;
@@ -181,7 +185,13 @@ impl Logic for Mover {
                             over = 1;
                             let tail = if both { next } else { cur };
                             let broken = tail.bit(129);
-                            self.code.d = if broken { konst(status::UNRECOVERED_READ) } else { konst(status::SUCCESS) };
+                            self.code.d = if broken {
+                                konst(status::UNRECOVERED_READ)
+                            } else if self.hurt.q {
+                                konst(status::DATA_TRANSFER)
+                            } else {
+                                konst(status::SUCCESS)
+                            };
                             self.cur_valid.d = 0;
                             fill = !both;
                             pop = both;
@@ -193,6 +203,7 @@ impl Logic for Mover {
             St::DONE => {
                 fill = !self.cur_valid.q;
                 if self.done_ready {
+                    self.hurt.d = 0;
                     self.seg_ready = 1;
                     self.st.d = St::HEADER;
                 }

@@ -7,6 +7,8 @@
 use azote_hdl::prelude::*;
 use azote_regs::clock;
 
+use crate::parts::Forget;
+
 /// Clocks of 100 us, the unit of the time.
 const TICK: u64 = 100 * clock::MHZ;
 
@@ -22,7 +24,7 @@ impl St {
     const AGE: u64 = 7;
     const FORGET: u64 = 8;
     const CLEAR: u64 = 9;
-    const FORGOTTEN: u64 = 10;
+    const RULES: u64 = 10;
 }
 
 #[derive(LogicBlock, Default)]
@@ -61,6 +63,7 @@ pub struct Coalesce {
     place: Reg<9>,
     /// How many vectors have something collected.
     armed: Reg<10>,
+    forgets: Forget,
     /// `{time 8, threshold 8}` and `{disabled 8}`.
     rules: LutRam<6, 16>,
     disabled: LutRam<6, 8>,
@@ -85,6 +88,7 @@ impl Coalesce {
 #[kernel]
 impl Logic for Coalesce {
     fn update(&mut self) {
+        clocked!(self.forgets);
         memories!(self.rules, self.disabled, self.state);
         let boots = self.st.q == St::BOOT;
         let forgets = self.st.q == St::FORGET;
@@ -104,7 +108,11 @@ impl Logic for Coalesce {
         self.irq_valid = (idle & direct & self.valid) | fires;
         self.irq_slot = if fires { self.at.q.bits(8, 3) } else { self.slot };
         self.irq_vector = if fires { self.at.q.bits(2, 0) } else { self.irq };
-        self.forget_done = self.st.q == St::FORGOTTEN;
+        self.forgets.ask = self.forget;
+        self.forgets.over = 0;
+        self.forget_done = self.forgets.done;
+        let sets = self.set_rule | self.set_vectors;
+        let lets_go = (self.st.q == St::RULES) & !sets;
 
         self.timer.d = self.timer.q + 1;
         if self.timer.q == konst(TICK - 1) {
@@ -131,7 +139,7 @@ impl Logic for Coalesce {
                     if !direct {
                         self.st.d = St::LOOK;
                     }
-                } else if self.forget {
+                } else if self.forgets.wanted {
                     self.st.d = St::FORGET;
                 } else if self.due.q {
                     self.scans.d = 1;
@@ -183,23 +191,26 @@ impl Logic for Coalesce {
                 where_ = cat(self.forget_slot, self.boot.q.bits(2, 0));
                 down = armed;
                 self.boot.d = self.boot.q + 1;
-                self.st.d = if self.boot.q == 7 { St::FORGOTTEN } else { St::FORGET };
+                self.st.d = if self.boot.q == 7 { St::RULES } else { St::FORGET };
             }
-            _ => {
-                if !self.forget {
+            St::RULES => {
+                // Who sets a rule in this clock goes first: it is said once.
+                if lets_go {
+                    self.forgets.over = 1;
                     self.st.d = St::IDLE;
                 }
             }
+            _ => self.st.d = St::IDLE,
         }
         self.armed.d = self.armed.q + up.zext(10) - down.zext(10);
         self.state.we = we;
         self.state.waddr = where_;
         self.state.wdata = new;
         self.state.raddr = if forgets { cat(self.forget_slot, self.boot.q.bits(2, 0)) } else { self.at.q };
-        let wipes = boots | forgets;
+        let wipes = boots | lets_go;
         let slot = if boots {
             self.boot.q.bits(5, 0)
-        } else if forgets {
+        } else if lets_go {
             self.forget_slot
         } else {
             self.set_slot

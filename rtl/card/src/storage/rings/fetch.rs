@@ -1,9 +1,8 @@
 //! Fetches submission queue entries ahead of the front: two at a time, so that the next entry is on its way while the
 //! front looks at one, and does not queue on the link behind the data that this one will ask for.
 //!
-//! Promise: entries reach the front in the order in which the ring gave them; after an entry of an admin queue nothing is
-//! fetched until the front has dealt with it (a Delete I/O Submission Queue waits for what was fetched from that queue,
-//! and must not wait for what stands behind it here).
+//! Promise: entries reach the front in the order in which the ring gave them; who asks is told how many entries of a queue
+//! were taken from its ring and are not here yet.
 
 use azote_hdl::prelude::*;
 use azote_regs::nvme::entry;
@@ -51,10 +50,12 @@ pub struct Fetch {
     pub qid: O<3>,
     /// The front has read it from the control buffer.
     pub take: I<1>,
+    /// How many entries of this queue were taken from its ring and are not here yet.
+    pub look_slot: I<6>,
+    pub look_qid: I<3>,
+    pub unread: O<2>,
     /// The front will wait: fetch no more than one, so that a function which comes now waits for no more than it must.
     pub linger: I<1>,
-    /// The front has nothing in hand.
-    pub idle: I<1>,
     pub busy: O<1>,
     st: Reg<2>,
     /// The next place to fill, the next to hand out, and which are in use.
@@ -62,7 +63,6 @@ pub struct Fetch {
     head: Reg<1>,
     used: Reg<2>,
     asked: Reg<2>,
-    hold: Reg<1>,
     s: Reg<6>,
     q: Reg<3>,
     from: Reg<64>,
@@ -90,12 +90,21 @@ impl Logic for Fetch {
         self.slot = whose.bits(8, 3);
         self.qid = whose.bits(2, 0);
 
+        let looked_at = cat(self.look_slot, self.look_qid);
+        let mut unread = sized(0, 2);
+        for i in 0..2 {
+            let away = self.used.q.bit(i) & !(self.asked.q.bit(i) & !self.rd_pending.bit(i));
+            if away & (self.who[i].q == looked_at) {
+                unread = unread + 1;
+            }
+        }
+        self.unread = unread;
         let mut used = self.used.q;
         let mut asked = self.asked.q;
         match self.st.q {
             St::IDLE => {
                 let ahead = self.linger & (self.used.q != 0);
-                if self.work & !self.hold.q & !self.used.q.sel(tail) & !ahead {
+                if self.work & !self.used.q.sel(tail) & !ahead {
                     self.rd_forget = sized(1, 2) << tail;
                     self.st.d = St::TAKE;
                 }
@@ -108,19 +117,18 @@ impl Logic for Fetch {
                     self.st.d = if self.q_found { St::READ } else { St::IDLE };
                     if self.q_found {
                         used = used | (sized(1, 2) << tail);
+                        for i in 0..2 {
+                            if tail == i {
+                                self.who[i].d = cat(self.q_slot, self.q_qid);
+                            }
+                        }
                     }
                 }
             }
             St::READ => {
                 if self.rd_ready {
                     asked = asked | (sized(1, 2) << tail);
-                    for i in 0..2 {
-                        if tail == i {
-                            self.who[i].d = cat(self.s.q, self.q.q);
-                        }
-                    }
                     self.tail.d = tail + 1;
-                    self.hold.d = self.q.q == 0;
                     self.st.d = St::IDLE;
                 }
             }
@@ -133,10 +141,6 @@ impl Logic for Fetch {
         }
         self.used.d = used;
         self.asked.d = asked;
-        // The admin entry is the youngest: when nothing is in use and the front is idle, it has been dealt with.
-        if (self.used.q == 0) & self.idle & !self.take {
-            self.hold.d = 0;
-        }
         self.busy = (self.st.q != St::IDLE) | (self.used.q != 0) | self.work;
     }
 }

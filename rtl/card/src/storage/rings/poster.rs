@@ -2,11 +2,16 @@
 //!
 //! Three makers take turns: the front (what is done at once), the mover (reads), the writer. A command of a controller that
 //! was closed meanwhile is taken from the books and not posted.
+//!
+//! An entry that the gate swallowed (Bus Master Enable is off, the function is in D3hot) would be a hole in its queue: its
+//! place is taken back, and it is tried again whenever the gate may have opened or a controller is being closed.
+//!
+//! The last command of a submission queue that is being deleted is followed by the deletion's own completion.
 
 use azote_hdl::prelude::*;
 
 use super::queues::Op;
-use crate::parts::{Arbiter, Fifo};
+use crate::parts::{Arbiter, BlockFifo, Fifo};
 use crate::storage::records::errors::field;
 use crate::transaction::TxOut;
 use crate::transaction::header::{id, memory};
@@ -18,6 +23,9 @@ impl St {
     const HEADER: u64 = 2;
     const ENTRY: u64 = 3;
     const INTERRUPT: u64 = 4;
+    const UNDO: u64 = 5;
+    const KEEP: u64 = 6;
+    const FOLLOW: u64 = 7;
 }
 
 /// The makers of completions, by their input.
@@ -47,6 +55,8 @@ pub struct Poster {
     pub q_head: I<12>,
     pub q_vector: I<3>,
     pub q_interrupt: I<1>,
+    pub q_drained: I<1>,
+    pub q_drained_cid: I<16>,
     pub bus_number: I<8>,
     pub tx: TxOut,
     /// An interrupt for a completion of `q_slot` and `q_qid`.
@@ -59,6 +69,8 @@ pub struct Poster {
     pub ended_told: O<1>,
     pub ended_cid: O<16>,
     pub ended_code: O<11>,
+    /// One clock: the gate may be open for somebody, or somebody is being closed.
+    pub again: I<1>,
     /// Working on a completion of `q_slot`.
     pub posting: O<1>,
     pub busy: O<1>,
@@ -71,6 +83,13 @@ pub struct Poster {
     head: Reg<12>,
     vector: Reg<3>,
     interrupt: Reg<1>,
+    /// The deletion whose completion follows.
+    follows: Reg<1>,
+    f_cid: Reg<16>,
+    /// The entry was swallowed. What was, and how many of them are to be tried again.
+    killed: Reg<1>,
+    tries: Reg<11>,
+    swallowed: BlockFifo<10, 69>,
     queue: [Fifo<69>; 3],
 }
 
@@ -84,7 +103,7 @@ impl Poster {
 #[kernel]
 impl Logic for Poster {
     fn update(&mut self) {
-        clocked!(self.turns);
+        clocked!(self.turns, self.swallowed);
         let idle = self.st.q == St::IDLE;
         let mut wants = sized(0, 3);
         for i in 0..3 {
@@ -99,10 +118,21 @@ impl Logic for Poster {
         self.turns.wants = wants;
         let some = self.turns.any;
         let pick = self.turns.grant;
+        let again = self.swallowed.out_valid & (self.tries.q != 0);
         for i in 0..3 {
-            self.queue[i].out_ready = idle & some & (pick == i);
+            self.queue[i].out_ready = idle & some & (!again) & (pick == i);
         }
-        self.turns.take = idle & some;
+        self.turns.take = idle & some & !again;
+        self.swallowed.in_valid = self.st.q == St::KEEP;
+        self.swallowed.in_data = self.d.q;
+        self.swallowed.out_ready = idle & again;
+        // One may be in hand, and be swallowed again in a moment.
+        if self.again {
+            self.tries.d = self.swallowed.level.trunc(11) + 1;
+        } else if idle & again {
+            self.tries.d = self.tries.q - 1;
+        }
+        check!((self.st.q != St::KEEP) | self.swallowed.in_ready, "more completions were swallowed than there can be");
         self.turns.last = 1;
         let dw0 = self.d.q.bits(31, 0);
         let code = self.d.q.bits(42, 32);
@@ -122,8 +152,15 @@ impl Logic for Poster {
             sized(15, 4),
             sized(15, 4),
         );
-        self.q_valid = self.st.q == St::ASK;
-        self.q_op = if release { sized(Op::RELEASE, 4) } else { Op::POST };
+        let undoes = self.st.q == St::UNDO;
+        self.q_valid = (self.st.q == St::ASK) | undoes;
+        self.q_op = if undoes {
+            sized(Op::UNDO, 4)
+        } else if release {
+            Op::RELEASE
+        } else {
+            Op::POST
+        };
         self.q_slot = slot;
         self.q_qid = qid;
         self.tx.valid = (self.st.q == St::HEADER) | (self.st.q == St::ENTRY);
@@ -142,7 +179,13 @@ impl Logic for Poster {
 
         match self.st.q {
             St::IDLE => {
-                if some {
+                self.killed.d = 0;
+                if again {
+                    // What it was is in the books since it was posted first.
+                    self.maker.d = FRONT;
+                    self.d.d = self.swallowed.out_data;
+                    self.st.d = St::ASK;
+                } else if some {
                     self.maker.d = pick;
                     for i in 0..3 {
                         if pick == i {
@@ -161,27 +204,50 @@ impl Logic for Poster {
                     self.interrupt.d = self.q_interrupt;
                     self.ended = self.maker.q != FRONT;
                     self.ended_told = self.q_found;
-                    self.st.d = if self.q_found { St::HEADER } else { St::IDLE };
+                    self.follows.d = self.q_drained;
+                    self.f_cid.d = self.q_drained_cid;
+                    self.st.d = if self.q_found { St::HEADER } else { St::FOLLOW };
                 }
             }
             St::HEADER => {
                 if self.tx.ready {
+                    self.killed.d = self.tx.killed;
                     self.st.d = St::ENTRY;
                 }
             }
             St::ENTRY => {
                 if self.tx.ready {
-                    self.st.d = if self.interrupt.q { St::INTERRUPT } else { St::IDLE };
+                    self.st.d = if self.killed.q {
+                        St::UNDO
+                    } else if self.interrupt.q {
+                        St::INTERRUPT
+                    } else {
+                        St::FOLLOW
+                    };
                 }
             }
             St::INTERRUPT => {
                 if self.irq_ready {
-                    self.st.d = St::IDLE;
+                    self.st.d = St::FOLLOW;
                 }
+            }
+            St::UNDO => {
+                if self.q_ack {
+                    self.st.d = St::KEEP;
+                }
+            }
+            St::KEEP => self.st.d = St::IDLE,
+            St::FOLLOW => {
+                self.follows.d = 0;
+                self.maker.d = FRONT;
+                if self.follows.q {
+                    self.d.d = cat(sized(0, 1), slot, sized(0, 3), self.f_cid.q, sized(0, 43));
+                }
+                self.st.d = if self.follows.q { St::ASK } else { St::IDLE };
             }
             _ => self.st.d = St::IDLE,
         }
         self.posting = !idle;
-        self.busy = (!idle) | some;
+        self.busy = (!idle) | some | ((self.tries.q != 0) & (self.swallowed.level != 0));
     }
 }

@@ -6,9 +6,10 @@
 //! A command is only fetched when its completion queue has room for the completion, which is then reserved: the poster
 //! never waits for a host that does not read its completions (NVMe 4.1, 4.6).
 //!
-//! Promise: a queue that is deleted or whose controller is reset is not fetched from any more; `DRAINED` and `CLEAR` say
+//! Promise: a queue that is deleted or whose controller is reset is not fetched from any more; `drained` and `CLEAR` say
 //! when nothing that was fetched is left; a doorbell of a queue that is not there, or with a value beyond its end, changes
-//! nothing and is reported.
+//! nothing and is reported. The head that a completion tells (SQHD, NVMe 2.0 §3.3.1.2) counts only entries that are here: the
+//! host may write over them. No operation waits for anybody.
 
 use azote_hdl::prelude::*;
 
@@ -29,14 +30,15 @@ impl Op {
     pub const CREATE_SQ: u64 = 6;
     pub const DELETE_CQ: u64 = 7;
     pub const DELETE_SQ: u64 = 8;
-    pub const DRAINED: u64 = 9;
     // From the front.
-    pub const FETCH: u64 = 10;
+    pub const FETCH: u64 = 9;
     // From the poster: with or without an entry to post.
-    pub const POST: u64 = 11;
-    pub const RELEASE: u64 = 12;
+    pub const POST: u64 = 10;
+    pub const RELEASE: u64 = 11;
     /// From admin: room for the completion of a command that was released before.
-    pub const RESERVE: u64 = 13;
+    pub const RESERVE: u64 = 12;
+    /// From the poster: the entry that was posted last could not be written; its place and its command are as before.
+    pub const UNDO: u64 = 13;
 }
 
 /// Answers to admin.
@@ -47,7 +49,7 @@ impl Answer {
     pub const QID: u64 = 1;
     /// The completion queue does not exist.
     pub const CQ: u64 = 2;
-    /// Something still uses it.
+    /// Something still uses it; a submission queue that is deleted is gone when that is over.
     pub const USED: u64 = 3;
 }
 
@@ -89,6 +91,12 @@ pub struct Queues {
     pub acq: I<52>,
     pub asqs: I<12>,
     pub acqs: I<12>,
+    /// A doorbell is of a queue beyond the last.
+    pub beyond: I<1>,
+    /// How many entries of `f_slot`'s `f_qid` were taken and are not here yet.
+    pub unread: I<2>,
+    /// For DELETE_SQ: the command, to be complete when the queue is drained.
+    pub cid: I<16>,
     /// For CREATE.
     pub base: I<52>,
     pub size: I<12>,
@@ -105,6 +113,11 @@ pub struct Queues {
     pub head: O<12>,
     pub p_vector: O<3>,
     pub p_interrupt: O<1>,
+    /// With the answer to the poster: that was the last command of a queue that this command deleted.
+    pub drained: O<1>,
+    pub drained_cid: O<16>,
+    /// One clock: the host has read from the admin completion queue of `f_slot`.
+    pub eased: O<1>,
     /// One clock: a doorbell was wrong (0: no such queue, 1: value).
     pub wrong: O<1>,
     pub wrong_slot: O<6>,
@@ -142,6 +155,9 @@ pub struct Queues {
     r_head: Reg<12>,
     r_vector: Reg<3>,
     r_interrupt: Reg<1>,
+    r_drained: Reg<1>,
+    r_cid: Reg<16>,
+    r_eased: Reg<1>,
     r_wrong: Reg<1>,
     r_wrong_value: Reg<1>,
     boot: Reg<9>,
@@ -167,7 +183,8 @@ impl Queues {
     }
 }
 
-/// A submission queue as the memory has it: `{inflight 12, valid, ring, cqid 3, tail 12, head 12, size 12, base 52}`.
+/// A submission queue as the memory has it: `{inflight 12, valid, ring, cqid 3, tail 12, head 12, size 12, base 52}`. One that is
+/// being deleted is not valid, and has in place of its base `{1, cid of the deletion 16}`.
 #[allow(clippy::too_many_arguments)] // a word of memory has as many fields as it has
 #[pure]
 fn sq(inflight: V, valid: V, ring: V, cqid: V, tail: V, head: V, size: V, base: V) -> V {
@@ -272,6 +289,8 @@ impl Logic for Queues {
             }
             St::IDLE => {
                 self.r_found.d = 0;
+                self.r_drained.d = 0;
+                self.r_eased.d = 0;
                 self.r_wrong.d = 0;
                 self.said.d = Answer::YES;
                 self.any.d = 0;
@@ -310,9 +329,9 @@ impl Logic for Queues {
                 match op {
                     Op::SQ_DOORBELL => {
                         let bad = self.value > s_size.zext(16);
-                        if (!s_valid) | bad | !open {
+                        if (!s_valid) | bad | self.beyond | !open {
                             self.r_wrong.d = open;
-                            self.r_wrong_value.d = s_valid;
+                            self.r_wrong_value.d = s_valid & !self.beyond;
                         } else {
                             let tail = self.value.trunc(12);
                             let go = (tail != s_head) & !s_ring;
@@ -324,10 +343,11 @@ impl Logic for Queues {
                     }
                     Op::CQ_DOORBELL => {
                         let bad = self.value > c_size.zext(16);
-                        if (!c_valid) | bad | !open {
+                        if (!c_valid) | bad | self.beyond | !open {
                             self.r_wrong.d = open;
-                            self.r_wrong_value.d = c_valid;
+                            self.r_wrong_value.d = c_valid & !self.beyond;
                         } else {
+                            self.r_eased.d = self.q.q == 0;
                             cq_we = 1;
                             cq_new = cq(
                                 c_reserved,
@@ -417,14 +437,21 @@ impl Logic for Queues {
                         if !s_valid {
                             self.said.d = Answer::QID;
                         } else {
+                            let late = s_inflight != 0;
+                            let deletion = cat(late, self.cid).zext(52);
                             sq_we = 1;
-                            sq_new = sq(s_inflight, sized(0, 1), s_ring, s_cqid, s_tail, s_head, s_size, s_base);
+                            sq_new = sq(s_inflight, sized(0, 1), s_ring, s_cqid, s_tail, s_head, s_size, deletion);
+                            if late {
+                                self.said.d = Answer::USED;
+                            }
                         }
                     }
-                    Op::DRAINED => {
-                        if s_inflight != 0 {
-                            self.said.d = Answer::USED;
-                        }
+                    Op::UNDO => {
+                        // The controller may have been closed meanwhile: then there is nothing to take back to.
+                        self.cq.d = s_cqid;
+                        sq_we = 1;
+                        sq_new = sq(s_inflight + 1, s_valid, s_ring, s_cqid, s_tail, s_head, s_size, s_base);
+                        self.st.d = if open { St::SECOND } else { St::DONE };
                     }
                     Op::RESERVE => {
                         if open & s_valid {
@@ -444,7 +471,11 @@ impl Logic for Queues {
                     _ => {
                         // POST and RELEASE.
                         self.cq.d = s_cqid;
-                        self.r_head.d = s_head;
+                        let unread = self.unread.zext(12);
+                        let turned = s_head + s_size + 1 - unread;
+                        self.r_head.d = if s_head >= unread { s_head - unread } else { turned };
+                        self.r_drained.d = (s_inflight == 1) & (!s_valid) & s_base.bit(16);
+                        self.r_cid.d = s_base.bits(15, 0);
                         sq_we = 1;
                         sq_new = sq(s_inflight - 1, s_valid, s_ring, s_cqid, s_tail, s_head, s_size, s_base);
                         self.st.d = if open { St::SECOND } else { St::DONE };
@@ -513,7 +544,8 @@ impl Logic for Queues {
                         self.r_found.d = !full;
                     }
                     Op::POST => {
-                        self.r_found.d = 1;
+                        // Only who was swallowed can come so late that its queue is gone.
+                        self.r_found.d = c_valid;
                         self.r_base.d = c_base;
                         self.r_offset.d = cat(sized(0, 2), c_tail, sized(0, 4));
                         self.r_phase.d = c_phase;
@@ -528,6 +560,22 @@ impl Logic for Queues {
                             c_iv,
                             c_phase ^ turn,
                             c_next,
+                            c_head,
+                            c_size,
+                            c_base,
+                        );
+                    }
+                    Op::UNDO => {
+                        let turn = c_tail == 0;
+                        let back = if turn { c_size } else { c_tail - 1 };
+                        cq_new = cq(
+                            c_reserved + 1,
+                            c_blocked,
+                            c_valid,
+                            c_ien,
+                            c_iv,
+                            c_phase ^ turn,
+                            back,
                             c_head,
                             c_size,
                             c_base,
@@ -659,6 +707,9 @@ impl Logic for Queues {
         self.head = self.r_head.q;
         self.p_vector = self.r_vector.q;
         self.p_interrupt = self.r_interrupt.q;
+        self.drained = self.r_drained.q;
+        self.drained_cid = self.r_cid.q;
+        self.eased = (self.st.q == St::DONE) & self.r_eased.q;
         self.wrong = (self.st.q == St::DONE) & self.r_wrong.q;
         self.wrong_slot = self.s.q;
         self.wrong_value = self.r_wrong_value.q;
