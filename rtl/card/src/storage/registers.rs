@@ -155,6 +155,7 @@ pub struct Registers {
     out: Reg<32>,
     /// The closings by slot (see `Closing`), how many there are, and whose turn it is to be looked at.
     closings: LutRam<6, 6>,
+    slots: Param,
     many: Reg<7>,
     cursor: Reg<6>,
     /// Clocks until the next is asked whether it is quiet; until a reset that is asked for is looked at again.
@@ -190,6 +191,7 @@ impl Registers {
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
         Registers {
+            slots: Param::new(slots),
             closers: Fifo::new(64),
             closings: LutRam::new(slots),
             words: Ram::new(slots * 8),
@@ -244,6 +246,8 @@ impl Logic for Registers {
         self.forget_slot = self.c_slot.q;
         self.closings.raddr = if self.st.q == St::IDLE { self.cursor.q } else { self.slot.q };
         let c = self.closings.rdata;
+        let last = self.cursor.q == konst(self.slots.get() - 1);
+        let after = if last { 0 } else { self.cursor.q + 1 };
         let closes = c.bit(Closing::CLOSES);
         let mut c_we = sized(0, 1);
         let mut c_new = c;
@@ -321,7 +325,7 @@ impl Logic for Registers {
                     self.st.d = St::CLOSE_READ;
                 } else if (self.many.q != 0) & !self.forgets.q {
                     if !closes {
-                        self.cursor.d = self.cursor.q + 1;
+                        self.cursor.d = after;
                     } else if self.poll.q == 0 {
                         self.slot.d = self.cursor.q;
                         self.st.d = if c.bit(Closing::QUIET) { St::CLEAR } else { St::QUIESCE };
@@ -526,7 +530,7 @@ impl Logic for Registers {
                     } else {
                         self.unquiet = 1;
                         self.poll.d = 15;
-                        self.cursor.d = self.cursor.q + 1;
+                        self.cursor.d = after;
                     }
                 }
             }
