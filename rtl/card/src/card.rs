@@ -3,7 +3,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::function;
 
-use crate::config::{Decode, Message, Space};
+use crate::config::{Decode, Errors, Message, Space};
 use crate::dma::{Lanes, Read};
 use crate::interrupt::Msix;
 use crate::manage::Bindings;
@@ -51,9 +51,6 @@ pub struct Card {
     pub mdone_result: I<2>,
     /// Something is going on inside: stop the clock only when this is 0.
     pub busy: O<1>,
-    /// Which finder of errors is being served.
-    finder: Reg<2>,
-    finding: Reg<1>,
     receive: Receive,
     completer: Completer,
     transmit: Transmit,
@@ -61,6 +58,7 @@ pub struct Card {
     space: Space,
     decode: Decode,
     message: Message,
+    errors: Errors,
     msix: Msix,
     bindings: Bindings,
     read: Read,
@@ -75,6 +73,7 @@ impl Card {
         assert!((1..=function::MAX_VFS as usize).contains(&vfs), "{vfs} VFs a kind");
         Card {
             space: Space::new(vfs),
+            errors: Errors::new(vfs),
             msix: Msix::new(vfs),
             bindings: Bindings::new(vfs),
             read: Read::new(COMPLETION_TICKS),
@@ -90,7 +89,7 @@ const KINDS: usize = function::KINDS as usize;
 impl Logic for Card {
     fn update(&mut self) {
         clocked!(self.receive, self.completer, self.transmit, self.space, self.decode, self.message, self.msix);
-        clocked!(self.bindings, self.read, self.storage, self.door);
+        clocked!(self.bindings, self.read, self.storage, self.door, self.errors);
         memories!(self.control, self.data);
 
         // The link.
@@ -211,50 +210,12 @@ impl Logic for Card {
             0
         };
 
-        // Errors, one finder after the other.
-        let mut e_valid = sized(0, 1);
-        let mut which = self.finder.q;
-        if !self.finding.q {
-            if self.receive.error.valid {
-                e_valid = 1;
-                which = 0;
-            } else if self.completer.error.valid {
-                e_valid = 1;
-                which = 1;
-            } else if self.read.error.valid {
-                e_valid = 1;
-                which = 2;
-            }
-        }
-        if e_valid {
-            self.finder.d = which;
-            self.finding.d = 1;
-        }
-        if self.finding.q & self.space.error.ready {
-            self.finding.d = 0;
-        }
-        self.space.error.valid = self.finding.q;
-        self.space.error.owner = match self.finder.q {
-            0 => self.receive.error.owner,
-            1 => self.completer.error.owner,
-            _ => self.read.error.owner,
-        };
-        self.space.error.everyone = self.finder.q == 0;
-        self.space.error.code = match self.finder.q {
-            0 => self.receive.error.code,
-            1 => self.completer.error.code,
-            _ => self.read.error.code,
-        };
-        self.space.error.advisory = (self.finder.q == 1) & self.completer.error.advisory;
-        self.space.error.header = match self.finder.q {
-            0 => self.receive.error.header,
-            1 => self.completer.error.header,
-            _ => self.read.error.header,
-        };
-        let heard = self.finding.q & self.space.error.ready;
-        self.receive.error.ready = heard & (self.finder.q == 0);
-        self.completer.error.ready = heard & (self.finder.q == 1);
-        self.read.error.ready = heard & (self.finder.q == 2);
+        // Errors.
+        join!(self.receive.error, self.errors.receive);
+        join!(self.completer.error, self.errors.completer);
+        join!(self.read.error, self.errors.read);
+        join!(self.errors.out, self.space.error);
+        self.space.message_room = self.message.room;
         self.message.send = self.space.message;
         self.message.owner = self.space.message_owner;
         self.message.code = self.space.message_code;
@@ -352,7 +313,8 @@ impl Logic for Card {
             | self.msix.busy
             | self.read.busy
             | self.storage.busy
-            | self.finding.q
+            | self.errors.busy
+            | self.message.busy
             | self.bindings.busy;
     }
 }

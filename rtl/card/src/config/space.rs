@@ -9,11 +9,12 @@ use azote_hdl::prelude::*;
 use azote_regs::function;
 use azote_regs::pcie::{aer, capability as cap, express, header, power, sriov, tlp};
 
+use super::fields::{self, slot};
 use super::silence::Silence;
-use super::template::{self, slot};
+use super::template;
 use crate::parts::{BlockFifo, byte_mask};
-use crate::transaction::ErrorIn;
 use crate::transaction::header::{in_gap, owner_of};
+use crate::transaction::{ErrorIn, Found};
 
 const KINDS: usize = function::KINDS as usize;
 /// DW number of a register.
@@ -43,17 +44,27 @@ impl St {
     pub const ACK: u64 = 5;
     pub const SWEEP_NEXT: u64 = 6;
     pub const SWEEP_READ: u64 = 7;
-    pub const SWEEP_KEEP: u64 = 8;
-    pub const SWEEP: u64 = 9;
-    pub const ERROR_READ: u64 = 10;
-    pub const ERROR_TAKE: u64 = 11;
-    pub const ERROR_DEVICE: u64 = 12;
-    pub const ERROR_STATUS: u64 = 13;
-    pub const ERROR_CORRECTABLE: u64 = 14;
-    pub const ERROR_LOG: u64 = 15;
-    pub const ERROR_NEXT: u64 = 16;
-    pub const CLEAR: u64 = 17;
-    pub const CHECK: u64 = 18;
+    pub const SWEEP: u64 = 8;
+    pub const ERROR_READ: u64 = 9;
+    pub const ERROR_TAKE: u64 = 10;
+    pub const ERROR_LOG: u64 = 11;
+    pub const ERROR_NEXT: u64 = 12;
+    pub const CLEAR: u64 = 13;
+    pub const CHECK: u64 = 14;
+}
+
+/// The steps of an error's record: the registers of a function that decide or change, in the order in which they are read.
+struct Step;
+impl Step {
+    const SEVERITY: u64 = 0;
+    const MASK: u64 = 1;
+    const CORRECTABLE_MASK: u64 = 2;
+    const POINTER: u64 = 3;
+    const UNCORRECTABLE: u64 = 4;
+    const CORRECTABLE: u64 = 5;
+    /// These two are all that a VF has.
+    const DEVICE: u64 = 6;
+    const STATUS: u64 = 7;
 }
 
 #[derive(LogicBlock, Default)]
@@ -105,7 +116,8 @@ pub struct Space {
     pub mrrs: [O<3>; KINDS],
     /// Completion Timeout Disable of each PF and its VFs.
     pub patient: [O<1>; KINDS],
-    /// An error message to send.
+    /// An error message to send; an error is only begun while there is room for its messages.
+    pub message_room: I<1>,
     pub message: O<1>,
     pub message_owner: O<8>,
     pub message_code: O<8>,
@@ -132,6 +144,8 @@ pub struct Space {
     l_scale: [Reg<3>; KINDS],
     l_mrrs: [Reg<3>; KINDS],
     l_patient: [Reg<1>; KINDS],
+    l_serr: [Reg<1>; KINDS],
+    l_parity: [Reg<1>; KINDS],
     l_mps: Reg<3>,
     l_ari: Reg<1>,
     // The sweep: which VFs and whether the PF too.
@@ -141,15 +155,18 @@ pub struct Space {
     sw_vfs: Reg<1>,
     sw_index: Reg<5>,
     sw_reply: Reg<1>,
-    // The error in hand.
+    // The error in hand: at which PF of all, which step, and what has been read of the function.
     er_kind: Reg<2>,
+    er_all: Reg<1>,
     er_step: Reg<3>,
-    er_device: Reg<32>,
-    er_status: Reg<32>,
-    er_mask: Reg<32>,
-    er_severity: Reg<32>,
-    er_cor: Reg<32>,
-    er_cor_mask: Reg<32>,
+    er_fatal: Reg<1>,
+    er_masked: Reg<1>,
+    er_quiet: Reg<1>,
+    er_pointer: Reg<5>,
+    er_logs: Reg<1>,
+    er_enables: Reg<4>,
+    /// Messages of this error that are on their way, by severity.
+    er_sent: Reg<3>,
     // Whether a reset is being done, and for whom.
     re_busy: Reg<1>,
     re_owner: Reg<8>,
@@ -262,7 +279,6 @@ impl Logic for Space {
         self.kick_owner = self.owner.q;
         self.message = 0;
         self.message_owner = self.er_kind.q.zext(8);
-        self.message_code = 0;
         self.ack = 0;
         self.error.ready = 0;
 
@@ -271,10 +287,91 @@ impl Logic for Space {
         let is_device = self.dw == DW_DEVICE;
         let is_msix = self.dw == DW_MSIX;
         let is_sriov = (self.dw == DW_SRIOV) & !is_vf;
-        let code_bit = sized(1, 32) << self.error.code;
-        // Which PF records the error: its own, its VF's, or each in turn.
-        let er_owner = if self.error.everyone { self.er_kind.q.zext(8) } else { self.error.owner };
+
+        // What an error is: its bit of AER, whether the requester was told of it, and its bits of Status.
+        let mut code = sized(0, 5);
+        let mut coded = sized(1, 1);
+        let mut advisory = sized(0, 1);
+        let mut found = sized(0, 16);
+        match self.error.event {
+            Found::MALFORMED => code = konst(aer::MALFORMED.lo),
+            Found::UNSUPPORTED => {
+                code = konst(aer::UNSUPPORTED_REQUEST.lo);
+                advisory = 1;
+            }
+            Found::UNSUPPORTED_POSTED => code = konst(aer::UNSUPPORTED_REQUEST.lo),
+            Found::POISONED => {
+                code = konst(aer::POISONED.lo);
+                advisory = 1;
+                found = konst(header::STATUS_DETECTED_PARITY.mask());
+            }
+            Found::POISONED_POSTED => {
+                code = konst(aer::POISONED.lo);
+                found = konst(header::STATUS_DETECTED_PARITY.mask());
+            }
+            Found::POISONED_COMPLETION => {
+                code = konst(aer::POISONED.lo);
+                advisory = 1;
+                found = konst(header::STATUS_DETECTED_PARITY.mask());
+            }
+            Found::UNEXPECTED => {
+                code = konst(aer::UNEXPECTED_COMPLETION.lo);
+                advisory = 1;
+            }
+            Found::TIMEOUT => code = konst(aer::COMPLETION_TIMEOUT.lo),
+            Found::MASTER_ABORT => {
+                coded = 0;
+                found = konst(header::STATUS_RECEIVED_MASTER_ABORT.mask());
+            }
+            _ => {
+                coded = 0;
+                found = konst(header::STATUS_RECEIVED_TARGET_ABORT.mask());
+            }
+        }
+        let code_bit = sized(1, 32) << code;
+        let is_ur = code == konst(aer::UNSUPPORTED_REQUEST.lo);
+        let told = advisory & !self.er_fatal.q;
+        let quiet = told & self.er_quiet.q;
+        // Which function records it: its own, or each PF in turn when there is none.
+        let mut error_vfe = sized(0, 1);
+        let mut error_num = sized(0, 6);
+        let mut serr = sized(0, 1);
+        let mut responds = sized(0, 1);
+        for k in 0..KINDS {
+            if self.error.owner.bits(1, 0) == k {
+                error_vfe = self.l_vfe[k].q;
+                error_num = self.l_num_vfs[k].q;
+            }
+            if self.er_kind.q == k {
+                serr = self.l_serr[k].q;
+                responds = self.l_parity[k].q;
+            }
+        }
+        let error_slot = self.error.owner.bits(7, 2);
+        let error_known = (error_slot == 0) | (error_vfe & (error_slot <= error_num));
+        let er_owner = if self.er_all.q { self.er_kind.q.zext(8) } else { self.error.owner };
         let er_is_pf = er_owner.bits(7, 2) == 0;
+        // The PF of a VF has its parity response (PCIe 9.3.4.1.3).
+        let mastered = (self.error.event == Found::POISONED_COMPLETION) & responds;
+        if mastered {
+            found = found | konst(header::STATUS_MASTER_DATA_PARITY.mask());
+        }
+        // The severity of the message, and whether Command or Device Control let it out (PCIe 6.2.6).
+        let cor_on = self.er_enables.q.get(express::DEVICE_CONTROL_CORRECTABLE);
+        let bad_on = if self.er_fatal.q {
+            self.er_enables.q.get(express::DEVICE_CONTROL_FATAL)
+        } else {
+            self.er_enables.q.get(express::DEVICE_CONTROL_NONFATAL)
+        };
+        let ur_on = (!is_ur) | self.er_enables.q.get(express::DEVICE_CONTROL_UR);
+        let lets = if told { (!quiet) & cor_on & ur_on } else { (!self.er_masked.q) & ((bad_on & ur_on) | serr) };
+        let severity = cat(self.er_fatal.q, (!self.er_fatal.q) & !told, told);
+        self.message_code = if told {
+            sized(tlp::MSG_ERR_COR, 8)
+        } else {
+            if self.er_fatal.q { sized(tlp::MSG_ERR_FATAL, 8) } else { tlp::MSG_ERR_NONFATAL }
+        };
+        let sends = coded & er_is_pf & lets & !(self.er_sent.q & severity).any();
 
         match self.st.q {
             St::IDLE => {
@@ -298,10 +395,13 @@ impl Logic for Space {
                     self.later.d = 0;
                     self.out.d = 0;
                     self.st.d = if exists { St::ROM } else { St::ACK };
-                } else if self.error.valid {
-                    self.er_kind.d = if self.error.everyone { 0 } else { self.error.owner.bits(1, 0) };
+                } else if self.error.valid & self.message_room {
+                    let all = self.error.everyone | !error_known;
+                    self.er_all.d = all;
+                    self.er_kind.d = if all { 0 } else { self.error.owner.bits(1, 0) };
+                    self.er_sent.d = 0;
+                    self.st.d = St::ERROR_NEXT;
                     self.er_step.d = 0;
-                    self.st.d = St::ERROR_READ;
                 }
             }
             St::ROM => {
@@ -382,7 +482,11 @@ impl Logic for Space {
                 for k in 0..KINDS {
                     if (owner_kind == k) & !is_vf & !refuse {
                         match self.dw {
-                            DW_COMMAND => self.l_mse[k].d = value.get(header::COMMAND_MSE),
+                            DW_COMMAND => {
+                                self.l_mse[k].d = value.get(header::COMMAND_MSE);
+                                self.l_serr[k].d = value.get(header::COMMAND_SERR);
+                                self.l_parity[k].d = value.get(header::COMMAND_PARITY);
+                            }
                             DW_BAR0 => self.l_bar0[k].d = cat(self.l_bar0[k].q.bits(49, 18), value.bits(31, 14)),
                             DW_BAR1 => self.l_bar0[k].d = cat(value, self.l_bar0[k].q.bits(17, 0)),
                             DW_PMCSR => {
@@ -460,6 +564,8 @@ impl Logic for Space {
                                 self.l_bar0[k].d = 0;
                                 self.l_vf_bar0[k].d = 0;
                                 self.l_mse[k].d = 0;
+                                self.l_serr[k].d = 0;
+                                self.l_parity[k].d = 0;
                                 self.l_sleep[k].d = 0;
                                 self.l_vfe[k].d = 0;
                                 self.l_vf_mse[k].d = 0;
@@ -468,9 +574,6 @@ impl Logic for Space {
                                 self.l_patient[k].d = 0;
                                 self.l_mrrs[k].d =
                                     konst(express::DEVICE_CONTROL_MRRS.of(express::DEVICE_CONTROL_RESET));
-                                if const { k == 0 } {
-                                    self.l_ari.d = 0;
-                                }
                                 if const { k == 2 } {
                                     self.l_manage.d = 0;
                                 }
@@ -486,25 +589,29 @@ impl Logic for Space {
                 flag_we = 1;
                 msix_we = 1;
                 self.sw_index.d = 0;
-                st_slot = konst(slot::DEVICE);
+                st_slot = 0;
                 // One that is being forgotten already is in the queue already.
                 self.queue.in_valid = !self.resetting_own.rdata;
                 re_we = 1;
                 re_new = 1;
-                self.st.d = St::SWEEP_KEEP;
-            }
-            St::SWEEP_KEEP => {
-                // FLR leaves Max_Payload_Size (PCIe 6.6.2).
-                we = 1;
-                wslot = konst(slot::DEVICE);
-                wdata = self.state.rdata & konst(express::DEVICE_CONTROL_MPS.mask());
                 self.st.d = St::SWEEP;
             }
             St::SWEEP => {
-                we = self.sw_index.q != slot::DEVICE;
+                // One slot after the other; of a few the sweep leaves something (PCIe 6.6.2).
+                let next = self.sw_index.q + 1;
+                st_slot = next;
+                we = 1;
                 wslot = self.sw_index.q;
-                self.sw_index.d = self.sw_index.q + 1;
-                if self.sw_index.q == konst(template::FIRST_STICKY - 1) {
+                wdata = 0;
+                for i in 0..fields::FIRST_STICKY {
+                    if const { fields::KEPT[i] != 0 } {
+                        if self.sw_index.q == i {
+                            wdata = self.state.rdata & konst(fields::KEPT[i]);
+                        }
+                    }
+                }
+                self.sw_index.d = next;
+                if self.sw_index.q == konst(fields::FIRST_STICKY - 1) {
                     self.st.d = St::SWEEP_NEXT;
                 }
             }
@@ -514,85 +621,84 @@ impl Logic for Space {
                 self.st.d = St::IDLE;
             }
 
-            // Record an error: gather what decides, then write what changes.
+            // Record an error: for each function first what decides, then what changes.
+            St::ERROR_NEXT => {
+                // A VF has neither severities nor a log; what has no bit in AER is in Status alone.
+                self.er_fatal.d = 0;
+                self.er_masked.d = 0;
+                self.er_quiet.d = 0;
+                self.er_logs.d = 0;
+                self.er_step.d = if !coded {
+                    sized(Step::STATUS, 3)
+                } else {
+                    if er_is_pf { sized(Step::SEVERITY, 3) } else { Step::DEVICE }
+                };
+                self.st.d = St::ERROR_READ;
+            }
             St::ERROR_READ => {
                 st_owner = er_owner;
                 st_slot = match self.er_step.q {
-                    0 => sized(slot::DEVICE, 5),
-                    1 => slot::UNCORRECTABLE,
-                    2 => slot::MASK,
-                    3 => slot::SEVERITY,
-                    4 => slot::CORRECTABLE,
-                    _ => slot::CORRECTABLE_MASK,
+                    Step::SEVERITY => sized(slot::SEVERITY, 5),
+                    Step::MASK => slot::MASK,
+                    Step::CORRECTABLE_MASK => slot::CORRECTABLE_MASK,
+                    Step::POINTER => slot::AER_CONTROL,
+                    Step::UNCORRECTABLE => slot::UNCORRECTABLE,
+                    Step::CORRECTABLE => slot::CORRECTABLE,
+                    Step::DEVICE => slot::DEVICE,
+                    _ => slot::COMMAND,
                 };
                 self.st.d = St::ERROR_TAKE;
             }
             St::ERROR_TAKE => {
                 let v = self.state.rdata;
-                match self.er_step.q {
-                    0 => self.er_device.d = v,
-                    1 => self.er_status.d = v,
-                    2 => self.er_mask.d = v,
-                    3 => self.er_severity.d = v ^ konst(aer::UNCORRECTABLE_SEVERITY_RESET),
-                    4 => self.er_cor.d = v,
-                    _ => self.er_cor_mask.d = v ^ konst(aer::CORRECTABLE_MASK_RESET),
-                }
+                let severities = v ^ konst(aer::UNCORRECTABLE_SEVERITY_RESET);
+                let cor_masks = v ^ konst(aer::CORRECTABLE_MASK_RESET);
+                st_owner = er_owner;
                 self.er_step.d = self.er_step.q + 1;
-                self.st.d = if self.er_step.q == 5 { St::ERROR_DEVICE } else { St::ERROR_READ };
-            }
-            St::ERROR_DEVICE => {
-                let fatal = (self.er_severity.q & code_bit).any() & er_is_pf;
-                let told = self.error.advisory & !fatal;
-                let is_ur = self.error.code == konst(aer::UNSUPPORTED_REQUEST.lo);
-                let found = cat(is_ur, fatal, (!fatal) & !told, told);
-                st_owner = er_owner;
-                we = 1;
-                wslot = konst(slot::DEVICE);
-                wdata = self.er_device.q | (found.zext(32) << 16);
-                self.st.d = if er_is_pf { St::ERROR_STATUS } else { St::ERROR_NEXT };
-            }
-            St::ERROR_STATUS => {
-                let fatal = (self.er_severity.q & code_bit).any();
-                let told = self.error.advisory & !fatal;
-                let quiet = told & (self.er_cor_mask.q.get(aer::ADVISORY_NONFATAL));
-                st_owner = er_owner;
-                we = !quiet;
-                wslot = konst(slot::UNCORRECTABLE);
-                wdata = self.er_status.q | code_bit;
-                self.er_step.d = 0;
-                self.st.d = St::ERROR_CORRECTABLE;
-                // The message, if Device Control lets it out and the mask does not hold it (PCIe figure 6-2).
-                let control = self.er_device.q ^ konst(express::DEVICE_CONTROL_RESET);
-                let masked = (self.er_mask.q & code_bit).any();
-                let is_ur = self.error.code == konst(aer::UNSUPPORTED_REQUEST.lo);
-                let ur_ok = (!is_ur) | control.get(express::DEVICE_CONTROL_UR);
-                if told {
-                    self.message = (!quiet) & ur_ok & control.get(express::DEVICE_CONTROL_CORRECTABLE);
-                    self.message_code = tlp::MSG_ERR_COR;
-                } else if fatal {
-                    self.message = (!masked) & ur_ok & control.get(express::DEVICE_CONTROL_FATAL);
-                    self.message_code = tlp::MSG_ERR_FATAL;
-                } else {
-                    self.message = (!masked) & ur_ok & control.get(express::DEVICE_CONTROL_NONFATAL);
-                    self.message_code = tlp::MSG_ERR_NONFATAL;
+                self.st.d = St::ERROR_READ;
+                match self.er_step.q {
+                    Step::SEVERITY => self.er_fatal.d = (severities & code_bit).any(),
+                    Step::MASK => self.er_masked.d = (v & code_bit).any(),
+                    Step::CORRECTABLE_MASK => self.er_quiet.d = cor_masks.get(aer::ADVISORY_NONFATAL),
+                    Step::POINTER => self.er_pointer.d = v.get(aer::CONTROL_FIRST_ERROR),
+                    Step::UNCORRECTABLE => {
+                        we = !quiet;
+                        wslot = konst(slot::UNCORRECTABLE);
+                        wdata = v | code_bit;
+                        // The log has its first error until the bit that First Error Pointer names is cleared (PCIe 6.2.4.2).
+                        self.er_logs.d = (!quiet) & (!self.er_masked.q) & !v.sel(self.er_pointer.q);
+                    }
+                    Step::CORRECTABLE => {
+                        we = told;
+                        wslot = konst(slot::CORRECTABLE);
+                        wdata = v | konst(aer::ADVISORY_NONFATAL.mask());
+                    }
+                    Step::DEVICE => {
+                        let kind = cat(is_ur, self.er_fatal.q, (!self.er_fatal.q) & !told, told);
+                        we = 1;
+                        wslot = konst(slot::DEVICE);
+                        wdata = v | (kind.zext(32) << 16);
+                        let control = v ^ konst(express::DEVICE_CONTROL_RESET);
+                        self.er_enables.d = control.trunc(4);
+                    }
+                    _ => {
+                        // Signaled System Error, when SERR# Enable let a message out that is not correctable (PCIe 7.5.1.1.4).
+                        let signaled = sends & serr & !told;
+                        let system =
+                            if signaled { konst(header::STATUS_SIGNALED_SYSTEM_ERROR.mask()) } else { sized(0, 16) };
+                        we = 1;
+                        wslot = konst(slot::COMMAND);
+                        wdata = v | ((found | system).zext(32) << 16);
+                        self.message = sends;
+                        self.er_sent.d = if sends { self.er_sent.q | severity } else { self.er_sent.q };
+                        self.er_step.d = 0;
+                        self.st.d = St::ERROR_LOG;
+                    }
                 }
-            }
-            St::ERROR_CORRECTABLE => {
-                let fatal = (self.er_severity.q & code_bit).any();
-                let told = self.error.advisory & !fatal;
-                let quiet = told & (self.er_cor_mask.q.get(aer::ADVISORY_NONFATAL));
-                // The log keeps the first unmasked error until software clears it (PCIe 6.2.4.2).
-                let first = (self.er_status.q & !self.er_mask.q) == 0;
-                let masked = (self.er_mask.q & code_bit).any();
-                st_owner = er_owner;
-                we = told;
-                wslot = konst(slot::CORRECTABLE);
-                wdata = self.er_cor.q | konst(aer::ADVISORY_NONFATAL.mask());
-                self.st.d = if first & !masked & !quiet { St::ERROR_LOG } else { St::ERROR_NEXT };
             }
             St::ERROR_LOG => {
                 st_owner = er_owner;
-                we = 1;
+                we = self.er_logs.q;
                 wslot = sized(slot::HEADER_LOG, 5) + self.er_step.q.zext(5);
                 wdata = match self.er_step.q {
                     0 => self.error.header.bits(31, 0),
@@ -603,18 +709,16 @@ impl Logic for Space {
                 self.er_step.d = self.er_step.q + 1;
                 if self.er_step.q == 4 {
                     wslot = konst(slot::AER_CONTROL);
-                    wdata = self.error.code.zext(32);
-                    self.st.d = St::ERROR_NEXT;
+                    wdata = code.zext(32);
                 }
-            }
-            St::ERROR_NEXT => {
-                self.er_step.d = 0;
-                self.er_kind.d = self.er_kind.q + 1;
-                if self.error.everyone & (self.er_kind.q != konst(KINDS - 1)) {
-                    self.st.d = St::ERROR_READ;
-                } else {
-                    self.error.ready = 1;
-                    self.st.d = St::IDLE;
+                if (!self.er_logs.q) | (self.er_step.q == 4) {
+                    self.er_kind.d = self.er_kind.q + 1;
+                    if self.er_all.q & (self.er_kind.q != konst(KINDS - 1)) {
+                        self.st.d = St::ERROR_NEXT;
+                    } else {
+                        self.error.ready = 1;
+                        self.st.d = St::IDLE;
+                    }
                 }
             }
             _ => self.st.d = St::IDLE,

@@ -13,10 +13,10 @@
 //! free tag is chosen before one is wanted, and a tag's age is read in one clock and acted upon in another.
 
 use azote_hdl::prelude::*;
-use azote_regs::pcie::{aer, tlp};
+use azote_regs::pcie::tlp;
 
 use crate::transaction::header::{dw, id, in_gap, memory, owner_of};
-use crate::transaction::{ErrorOut, TxOut};
+use crate::transaction::{ErrorOut, Found, TxOut};
 
 /// Tags in flight.
 const TAGS: usize = 32;
@@ -106,6 +106,7 @@ pub struct Read {
     c_piece: Reg<8>,
     c_to: Reg<13>,
     c_poison: Reg<1>,
+    c_header: Reg<96>,
     // The write to memory, a clock later.
     w_data: Reg<4>,
     w_control: Reg<4>,
@@ -124,9 +125,10 @@ pub struct Read {
     l_client: Reg<4>,
     l_owner: Reg<8>,
     e_valid: Reg<1>,
-    e_code: Reg<5>,
+    e_event: Reg<4>,
     e_owner: Reg<8>,
-    e_header: Reg<128>,
+    e_everyone: Reg<1>,
+    e_header: Reg<96>,
     ctx: LutRam<5, 33>,
     old: LutRam<5, 20>,
 }
@@ -222,7 +224,8 @@ impl Logic for Read {
         let mut end_client = self.c_client.q;
         let mut rest = sized(0, 1);
         let mut record = sized(0, 1);
-        let mut code = sized(aer::UNEXPECTED_COMPLETION.lo, 5);
+        let mut what = sized(Found::UNEXPECTED, 4);
+        let mut everyone = sized(0, 1);
         let mut whose = self.c_owner.q;
 
         let mut ctx_we = sized(0, 1);
@@ -263,9 +266,11 @@ impl Logic for Read {
             self.c_piece.d = length.trunc(8);
             self.c_to.d = ctx_to;
             self.c_poison.d = dw0.get(tlp::EP);
+            self.c_header.d = h.bits(95, 0);
             whose = ctx_owner;
             if !expected {
-                whose = konst(azote_regs::function::STORAGE);
+                whose = self.p_owner.q;
+                everyone = !self.p_ours.q;
                 record = !(eop & bad);
             } else if !takes & !(eop & bad) {
                 // Refused or not what was asked: this tag will not be served any more.
@@ -273,7 +278,15 @@ impl Logic for Read {
                 ends_badly = 1;
                 end_tag = tag;
                 end_client = ctx_client;
-                record = good_status;
+                record = 1;
+                if !good_status {
+                    // A status that is reserved counts as Unsupported Request (PCIe 2.2.9).
+                    what = if dw1.get(tlp::STATUS) == tlp::CA {
+                        sized(Found::TARGET_ABORT, 4)
+                    } else {
+                        Found::MASTER_ABORT
+                    };
+                }
             }
         } else if valid & self.live.q {
             self.c_to.d = self.c_to.q + many.zext(13);
@@ -297,7 +310,7 @@ impl Logic for Read {
                     ctx_new = cat(self.c_to.q + many.zext(13), left, self.c_client.q, self.c_owner.q);
                     if self.c_poison.q {
                         record = 1;
-                        code = konst(aer::POISONED.lo);
+                        what = konst(Found::POISONED_COMPLETION);
                     }
                 }
             }
@@ -330,7 +343,7 @@ impl Logic for Read {
                 end_tag = self.l_tag.q;
                 end_client = self.l_client.q;
                 record = 1;
-                code = konst(aer::COMPLETION_TIMEOUT.lo);
+                what = konst(Found::TIMEOUT);
                 whose = self.l_owner.q;
             }
         }
@@ -452,21 +465,23 @@ impl Logic for Read {
         self.pending = pending;
         self.failed = self.fail.q;
 
-        if self.e_valid.q & self.error.ready {
-            self.e_valid.d = 0;
-        }
-        if record & !self.e_valid.q {
-            self.e_valid.d = 1;
-            self.e_code.d = code;
-            self.e_owner.d = whose;
-            self.e_header.d = if starts { h } else { 0 };
-        }
+        // Completions come when they come: what was found is told for one clock, to one who takes it always.
+        self.e_valid.d = record;
+        self.e_event.d = what;
+        self.e_owner.d = whose;
+        self.e_everyone.d = everyone;
+        // A time-out has no header of its own (PCIe 6.2.4.2: ones).
+        self.e_header.d = if starts {
+            h.bits(95, 0)
+        } else {
+            if valid & self.live.q { self.c_header.q } else { sized(1, 1).rep(96) }
+        };
+        check!((!self.e_valid.q) | self.error.ready, "an error of a completion is lost");
         self.error.valid = self.e_valid.q;
         self.error.owner = self.e_owner.q;
-        self.error.everyone = 0;
-        self.error.code = self.e_code.q;
-        self.error.advisory = 0;
-        self.error.header = self.e_header.q;
+        self.error.everyone = self.e_everyone.q;
+        self.error.event = self.e_event.q;
+        self.error.header = cat(self.e_header.q.all().rep(32), self.e_header.q);
         self.we_data = self.w_data.q;
         self.we_control = self.w_control.q;
         self.data = self.w_word.q;

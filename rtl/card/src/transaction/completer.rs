@@ -6,10 +6,10 @@
 //! reaches a register; requests take effect in the order in which they came.
 
 use azote_hdl::prelude::*;
-use azote_regs::pcie::{aer, tlp};
+use azote_regs::pcie::tlp;
 
-use super::header::{byte_count, completion, dw, first_offset, function_number, last_keep};
-use super::stream::{BusMaster, ErrorOut, TxOut};
+use super::header::{byte_count, completion, dw, first_offset, function_number, in_gap, last_keep, owner_of};
+use super::stream::{BusMaster, ErrorOut, Found, TxOut};
 
 struct St;
 impl St {
@@ -70,6 +70,8 @@ pub struct Completer {
     owner: Reg<8>,
     number: Reg<8>,
     manage: Reg<1>,
+    /// No function claims the request in hand.
+    nobody: Reg<1>,
     offset: Reg<16>,
     /// DWs of the request that are not done yet.
     left: Reg<11>,
@@ -84,9 +86,10 @@ pub struct Completer {
     sent: Reg<4>,
     lane: Reg<2>,
     e_valid: Reg<1>,
-    e_code: Reg<5>,
+    e_event: Reg<4>,
     e_owner: Reg<8>,
-    e_advisory: Reg<1>,
+    e_everyone: Reg<1>,
+    e_header: Reg<128>,
     payload: [Reg<128>; 8],
 }
 
@@ -112,6 +115,11 @@ impl Logic for Completer {
         let high = if long { dw(h, { 2 }) } else { 0 };
         self.address = cat(high, low.bits(31, 2), sized(0, 2));
         let target = dw(h, { 2 });
+        let number = target.get(tlp::CFG_FUNCTION);
+        // Memory requests, locked reads and AtomicOps have an address, and so perhaps a function that claims them.
+        let kind = dw0.get(tlp::TYPE);
+        let atomic = (kind == tlp::TYPE_FETCH_ADD) | (kind == tlp::TYPE_SWAP) | (kind == tlp::TYPE_CAS);
+        let has_address = (kind == tlp::TYPE_MEM) | (kind == tlp::TYPE_MEM_LOCKED) | atomic;
 
         let be = self.be.q;
         let word = self.data.q.bits(31, 0);
@@ -121,7 +129,7 @@ impl Logic for Completer {
         self.req_ready = 0;
         self.cfg_valid = 0;
         self.cfg_write = has_data;
-        self.cfg_number = target.get(tlp::CFG_FUNCTION);
+        self.cfg_number = number;
         self.cfg_dw = target.bits(11, 2);
         self.cfg_be = first_be;
         self.cfg_wdata = word;
@@ -163,14 +171,16 @@ impl Logic for Completer {
         self.tx.owner = self.owner.q;
 
         let mut record = sized(0, 1);
-        let mut code = sized(aer::UNSUPPORTED_REQUEST.lo, 5);
-        let mut advisory = sized(0, 1);
+        let mut what = sized(Found::UNSUPPORTED, 4);
         let mut whose = self.owner.q;
+        let mut everyone = sized(0, 1);
 
         match self.st.q {
             St::IDLE => {
-                self.req_ready = 1;
-                if self.req_valid {
+                // What is begun may be wrong, and then there must be a place for its record.
+                let takes = !self.e_valid.q;
+                self.req_ready = takes;
+                if self.req_valid & takes {
                     self.h.d = self.req_data;
                     self.st.d = St::DECODE;
                 }
@@ -187,10 +197,13 @@ impl Logic for Completer {
                 self.with_data.d = 0;
                 self.owner.d = 0;
                 self.number.d = 0;
+                self.nobody.d = 1;
                 if is_config {
-                    self.number.d = target.get(tlp::CFG_FUNCTION);
+                    self.number.d = number;
+                    self.owner.d = owner_of(number);
+                    self.nobody.d = in_gap(number);
                     self.st.d = if has_data { St::CONFIG_DATA } else { St::CONFIG };
-                } else if is_read | is_write {
+                } else if has_address {
                     if is_read {
                         self.bytes.d = byte_count(dws, first_be, last_be);
                     }
@@ -208,9 +221,8 @@ impl Logic for Completer {
                     if poisoned {
                         // A poisoned write changes nothing and is an Unsupported Request (PCIe 2.7.2.2).
                         record = 1;
-                        code = konst(aer::POISONED.lo);
-                        advisory = 1;
-                        whose = 0;
+                        what = konst(Found::POISONED);
+                        everyone = self.nobody.q;
                         self.status.d = tlp::UR;
                         self.st.d = St::SEND_HEADER;
                     } else {
@@ -226,8 +238,7 @@ impl Logic for Completer {
                     self.with_data.d = (!has_data) & !(self.cfg_none | self.cfg_retry);
                     if self.cfg_none {
                         record = 1;
-                        advisory = 1;
-                        whose = 0;
+                        everyone = 1;
                         self.status.d = tlp::UR;
                     } else if self.cfg_retry {
                         self.status.d = tlp::CRS;
@@ -246,16 +257,20 @@ impl Logic for Completer {
                 self.manage.d = self.hit_manage;
                 let start = if is_read { first_offset(first_be) } else { 0 };
                 self.lower.d = cat(self.hit_offset.bits(6, 2), start);
+                self.nobody.d = !self.hit;
                 if !self.hit {
                     self.number.d = 0;
                     self.owner.d = 0;
                     self.st.d = St::REFUSE;
                     self.lower.d = cat(low.bits(6, 2), start);
+                } else if !(is_read | is_write) {
+                    self.st.d = St::REFUSE;
+                    self.lower.d = 0;
                 } else if is_read {
                     self.st.d = St::READ;
                 } else if poisoned {
                     record = 1;
-                    code = konst(aer::POISONED.lo);
+                    what = konst(Found::POISONED_POSTED);
                     whose = self.hit_owner;
                     self.st.d = St::DROP;
                 } else {
@@ -330,8 +345,10 @@ impl Logic for Completer {
             St::REFUSE => {
                 // Nobody to serve it. A posted request is dropped, a non-posted one is told (PCIe 2.3.1).
                 record = 1;
-                whose = 0;
-                advisory = !is_write;
+                everyone = self.nobody.q;
+                if is_write {
+                    what = konst(Found::UNSUPPORTED_POSTED);
+                }
                 self.status.d = tlp::UR;
                 self.st.d = if has_data { St::DROP } else { St::SEND_HEADER };
             }
@@ -353,16 +370,16 @@ impl Logic for Completer {
         }
         if record & !self.e_valid.q {
             self.e_valid.d = 1;
-            self.e_code.d = code;
+            self.e_event.d = what;
             self.e_owner.d = whose;
-            self.e_advisory.d = advisory;
+            self.e_everyone.d = everyone;
+            self.e_header.d = h;
         }
         self.error.valid = self.e_valid.q;
         self.error.owner = self.e_owner.q;
-        self.error.everyone = 0;
-        self.error.code = self.e_code.q;
-        self.error.advisory = self.e_advisory.q;
-        self.error.header = self.h.q;
+        self.error.everyone = self.e_everyone.q;
+        self.error.event = self.e_event.q;
+        self.error.header = self.e_header.q;
         self.bus_number = self.bus_no.q;
         self.busy = (self.st.q != St::IDLE) | self.e_valid.q;
     }

@@ -10,5 +10,5 @@ pub mod transmit;
 pub use completer::Completer;
 pub use door::Door;
 pub use receive::Receive;
-pub use stream::{BusMaster, BusSlave, ErrorIn, ErrorOut, TxIn, TxOut};
+pub use stream::{BusMaster, BusSlave, ErrorIn, ErrorOut, Found, TxIn, TxOut};
 pub use transmit::Transmit;

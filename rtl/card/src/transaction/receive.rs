@@ -6,10 +6,10 @@
 //! after its last beat was good.
 
 use azote_hdl::prelude::*;
-use azote_regs::pcie::{aer, express, tlp};
+use azote_regs::pcie::{express, tlp};
 
 use super::header::{dw, last_keep};
-use super::stream::ErrorOut;
+use super::stream::{ErrorOut, Found};
 
 /// The largest payload a request may bring, in DWs: the Max_Payload_Size that we advertise.
 pub const MAX_DWS: u64 = express::payload_bytes(express::MPS_256) / 4;
@@ -208,8 +208,7 @@ impl Logic for Receive {
         self.error.valid = self.e_valid.q;
         self.error.owner = 0;
         self.error.everyone = 1;
-        self.error.code = konst(aer::MALFORMED.lo);
-        self.error.advisory = 0;
+        self.error.event = konst(Found::MALFORMED);
         self.error.header = self.e_header.q;
         self.busy = starts
             | self.midway.q

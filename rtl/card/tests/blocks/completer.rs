@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 
 use azote_regs::bar;
 use azote_regs::function::{FunctionId, Kind};
-use azote_regs::pcie::{aer, tlp};
-use azote_rtl::transaction::Completer;
+use azote_regs::pcie::tlp;
+use azote_rtl::transaction::{Completer, Found};
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -26,7 +26,8 @@ const CHUNK: u64 = 128;
 
 type Access = (bool, bool, u8, u64, u8, u32);
 type Config = (bool, u8, u64, u8, u32);
-type Error = (u64, bool, u8);
+/// Event, whether no function claims it, whose, and the header.
+type Error = (u64, bool, u8, u128);
 
 struct World {
     dut: Dut,
@@ -51,8 +52,7 @@ fn write(old: u32, new: u32, be: u8) -> u32 {
 
 impl World {
     fn new(seed: u64) -> World {
-        let mut dut = bench::build("completer", Completer::default);
-        dut.set("error_ready", 1);
+        let dut = bench::build("completer", Completer::default);
         World {
             dut,
             rng: bench::rng(seed),
@@ -71,6 +71,8 @@ impl World {
 
     fn clock(&mut self) {
         let dut = &mut self.dut;
+        // Others find errors too: a record waits.
+        dut.set("error_ready", self.rng.random_ratio(1, 4).into());
         self.requests.drive(dut, &mut self.rng);
         self.link.drive(dut, &mut self.rng);
         dut.set("bus_ack", 0);
@@ -120,9 +122,12 @@ impl World {
         }
         dut.eval();
         if dut.get("error_valid") == 1 {
-            let advisory = dut.get("error_advisory") == 1;
-            let seen = (dut.get("error_code") as u64, advisory, dut.get("error_owner") as u8);
-            assert_eq!(Some(seen), self.errors.pop_front());
+            let everyone = dut.get("error_everyone") == 1;
+            let owner = if everyone { 0 } else { dut.get("error_owner") as u8 };
+            let seen = (dut.get("error_event") as u64, everyone, owner, dut.get("error_header"));
+            if dut.get("error_ready") == 1 {
+                assert_eq!(Some(seen), self.errors.pop_front());
+            }
         }
         if let Some(mut p) = self.link.taken(dut) {
             let want = self.completions.pop_front().expect("a completion that nobody is owed");
@@ -189,16 +194,19 @@ impl World {
         }
         let dw2 = tlp::CFG_BUS.put(bus) | tlp::CFG_FUNCTION.put(number.into()) | (dw * 4);
         let payload = if writes { vec![data] } else { vec![] };
-        self.offer(&Packet { header: header([dw0, dw1, dw2, 0]), payload, owner: 0 });
+        let h = header([dw0, dw1, dw2, 0]);
+        self.offer(&Packet { header: h, payload, owner: 0 });
+        // In the function that it names, whether there is one or not: configuration space knows (and the gap is nobody's).
+        let whose = FunctionId::from_number(number).map(|f| (f.slot() << 2 | f.kind.code()) as u8);
         if writes && poisoned {
-            self.errors.push_back((aer::POISONED.lo.into(), true, 0));
+            self.errors.push_back((Found::POISONED, whose.is_none(), whose.unwrap_or(0), h));
             self.owe((dw0, dw1), number, tlp::UR, 4, 0, vec![]);
             return;
         }
         self.configs.push_back((writes, number, dw, be as u8, data));
         let old = self.config.get(&(number, dw)).copied().unwrap_or(dw as u32 | 0x3333_0000);
         if number >= NOBODY {
-            self.errors.push_back((aer::UNSUPPORTED_REQUEST.lo.into(), true, 0));
+            self.errors.push_back((Found::UNSUPPORTED, true, 0, h));
             self.owe((dw0, dw1), number, tlp::UR, 4, 0, vec![]);
         } else if number >= RESETTING {
             // No error (PCIe 2.3.1), and the bus number of what was not done is not ours.
@@ -237,6 +245,7 @@ impl World {
         let payload: Vec<u32> = (0..if writes { dws } else { 0 }).map(|_| self.rng.random()).collect();
         let header = if long { header([dw0, dw1, at >> 32, at & 0xffff_ffff]) } else { header([dw0, dw1, at, 0]) };
         self.offer(&Packet { header, payload: payload.clone(), owner: 0 });
+        let h = header;
         let (manage, owner) = (place == 1, if place == 1 { TRUST_PF } else { STORAGE_PF });
         let enables = |i: u64| if i == 0 { first } else if i + 1 == dws { last } else { 15 } as u8;
         // Byte count and lower address by PCIe tables 2-33 and 2-34.
@@ -245,14 +254,14 @@ impl World {
         let unused = if end_be == 0 { 0 } else { 3 - u64::from(63 - end_be.leading_zeros()) };
         let mut bytes = if dws == 1 && first == 0 { 1 } else { 4 * dws - skipped - unused };
         if place == 2 {
-            self.errors.push_back((aer::UNSUPPORTED_REQUEST.lo.into(), !writes, 0));
+            self.errors.push_back((if writes { Found::UNSUPPORTED_POSTED } else { Found::UNSUPPORTED }, true, 0, h));
             if !writes {
                 self.owe((dw0, dw1), 0, tlp::UR, bytes, (at + skipped) & 0x7f, vec![]);
             }
             return;
         }
         if poisoned {
-            self.errors.push_back((aer::POISONED.lo.into(), false, owner));
+            self.errors.push_back((Found::POISONED_POSTED, false, owner, h));
             return;
         }
         let number = FunctionId::from_number(owner).unwrap().number();
@@ -282,7 +291,9 @@ impl World {
             (tlp::CFGRD1, 1),
             (tlp::CFGWR1, 1),
             (tlp::MRDLK64, 5),
+            (tlp::MRDLK32, 1),
             (tlp::FMT_4DW_DATA << 5 | tlp::TYPE_SWAP, 2),
+            (tlp::FMT_3DW_DATA << 5 | tlp::TYPE_CAS, 2),
             (tlp::MSG | tlp::ROUTE_LOCAL, 0),
             (tlp::MSGD | tlp::ROUTE_BROADCAST, 9),
         ];
@@ -290,10 +301,19 @@ impl World {
         let (dw0, dw1) = self.start(fmt_type, dws, (15, if dws > 1 { 15 } else { 0 }));
         let has_data = tlp::FMT_BIT_DATA.is_set(dw0);
         let payload = (0..if has_data { dws } else { 0 }).map(|_| self.rng.random()).collect();
-        self.offer(&Packet { header: header([dw0, dw1, 1, 0x1000]), payload, owner: 0 });
+        // Where it has an address, a function may claim it, and is the one who refuses.
+        let claimed = self.rng.random_bool(0.5) && ![tlp::TYPE_IO, tlp::TYPE_CFG1].contains(&(fmt_type & 0x1f));
+        let at = if claimed { BAR } else { 0x1_1234_0000 };
+        let long = tlp::FMT_BIT_4DW.is_set(dw0);
+        let (dw2, dw3) = if long { (at >> 32, at & 0xffff_ffff) } else { (at & 0xffff_ffff, 0) };
+        let claimed = claimed && (long || BAR >> 32 == 0);
+        let h = header([dw0, dw1, dw2, dw3]);
+        self.offer(&Packet { header: h, payload, owner: 0 });
         if tlp::TYPE.of(dw0) & 0x18 != tlp::TYPE_MSG {
-            self.errors.push_back((aer::UNSUPPORTED_REQUEST.lo.into(), true, 0));
-            self.owe((dw0, dw1), 0, tlp::UR, 4, 0, vec![]);
+            let owner = if claimed { STORAGE_PF } else { 0 };
+            self.errors.push_back((Found::UNSUPPORTED, !claimed, owner, h));
+            let number = FunctionId::from_number(owner).unwrap().number();
+            self.owe((dw0, dw1), number, tlp::UR, 4, 0, vec![]);
         }
     }
 }

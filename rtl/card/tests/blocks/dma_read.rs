@@ -3,9 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 
 use azote_regs::function::{FunctionId, Kind};
-use azote_regs::pcie::{aer, tlp};
+use azote_regs::pcie::tlp;
 use azote_rtl::dma::Read;
 use azote_rtl::dma::read::CLIENTS;
+use azote_rtl::transaction::Found;
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -28,6 +29,13 @@ fn content(address: u64) -> u32 {
 fn owner(slot: u8) -> (u8, u64) {
     let f = if slot == 0 { FunctionId::pf(Kind::Storage) } else { FunctionId::vf(Kind::Storage, slot - 1).unwrap() };
     (slot << 2 | Kind::Storage.code() as u8, tlp::ID_BUS.put(BUS) | u64::from(f.number()))
+}
+
+/// The owner that a requester ID names, if it is one of ours.
+fn named(requester: u64) -> Option<u8> {
+    let ours = tlp::ID_BUS.of(requester) == BUS;
+    let f = FunctionId::from_number(requester as u8).filter(|_| ours)?;
+    Some((f.slot() << 2 | f.kind.code()) as u8)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +78,10 @@ struct World {
     /// In how many of a hundred a tag has another fate than Good.
     trouble: u32,
     fates: Vec<Fate>,
-    errors: Vec<(u64, u8)>,
+    /// Event, whose (if any function's), header.
+    errors: Vec<(u64, Option<u8>, u128)>,
+    /// What must be found, as the model has it, in order.
+    owed: Vec<(u64, Option<u8>, u128)>,
     /// What failed, by client, as the model has it.
     failed: [bool; CLIENTS],
     standing: Option<Request>,
@@ -94,6 +105,7 @@ impl World {
             trouble: 0,
             fates: vec![Fate::Refused, Fate::Poisoned, Fate::WrongCount],
             errors: vec![],
+            owed: vec![],
             failed: [false; CLIENTS],
             standing: None,
             sent: 0,
@@ -160,6 +172,14 @@ impl World {
         let data: Vec<u32> = (0..if has_data { dws } else { 0 }).map(|i| content(tag.address + 4 * i)).collect();
         let packet = bench::Packet { header: header([dw0, dw1, dw2, 0]), payload: data, owner: 0 };
         self.beats.extend(packet.beats().iter().map(|b| (b.0, b.1, b.1 && bad, b.3)));
+        let event = match tag.fate {
+            Fate::Refused if status == tlp::CA => Some(Found::TARGET_ABORT),
+            Fate::Refused => Some(Found::MASTER_ABORT),
+            Fate::WrongCount => Some(Found::UNEXPECTED),
+            Fate::Poisoned if !bad => Some(Found::POISONED_COMPLETION),
+            _ => None,
+        };
+        self.owed.extend(event.map(|e| (e, named(tag.requester), packet.header)));
         if !bad {
             tag.address += 4 * dws;
             tag.left -= dws;
@@ -217,7 +237,8 @@ impl World {
             self.sent = 0;
         }
         if dut.get("error_valid") == 1 {
-            self.errors.push((dut.get("error_code") as u64, dut.get("error_owner") as u8));
+            let owner = (dut.get("error_everyone") == 0).then(|| dut.get("error_owner") as u8);
+            self.errors.push((dut.get("error_event") as u64, owner, dut.get("error_header")));
         }
         for (control, port) in [(false, "we_data"), (true, "we_control")] {
             let we = dut.get(port);
@@ -295,6 +316,10 @@ fn every_byte_lands_or_its_client_hears_that_it_failed() {
         }
     }
     assert!(good > 50_000 && failed > 30, "{good} DWs, {failed} failures");
+    // Each trouble was told once, of the function that asked, with the header of the completion that brought it.
+    w.clocks(5);
+    assert!(w.errors.len() > 30);
+    assert_eq!(w.errors, w.owed);
 }
 
 #[test]
@@ -324,7 +349,7 @@ fn a_completion_that_nobody_waits_for_changes_nothing_but_the_error_record() {
         w.beats.extend(packet.beats().iter().map(|b| (b.0, b.1, false, b.3)));
         w.clocks(60);
         assert_eq!(w.errors.len(), 1);
-        assert_eq!(w.errors[0].0, u64::from(aer::UNEXPECTED_COMPLETION.lo));
+        assert_eq!(w.errors[0], (Found::UNEXPECTED, named(requester), packet.header));
         assert!(w.landed.is_empty() && w.pending(0) && w.dut.get("failed") == 0);
         // And the real ones still land.
         for tag in &mut w.tags {
@@ -364,7 +389,7 @@ fn a_silent_host_is_a_time_out_and_its_tag_rests_before_it_is_used_again() {
     assert!(late - asked <= (TIMEOUT + 1) * TICK + 50);
     assert_eq!(w.dut.get("failed"), 1 << 3);
     assert_eq!(w.errors.len(), silent.len());
-    assert!(w.errors.iter().all(|e| e.0 == u64::from(aer::COMPLETION_TIMEOUT.lo)));
+    assert!(w.errors.iter().all(|e| e.0 == Found::TIMEOUT));
     // What comes late lands nowhere.
     w.allowed.clear();
     w.errors.clear();
@@ -372,7 +397,7 @@ fn a_silent_host_is_a_time_out_and_its_tag_rests_before_it_is_used_again() {
         w.tags.push(Tag { fate: Fate::Good, ..tag.clone() });
     }
     w.clocks(1000);
-    assert!(w.tags.is_empty() && w.errors.iter().all(|e| e.0 == u64::from(aer::UNEXPECTED_COMPLETION.lo)));
+    assert!(w.tags.is_empty() && w.errors.iter().all(|e| e.0 == Found::UNEXPECTED));
     assert!(!w.errors.is_empty());
     // For as long as the time-out, no request has one of the tags that rest; then they come back.
     w.trouble = 0;

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use azote_regs::pcie::{aer, tlp};
-use azote_rtl::transaction::Receive;
+use azote_regs::pcie::tlp;
 use azote_rtl::transaction::receive::MAX_DWS;
+use azote_rtl::transaction::{Found, Receive};
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -150,7 +150,7 @@ impl World {
         }
         self.waiting = dut.get("error_valid") == 1;
         if let Some(header) = self.errors.taken(dut, "header") {
-            assert_eq!((dut.get("error_everyone"), dut.get("error_code")), (1, aer::MALFORMED.lo.into()));
+            assert_eq!((dut.get("error_everyone"), dut.get("error_event")), (1, Found::MALFORMED.into()));
             self.seen_errors.push(header.try_into().unwrap());
         }
         let taken = dut.get("rx_ready") == 1;
