@@ -8,8 +8,8 @@ use crate::dma::{Lanes, Read};
 use crate::interrupt::Msix;
 use crate::manage::Bindings;
 use crate::storage::Storage;
-use crate::transaction::transmit::CLIENTS;
-use crate::transaction::{Completer, Door, Receive, Transmit};
+use crate::transaction::transmit::{CLASSES, CLIENTS};
+use crate::transaction::{Completer, Door, Posted, Receive, Shared, Transmit};
 
 /// Completion time-out in ticks of 1024 clocks: 0.8 ms at 80 MHz, in the default range of PCIe 7.5.3.16.
 const COMPLETION_TICKS: usize = 64;
@@ -52,7 +52,9 @@ pub struct Card {
     /// Something is going on inside: stop the clock only when this is 0.
     pub busy: O<1>,
     receive: Receive,
+    posted: Posted,
     completer: Completer,
+    shared: Shared,
     transmit: Transmit,
     door: Door,
     space: Space,
@@ -89,7 +91,7 @@ const KINDS: usize = function::KINDS as usize;
 impl Logic for Card {
     fn update(&mut self) {
         clocked!(self.receive, self.completer, self.transmit, self.space, self.decode, self.message, self.msix);
-        clocked!(self.bindings, self.read, self.storage, self.door, self.errors);
+        clocked!(self.bindings, self.read, self.storage, self.door, self.errors, self.posted, self.shared);
         memories!(self.control, self.data);
 
         // The link.
@@ -111,6 +113,10 @@ impl Logic for Card {
         join!(self.storage.tx_entry, self.transmit.client[3]);
         join!(self.msix.tx, self.transmit.client[4]);
         join!(self.message.tx, self.transmit.client[5]);
+        // The link has no credits yet: `tx_ready` is for all.
+        for class in 0..CLASSES {
+            self.transmit.credit[class] = 1;
+        }
         self.space.ask = self.transmit.ask;
         self.transmit.may = self.space.may;
         self.transmit.changed = self.space.changed;
@@ -143,9 +149,15 @@ impl Logic for Card {
         self.door.tx_data = self.transmit.tx_data;
 
         // Requests.
+        self.receive.mps = self.space.mps;
+        self.posted.req_valid = self.receive.posted_valid;
+        self.posted.req_data = self.receive.posted_data;
+        self.receive.posted_ready = self.posted.req_ready;
         self.completer.req_valid = self.receive.req_valid;
         self.completer.req_data = self.receive.req_data;
+        self.completer.req_after = self.receive.req_after;
         self.receive.req_ready = self.completer.req_ready;
+        self.completer.done = self.posted.done;
         self.space.valid = self.completer.cfg_valid;
         self.space.write = self.completer.cfg_write;
         self.space.number = self.completer.cfg_number;
@@ -156,7 +168,9 @@ impl Logic for Card {
         self.completer.cfg_rdata = self.space.rdata;
         self.completer.cfg_none = self.space.none;
         self.completer.cfg_retry = self.space.retry;
-        self.decode.address = self.completer.address;
+        self.decode.address = if self.posted.asks { self.posted.address } else { self.completer.address };
+        self.completer.taken = self.posted.asks;
+        self.completer.hold = 0;
         for k in 0..KINDS {
             self.decode.bar0[k] = self.space.bar0[k];
             self.decode.vf_bar0[k] = self.space.vf_bar0[k];
@@ -170,37 +184,45 @@ impl Logic for Card {
         self.completer.hit_owner = self.decode.owner;
         self.completer.hit_offset = self.decode.offset;
         self.completer.hit_manage = self.decode.manage;
+        self.posted.hit = self.decode.hit;
+        self.posted.hit_owner = self.decode.owner;
+        self.posted.hit_offset = self.decode.offset;
+        self.posted.hit_manage = self.decode.manage;
         let bus_number = self.completer.bus_number;
 
         // The register bus: management, the MSI-X pages of all, the storage pages; other pages read as zero.
-        let access = self.completer.bus.valid;
-        let owner = self.completer.bus.owner;
-        let offset = self.completer.bus.offset;
-        let to_manage = access & self.completer.bus_manage;
-        let to_msix = access & (!self.completer.bus_manage) & offset.bit(13);
-        let engine = access & (!self.completer.bus_manage) & !offset.bit(13);
+        join!(self.posted.bus, self.shared.writes);
+        join!(self.completer.bus, self.shared.reads);
+        self.shared.writes_manage = self.posted.bus_manage;
+        self.shared.reads_manage = self.completer.bus_manage;
+        let access = self.shared.bus.valid;
+        let owner = self.shared.bus.owner;
+        let offset = self.shared.bus.offset;
+        let to_manage = access & self.shared.manage;
+        let to_msix = access & (!self.shared.manage) & offset.bit(13);
+        let engine = access & (!self.shared.manage) & !offset.bit(13);
         let to_storage = engine & (owner.bits(1, 0) == function::STORAGE);
         let to_nobody = engine & (owner.bits(1, 0) != function::STORAGE);
         self.bindings.bus.valid = to_manage;
-        self.bindings.bus.write = self.completer.bus.write;
+        self.bindings.bus.write = self.shared.bus.write;
         self.bindings.bus.owner = owner;
         self.bindings.bus.offset = offset;
-        self.bindings.bus.be = self.completer.bus.be;
-        self.bindings.bus.wdata = self.completer.bus.wdata;
+        self.bindings.bus.be = self.shared.bus.be;
+        self.bindings.bus.wdata = self.shared.bus.wdata;
         self.msix.bus.valid = to_msix;
-        self.msix.bus.write = self.completer.bus.write;
+        self.msix.bus.write = self.shared.bus.write;
         self.msix.bus.owner = owner;
         self.msix.bus.offset = offset;
-        self.msix.bus.be = self.completer.bus.be;
-        self.msix.bus.wdata = self.completer.bus.wdata;
+        self.msix.bus.be = self.shared.bus.be;
+        self.msix.bus.wdata = self.shared.bus.wdata;
         self.storage.bus.valid = to_storage;
-        self.storage.bus.write = self.completer.bus.write;
+        self.storage.bus.write = self.shared.bus.write;
         self.storage.bus.owner = owner;
         self.storage.bus.offset = offset;
-        self.storage.bus.be = self.completer.bus.be;
-        self.storage.bus.wdata = self.completer.bus.wdata;
-        self.completer.bus.ack = self.bindings.bus.ack | self.msix.bus.ack | self.storage.bus.ack | to_nobody;
-        self.completer.bus.rdata = if to_manage {
+        self.storage.bus.be = self.shared.bus.be;
+        self.storage.bus.wdata = self.shared.bus.wdata;
+        self.shared.bus.ack = self.bindings.bus.ack | self.msix.bus.ack | self.storage.bus.ack | to_nobody;
+        self.shared.bus.rdata = if to_manage {
             self.bindings.bus.rdata
         } else if to_msix {
             self.msix.bus.rdata
@@ -213,6 +235,7 @@ impl Logic for Card {
         // Errors.
         join!(self.receive.error, self.errors.receive);
         join!(self.completer.error, self.errors.completer);
+        join!(self.posted.error, self.errors.posted);
         join!(self.read.error, self.errors.read);
         join!(self.errors.out, self.space.error);
         self.space.message_room = self.message.room;
@@ -307,6 +330,7 @@ impl Logic for Card {
         self.mdone_ready = self.storage.mdone_ready;
 
         self.busy = self.receive.busy
+            | self.posted.busy
             | self.completer.busy
             | self.transmit.busy
             | self.space.busy

@@ -3,7 +3,7 @@
 
 use azote_hdl::prelude::*;
 use azote_rtl::config::Space;
-use azote_rtl::transaction::transmit::CLIENTS;
+use azote_rtl::transaction::transmit::{CLASSES, CLIENTS};
 use azote_rtl::transaction::{Door, ErrorIn, Transmit, TxIn};
 
 /// VFs of the card that is proved: with two there is one before and one behind in every sweep.
@@ -22,6 +22,7 @@ pub struct Gate {
     pub may: I<1>,
     pub may_others: I<1>,
     pub changed: I<1>,
+    pub credit: [I<1>; CLASSES],
     pub tx_ready: I<1>,
     pub busy: O<1>,
     begun: Reg<1>,
@@ -43,6 +44,7 @@ impl Default for Gate {
             may: Default::default(),
             may_others: Default::default(),
             changed: Default::default(),
+            credit: Default::default(),
             begun: Default::default(),
             before: Default::default(),
             before_may: Default::default(),
@@ -74,6 +76,9 @@ impl Logic for Gate {
         assume!((!self.begun.q) | self.before_changed.q | same, "the gate says when something changes");
         self.transmit.may = if self.transmit.ask == self.watched { self.may } else { self.may_others };
         self.transmit.changed = self.changed;
+        for class in 0..CLASSES {
+            self.transmit.credit[class] = self.credit[class];
+        }
         self.transmit.tx_ready = self.tx_ready;
         self.door.midway = self.transmit.open;
         self.door.turn = self.transmit.has_turn;
@@ -109,6 +114,7 @@ pub struct Silent {
     pub ask: I<8>,
     pub reset_done: I<1>,
     pub error: ErrorIn,
+    pub message_room: I<1>,
     pub may: O<1>,
     begun: Reg<1>,
     asked: Reg<8>,
@@ -134,6 +140,7 @@ impl Silent {
             ask: Default::default(),
             reset_done: Default::default(),
             error: Default::default(),
+            message_room: Default::default(),
             may: Default::default(),
             begun: Default::default(),
             asked: Default::default(),

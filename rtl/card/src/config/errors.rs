@@ -22,6 +22,7 @@ pub struct Errors {
     pub reset: Rst,
     pub read: ErrorIn,
     pub completer: ErrorIn,
+    pub posted: ErrorIn,
     pub receive: ErrorIn,
     pub out: ErrorOut,
     pub busy: O<1>,
@@ -48,6 +49,7 @@ impl Errors {
             reset: Default::default(),
             read: Default::default(),
             completer: Default::default(),
+            posted: Default::default(),
             receive: Default::default(),
             out: Default::default(),
             busy: Default::default(),
@@ -80,11 +82,13 @@ impl Logic for Errors {
 
         // --- one of the finders
         let by_completer = self.completer.valid & !self.read.valid;
-        let by_receive = self.receive.valid & !self.read.valid & !self.completer.valid;
+        let by_posted = self.posted.valid & !self.read.valid & !self.completer.valid;
+        let by_receive = self.receive.valid & !self.read.valid & !self.completer.valid & !self.posted.valid;
         self.read.ready = 1;
         self.completer.ready = by_completer & !boot;
+        self.posted.ready = by_posted & !boot;
         self.receive.ready = by_receive & !boot;
-        let comes = (self.read.valid | by_completer | by_receive) & !boot;
+        let comes = (self.read.valid | by_completer | by_posted | by_receive) & !boot;
         let mut owner = self.read.owner;
         let mut everyone = self.read.everyone;
         let mut what = self.read.event;
@@ -94,6 +98,12 @@ impl Logic for Errors {
             everyone = self.completer.everyone;
             what = self.completer.event;
             header = self.completer.header;
+        }
+        if by_posted {
+            owner = self.posted.owner;
+            everyone = self.posted.everyone;
+            what = self.posted.event;
+            header = self.posted.header;
         }
         if by_receive {
             owner = self.receive.owner;

@@ -1,14 +1,17 @@
-//! Serves the requests that the host sends, one after the other: configuration accesses, register accesses, and
+//! Serves the requests that the host waits for, one after the other: configuration accesses, register reads, and
 //! everything that is not supported, each with the completion that it is owed (PCIe 2.2.9, 2.3.1).
 //!
 //! Promise: every non-posted request gets exactly its completions, split at 128 bytes (the Read Completion Boundary of an
-//! endpoint, PCIe 2.3.1.1); a posted one that hits nothing is dropped and recorded; a DW without enabled bytes never
-//! reaches a register; requests take effect in the order in which they came.
+//! endpoint, PCIe 2.3.1.1); a DW without enabled bytes never reaches a register; requests take effect in the order in which
+//! they came, and after the writes that came before them. Writes are served by [`Posted`](super::Posted), also while a
+//! completion waits here for the link. A completion does not pass interrupts of its function that were given out before
+//! (`hold`).
 
 use azote_hdl::prelude::*;
 use azote_regs::pcie::tlp;
 
 use super::header::{byte_count, completion, dw, first_offset, function_number, in_gap, last_keep, owner_of};
+use super::receive::ORDER;
 use super::stream::{BusMaster, ErrorOut, Found, TxOut};
 
 struct St;
@@ -18,23 +21,23 @@ impl St {
     const CONFIG: u64 = 2;
     const TARGET: u64 = 3;
     const READ: u64 = 4;
-    const WRITE: u64 = 5;
-    const SEND_HEADER: u64 = 6;
-    const SEND_DATA: u64 = 7;
-    const DROP: u64 = 8;
-    const REFUSE: u64 = 9;
-    const FETCH: u64 = 10;
-    const CONFIG_DATA: u64 = 11;
-    const LOCATE: u64 = 12;
+    const SEND_HEADER: u64 = 5;
+    const SEND_DATA: u64 = 6;
+    const REFUSE: u64 = 7;
+    const LOCATE: u64 = 8;
 }
 
 #[derive(LogicBlock, Default)]
 pub struct Completer {
     pub clock: Clk,
     pub reset: Rst,
+    /// A request: its header, and the DW that it writes in place of the fourth if the header has three.
     pub req_valid: I<1>,
     pub req_data: I<128>,
     pub req_ready: O<1>,
+    /// How many writes came before it, and how many have taken effect.
+    pub req_after: I<ORDER>,
+    pub done: I<ORDER>,
     /// Configuration access; held until `cfg_ack`.
     pub cfg_valid: O<1>,
     pub cfg_write: O<1>,
@@ -48,8 +51,9 @@ pub struct Completer {
     pub cfg_none: I<1>,
     /// With `cfg_ack`: the function is being reset, and did nothing.
     pub cfg_retry: I<1>,
-    /// Address to find a BAR for, and what it hit, two clocks later.
+    /// Address to find a BAR for, and what it hit, two clocks later. `taken`: somebody else asks in this clock.
     pub address: O<64>,
+    pub taken: I<1>,
     pub hit: I<1>,
     pub hit_owner: I<8>,
     pub hit_offset: I<16>,
@@ -58,6 +62,8 @@ pub struct Completer {
     pub bus: BusMaster,
     /// With `bus.valid`: the management BAR and not BAR0.
     pub bus_manage: O<1>,
+    /// An interrupt of the function whose completion this is (`tx.owner`) is on its way to the link.
+    pub hold: I<1>,
     pub tx: TxOut,
     pub error: ErrorOut,
     /// Our bus number, learnt from configuration writes (PCIe 2.2.6.2).
@@ -66,7 +72,6 @@ pub struct Completer {
     st: Reg<4>,
     h: Reg<128>,
     bus_no: Reg<8>,
-    data: Reg<128>,
     owner: Reg<8>,
     number: Reg<8>,
     manage: Reg<1>,
@@ -84,7 +89,6 @@ pub struct Completer {
     /// DWs gathered for the completion in hand.
     have: Reg<6>,
     sent: Reg<4>,
-    lane: Reg<2>,
     e_valid: Reg<1>,
     e_event: Reg<4>,
     e_owner: Reg<8>,
@@ -109,20 +113,18 @@ impl Logic for Completer {
         let last_be = dw1.get(tlp::LAST_BE);
         let is_config = (fmt_type == tlp::CFGRD0) | (fmt_type == tlp::CFGWR0);
         let is_read = (fmt_type == tlp::MRD32) | (fmt_type == tlp::MRD64);
-        let is_write = (fmt_type == tlp::MWR32) | (fmt_type == tlp::MWR64);
-        let is_message = fmt_type.bits(4, 3) == 2;
         let low = if long { dw(h, { 3 }) } else { dw(h, { 2 }) };
         let high = if long { dw(h, { 2 }) } else { 0 };
         self.address = cat(high, low.bits(31, 2), sized(0, 2));
         let target = dw(h, { 2 });
         let number = target.get(tlp::CFG_FUNCTION);
-        // Memory requests, locked reads and AtomicOps have an address, and so perhaps a function that claims them.
+        // Reads, locked reads and AtomicOps have an address, and so perhaps a function that claims them.
         let kind = dw0.get(tlp::TYPE);
         let atomic = (kind == tlp::TYPE_FETCH_ADD) | (kind == tlp::TYPE_SWAP) | (kind == tlp::TYPE_CAS);
         let has_address = (kind == tlp::TYPE_MEM) | (kind == tlp::TYPE_MEM_LOCKED) | atomic;
 
         let be = self.be.q;
-        let word = self.data.q.bits(31, 0);
+        let word = dw(h, { 3 });
         // Nothing of what another access left on the bus shows in a DW that was not read.
         let word_in = if be == 0 { 0 } else { self.bus.rdata };
 
@@ -134,11 +136,11 @@ impl Logic for Completer {
         self.cfg_be = first_be;
         self.cfg_wdata = word;
         self.bus.valid = 0;
-        self.bus.write = has_data;
+        self.bus.write = 0;
         self.bus.owner = self.owner.q;
         self.bus.offset = self.offset.q;
         self.bus.be = be;
-        self.bus.wdata = word;
+        self.bus.wdata = 0;
         self.bus_manage = self.manage.q;
 
         let chunk_ends = (self.left.q == 1) | (self.offset.q.bits(6, 2) == 31);
@@ -163,7 +165,7 @@ impl Logic for Completer {
             }
         }
         let last_beat = (self.sent.q.zext(6) << 2) + 4 >= self.have.q;
-        self.tx.valid = (self.st.q == St::SEND_HEADER) | (self.st.q == St::SEND_DATA);
+        self.tx.valid = ((self.st.q == St::SEND_HEADER) & !self.hold) | (self.st.q == St::SEND_DATA);
         self.tx.sop = self.st.q == St::SEND_HEADER;
         self.tx.eop = if self.st.q == St::SEND_HEADER { !self.with_data.q } else { last_beat };
         self.tx.keep = if (self.st.q == St::SEND_HEADER) | !last_beat { 15 } else { last_keep(self.have.q.zext(11)) };
@@ -177,8 +179,9 @@ impl Logic for Completer {
 
         match self.st.q {
             St::IDLE => {
-                // What is begun may be wrong, and then there must be a place for its record.
-                let takes = !self.e_valid.q;
+                // What is begun may be wrong, and then there must be a place for its record. And a read does not pass a write.
+                let ahead = self.done - self.req_after;
+                let takes = (!self.e_valid.q) & !ahead.bit(ORDER - 1);
                 self.req_ready = takes;
                 if self.req_valid & takes {
                     self.h.d = self.req_data;
@@ -190,7 +193,6 @@ impl Logic for Completer {
                 self.left.d = dws;
                 self.have.d = 0;
                 self.sent.d = 0;
-                self.lane.d = 0;
                 self.status.d = tlp::SC;
                 self.bytes.d = 4;
                 self.lower.d = 0;
@@ -201,33 +203,23 @@ impl Logic for Completer {
                 if is_config {
                     self.number.d = number;
                     self.owner.d = owner_of(number);
-                    self.nobody.d = in_gap(number);
-                    self.st.d = if has_data { St::CONFIG_DATA } else { St::CONFIG };
+                    self.st.d = St::CONFIG;
+                    if has_data & poisoned {
+                        // A poisoned write changes nothing and is an Unsupported Request (PCIe 2.7.2.2).
+                        record = 1;
+                        what = konst(Found::POISONED);
+                        whose = owner_of(number);
+                        everyone = in_gap(number);
+                        self.status.d = tlp::UR;
+                        self.st.d = St::SEND_HEADER;
+                    }
                 } else if has_address {
                     if is_read {
                         self.bytes.d = byte_count(dws, first_be, last_be);
                     }
-                    self.st.d = St::LOCATE;
-                } else if is_message {
-                    self.st.d = if has_data { St::DROP } else { St::IDLE };
+                    self.st.d = if self.taken { St::DECODE } else { St::LOCATE };
                 } else {
                     self.st.d = St::REFUSE;
-                }
-            }
-            St::CONFIG_DATA => {
-                self.req_ready = 1;
-                if self.req_valid {
-                    self.data.d = self.req_data;
-                    if poisoned {
-                        // A poisoned write changes nothing and is an Unsupported Request (PCIe 2.7.2.2).
-                        record = 1;
-                        what = konst(Found::POISONED);
-                        everyone = self.nobody.q;
-                        self.status.d = tlp::UR;
-                        self.st.d = St::SEND_HEADER;
-                    } else {
-                        self.st.d = St::CONFIG;
-                    }
                 }
             }
             St::CONFIG => {
@@ -263,18 +255,11 @@ impl Logic for Completer {
                     self.owner.d = 0;
                     self.st.d = St::REFUSE;
                     self.lower.d = cat(low.bits(6, 2), start);
-                } else if !(is_read | is_write) {
-                    self.st.d = St::REFUSE;
-                    self.lower.d = 0;
                 } else if is_read {
                     self.st.d = St::READ;
-                } else if poisoned {
-                    record = 1;
-                    what = konst(Found::POISONED_POSTED);
-                    whose = self.hit_owner;
-                    self.st.d = St::DROP;
                 } else {
-                    self.st.d = St::FETCH;
+                    self.st.d = St::REFUSE;
+                    self.lower.d = 0;
                 }
             }
             St::READ => {
@@ -300,31 +285,8 @@ impl Logic for Completer {
                     }
                 }
             }
-            St::FETCH => {
-                self.req_ready = 1;
-                if self.req_valid {
-                    self.data.d = self.req_data;
-                    self.lane.d = 0;
-                    self.st.d = St::WRITE;
-                }
-            }
-            St::WRITE => {
-                self.bus.valid = be != 0;
-                if dw_done {
-                    self.be.d = if self.left.q == 2 { last_be } else { 15 };
-                    self.left.d = self.left.q - 1;
-                    self.offset.d = self.offset.q + 4;
-                    self.lane.d = self.lane.q + 1;
-                    self.data.d = self.data.q >> 32;
-                    if self.left.q == 1 {
-                        self.st.d = St::IDLE;
-                    } else if self.lane.q == 3 {
-                        self.st.d = St::FETCH;
-                    }
-                }
-            }
             St::SEND_HEADER => {
-                if self.tx.ready {
+                if self.tx.ready & !self.hold {
                     self.sent.d = 0;
                     self.st.d = if self.with_data.q { St::SEND_DATA } else { St::IDLE };
                 }
@@ -343,24 +305,11 @@ impl Logic for Completer {
                 }
             }
             St::REFUSE => {
-                // Nobody to serve it. A posted request is dropped, a non-posted one is told (PCIe 2.3.1).
+                // Nobody serves it, and the requester is told (PCIe 2.3.1).
                 record = 1;
                 everyone = self.nobody.q;
-                if is_write {
-                    what = konst(Found::UNSUPPORTED_POSTED);
-                }
                 self.status.d = tlp::UR;
-                self.st.d = if has_data { St::DROP } else { St::SEND_HEADER };
-            }
-            St::DROP => {
-                self.req_ready = 1;
-                if self.req_valid {
-                    self.left.d = if self.left.q > 4 { self.left.q - 4 } else { 0 };
-                    if self.left.q <= 4 {
-                        let posted = is_write | is_message;
-                        self.st.d = if posted { St::IDLE } else { St::SEND_HEADER };
-                    }
-                }
+                self.st.d = St::SEND_HEADER;
             }
             _ => self.st.d = St::IDLE,
         }
@@ -373,7 +322,8 @@ impl Logic for Completer {
             self.e_event.d = what;
             self.e_owner.d = whose;
             self.e_everyone.d = everyone;
-            self.e_header.d = h;
+            // What was written is not of the header.
+            self.e_header.d = if long { h } else { h.bits(95, 0).zext(128) };
         }
         self.error.valid = self.e_valid.q;
         self.error.owner = self.e_owner.q;

@@ -28,7 +28,7 @@ fn every_error_is_told_in_its_function_and_the_first_with_their_headers() {
         let mut order: Vec<(Error, u128)> = vec![];
         let (mut begun, mut told) = (0, vec![]);
         for clock in 0.. {
-            for name in ["read", "completer", "receive"] {
+            for name in ["read", "completer", "posted", "receive"] {
                 // The finder of completions' errors has them for one clock each.
                 if !held.contains_key(name) && begun < burst && rng.random_ratio(2, 3) {
                     let owner = rng.random_ratio(3, 4).then(|| rng.random_range(0..=VFS) << 2 | rng.random_range(0..3));
@@ -49,7 +49,7 @@ fn every_error_is_told_in_its_function_and_the_first_with_their_headers() {
             dut.set("out_ready", takes.into());
             dut.eval();
             assert!(!held.contains_key("read") || dut.get("read_ready") == 1, "a completion cannot wait");
-            for name in ["read", "completer", "receive"] {
+            for name in ["read", "completer", "posted", "receive"] {
                 if dut.get(&format!("{name}_ready")) == 1 {
                     order.extend(held.remove(name));
                 }
