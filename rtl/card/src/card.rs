@@ -170,7 +170,7 @@ impl Logic for Card {
         self.completer.cfg_retry = self.space.retry;
         self.decode.address = if self.posted.asks { self.posted.address } else { self.completer.address };
         self.completer.taken = self.posted.asks;
-        self.completer.hold = 0;
+        self.completer.hold = self.msix.sends & (self.msix.sends_owner == self.completer.tx.owner);
         for k in 0..KINDS {
             self.decode.bar0[k] = self.space.bar0[k];
             self.decode.vf_bar0[k] = self.space.vf_bar0[k];
@@ -254,6 +254,7 @@ impl Logic for Card {
         self.msix.mask = self.space.msix_mask;
         self.msix.kick = self.space.kick;
         self.msix.kick_owner = self.space.kick_owner;
+        self.msix.kick_all = self.space.kick_all;
         self.msix.bus_number = bus_number;
         let forgotten_is_storage = self.space.reset_owner.bits(1, 0) == function::STORAGE;
         self.msix.reset_valid = self.space.reset_valid;

@@ -94,9 +94,10 @@ pub struct Space {
     pub msix_ask: I<8>,
     pub msix_enable: O<1>,
     pub msix_mask: O<1>,
-    /// MSI-X Control of `kick_owner` was written: what is pending may go now.
+    /// MSI-X Control or Command of `kick_owner` was written, or a PF's power state: what is pending may go now.
     pub kick: O<1>,
     pub kick_owner: O<8>,
+    pub kick_all: O<1>,
     /// A function to forget: held until `reset_done`.
     pub reset_valid: O<1>,
     pub reset_owner: O<8>,
@@ -276,6 +277,7 @@ impl Logic for Space {
         self.queue.in_valid = 0;
         self.queue.in_data = self.owner.q;
         self.kick = 0;
+        self.kick_all = (self.st.q == St::EFFECT) & (self.dw == DW_PMCSR) & !is_vf;
         self.kick_owner = self.owner.q;
         self.message = 0;
         self.message_owner = self.er_kind.q.zext(8);
@@ -465,6 +467,7 @@ impl Logic for Space {
                 if is_command {
                     flag_we = 1;
                     bme_new = value.get(header::COMMAND_BME);
+                    self.kick = value.get(header::COMMAND_BME);
                 }
                 if is_msix {
                     msix_we = 1;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use azote_regs::bar;
 use azote_regs::function::{FunctionId, KINDS, Kind};
-use azote_regs::pcie::{aer, capability::pf, express, header, msix, sriov, tlp};
+use azote_regs::pcie::{aer, capability::pf, express, header, msix, power, sriov, tlp};
 use azote_rtl::config::Space;
 use azote_rtl::config::fields::{Access, FIELDS, Flr, Row, slot};
 use azote_rtl::transaction::Found;
@@ -23,6 +23,8 @@ const FLR: u64 = 1 << 15;
 struct World {
     dut: Dut,
     rng: SmallRng,
+    /// Whose pending interrupts were to be looked at, or everybody's.
+    kicked: Vec<Option<u64>>,
 }
 
 /// `{slot, kind}` of a function.
@@ -41,7 +43,7 @@ impl World {
         let mut dut = bench::build("space", || Space::new(VFS.into()));
         dut.set("message_room", 1);
         bench::settle(&mut dut, "busy");
-        World { dut, rng: bench::rng(seed) }
+        World { dut, rng: bench::rng(seed), kicked: vec![] }
     }
 
     /// A configuration access; `None` where there is no function, or one that is being reset.
@@ -65,6 +67,12 @@ impl World {
         self.dut.set("wdata", data.into());
         for _ in 0..3000 {
             self.dut.eval();
+            if self.dut.get("kick") == 1 {
+                self.kicked.push(Some(self.dut.get("kick_owner") as u64));
+            }
+            if self.dut.get("kick_all") == 1 {
+                self.kicked.push(None);
+            }
             if self.dut.get("ack") == 1 {
                 let read = (self.dut.get("none") == 0).then(|| self.dut.get("rdata") as u32);
                 let retry = self.dut.get("retry") == 1;
@@ -258,6 +266,29 @@ fn vf_disable_silences_all_vfs_of_its_pf_and_no_other() {
         assert_eq!(w.let_go().len(), usize::from(VFS));
         for f in all(VFS) {
             assert!(w.access(f.number(), 0, None).is_some(), "{f:?}");
+        }
+    }
+}
+
+#[test]
+fn whatever_opens_the_gate_has_pending_interrupts_looked_at() {
+    let mut w = World::new(11);
+    w.enable_all();
+    for f in all(VFS) {
+        for (offset, value, kicks) in [
+            (header::COMMAND, 0, false),
+            (header::COMMAND, header::COMMAND_BME.mask(), true),
+            (pf::MSIX, msix::CONTROL_ENABLE.mask() << 16, true),
+        ] {
+            w.kicked = vec![];
+            w.write(f, offset, value);
+            assert_eq!(w.kicked, if kicks { vec![Some(owner(f))] } else { vec![] }, "{f:?} {offset:x}");
+        }
+        if f.slot() == 0 {
+            w.kicked = vec![];
+            w.write(f, pf::POWER + power::PMCSR, power::D3HOT);
+            w.write(f, pf::POWER + power::PMCSR, power::D0);
+            assert_eq!(w.kicked, [None, None], "of its VFs too");
         }
     }
 }
