@@ -274,6 +274,11 @@ impl Logic for Card {
         self.storage.rd_ready = self.read.ready;
         self.storage.rd_pending = self.read.pending;
         self.storage.rd_failed = self.read.failed;
+        self.space.tag_turn = self.read.look_turn;
+        self.space.tag_used = self.read.look_used;
+        self.space.tag_owner = self.read.look_owner;
+        self.space.tag_ask = self.read.look_owner;
+        self.read.forgotten = self.space.tag_forgotten;
         self.read.mrrs = self.space.mrrs[function::STORAGE as usize];
         self.read.patient = self.space.patient[function::STORAGE as usize];
         self.read.bus_number = bus_number;

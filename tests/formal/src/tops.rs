@@ -115,6 +115,10 @@ pub struct Silent {
     pub reset_done: I<1>,
     pub error: ErrorIn,
     pub message_room: I<1>,
+    /// Who looks through the tags of reads.
+    pub tag_turn: I<1>,
+    pub tag_used: I<1>,
+    pub tag_owner: I<8>,
     pub may: O<1>,
     begun: Reg<1>,
     asked: Reg<8>,
@@ -141,6 +145,9 @@ impl Silent {
             reset_done: Default::default(),
             error: Default::default(),
             message_room: Default::default(),
+            tag_turn: Default::default(),
+            tag_used: Default::default(),
+            tag_owner: Default::default(),
             may: Default::default(),
             begun: Default::default(),
             asked: Default::default(),
@@ -167,6 +174,11 @@ impl Logic for Silent {
         self.space.ask = self.ask;
         self.space.msix_ask = self.ask;
         self.space.reset_done = self.reset_done;
+        self.space.message_room = self.message_room;
+        self.space.tag_turn = self.tag_turn;
+        self.space.tag_used = self.tag_used;
+        self.space.tag_owner = self.tag_owner;
+        self.space.tag_ask = self.tag_owner;
         self.may = self.space.may;
         self.before_may.d = self.space.may;
         self.before_changed.d = self.space.changed;

@@ -3,6 +3,7 @@
 pub mod decode;
 pub mod errors;
 pub mod fields;
+pub mod forget;
 pub mod message;
 mod silence;
 pub mod space;
@@ -10,5 +11,6 @@ pub mod template;
 
 pub use decode::Decode;
 pub use errors::Errors;
+pub use forget::Forget;
 pub use message::Message;
 pub use space::Space;

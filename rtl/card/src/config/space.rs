@@ -2,17 +2,19 @@
 //!
 //! Promise: a write has taken effect everywhere before its completion leaves (so "Bus Master Enable off" and "VF Enable
 //! off" are final for whoever sees them done); FLR and VF disable clear a function's configuration before anything else
-//! is served, and keep it silent (`may` false) until the engines have let go of it. Until then it answers accesses with
-//! `retry`: what its next driver sets up would be forgotten with what the last one left.
+//! is served, and keep it silent (`may` false) until nothing of it is under way and the engines have let go of it. Until then
+//! it answers accesses with `retry` (what its next driver sets up would be forgotten with what the last one left), and its
+//! errors are nobody's. All others are answered meanwhile.
 
 use azote_hdl::prelude::*;
 use azote_regs::function;
 use azote_regs::pcie::{aer, capability as cap, express, header, power, sriov, tlp};
 
 use super::fields::{self, slot};
+use super::forget::Forget;
 use super::silence::Silence;
 use super::template;
-use crate::parts::{BlockFifo, byte_mask};
+use crate::parts::byte_mask;
 use crate::transaction::header::{in_gap, owner_of};
 use crate::transaction::{ErrorIn, Found};
 
@@ -67,6 +69,10 @@ impl Step {
     const STATUS: u64 = 7;
 }
 
+/// An access is answered within so many clocks: the longest is the one that resets 60 VFs with their PF, behind an error of
+/// all PFs.
+pub const CONFIG_CLOCKS: u64 = 2048;
+
 #[derive(LogicBlock, Default)]
 pub struct Space {
     pub clock: Clk,
@@ -98,6 +104,12 @@ pub struct Space {
     pub kick: O<1>,
     pub kick_owner: O<8>,
     pub kick_all: O<1>,
+    /// The tags of reads, one after the other ([`Forget`]); and whether `tag_ask` is being reset, in the same clock.
+    pub tag_turn: I<1>,
+    pub tag_used: I<1>,
+    pub tag_owner: I<8>,
+    pub tag_ask: I<8>,
+    pub tag_forgotten: O<1>,
     /// A function to forget: held until `reset_done`.
     pub reset_valid: O<1>,
     pub reset_owner: O<8>,
@@ -124,6 +136,8 @@ pub struct Space {
     pub message_code: O<8>,
     pub busy: O<1>,
     vfs: Param,
+    /// How long things take is checked.
+    timed: Param,
     st: Reg<5>,
     owner: Reg<8>,
     cur: Reg<32>,
@@ -168,18 +182,18 @@ pub struct Space {
     er_enables: Reg<4>,
     /// Messages of this error that are on their way, by severity.
     er_sent: Reg<3>,
-    // Whether a reset is being done, and for whom.
-    re_busy: Reg<1>,
-    re_owner: Reg<8>,
     booting: Reg<1>,
     boot: Reg<13>,
+    /// How long the access in hand has waited; for a check alone.
+    waited: Reg<16>,
     rom: Rom<10, 102>,
     state: Ram<13, 32>,
     bme: LutRam<8, 1>,
     resetting: LutRam<8, 1>,
     resetting_own: LutRam<8, 1>,
+    resetting_tag: LutRam<8, 1>,
     msix: LutRam<8, 2>,
-    queue: BlockFifo<8, 8>,
+    forget: Forget,
     silence: Silence,
 }
 
@@ -190,6 +204,7 @@ impl Space {
         let words = template::rom(vfs as u64).into_iter().map(|w| num_bigint(w).into()).collect();
         Space {
             vfs: Param::new(vfs),
+            timed: Param::new(1),
             l_mrrs: [reset_mrrs(), reset_mrrs(), reset_mrrs()],
             booting: Reg::new(true),
             rom: Rom::new(words),
@@ -197,6 +212,7 @@ impl Space {
             bme: LutRam::new(functions),
             resetting: LutRam::new(functions),
             resetting_own: LutRam::new(functions),
+            resetting_tag: LutRam::new(functions),
             msix: LutRam::new(functions),
             silence: Silence::new(vfs, false),
             ..Self::default()
@@ -206,7 +222,13 @@ impl Space {
     /// For the prover, which asks the gate about one and the same function all the time. `awake`: as after the sweep of
     /// the memories that follows a reset, which takes longer than any bounded proof reaches.
     pub fn watched(vfs: usize, awake: bool) -> Self {
-        Space { booting: Reg::new(!awake), silence: Silence::new(vfs, true), ..Self::new(vfs) }
+        Space {
+            booting: Reg::new(!awake),
+            silence: Silence::new(vfs, true),
+            timed: Param::new(0),
+            forget: Forget::new(false),
+            ..Self::new(vfs)
+        }
     }
 }
 
@@ -221,8 +243,8 @@ fn reset_mrrs() -> Reg<3> {
 #[kernel]
 impl Logic for Space {
     fn update(&mut self) {
-        clocked!(self.queue, self.silence);
-        memories!(self.rom, self.state, self.bme, self.resetting, self.resetting_own, self.msix);
+        clocked!(self.forget, self.silence);
+        memories!(self.rom, self.state, self.bme, self.resetting, self.resetting_own, self.resetting_tag, self.msix);
         let number = self.number;
         let asked = owner_of(number);
         let asked_slot = asked.bits(7, 2);
@@ -274,8 +296,13 @@ impl Logic for Space {
         let mut re_we = sized(0, 1);
         let mut re_new = sized(0, 1);
         let mut re_at = self.owner.q;
-        self.queue.in_valid = 0;
-        self.queue.in_data = self.owner.q;
+        self.forget.put = 0;
+        self.forget.owner = self.owner.q;
+        self.forget.turn = self.tag_turn;
+        self.forget.in_use = self.tag_used;
+        self.forget.in_use_owner = self.tag_owner;
+        self.forget.reset_done = self.reset_done;
+        self.forget.cleared = (self.st.q == St::IDLE) & self.forget.clear & !self.booting.q;
         self.kick = 0;
         self.kick_all = (self.st.q == St::EFFECT) & (self.dw == DW_PMCSR) & !is_vf;
         self.kick_owner = self.owner.q;
@@ -389,8 +416,8 @@ impl Logic for Space {
                     if self.boot.q.all() {
                         self.booting.d = 0;
                     }
-                } else if self.re_busy.q & self.reset_done {
-                    self.owner.d = self.re_owner.q;
+                } else if self.forget.clear {
+                    self.owner.d = self.forget.reset_owner;
                     self.st.d = St::CLEAR;
                 } else if self.valid {
                     self.absent.d = !exists;
@@ -402,6 +429,7 @@ impl Logic for Space {
                     self.er_all.d = all;
                     self.er_kind.d = if all { 0 } else { self.error.owner.bits(1, 0) };
                     self.er_sent.d = 0;
+                    self.owner.d = self.error.owner;
                     self.st.d = St::ERROR_NEXT;
                     self.er_step.d = 0;
                 }
@@ -593,8 +621,8 @@ impl Logic for Space {
                 msix_we = 1;
                 self.sw_index.d = 0;
                 st_slot = 0;
-                // One that is being forgotten already is in the queue already.
-                self.queue.in_valid = !self.resetting_own.rdata;
+                // Not one that is being forgotten already.
+                self.forget.put = !self.resetting_own.rdata;
                 re_we = 1;
                 re_new = 1;
                 self.st.d = St::SWEEP;
@@ -620,7 +648,6 @@ impl Logic for Space {
             }
             St::CLEAR => {
                 re_we = 1;
-                self.re_busy.d = 0;
                 self.st.d = St::IDLE;
             }
 
@@ -637,6 +664,11 @@ impl Logic for Space {
                     if er_is_pf { sized(Step::SEVERITY, 3) } else { Step::DEVICE }
                 };
                 self.st.d = St::ERROR_READ;
+                if (!self.er_all.q) & self.resetting_own.rdata {
+                    // What it left under way is not for whoever has the function next.
+                    self.error.ready = 1;
+                    self.st.d = St::IDLE;
+                }
             }
             St::ERROR_READ => {
                 st_owner = er_owner;
@@ -750,6 +782,11 @@ impl Logic for Space {
         self.resetting_own.waddr = reset_at;
         self.resetting_own.wdata = re_new;
         self.resetting_own.raddr = self.owner.q;
+        self.resetting_tag.we = re_we;
+        self.resetting_tag.waddr = reset_at;
+        self.resetting_tag.wdata = re_new;
+        self.resetting_tag.raddr = self.tag_ask;
+        self.tag_forgotten = self.resetting_tag.rdata;
 
         // A sleeping PF (D3hot) sends nothing, and neither do its VFs.
         let mut asleep = sized(0, 1);
@@ -773,14 +810,8 @@ impl Logic for Space {
         self.msix_enable = self.msix.rdata.bit(1);
         self.msix_mask = self.msix.rdata.bit(0);
 
-        // One function at a time is forgotten by the engines.
-        self.queue.out_ready = !self.re_busy.q;
-        if self.queue.out_valid & !self.re_busy.q {
-            self.re_busy.d = 1;
-            self.re_owner.d = self.queue.out_data;
-        }
-        self.reset_valid = self.re_busy.q;
-        self.reset_owner = self.re_owner.q;
+        self.reset_valid = self.forget.reset_valid;
+        self.reset_owner = self.forget.reset_owner;
 
         // What must hold of all this.
         self.silence.ask = self.ask;
@@ -803,10 +834,15 @@ impl Logic for Space {
         self.silence.sw_kind = self.sw_kind.q;
         self.silence.sw_self = self.sw_self.q;
         self.silence.sw_vfs = self.sw_vfs.q;
-        self.silence.let_go = self.re_busy.q & self.reset_done;
-        self.silence.re_owner = self.re_owner.q;
+        self.silence.let_go = self.forget.clear;
+        self.silence.re_owner = self.forget.reset_owner;
         self.silence.booting = boot;
         self.silence.boot = self.boot.q;
+
+        self.waited.d = if self.valid & !self.ack & !boot { self.waited.q + 1 } else { 0 };
+        if const { self.timed.get() != 0 } {
+            check!(self.waited.q <= konst(CONFIG_CLOCKS), "a configuration access is not answered");
+        }
 
         self.rdata = self.out.q;
         self.none = self.absent.q;
@@ -825,7 +861,6 @@ impl Logic for Space {
         }
         self.manage_bar = self.l_manage.q;
         self.mps = self.l_mps.q;
-        self.busy =
-            (self.st.q != St::IDLE) | boot | self.re_busy.q | self.queue.out_valid | self.valid | self.error.valid;
+        self.busy = (self.st.q != St::IDLE) | boot | self.forget.busy | self.valid | self.error.valid;
     }
 }

@@ -45,6 +45,12 @@ pub struct Read {
     pub pending: O<11>,
     pub failed: O<11>,
     pub forget: I<11>,
+    /// The tags, one after the other: in this clock one is looked at, it is in use, whose it is, and whether that function is
+    /// being reset: then the read times out even if its function is patient.
+    pub look_turn: O<1>,
+    pub look_used: O<1>,
+    pub look_owner: O<8>,
+    pub forgotten: I<1>,
     pub mrrs: I<3>,
     pub patient: I<1>,
     pub bus_number: I<8>,
@@ -116,12 +122,13 @@ pub struct Read {
     tick: Reg<10>,
     now: Reg<8>,
     look: Reg<5>,
+    turn: Reg<1>,
     // The tag that was looked at in the clock before.
     l_tag: Reg<5>,
     l_used: Reg<1>,
     l_resting: Reg<1>,
     l_late: Reg<1>,
-    l_very_late: Reg<1>,
+    l_rested: Reg<1>,
     l_client: Reg<4>,
     l_owner: Reg<8>,
     e_valid: Reg<1>,
@@ -131,13 +138,20 @@ pub struct Read {
     e_header: Reg<96>,
     ctx: LutRam<5, 33>,
     old: LutRam<5, 20>,
+    rested: LutRam<5, 8>,
 }
 
 impl Read {
     /// `timeout` in ticks of 1024 clocks, below 128.
     pub fn new(timeout: usize) -> Self {
         assert!((2..128).contains(&timeout), "a completion time-out of {timeout} ticks");
-        Read { timeout: Param::new(timeout), ctx: LutRam::new(TAGS), old: LutRam::new(TAGS), ..Self::default() }
+        Read {
+            timeout: Param::new(timeout),
+            ctx: LutRam::new(TAGS),
+            old: LutRam::new(TAGS),
+            rested: LutRam::new(TAGS),
+            ..Self::default()
+        }
     }
 }
 
@@ -178,7 +192,7 @@ fn lowest(of: V) -> V {
 #[kernel]
 impl Logic for Read {
     fn update(&mut self) {
-        memories!(self.ctx, self.old);
+        memories!(self.ctx, self.old, self.rested);
         // --- what came back: its context
         let tag8 = dw(self.cpl_data, { 2 }).get(tlp::TAG);
         let requester = dw(self.cpl_data, { 2 }).get(tlp::REQUESTER_ID);
@@ -317,35 +331,47 @@ impl Logic for Read {
         }
         let poisoned_part = valid & (!self.p_sop.q) & self.live.q & eop & (!bad) & self.c_poison.q;
 
-        // --- time-outs, one tag after the other, when no completion is being looked at
+        // --- time-outs, one tag after the other, each in two clocks
         self.tick.d = self.tick.q + 1;
         if self.tick.q == konst(TICK - 1) {
             self.now.d = self.now.q + 1;
         }
         self.old.raddr = self.look.q;
+        // A tag rests for as long as the time-out, from when it was given up: patient functions give up late.
+        self.rested.raddr = self.look.q;
+        self.rested.waddr = self.l_tag.q;
+        self.rested.wdata = self.now.q;
         let age = self.now.q - self.old.rdata.bits(7, 0);
-        let quiet = (!valid) & !self.live.q;
-        // In a quiet clock no other tag ends, so that this one is in the next clock what it is now.
+        // A tag is read in one clock and judged in the next, if it is still what it was and no completion can end it just now.
         self.l_tag.d = self.look.q;
-        self.l_used.d = quiet & self.used.q.sel(self.look.q);
-        self.l_resting.d = quiet & self.resting.q.sel(self.look.q);
+        self.l_used.d = self.used.q.sel(self.look.q);
+        self.l_resting.d = self.resting.q.sel(self.look.q);
         self.l_late.d = age >= konst(self.timeout.get());
-        self.l_very_late.d = age >= konst(2 * self.timeout.get());
+        let rest_age = self.now.q - self.rested.rdata;
+        self.l_rested.d = rest_age >= konst(self.timeout.get());
         self.l_client.d = self.old.rdata.bits(11, 8);
         self.l_owner.d = self.old.rdata.bits(19, 12);
-        let expires = self.l_used.q & self.l_late.q & !self.patient;
-        if quiet {
+        let still = self.l_used.q & self.used.q.sel(self.l_tag.q);
+        self.turn.d = !self.turn.q;
+        self.look_turn = self.turn.q;
+        self.look_used = still;
+        self.look_owner = self.l_owner.q;
+        let expires = self.turn.q & still & self.l_late.q & ((!self.patient) | self.forgotten);
+        let answered = (valid & (self.p_sop.q | eop)) | (self.live.q & (self.c_tag.q == self.l_tag.q));
+        let acts = expires & !answered;
+        self.rested.we = acts;
+        if self.turn.q & !(expires & answered) {
             self.look.d = self.look.q + 1;
-            if expires {
-                ends = 1;
-                ends_badly = 1;
-                rest = 1;
-                end_tag = self.l_tag.q;
-                end_client = self.l_client.q;
-                record = 1;
-                what = konst(Found::TIMEOUT);
-                whose = self.l_owner.q;
-            }
+        }
+        if acts {
+            ends = 1;
+            ends_badly = 1;
+            rest = 1;
+            end_tag = self.l_tag.q;
+            end_client = self.l_client.q;
+            record = 1;
+            what = konst(Found::TIMEOUT);
+            whose = self.l_owner.q;
         }
 
         // --- what is asked for
@@ -410,7 +436,6 @@ impl Logic for Read {
         self.ctx.wdata = ctx_new;
         self.p_newer.d = ctx_we & (ctx_at == tag8.trunc(5));
         self.p_new.d = ctx_new;
-        // A tag that rests keeps its time: it rests until twice the time-out.
         self.old.we = starts_tag;
         self.old.waddr = self.tag.q;
         self.old.wdata = cat(self.s_owner.q, self.s_client.q, self.now.q);
@@ -434,8 +459,8 @@ impl Logic for Read {
         let begun = if starts_tag { one_hot(self.tag.q) } else { 0 };
         let over = if ends { one_hot(end_tag) } else { 0 };
         self.used.d = (self.used.q | begun) & !over;
-        let wakes = self.l_resting.q & self.l_very_late.q;
-        let revived = if quiet & wakes { one_hot(self.l_tag.q) } else { 0 };
+        let wakes = self.l_resting.q & self.l_rested.q;
+        let revived = if self.turn.q & wakes { one_hot(self.l_tag.q) } else { 0 };
         let put_down = if rest { one_hot(end_tag) } else { 0 };
         self.resting.d = (self.resting.q | put_down) & !revived;
         // Who ended is known late in its clock: its client hears of it in the next.
@@ -471,11 +496,7 @@ impl Logic for Read {
         self.e_owner.d = whose;
         self.e_everyone.d = everyone;
         // A time-out has no header of its own (PCIe 6.2.4.2: ones).
-        self.e_header.d = if starts {
-            h.bits(95, 0)
-        } else {
-            if valid & self.live.q { self.c_header.q } else { sized(1, 1).rep(96) }
-        };
+        self.e_header.d = if acts { sized(1, 1).rep(96) } else { if starts { h.bits(95, 0) } else { self.c_header.q } };
         check!((!self.e_valid.q) | self.error.ready, "an error of a completion is lost");
         self.error.valid = self.e_valid.q;
         self.error.owner = self.e_owner.q;

@@ -7,6 +7,10 @@ use azote_hdl::prelude::*;
 
 use super::stream::{BusMaster, BusSlave};
 
+/// A register is read or written within so many clocks. Whoever is asked must keep to it: no engine may wait in it for its
+/// media, for the host's memory or for the link.
+pub const ACCESS_CLOCKS: u64 = 4096;
+
 #[derive(LogicBlock, Default)]
 pub struct Shared {
     pub clock: Clk,
@@ -21,6 +25,8 @@ pub struct Shared {
     /// An access waits for its answer, and whose it is; without one the other has the next turn.
     held: Reg<1>,
     reader: Reg<1>,
+    /// How long the access in hand has taken; for a check alone.
+    waited: Reg<16>,
 }
 
 #[kernel]
@@ -41,6 +47,8 @@ impl Logic for Shared {
         self.writes.rdata = self.bus.rdata;
         self.reads.ack = ack & read;
         self.reads.rdata = self.bus.rdata;
+        self.waited.d = if valid & !ack { self.waited.q + 1 } else { 0 };
+        check!(self.waited.q <= konst(ACCESS_CLOCKS), "a register access is not answered");
         if valid {
             self.held.d = !ack;
             self.reader.d = read;

@@ -86,6 +86,9 @@ struct World {
     failed: [bool; CLIENTS],
     standing: Option<Request>,
     sent: u64,
+    /// Functions in reset, and whose tags were seen in use while they were looked at.
+    forgotten: Vec<u8>,
+    looked: Vec<u8>,
 }
 
 impl World {
@@ -109,6 +112,8 @@ impl World {
             failed: [false; CLIENTS],
             standing: None,
             sent: 0,
+            forgotten: vec![],
+            looked: vec![],
         }
     }
 
@@ -203,6 +208,12 @@ impl World {
         dut.set("mrrs", self.mrrs.into());
         let ready = self.rng.random_bool(0.5);
         dut.set("tx_ready", 0);
+        dut.eval();
+        let looked = dut.get("look_owner") as u8;
+        dut.set("forgotten", self.forgotten.contains(&looked).into());
+        if dut.get("look_turn") == 1 && dut.get("look_used") == 1 {
+            self.looked.push(looked);
+        }
         dut.eval();
         if dut.get("tx_valid") == 1 && ready {
             let r = self.standing.as_ref().unwrap();
@@ -431,4 +442,59 @@ fn a_patient_function_waits_for_ever() {
     }
     w.drain(5);
     assert_eq!((w.dut.get("failed"), &w.landed), (0, &w.allowed));
+}
+
+#[test]
+fn a_read_of_a_function_in_reset_times_out_though_it_is_patient_and_no_other_does() {
+    let mut w = World::new(5);
+    w.mrrs = 5;
+    w.fates = vec![Fate::Silent];
+    w.trouble = 100;
+    w.dut.set("patient", 1);
+    // Two clients of two functions, long out of time.
+    w.ask(5);
+    w.drain_sent();
+    let first = owner(slot_of(&w.tags[0]));
+    let kept = std::mem::take(&mut w.tags);
+    let mut other = 6;
+    loop {
+        w.ask(other);
+        w.drain_sent();
+        if w.tags.iter().all(|t| t.requester != first.1) {
+            break;
+        }
+        other = 7;
+        w.tags.clear();
+    }
+    w.clocks(4 * TIMEOUT * TICK);
+    assert!(w.pending(5) && w.pending(other) && w.errors.is_empty());
+    // Every tag is looked at, with its owner, in a round of 64 clocks.
+    w.looked.clear();
+    w.clocks(64);
+    assert!(w.looked.contains(&first.0));
+    w.forgotten = vec![first.0];
+    w.clocks((TIMEOUT + 2) * TICK);
+    assert!(!w.pending(5) && w.pending(other));
+    assert_eq!(w.errors.len(), kept.len());
+    assert!(w.errors.iter().all(|e| (e.0, e.1) == (Found::TIMEOUT, Some(first.0))));
+    w.looked.clear();
+    w.clocks(64);
+    assert!(!w.looked.contains(&first.0) && !w.looked.is_empty());
+    // Its completions are late, and land nowhere; the other's still do.
+    w.errors.clear();
+    w.landed.clear();
+    for tag in &kept {
+        w.tags.push(Tag { fate: Fate::Good, ..tag.clone() });
+    }
+    for tag in &mut w.tags {
+        tag.fate = Fate::Good;
+    }
+    w.clocks(3000);
+    assert!(!w.pending(other) && w.tags.is_empty() && !w.errors.is_empty());
+    assert!(w.errors.iter().all(|e| (e.0, e.1) == (Found::UNEXPECTED, Some(first.0))));
+}
+
+/// The slot of the function that sent a request.
+fn slot_of(tag: &Tag) -> u8 {
+    named(tag.requester).unwrap() >> 2
 }

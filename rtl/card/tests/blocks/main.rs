@@ -14,6 +14,7 @@ mod dma_read;
 mod errors;
 mod fetch;
 mod fifo;
+mod forget;
 mod found;
 mod front;
 mod journal;
