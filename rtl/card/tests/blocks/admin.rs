@@ -32,13 +32,15 @@ struct World {
     rng: SmallRng,
     asked: Vec<u64>,
     answer: u64,
+    /// Slots whose admin completion queue is full.
+    full: Vec<u64>,
 }
 
 impl World {
     fn new(seed: u64) -> World {
         let mut dut = bench::build("admin", || Admin::new(VFS as usize));
         bench::settle(&mut dut, "busy");
-        World { dut, rng: bench::rng(seed), asked: vec![], answer: Answer::YES }
+        World { dut, rng: bench::rng(seed), asked: vec![], answer: Answer::YES, full: vec![] }
     }
 
     fn clock(&mut self) {
@@ -47,14 +49,14 @@ impl World {
         dut.eval();
         if dut.get("q_valid") == 1 && self.rng.random_ratio(1, 3) {
             let op = dut.get("q_op") as u64;
-            // A drained queue says so in its own time; a place for an event is always there.
+            // A drained queue says so in its own time.
             let drained = self.rng.random();
             let answer = if op == Op::DRAINED { if drained { Answer::YES } else { Answer::USED } } else { self.answer };
             if op != Op::DRAINED || drained {
                 self.asked.push(op);
             }
             dut.set("q_answer", answer.into());
-            dut.set("q_found", 1);
+            dut.set("q_found", (!self.full.contains(&(dut.get("q_slot") as u64))).into());
             dut.set("q_ack", 1);
         }
         dut.eval();
@@ -279,6 +281,52 @@ fn a_wrong_doorbell_is_told_to_its_own_function_once_until_the_log_is_read() {
     // What happened while nobody had asked is told to the next that asks.
     assert_eq!(w.run(&Command { cdw0: event(1), ..w.of(3, 0, 0, 0) }), DONE);
     assert_eq!(w.dut.get("dw0") as u64, dw0);
+}
+
+#[test]
+fn an_event_that_finds_a_full_queue_is_told_when_there_is_room_and_holds_up_no_other() {
+    let mut w = World::new(7);
+    for slot in 1..=4 {
+        let request = Command { cdw0: opcode::ASYNC_EVENT | entry::CDW0_CID.put(slot), ..w.of(slot, 0, 0, 0) };
+        assert_eq!(w.run(&request), (Next::HOLD, status::SUCCESS));
+    }
+    w.dut.set("tell_ready", 1);
+    let told = |w: &mut World, clocks: u32| {
+        let mut seen = vec![];
+        for _ in 0..clocks {
+            w.clock();
+            if w.dut.get("tell_valid") == 1 {
+                seen.push((w.dut.get("tell_slot") as u64, w.dut.get("tell_cid") as u64));
+            }
+            w.dut.clock();
+        }
+        seen.sort_unstable();
+        seen
+    };
+    w.full = vec![1, 2, 3];
+    for slot in [1, 2, 3, 4] {
+        w.dut.set("wrong", 1);
+        w.dut.set("wrong_slot", slot);
+        w.clock();
+        w.dut.clock();
+        w.dut.set("wrong", 0);
+    }
+    assert_eq!(told(&mut w, 3000), [(4, 4)]);
+    assert_eq!(w.dut.get("busy"), 1, "it is not asleep");
+    // Room in the second queue: nothing else happens.
+    w.full = vec![1, 3];
+    assert_eq!(told(&mut w, 3000), [(2, 2)]);
+    // The third is closed, and what it was to be told is gone with it; the first is told at last, once.
+    w.dut.set("forget", 1);
+    w.dut.set("forget_slot", 3);
+    while w.dut.get("forget_done") == 0 {
+        w.clock();
+        w.dut.clock();
+    }
+    w.dut.set("forget", 0);
+    w.full = vec![];
+    assert_eq!(told(&mut w, 5000), [(1, 1)]);
+    assert_eq!(w.dut.get("busy"), 0);
 }
 
 #[test]

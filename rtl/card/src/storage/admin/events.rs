@@ -2,7 +2,8 @@
 //!
 //! There are three things to tell: a doorbell that was rung wrongly, a temperature beyond its threshold, a namespace that is
 //! another one now. One event is told, then its type is masked until the host has read the log page that it names. A
-//! controller that is not enabled is told nothing: it looks for itself when it begins.
+//! controller that is not enabled is told nothing: it looks for itself when it begins. An event that finds the completion
+//! queue full waits for room: the queues are asked again and again, for one slot after the other.
 //!
 //! The end of a command that was kept for long (a secondary controller going offline) is told the same way.
 
@@ -54,6 +55,7 @@ impl St {
     const FORGOTTEN: u64 = 7;
     const ACK: u64 = 8;
     const WANT: u64 = 9;
+    const RETRY: u64 = 10;
 }
 
 #[derive(LogicBlock, Default)]
@@ -124,6 +126,10 @@ pub struct Events {
     news: Marks,
     want_health: Reg<64>,
     want_notice: Reg<64>,
+    /// Whose event found no room, whose turn it is to be asked for again, and the pause before.
+    stuck: Reg<64>,
+    turn: Reg<6>,
+    pause: Reg<4>,
     /// `{which, listed, masked 3, pending 3, held 3}`, and the ids of the requests that are held.
     rows: LutRam<6, 11>,
     ids: LutRam<8, 16>,
@@ -204,6 +210,13 @@ impl Logic for Events {
         self.forget_done = self.st.q == St::FORGOTTEN;
         self.late_done = 0;
         self.news.take = 0;
+        let due = self.stuck.q.sel(self.turn.q);
+        let mut sticks = sized(0, 1);
+        let mut frees = sized(0, 1);
+        self.pause.d = if due & !self.pause.q.all() { self.pause.q + 1 } else { self.pause.q };
+        if !due {
+            self.turn.d = self.turn.q + 1;
+        }
 
         match self.st.q {
             St::BOOT => {
@@ -240,6 +253,11 @@ impl Logic for Events {
                     self.id.d = self.late_cid;
                     self.kind.d = Type::COMMAND;
                     self.st.d = St::RESERVE;
+                } else if due & self.pause.q.all() {
+                    self.s.d = self.turn.q;
+                    self.turn.d = self.turn.q + 1;
+                    self.pause.d = 0;
+                    self.st.d = St::RETRY;
                 }
             }
             St::ANSWER => {
@@ -288,8 +306,18 @@ impl Logic for Events {
                     let bell = if self.kind.q == Type::ERROR { self.which.q } else { which };
                     let later = cat(bell, listed, masked, pending | mine, held);
                     new = if self.q_found { now } else { later };
+                    sticks = (!self.q_found) & (self.kind.q != Type::COMMAND);
                     self.st.d = if self.q_found { St::TELL } else { St::IDLE };
                 }
+            }
+            St::RETRY => {
+                // If it was not told in answer to a new request, nor forgotten.
+                let still = (open != 0) & (held != 0);
+                self.kind.d = first_open;
+                self.which.d = which;
+                self.id.d = self.ids.rdata;
+                frees = !still;
+                self.st.d = if still { sized(St::RESERVE, 4) } else { St::IDLE };
             }
             St::TELL => {
                 if self.tell_ready {
@@ -328,6 +356,10 @@ impl Logic for Events {
         let begins = if self.began { one << self.began_slot } else { 0 };
         let over = if ends { one << self.s.q } else { 0 };
         self.live.d = (self.live.q & !over) | begins;
+        let this = one << self.s.q;
+        let stuck = if sticks { this } else { 0 };
+        let freed = if frees { this } else { 0 };
+        self.stuck.d = (self.stuck.q | stuck) & !(freed | over);
         self.news.mark = self.changed & self.live.q.sel(self.changed_slot);
         self.news.slot = self.changed_slot;
         self.news.drop = over | begins;
@@ -345,8 +377,11 @@ impl Logic for Events {
         self.ids.waddr = cat(self.s.q, held.trunc(2));
         self.ids.wdata = self.cid;
         self.ids.raddr = cat(self.s.q, held.trunc(2) - 1);
-        self.working =
-            (self.st.q == St::WANT) | (self.st.q == St::RAISE) | (self.st.q == St::RESERVE) | (self.st.q == St::TELL);
-        self.busy = (self.st.q != St::IDLE) | self.wrongs.out_valid | self.news.valid | self.late;
+        self.working = (self.st.q == St::RETRY)
+            | (self.st.q == St::WANT)
+            | (self.st.q == St::RAISE)
+            | (self.st.q == St::RESERVE)
+            | (self.st.q == St::TELL);
+        self.busy = (self.st.q != St::IDLE) | self.wrongs.out_valid | self.news.valid | self.late | self.stuck.q.any();
     }
 }
