@@ -93,7 +93,6 @@ pub struct Completer {
     e_event: Reg<4>,
     e_owner: Reg<8>,
     e_everyone: Reg<1>,
-    e_header: Reg<128>,
     payload: [Reg<128>; 8],
 }
 
@@ -322,14 +321,13 @@ impl Logic for Completer {
             self.e_event.d = what;
             self.e_owner.d = whose;
             self.e_everyone.d = everyone;
-            // What was written is not of the header.
-            self.e_header.d = if long { h } else { h.bits(95, 0).zext(128) };
         }
         self.error.valid = self.e_valid.q;
         self.error.owner = self.e_owner.q;
         self.error.everyone = self.e_everyone.q;
         self.error.event = self.e_event.q;
-        self.error.header = self.e_header.q;
+        // The request stays until its record is taken; what it wrote is not of the header.
+        self.error.header = if long { h } else { h.bits(95, 0).zext(128) };
         self.bus_number = self.bus_no.q;
         self.busy = (self.st.q != St::IDLE) | self.e_valid.q;
     }
