@@ -86,6 +86,8 @@ pub struct Completer {
     lower: Reg<7>,
     status: Reg<3>,
     with_data: Reg<1>,
+    /// The header is at the link already.
+    offered: Reg<1>,
     /// DWs gathered for the completion in hand.
     have: Reg<6>,
     sent: Reg<4>,
@@ -164,7 +166,10 @@ impl Logic for Completer {
             }
         }
         let last_beat = (self.sent.q.zext(6) << 2) + 4 >= self.have.q;
-        self.tx.valid = ((self.st.q == St::SEND_HEADER) & !self.hold) | (self.st.q == St::SEND_DATA);
+        // Interrupts that are given out later need not be waited for, and what was offered stays.
+        let free = (!self.hold) | self.offered.q;
+        self.offered.d = (self.st.q == St::SEND_HEADER) & free & !self.tx.ready;
+        self.tx.valid = ((self.st.q == St::SEND_HEADER) & free) | (self.st.q == St::SEND_DATA);
         self.tx.sop = self.st.q == St::SEND_HEADER;
         self.tx.eop = if self.st.q == St::SEND_HEADER { !self.with_data.q } else { last_beat };
         self.tx.keep = if (self.st.q == St::SEND_HEADER) | !last_beat { 15 } else { last_keep(self.have.q.zext(11)) };
@@ -285,7 +290,7 @@ impl Logic for Completer {
                 }
             }
             St::SEND_HEADER => {
-                if self.tx.ready & !self.hold {
+                if self.tx.ready & free {
                     self.sent.d = 0;
                     self.st.d = if self.with_data.q { St::SEND_DATA } else { St::IDLE };
                 }

@@ -44,6 +44,8 @@ struct World {
     done: u8,
     /// The request that was offered last.
     last: u128,
+    /// The header that is offered was not taken in the clock before.
+    offered: bool,
     // What is owed, in order.
     completions: VecDeque<Packet>,
     accesses: VecDeque<Access>,
@@ -74,6 +76,7 @@ impl World {
             after: 0,
             done: 0,
             last: 0,
+            offered: false,
             completions: VecDeque::new(),
             accesses: VecDeque::new(),
             configs: VecDeque::new(),
@@ -111,7 +114,10 @@ impl World {
         dut.set("hit_offset", if manage { a & 0xffff } else { a & 0x3fff }.into());
         dut.eval();
         self.located = [if taken { self.rng.random() } else { dut.get("address") as u64 }, self.located[0]];
-        assert!(!hold || dut.get("tx_sop") == 0 || dut.get("tx_valid") == 0, "a completion passes an interrupt");
+        // Held until an interrupt is out that was given out before; and once offered it stays.
+        let offers = dut.get("tx_sop") == 1 && dut.get("tx_valid") == 1;
+        assert!(!hold || !offers || self.offered, "a completion passes an interrupt");
+        assert!(!self.offered || offers, "a header is taken back");
         if dut.get("bus_valid") == 1 && self.rng.random_bool(0.5) {
             assert_eq!(dut.get("bus_write"), 0);
             let (manage, offset) = (dut.get("bus_manage") == 1, dut.get("bus_offset") as u64);
@@ -145,6 +151,7 @@ impl World {
                 assert_eq!(Some(seen), self.errors.pop_front());
             }
         }
+        self.offered = offers && !self.link.ready();
         if let Some(mut p) = self.link.taken(dut) {
             let want = self.completions.pop_front().expect("a completion that nobody is owed");
             p.owner = want.owner;
