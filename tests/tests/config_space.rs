@@ -111,6 +111,10 @@ fn identity_is_the_pfs_and_hidden_in_vfs() {
     assert_eq!(next(&mut root, FunctionId::pf(Kind::Net)), 1);
     assert_eq!(next(&mut root, FunctionId::pf(Kind::Storage)), 2);
     assert_eq!(next(&mut root, FunctionId::pf(Kind::Trust)), 0);
+    for kind in Kind::ALL {
+        let preserved = read(&mut root, FunctionId::pf(kind), cap::pf::SRIOV + sriov::CAPABILITIES);
+        assert_eq!(preserved, if kind == Kind::Net { 2 } else { 0 }, "PCIe 9.3.3.2.2: the lowest-numbered PF only");
+    }
 }
 
 #[test]
@@ -323,6 +327,9 @@ fn flr_of_a_pf_takes_its_vfs_along_and_leaves_sticky_bits() {
     assert_eq!(read(&mut root, f, severity), flipped, "sticky (PCIe 6.6.2)");
     assert_eq!(read(&mut root, f, control) & 0xffff, express::DEVICE_CONTROL_RESET as u32 & 0xff1f | mps, "MPS stays");
     assert_eq!(read(&mut root, f, header::BAR0), header::BAR_FLAGS as u32);
+    // ARI Capable Hierarchy tells of the slot: it stays, so that the other PFs can still enable VFs.
+    let sriov_control = u64::from(read(&mut root, f, cap::pf::SRIOV + sriov::CONTROL));
+    assert_eq!(sriov_control & 0xffff, sriov::CONTROL_ARI.mask());
     drop(root);
     card.assert_clean();
 }
@@ -355,9 +362,18 @@ fn errors_are_recorded_with_their_header_and_cleared_by_ones() {
     let mut root = card.root();
     let pf = FunctionId::pf(Kind::Net);
     let a = cap::pf::AER;
-    // A posted write to nowhere: an unsupported request that nobody is told of, so not advisory.
-    root.mem_write(0xe000_0000, &[1, 2, 3, 4]);
+    // Posted writes to nowhere, one close behind the other: unsupported requests that nobody is told of, so not advisory.
+    // No function claims them, so all PFs record them; the log has the first one's header and not the next one's.
+    root.send_raw(Packet { header: [(tlp::MWR32 << 24) as u32 | 1, 0xf, 0xe000_0000, 0], payload: vec![0; 4] });
+    root.send_raw(Packet { header: [(tlp::MWR32 << 24) as u32 | 2, 0xff, 0xe100_0000, 0], payload: vec![0; 8] });
     root.run_idle(10_000);
+    for kind in Kind::ALL {
+        let f = FunctionId::pf(kind);
+        assert_eq!(errors(&mut root, f).0, aer::UNSUPPORTED_REQUEST.mask(), "{}", kind.name());
+        if f != pf {
+            write(&mut root, f, a + aer::UNCORRECTABLE_STATUS, aer::UNSUPPORTED_REQUEST.mask() as u32);
+        }
+    }
     let (uncorrectable, _) = errors(&mut root, pf);
     assert_eq!(uncorrectable, aer::UNSUPPORTED_REQUEST.mask());
     assert_eq!(u64::from(read(&mut root, pf, a + aer::CONTROL)) & 0x1f, u64::from(aer::UNSUPPORTED_REQUEST.lo));
@@ -374,6 +390,23 @@ fn errors_are_recorded_with_their_header_and_cleared_by_ones() {
     root.run_idle(10_000);
     assert_eq!(errors(&mut root, pf), (0, aer::ADVISORY_NONFATAL.mask()));
 
+    // A completion that nobody asked for, at the storage PF's id: advisory too, in that function alone, and no message.
+    let storage = FunctionId::pf(Kind::Storage);
+    for f in [pf, storage] {
+        let control = cap::pf::EXPRESS + express::DEVICE_CONTROL;
+        let old = read(&mut root, f, control) & 0xffff;
+        write(&mut root, f, control, old | express::DEVICE_CONTROL_NONFATAL.mask() as u32);
+        write(&mut root, f, a + aer::CORRECTABLE_STATUS, aer::ADVISORY_NONFATAL.mask() as u32);
+        write(&mut root, f, a + aer::CORRECTABLE_MASK, 0);
+    }
+    let rid = 1 << 8 | u32::from(storage.number());
+    root.send_raw(Packet { header: [(tlp::CPL << 24) as u32, 4, rid << 16 | 7 << 8, 0], payload: vec![] });
+    root.run_idle(10_000);
+    assert_eq!(errors(&mut root, storage), (aer::UNEXPECTED_COMPLETION.mask(), aer::ADVISORY_NONFATAL.mask()));
+    assert_eq!(errors(&mut root, pf), (0, 0));
+    assert!(root.take_messages().is_empty(), "it is correctable, and those are not let out");
+    write(&mut root, storage, a + aer::UNCORRECTABLE_STATUS, aer::UNEXPECTED_COMPLETION.mask() as u32);
+
     // A malformed one is everybody's and fatal: with reporting on, messages go out.
     for kind in Kind::ALL {
         let f = FunctionId::pf(kind);
@@ -387,7 +420,7 @@ fn errors_are_recorded_with_their_header_and_cleared_by_ones() {
         assert_eq!(errors(&mut root, FunctionId::pf(kind)).0, aer::MALFORMED.mask(), "{}", kind.name());
     }
     let codes: Vec<u64> = root.take_messages().iter().map(|(_, m)| u64::from(m.code)).collect();
-    assert_eq!(codes, [tlp::MSG_ERR_FATAL; 3]);
+    assert_eq!(codes, [tlp::MSG_ERR_FATAL], "one for all of them (PCIe 6.2.3.2.2)");
     drop(root);
     card.assert_clean();
 }

@@ -3,13 +3,13 @@
 use azote_hdl::prelude::*;
 use azote_regs::function;
 
-use crate::config::{Decode, Message, Space};
+use crate::config::{Decode, Errors, Message, Space};
 use crate::dma::{Lanes, Read};
 use crate::interrupt::Msix;
 use crate::manage::Bindings;
 use crate::storage::Storage;
-use crate::transaction::transmit::CLIENTS;
-use crate::transaction::{Completer, Door, Receive, Transmit};
+use crate::transaction::transmit::{CLASSES, CLIENTS};
+use crate::transaction::{Completer, Door, Posted, Receive, Shared, Transmit};
 
 /// Completion time-out in ticks of 1024 clocks: 0.8 ms at 80 MHz, in the default range of PCIe 7.5.3.16.
 const COMPLETION_TICKS: usize = 64;
@@ -51,16 +51,16 @@ pub struct Card {
     pub mdone_result: I<2>,
     /// Something is going on inside: stop the clock only when this is 0.
     pub busy: O<1>,
-    /// Which finder of errors is being served.
-    finder: Reg<2>,
-    finding: Reg<1>,
     receive: Receive,
+    posted: Posted,
     completer: Completer,
+    shared: Shared,
     transmit: Transmit,
     door: Door,
     space: Space,
     decode: Decode,
     message: Message,
+    errors: Errors,
     msix: Msix,
     bindings: Bindings,
     read: Read,
@@ -75,6 +75,7 @@ impl Card {
         assert!((1..=function::MAX_VFS as usize).contains(&vfs), "{vfs} VFs a kind");
         Card {
             space: Space::new(vfs),
+            errors: Errors::new(vfs),
             msix: Msix::new(vfs),
             bindings: Bindings::new(vfs),
             read: Read::new(COMPLETION_TICKS),
@@ -90,7 +91,7 @@ const KINDS: usize = function::KINDS as usize;
 impl Logic for Card {
     fn update(&mut self) {
         clocked!(self.receive, self.completer, self.transmit, self.space, self.decode, self.message, self.msix);
-        clocked!(self.bindings, self.read, self.storage, self.door);
+        clocked!(self.bindings, self.read, self.storage, self.door, self.errors, self.posted, self.shared);
         memories!(self.control, self.data);
 
         // The link.
@@ -112,6 +113,10 @@ impl Logic for Card {
         join!(self.storage.tx_entry, self.transmit.client[3]);
         join!(self.msix.tx, self.transmit.client[4]);
         join!(self.message.tx, self.transmit.client[5]);
+        // The link has no credits yet: `tx_ready` is for all.
+        for class in 0..CLASSES {
+            self.transmit.credit[class] = 1;
+        }
         self.space.ask = self.transmit.ask;
         self.transmit.may = self.space.may;
         self.transmit.changed = self.space.changed;
@@ -145,9 +150,15 @@ impl Logic for Card {
         self.door.tx_data = self.transmit.tx_data;
 
         // Requests.
+        self.receive.mps = self.space.mps;
+        self.posted.req_valid = self.receive.posted_valid;
+        self.posted.req_data = self.receive.posted_data;
+        self.receive.posted_ready = self.posted.req_ready;
         self.completer.req_valid = self.receive.req_valid;
         self.completer.req_data = self.receive.req_data;
+        self.completer.req_after = self.receive.req_after;
         self.receive.req_ready = self.completer.req_ready;
+        self.completer.done = self.posted.done;
         self.space.valid = self.completer.cfg_valid;
         self.space.write = self.completer.cfg_write;
         self.space.number = self.completer.cfg_number;
@@ -158,7 +169,9 @@ impl Logic for Card {
         self.completer.cfg_rdata = self.space.rdata;
         self.completer.cfg_none = self.space.none;
         self.completer.cfg_retry = self.space.retry;
-        self.decode.address = self.completer.address;
+        self.decode.address = if self.posted.asks { self.posted.address } else { self.completer.address };
+        self.completer.taken = self.posted.asks;
+        self.completer.hold = self.msix.sends & (self.msix.sends_owner == self.completer.tx.owner);
         for k in 0..KINDS {
             self.decode.bar0[k] = self.space.bar0[k];
             self.decode.vf_bar0[k] = self.space.vf_bar0[k];
@@ -172,37 +185,45 @@ impl Logic for Card {
         self.completer.hit_owner = self.decode.owner;
         self.completer.hit_offset = self.decode.offset;
         self.completer.hit_manage = self.decode.manage;
+        self.posted.hit = self.decode.hit;
+        self.posted.hit_owner = self.decode.owner;
+        self.posted.hit_offset = self.decode.offset;
+        self.posted.hit_manage = self.decode.manage;
         let bus_number = self.completer.bus_number;
 
         // The register bus: management, the MSI-X pages of all, the storage pages; other pages read as zero.
-        let access = self.completer.bus.valid;
-        let owner = self.completer.bus.owner;
-        let offset = self.completer.bus.offset;
-        let to_manage = access & self.completer.bus_manage;
-        let to_msix = access & (!self.completer.bus_manage) & offset.bit(13);
-        let engine = access & (!self.completer.bus_manage) & !offset.bit(13);
+        join!(self.posted.bus, self.shared.writes);
+        join!(self.completer.bus, self.shared.reads);
+        self.shared.writes_manage = self.posted.bus_manage;
+        self.shared.reads_manage = self.completer.bus_manage;
+        let access = self.shared.bus.valid;
+        let owner = self.shared.bus.owner;
+        let offset = self.shared.bus.offset;
+        let to_manage = access & self.shared.manage;
+        let to_msix = access & (!self.shared.manage) & offset.bit(13);
+        let engine = access & (!self.shared.manage) & !offset.bit(13);
         let to_storage = engine & (owner.bits(1, 0) == function::STORAGE);
         let to_nobody = engine & (owner.bits(1, 0) != function::STORAGE);
         self.bindings.bus.valid = to_manage;
-        self.bindings.bus.write = self.completer.bus.write;
+        self.bindings.bus.write = self.shared.bus.write;
         self.bindings.bus.owner = owner;
         self.bindings.bus.offset = offset;
-        self.bindings.bus.be = self.completer.bus.be;
-        self.bindings.bus.wdata = self.completer.bus.wdata;
+        self.bindings.bus.be = self.shared.bus.be;
+        self.bindings.bus.wdata = self.shared.bus.wdata;
         self.msix.bus.valid = to_msix;
-        self.msix.bus.write = self.completer.bus.write;
+        self.msix.bus.write = self.shared.bus.write;
         self.msix.bus.owner = owner;
         self.msix.bus.offset = offset;
-        self.msix.bus.be = self.completer.bus.be;
-        self.msix.bus.wdata = self.completer.bus.wdata;
+        self.msix.bus.be = self.shared.bus.be;
+        self.msix.bus.wdata = self.shared.bus.wdata;
         self.storage.bus.valid = to_storage;
-        self.storage.bus.write = self.completer.bus.write;
+        self.storage.bus.write = self.shared.bus.write;
         self.storage.bus.owner = owner;
         self.storage.bus.offset = offset;
-        self.storage.bus.be = self.completer.bus.be;
-        self.storage.bus.wdata = self.completer.bus.wdata;
-        self.completer.bus.ack = self.bindings.bus.ack | self.msix.bus.ack | self.storage.bus.ack | to_nobody;
-        self.completer.bus.rdata = if to_manage {
+        self.storage.bus.be = self.shared.bus.be;
+        self.storage.bus.wdata = self.shared.bus.wdata;
+        self.shared.bus.ack = self.bindings.bus.ack | self.msix.bus.ack | self.storage.bus.ack | to_nobody;
+        self.shared.bus.rdata = if to_manage {
             self.bindings.bus.rdata
         } else if to_msix {
             self.msix.bus.rdata
@@ -212,50 +233,13 @@ impl Logic for Card {
             0
         };
 
-        // Errors, one finder after the other.
-        let mut e_valid = sized(0, 1);
-        let mut which = self.finder.q;
-        if !self.finding.q {
-            if self.receive.error.valid {
-                e_valid = 1;
-                which = 0;
-            } else if self.completer.error.valid {
-                e_valid = 1;
-                which = 1;
-            } else if self.read.error.valid {
-                e_valid = 1;
-                which = 2;
-            }
-        }
-        if e_valid {
-            self.finder.d = which;
-            self.finding.d = 1;
-        }
-        if self.finding.q & self.space.error.ready {
-            self.finding.d = 0;
-        }
-        self.space.error.valid = self.finding.q;
-        self.space.error.owner = match self.finder.q {
-            0 => self.receive.error.owner,
-            1 => self.completer.error.owner,
-            _ => self.read.error.owner,
-        };
-        self.space.error.everyone = self.finder.q == 0;
-        self.space.error.code = match self.finder.q {
-            0 => self.receive.error.code,
-            1 => self.completer.error.code,
-            _ => self.read.error.code,
-        };
-        self.space.error.advisory = (self.finder.q == 1) & self.completer.error.advisory;
-        self.space.error.header = match self.finder.q {
-            0 => self.receive.error.header,
-            1 => self.completer.error.header,
-            _ => self.read.error.header,
-        };
-        let heard = self.finding.q & self.space.error.ready;
-        self.receive.error.ready = heard & (self.finder.q == 0);
-        self.completer.error.ready = heard & (self.finder.q == 1);
-        self.read.error.ready = heard & (self.finder.q == 2);
+        // Errors.
+        join!(self.receive.error, self.errors.receive);
+        join!(self.completer.error, self.errors.completer);
+        join!(self.posted.error, self.errors.posted);
+        join!(self.read.error, self.errors.read);
+        join!(self.errors.out, self.space.error);
+        self.space.message_room = self.message.room;
         self.message.send = self.space.message;
         self.message.owner = self.space.message_owner;
         self.message.code = self.space.message_code;
@@ -271,6 +255,7 @@ impl Logic for Card {
         self.msix.mask = self.space.msix_mask;
         self.msix.kick = self.space.kick;
         self.msix.kick_owner = self.space.kick_owner;
+        self.msix.kick_all = self.space.kick_all;
         self.msix.bus_number = bus_number;
         let forgotten_is_storage = self.space.reset_owner.bits(1, 0) == function::STORAGE;
         self.msix.reset_valid = self.space.reset_valid;
@@ -290,6 +275,11 @@ impl Logic for Card {
         self.storage.rd_ready = self.read.ready;
         self.storage.rd_pending = self.read.pending;
         self.storage.rd_failed = self.read.failed;
+        self.space.tag_turn = self.read.look_turn;
+        self.space.tag_used = self.read.look_used;
+        self.space.tag_owner = self.read.look_owner;
+        self.space.tag_ask = self.read.look_owner;
+        self.read.forgotten = self.space.tag_forgotten;
         self.read.mrrs = self.space.mrrs[function::STORAGE as usize];
         self.read.patient = self.space.patient[function::STORAGE as usize];
         self.read.bus_number = bus_number;
@@ -347,13 +337,15 @@ impl Logic for Card {
         self.mdone_ready = self.storage.mdone_ready;
 
         self.busy = self.receive.busy
+            | self.posted.busy
             | self.completer.busy
             | self.transmit.busy
             | self.space.busy
             | self.msix.busy
             | self.read.busy
             | self.storage.busy
-            | self.finding.q
+            | self.errors.busy
+            | self.message.busy
             | self.bindings.busy;
     }
 }

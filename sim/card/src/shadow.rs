@@ -97,11 +97,11 @@ impl Shadow {
         };
         let old = if id.role == Role::Pf { self.pf[kind].device_control } else { 0 };
         if let Some(value) = write.merged(express + express::DEVICE_CONTROL, old) {
-            if is_set(express::DEVICE_CONTROL_FLR, value) {
-                return self.reset(id);
-            }
             if id.role == Role::Pf {
                 self.pf[kind].device_control = value;
+            }
+            if is_set(express::DEVICE_CONTROL_FLR, value) {
+                return self.reset(id);
             }
         }
         if id.role == Role::Pf {
@@ -186,11 +186,14 @@ impl Shadow {
         }
     }
 
-    /// FLR (§6.6.2); of a PF it ends its VFs too.
+    /// FLR (§6.6.2), which keeps Max_Payload_Size; of a PF it ends its VFs too.
     fn reset(&mut self, id: FunctionId) {
         self.command[usize::from(id.number())] = 0;
         if id.role == Role::Pf {
-            self.pf[id.kind as usize] = PF_RESET;
+            let state = &mut self.pf[id.kind as usize];
+            let max_payload = express::DEVICE_CONTROL_MPS.of(state.device_control.into());
+            *state = PF_RESET;
+            state.device_control = express::DEVICE_CONTROL_MPS.set(PF_RESET.device_control.into(), max_payload) as u16;
             self.bars[id.kind as usize] = Bars::default();
             self.clear_vfs(id.kind);
         }
@@ -223,11 +226,13 @@ impl Shadow {
             .map_or(express::DEVICE_CONTROL_RESET, |f| self.pf[f.kind as usize].device_control.into())
     }
 
-    /// The limits on what it may send, and on completions to it.
+    /// The limits on what it may send, and on completions to it. Of an ARI device function 0 has the payload's (§7.5.3.4).
     pub fn limits(&self, function: u8) -> Limits {
-        let control = self.control(function);
-        let bytes = |field: Field| express::payload_bytes(field.of(control).min(5)) as u32;
-        Limits { max_payload: bytes(express::DEVICE_CONTROL_MPS), max_read: bytes(express::DEVICE_CONTROL_MRRS) }
+        let bytes = |field: Field, control| express::payload_bytes(field.of(control).min(5)) as u32;
+        Limits {
+            max_payload: bytes(express::DEVICE_CONTROL_MPS, self.control(0)),
+            max_read: bytes(express::DEVICE_CONTROL_MRRS, self.control(function)),
+        }
     }
 
     /// May it use tags of eight bits?
@@ -277,6 +282,12 @@ mod tests {
         s.apply(&write16(vf0, header::COMMAND, 6));
         s.apply(&write16(pf, capability::pf::EXPRESS + express::DEVICE_CONTROL, 0x8000));
         assert!(!s.exists(vf0), "FLR of the PF ends its VFs");
+        let control = capability::pf::EXPRESS + express::DEVICE_CONTROL;
+        let flr = express::DEVICE_CONTROL_FLR.mask() as u16;
+        let set = |mps| express::DEVICE_CONTROL_MPS.put(mps) as u16;
+        s.apply(&write16(0, control, set(express::MPS_256)));
+        s.apply(&write16(0, control, set(express::MPS_256) | flr));
+        assert_eq!(s.limits(vf0).max_payload, 256, "FLR keeps it, and function 0's is everybody's");
     }
 
     #[test]
@@ -295,7 +306,9 @@ mod tests {
         let pf = FunctionId::pf(Kind::Storage).number();
         let value = express::DEVICE_CONTROL_MPS.put(1) | express::DEVICE_CONTROL_MRRS.put(3);
         s.apply(&write16(pf, capability::pf::EXPRESS + express::DEVICE_CONTROL, value as u16));
-        assert_eq!(s.limits(17), Limits { max_payload: 256, max_read: 1024 });
+        assert_eq!(s.limits(17), Limits { max_payload: 128, max_read: 1024 }, "the payload is function 0's");
         assert_eq!(s.limits(16), Limits { max_payload: 128, max_read: 512 });
+        s.apply(&write16(0, capability::pf::EXPRESS + express::DEVICE_CONTROL, value as u16));
+        assert_eq!(s.limits(17), Limits { max_payload: 256, max_read: 1024 });
     }
 }

@@ -110,8 +110,8 @@ pub const FLAWS: [Flaw; 10] = [
     Flaw {
         name: "the transmitter takes one function's answer for another's",
         job: "gate",
-        find: "assign passes_3 = (midway_q | (known_q[2] & same_3));",
-        replace: "assign passes_3 = (midway_q | known_q[2]);",
+        find: "assign told_3 = (known_q[2] & same_3);",
+        replace: "assign told_3 = known_q[2];",
         caught_by: "rule 3: the gate is not obeyed",
     },
     Flaw {

@@ -3,7 +3,7 @@
 
 use azote_hdl::prelude::*;
 use azote_rtl::config::Space;
-use azote_rtl::transaction::transmit::CLIENTS;
+use azote_rtl::transaction::transmit::{CLASSES, CLIENTS};
 use azote_rtl::transaction::{Door, ErrorIn, Transmit, TxIn};
 
 /// VFs of the card that is proved: with two there is one before and one behind in every sweep.
@@ -22,6 +22,7 @@ pub struct Gate {
     pub may: I<1>,
     pub may_others: I<1>,
     pub changed: I<1>,
+    pub credit: [I<1>; CLASSES],
     pub tx_ready: I<1>,
     pub busy: O<1>,
     begun: Reg<1>,
@@ -43,6 +44,7 @@ impl Default for Gate {
             may: Default::default(),
             may_others: Default::default(),
             changed: Default::default(),
+            credit: Default::default(),
             begun: Default::default(),
             before: Default::default(),
             before_may: Default::default(),
@@ -74,6 +76,9 @@ impl Logic for Gate {
         assume!((!self.begun.q) | self.before_changed.q | same, "the gate says when something changes");
         self.transmit.may = if self.transmit.ask == self.watched { self.may } else { self.may_others };
         self.transmit.changed = self.changed;
+        for class in 0..CLASSES {
+            self.transmit.credit[class] = self.credit[class];
+        }
         self.transmit.tx_ready = self.tx_ready;
         self.door.midway = self.transmit.open;
         self.door.turn = self.transmit.has_turn;
@@ -109,6 +114,11 @@ pub struct Silent {
     pub ask: I<8>,
     pub reset_done: I<1>,
     pub error: ErrorIn,
+    pub message_room: I<1>,
+    /// Who looks through the tags of reads.
+    pub tag_turn: I<1>,
+    pub tag_used: I<1>,
+    pub tag_owner: I<8>,
     pub may: O<1>,
     begun: Reg<1>,
     asked: Reg<8>,
@@ -134,6 +144,10 @@ impl Silent {
             ask: Default::default(),
             reset_done: Default::default(),
             error: Default::default(),
+            message_room: Default::default(),
+            tag_turn: Default::default(),
+            tag_used: Default::default(),
+            tag_owner: Default::default(),
             may: Default::default(),
             begun: Default::default(),
             asked: Default::default(),
@@ -160,6 +174,11 @@ impl Logic for Silent {
         self.space.ask = self.ask;
         self.space.msix_ask = self.ask;
         self.space.reset_done = self.reset_done;
+        self.space.message_room = self.message_room;
+        self.space.tag_turn = self.tag_turn;
+        self.space.tag_used = self.tag_used;
+        self.space.tag_owner = self.tag_owner;
+        self.space.tag_ask = self.tag_owner;
         self.may = self.space.may;
         self.before_may.d = self.space.may;
         self.before_changed.d = self.space.changed;

@@ -1,45 +1,72 @@
-//! Sends an error message to the root complex (PCIe 2.2.8.3): a header and nothing else.
+//! Sends error messages to the root complex (PCIe 2.2.8.3): a header and nothing else.
+//!
+//! Promise: who asks only while there is `room` loses none. An error of all PFs makes at most one message of each severity,
+//! so that there is room when three fit.
 
 use azote_hdl::prelude::*;
 use azote_regs::pcie::tlp;
 
+use crate::parts::Fifo;
 use crate::transaction::TxOut;
 use crate::transaction::header::id;
 
-#[derive(LogicBlock, Default)]
+/// Messages that wait.
+const DEPTH: usize = 4;
+/// What one error can make: ERR_COR, ERR_NONFATAL and ERR_FATAL.
+const MOST: u64 = 3;
+
+#[derive(LogicBlock)]
 pub struct Message {
     pub clock: Clk,
     pub reset: Rst,
-    /// One clock; lost if one is still waiting, as the specification allows (PCIe 6.2.3.1).
+    /// One clock: a message.
     pub send: I<1>,
     pub owner: I<8>,
     pub code: I<8>,
+    /// The messages of one more error fit.
+    pub room: O<1>,
     pub bus_number: I<8>,
     pub tx: TxOut,
-    waiting: Reg<1>,
-    whose: Reg<8>,
-    what: Reg<8>,
+    pub busy: O<1>,
+    waiting: Fifo<16>,
+}
+
+impl Default for Message {
+    fn default() -> Self {
+        Message {
+            clock: Default::default(),
+            reset: Default::default(),
+            send: Default::default(),
+            owner: Default::default(),
+            code: Default::default(),
+            room: Default::default(),
+            bus_number: Default::default(),
+            tx: Default::default(),
+            busy: Default::default(),
+            waiting: Fifo::new(DEPTH),
+        }
+    }
 }
 
 #[kernel]
 impl Logic for Message {
     fn update(&mut self) {
-        if self.waiting.q {
-            if self.tx.ready {
-                self.waiting.d = 0;
-            }
-        } else if self.send {
-            self.waiting.d = 1;
-            self.whose.d = self.owner;
-            self.what.d = self.code;
-        }
+        clocked!(self.waiting);
+        self.waiting.in_valid = self.send;
+        self.waiting.in_data = cat(self.owner, self.code);
+        check!((!self.send) | self.waiting.in_ready, "an error message is lost");
+        self.room = self.waiting.level <= konst((DEPTH as u64) - MOST);
+        let whose = self.waiting.out_data.bits(15, 8);
+        let what = self.waiting.out_data.bits(7, 0);
+        self.waiting.out_ready = self.tx.ready;
         let dw0 = sized((tlp::MSG | tlp::ROUTE_TO_ROOT) << tlp::FMT_TYPE.lo, 32);
-        let dw1 = cat(id(self.bus_number, self.whose.q), sized(0, 8), self.what.q);
-        self.tx.valid = self.waiting.q;
+        let dw1 = cat(id(self.bus_number, whose), sized(0, 8), what);
+        self.tx.valid = self.waiting.out_valid;
         self.tx.sop = 1;
         self.tx.eop = 1;
         self.tx.keep = 15;
         self.tx.data = cat(sized(0, 64), dw1, dw0);
-        self.tx.owner = self.whose.q;
+        self.tx.owner = whose;
+        self.busy = self.waiting.out_valid;
     }
 }

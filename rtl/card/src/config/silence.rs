@@ -75,7 +75,7 @@ impl Logic for Silence {
         let target = owner_of(self.number);
         let at_reading = self.st == St::SWEEP_READ;
         let at_next = self.st == St::SWEEP_NEXT;
-        let at_sweep = (self.st == St::SWEEP_KEEP) | (self.st == St::SWEEP);
+        let at_sweep = self.st == St::SWEEP;
         let sweeping = at_reading | at_next | at_sweep;
         let accessing =
             (self.st == St::ROM) | (self.st == St::STATE) | (self.st == St::EXECUTE) | (self.st == St::EFFECT);

@@ -2,18 +2,21 @@
 //!
 //! Promise: a write has taken effect everywhere before its completion leaves (so "Bus Master Enable off" and "VF Enable
 //! off" are final for whoever sees them done); FLR and VF disable clear a function's configuration before anything else
-//! is served, and keep it silent (`may` false) until the engines have let go of it. Until then it answers accesses with
-//! `retry`: what its next driver sets up would be forgotten with what the last one left.
+//! is served, and keep it silent (`may` false) until nothing of it is under way and the engines have let go of it. Until then
+//! it answers accesses with `retry` (what its next driver sets up would be forgotten with what the last one left), and its
+//! errors are nobody's. All others are answered meanwhile.
 
 use azote_hdl::prelude::*;
 use azote_regs::function;
 use azote_regs::pcie::{aer, capability as cap, express, header, power, sriov, tlp};
 
+use super::fields::{self, slot};
+use super::forget::Forget;
 use super::silence::Silence;
-use super::template::{self, slot};
-use crate::parts::{BlockFifo, byte_mask};
-use crate::transaction::ErrorIn;
+use super::template;
+use crate::parts::byte_mask;
 use crate::transaction::header::{in_gap, owner_of};
+use crate::transaction::{ErrorIn, Found};
 
 const KINDS: usize = function::KINDS as usize;
 /// DW number of a register.
@@ -43,18 +46,32 @@ impl St {
     pub const ACK: u64 = 5;
     pub const SWEEP_NEXT: u64 = 6;
     pub const SWEEP_READ: u64 = 7;
-    pub const SWEEP_KEEP: u64 = 8;
-    pub const SWEEP: u64 = 9;
-    pub const ERROR_READ: u64 = 10;
-    pub const ERROR_TAKE: u64 = 11;
-    pub const ERROR_DEVICE: u64 = 12;
-    pub const ERROR_STATUS: u64 = 13;
-    pub const ERROR_CORRECTABLE: u64 = 14;
-    pub const ERROR_LOG: u64 = 15;
-    pub const ERROR_NEXT: u64 = 16;
-    pub const CLEAR: u64 = 17;
-    pub const CHECK: u64 = 18;
+    pub const SWEEP: u64 = 8;
+    pub const ERROR_READ: u64 = 9;
+    pub const ERROR_TAKE: u64 = 10;
+    pub const ERROR_LOG: u64 = 11;
+    pub const ERROR_NEXT: u64 = 12;
+    pub const CLEAR: u64 = 13;
+    pub const CHECK: u64 = 14;
 }
+
+/// The steps of an error's record: the registers of a function that decide or change, in the order in which they are read.
+struct Step;
+impl Step {
+    const SEVERITY: u64 = 0;
+    const MASK: u64 = 1;
+    const CORRECTABLE_MASK: u64 = 2;
+    const POINTER: u64 = 3;
+    const UNCORRECTABLE: u64 = 4;
+    const CORRECTABLE: u64 = 5;
+    /// These two are all that a VF has.
+    const DEVICE: u64 = 6;
+    const STATUS: u64 = 7;
+}
+
+/// An access is answered within so many clocks: the longest is the one that resets 60 VFs with their PF, behind an error of
+/// all PFs.
+pub const CONFIG_CLOCKS: u64 = 2048;
 
 #[derive(LogicBlock, Default)]
 pub struct Space {
@@ -83,9 +100,16 @@ pub struct Space {
     pub msix_ask: I<8>,
     pub msix_enable: O<1>,
     pub msix_mask: O<1>,
-    /// MSI-X Control of `kick_owner` was written: what is pending may go now.
+    /// MSI-X Control or Command of `kick_owner` was written, or a PF's power state: what is pending may go now.
     pub kick: O<1>,
     pub kick_owner: O<8>,
+    pub kick_all: O<1>,
+    /// The tags of reads, one after the other ([`Forget`]); and whether `tag_ask` is being reset, in the same clock.
+    pub tag_turn: I<1>,
+    pub tag_used: I<1>,
+    pub tag_owner: I<8>,
+    pub tag_ask: I<8>,
+    pub tag_forgotten: O<1>,
     /// A function to forget: held until `reset_done`.
     pub reset_valid: O<1>,
     pub reset_owner: O<8>,
@@ -105,12 +129,15 @@ pub struct Space {
     pub mrrs: [O<3>; KINDS],
     /// Completion Timeout Disable of each PF and its VFs.
     pub patient: [O<1>; KINDS],
-    /// An error message to send.
+    /// An error message to send; an error is only begun while there is room for its messages.
+    pub message_room: I<1>,
     pub message: O<1>,
     pub message_owner: O<8>,
     pub message_code: O<8>,
     pub busy: O<1>,
     vfs: Param,
+    /// How long things take is checked.
+    timed: Param,
     st: Reg<5>,
     owner: Reg<8>,
     cur: Reg<32>,
@@ -132,6 +159,8 @@ pub struct Space {
     l_scale: [Reg<3>; KINDS],
     l_mrrs: [Reg<3>; KINDS],
     l_patient: [Reg<1>; KINDS],
+    l_serr: [Reg<1>; KINDS],
+    l_parity: [Reg<1>; KINDS],
     l_mps: Reg<3>,
     l_ari: Reg<1>,
     // The sweep: which VFs and whether the PF too.
@@ -141,27 +170,30 @@ pub struct Space {
     sw_vfs: Reg<1>,
     sw_index: Reg<5>,
     sw_reply: Reg<1>,
-    // The error in hand.
+    // The error in hand: at which PF of all, which step, and what has been read of the function.
     er_kind: Reg<2>,
+    er_all: Reg<1>,
     er_step: Reg<3>,
-    er_device: Reg<32>,
-    er_status: Reg<32>,
-    er_mask: Reg<32>,
-    er_severity: Reg<32>,
-    er_cor: Reg<32>,
-    er_cor_mask: Reg<32>,
-    // Whether a reset is being done, and for whom.
-    re_busy: Reg<1>,
-    re_owner: Reg<8>,
+    er_fatal: Reg<1>,
+    er_masked: Reg<1>,
+    er_quiet: Reg<1>,
+    er_pointer: Reg<5>,
+    er_logs: Reg<1>,
+    er_enables: Reg<4>,
+    /// Messages of this error that are on their way, by severity.
+    er_sent: Reg<3>,
     booting: Reg<1>,
     boot: Reg<13>,
+    /// How long the access in hand has waited; for a check alone.
+    waited: Reg<16>,
     rom: Rom<10, 102>,
     state: Ram<13, 32>,
     bme: LutRam<8, 1>,
     resetting: LutRam<8, 1>,
     resetting_own: LutRam<8, 1>,
+    resetting_tag: LutRam<8, 1>,
     msix: LutRam<8, 2>,
-    queue: BlockFifo<8, 8>,
+    forget: Forget,
     silence: Silence,
 }
 
@@ -172,6 +204,7 @@ impl Space {
         let words = template::rom(vfs as u64).into_iter().map(|w| num_bigint(w).into()).collect();
         Space {
             vfs: Param::new(vfs),
+            timed: Param::new(1),
             l_mrrs: [reset_mrrs(), reset_mrrs(), reset_mrrs()],
             booting: Reg::new(true),
             rom: Rom::new(words),
@@ -179,6 +212,7 @@ impl Space {
             bme: LutRam::new(functions),
             resetting: LutRam::new(functions),
             resetting_own: LutRam::new(functions),
+            resetting_tag: LutRam::new(functions),
             msix: LutRam::new(functions),
             silence: Silence::new(vfs, false),
             ..Self::default()
@@ -188,7 +222,13 @@ impl Space {
     /// For the prover, which asks the gate about one and the same function all the time. `awake`: as after the sweep of
     /// the memories that follows a reset, which takes longer than any bounded proof reaches.
     pub fn watched(vfs: usize, awake: bool) -> Self {
-        Space { booting: Reg::new(!awake), silence: Silence::new(vfs, true), ..Self::new(vfs) }
+        Space {
+            booting: Reg::new(!awake),
+            silence: Silence::new(vfs, true),
+            timed: Param::new(0),
+            forget: Forget::new(false),
+            ..Self::new(vfs)
+        }
     }
 }
 
@@ -203,8 +243,8 @@ fn reset_mrrs() -> Reg<3> {
 #[kernel]
 impl Logic for Space {
     fn update(&mut self) {
-        clocked!(self.queue, self.silence);
-        memories!(self.rom, self.state, self.bme, self.resetting, self.resetting_own, self.msix);
+        clocked!(self.forget, self.silence);
+        memories!(self.rom, self.state, self.bme, self.resetting, self.resetting_own, self.resetting_tag, self.msix);
         let number = self.number;
         let asked = owner_of(number);
         let asked_slot = asked.bits(7, 2);
@@ -256,13 +296,18 @@ impl Logic for Space {
         let mut re_we = sized(0, 1);
         let mut re_new = sized(0, 1);
         let mut re_at = self.owner.q;
-        self.queue.in_valid = 0;
-        self.queue.in_data = self.owner.q;
+        self.forget.put = 0;
+        self.forget.owner = self.owner.q;
+        self.forget.turn = self.tag_turn;
+        self.forget.in_use = self.tag_used;
+        self.forget.in_use_owner = self.tag_owner;
+        self.forget.reset_done = self.reset_done;
+        self.forget.cleared = (self.st.q == St::IDLE) & self.forget.clear & !self.booting.q;
         self.kick = 0;
+        self.kick_all = (self.st.q == St::EFFECT) & (self.dw == DW_PMCSR) & !is_vf;
         self.kick_owner = self.owner.q;
         self.message = 0;
         self.message_owner = self.er_kind.q.zext(8);
-        self.message_code = 0;
         self.ack = 0;
         self.error.ready = 0;
 
@@ -271,10 +316,91 @@ impl Logic for Space {
         let is_device = self.dw == DW_DEVICE;
         let is_msix = self.dw == DW_MSIX;
         let is_sriov = (self.dw == DW_SRIOV) & !is_vf;
-        let code_bit = sized(1, 32) << self.error.code;
-        // Which PF records the error: its own, its VF's, or each in turn.
-        let er_owner = if self.error.everyone { self.er_kind.q.zext(8) } else { self.error.owner };
+
+        // What an error is: its bit of AER, whether the requester was told of it, and its bits of Status.
+        let mut code = sized(0, 5);
+        let mut coded = sized(1, 1);
+        let mut advisory = sized(0, 1);
+        let mut found = sized(0, 16);
+        match self.error.event {
+            Found::MALFORMED => code = konst(aer::MALFORMED.lo),
+            Found::UNSUPPORTED => {
+                code = konst(aer::UNSUPPORTED_REQUEST.lo);
+                advisory = 1;
+            }
+            Found::UNSUPPORTED_POSTED => code = konst(aer::UNSUPPORTED_REQUEST.lo),
+            Found::POISONED => {
+                code = konst(aer::POISONED.lo);
+                advisory = 1;
+                found = konst(header::STATUS_DETECTED_PARITY.mask());
+            }
+            Found::POISONED_POSTED => {
+                code = konst(aer::POISONED.lo);
+                found = konst(header::STATUS_DETECTED_PARITY.mask());
+            }
+            Found::POISONED_COMPLETION => {
+                code = konst(aer::POISONED.lo);
+                advisory = 1;
+                found = konst(header::STATUS_DETECTED_PARITY.mask());
+            }
+            Found::UNEXPECTED => {
+                code = konst(aer::UNEXPECTED_COMPLETION.lo);
+                advisory = 1;
+            }
+            Found::TIMEOUT => code = konst(aer::COMPLETION_TIMEOUT.lo),
+            Found::MASTER_ABORT => {
+                coded = 0;
+                found = konst(header::STATUS_RECEIVED_MASTER_ABORT.mask());
+            }
+            _ => {
+                coded = 0;
+                found = konst(header::STATUS_RECEIVED_TARGET_ABORT.mask());
+            }
+        }
+        let code_bit = sized(1, 32) << code;
+        let is_ur = code == konst(aer::UNSUPPORTED_REQUEST.lo);
+        let told = advisory & !self.er_fatal.q;
+        let quiet = told & self.er_quiet.q;
+        // Which function records it: its own, or each PF in turn when there is none.
+        let mut error_vfe = sized(0, 1);
+        let mut error_num = sized(0, 6);
+        let mut serr = sized(0, 1);
+        let mut responds = sized(0, 1);
+        for k in 0..KINDS {
+            if self.error.owner.bits(1, 0) == k {
+                error_vfe = self.l_vfe[k].q;
+                error_num = self.l_num_vfs[k].q;
+            }
+            if self.er_kind.q == k {
+                serr = self.l_serr[k].q;
+                responds = self.l_parity[k].q;
+            }
+        }
+        let error_slot = self.error.owner.bits(7, 2);
+        let error_known = (error_slot == 0) | (error_vfe & (error_slot <= error_num));
+        let er_owner = if self.er_all.q { self.er_kind.q.zext(8) } else { self.error.owner };
         let er_is_pf = er_owner.bits(7, 2) == 0;
+        // The PF of a VF has its parity response (PCIe 9.3.4.1.3).
+        let mastered = (self.error.event == Found::POISONED_COMPLETION) & responds;
+        if mastered {
+            found = found | konst(header::STATUS_MASTER_DATA_PARITY.mask());
+        }
+        // The severity of the message, and whether Command or Device Control let it out (PCIe 6.2.6).
+        let cor_on = self.er_enables.q.get(express::DEVICE_CONTROL_CORRECTABLE);
+        let bad_on = if self.er_fatal.q {
+            self.er_enables.q.get(express::DEVICE_CONTROL_FATAL)
+        } else {
+            self.er_enables.q.get(express::DEVICE_CONTROL_NONFATAL)
+        };
+        let ur_on = (!is_ur) | self.er_enables.q.get(express::DEVICE_CONTROL_UR);
+        let lets = if told { (!quiet) & cor_on & ur_on } else { (!self.er_masked.q) & ((bad_on & ur_on) | serr) };
+        let severity = cat(self.er_fatal.q, (!self.er_fatal.q) & !told, told);
+        self.message_code = if told {
+            sized(tlp::MSG_ERR_COR, 8)
+        } else {
+            if self.er_fatal.q { sized(tlp::MSG_ERR_FATAL, 8) } else { tlp::MSG_ERR_NONFATAL }
+        };
+        let sends = coded & er_is_pf & lets & !(self.er_sent.q & severity).any();
 
         match self.st.q {
             St::IDLE => {
@@ -290,18 +416,22 @@ impl Logic for Space {
                     if self.boot.q.all() {
                         self.booting.d = 0;
                     }
-                } else if self.re_busy.q & self.reset_done {
-                    self.owner.d = self.re_owner.q;
+                } else if self.forget.clear {
+                    self.owner.d = self.forget.reset_owner;
                     self.st.d = St::CLEAR;
                 } else if self.valid {
                     self.absent.d = !exists;
                     self.later.d = 0;
                     self.out.d = 0;
                     self.st.d = if exists { St::ROM } else { St::ACK };
-                } else if self.error.valid {
-                    self.er_kind.d = if self.error.everyone { 0 } else { self.error.owner.bits(1, 0) };
+                } else if self.error.valid & self.message_room {
+                    let all = self.error.everyone | !error_known;
+                    self.er_all.d = all;
+                    self.er_kind.d = if all { 0 } else { self.error.owner.bits(1, 0) };
+                    self.er_sent.d = 0;
+                    self.owner.d = self.error.owner;
+                    self.st.d = St::ERROR_NEXT;
                     self.er_step.d = 0;
-                    self.st.d = St::ERROR_READ;
                 }
             }
             St::ROM => {
@@ -365,6 +495,7 @@ impl Logic for Space {
                 if is_command {
                     flag_we = 1;
                     bme_new = value.get(header::COMMAND_BME);
+                    self.kick = value.get(header::COMMAND_BME);
                 }
                 if is_msix {
                     msix_we = 1;
@@ -382,7 +513,11 @@ impl Logic for Space {
                 for k in 0..KINDS {
                     if (owner_kind == k) & !is_vf & !refuse {
                         match self.dw {
-                            DW_COMMAND => self.l_mse[k].d = value.get(header::COMMAND_MSE),
+                            DW_COMMAND => {
+                                self.l_mse[k].d = value.get(header::COMMAND_MSE);
+                                self.l_serr[k].d = value.get(header::COMMAND_SERR);
+                                self.l_parity[k].d = value.get(header::COMMAND_PARITY);
+                            }
                             DW_BAR0 => self.l_bar0[k].d = cat(self.l_bar0[k].q.bits(49, 18), value.bits(31, 14)),
                             DW_BAR1 => self.l_bar0[k].d = cat(value, self.l_bar0[k].q.bits(17, 0)),
                             DW_PMCSR => {
@@ -460,6 +595,8 @@ impl Logic for Space {
                                 self.l_bar0[k].d = 0;
                                 self.l_vf_bar0[k].d = 0;
                                 self.l_mse[k].d = 0;
+                                self.l_serr[k].d = 0;
+                                self.l_parity[k].d = 0;
                                 self.l_sleep[k].d = 0;
                                 self.l_vfe[k].d = 0;
                                 self.l_vf_mse[k].d = 0;
@@ -468,9 +605,6 @@ impl Logic for Space {
                                 self.l_patient[k].d = 0;
                                 self.l_mrrs[k].d =
                                     konst(express::DEVICE_CONTROL_MRRS.of(express::DEVICE_CONTROL_RESET));
-                                if const { k == 0 } {
-                                    self.l_ari.d = 0;
-                                }
                                 if const { k == 2 } {
                                     self.l_manage.d = 0;
                                 }
@@ -486,113 +620,120 @@ impl Logic for Space {
                 flag_we = 1;
                 msix_we = 1;
                 self.sw_index.d = 0;
-                st_slot = konst(slot::DEVICE);
-                // One that is being forgotten already is in the queue already.
-                self.queue.in_valid = !self.resetting_own.rdata;
+                st_slot = 0;
+                // Not one that is being forgotten already.
+                self.forget.put = !self.resetting_own.rdata;
                 re_we = 1;
                 re_new = 1;
-                self.st.d = St::SWEEP_KEEP;
-            }
-            St::SWEEP_KEEP => {
-                // FLR leaves Max_Payload_Size (PCIe 6.6.2).
-                we = 1;
-                wslot = konst(slot::DEVICE);
-                wdata = self.state.rdata & konst(express::DEVICE_CONTROL_MPS.mask());
                 self.st.d = St::SWEEP;
             }
             St::SWEEP => {
-                we = self.sw_index.q != slot::DEVICE;
+                // One slot after the other; of a few the sweep leaves something (PCIe 6.6.2).
+                let next = self.sw_index.q + 1;
+                st_slot = next;
+                we = 1;
                 wslot = self.sw_index.q;
-                self.sw_index.d = self.sw_index.q + 1;
-                if self.sw_index.q == konst(template::FIRST_STICKY - 1) {
+                wdata = 0;
+                for i in 0..fields::FIRST_STICKY {
+                    if const { fields::KEPT[i] != 0 } {
+                        if self.sw_index.q == i {
+                            wdata = self.state.rdata & konst(fields::KEPT[i]);
+                        }
+                    }
+                }
+                self.sw_index.d = next;
+                if self.sw_index.q == konst(fields::FIRST_STICKY - 1) {
                     self.st.d = St::SWEEP_NEXT;
                 }
             }
             St::CLEAR => {
                 re_we = 1;
-                self.re_busy.d = 0;
                 self.st.d = St::IDLE;
             }
 
-            // Record an error: gather what decides, then write what changes.
+            // Record an error: for each function first what decides, then what changes.
+            St::ERROR_NEXT => {
+                // A VF has neither severities nor a log; what has no bit in AER is in Status alone.
+                self.er_fatal.d = 0;
+                self.er_masked.d = 0;
+                self.er_quiet.d = 0;
+                self.er_logs.d = 0;
+                self.er_step.d = if !coded {
+                    sized(Step::STATUS, 3)
+                } else {
+                    if er_is_pf { sized(Step::SEVERITY, 3) } else { Step::DEVICE }
+                };
+                self.st.d = St::ERROR_READ;
+                if (!self.er_all.q) & self.resetting_own.rdata {
+                    // What it left under way is not for whoever has the function next.
+                    self.error.ready = 1;
+                    self.st.d = St::IDLE;
+                }
+            }
             St::ERROR_READ => {
                 st_owner = er_owner;
                 st_slot = match self.er_step.q {
-                    0 => sized(slot::DEVICE, 5),
-                    1 => slot::UNCORRECTABLE,
-                    2 => slot::MASK,
-                    3 => slot::SEVERITY,
-                    4 => slot::CORRECTABLE,
-                    _ => slot::CORRECTABLE_MASK,
+                    Step::SEVERITY => sized(slot::SEVERITY, 5),
+                    Step::MASK => slot::MASK,
+                    Step::CORRECTABLE_MASK => slot::CORRECTABLE_MASK,
+                    Step::POINTER => slot::AER_CONTROL,
+                    Step::UNCORRECTABLE => slot::UNCORRECTABLE,
+                    Step::CORRECTABLE => slot::CORRECTABLE,
+                    Step::DEVICE => slot::DEVICE,
+                    _ => slot::COMMAND,
                 };
                 self.st.d = St::ERROR_TAKE;
             }
             St::ERROR_TAKE => {
                 let v = self.state.rdata;
-                match self.er_step.q {
-                    0 => self.er_device.d = v,
-                    1 => self.er_status.d = v,
-                    2 => self.er_mask.d = v,
-                    3 => self.er_severity.d = v ^ konst(aer::UNCORRECTABLE_SEVERITY_RESET),
-                    4 => self.er_cor.d = v,
-                    _ => self.er_cor_mask.d = v ^ konst(aer::CORRECTABLE_MASK_RESET),
-                }
+                let severities = v ^ konst(aer::UNCORRECTABLE_SEVERITY_RESET);
+                let cor_masks = v ^ konst(aer::CORRECTABLE_MASK_RESET);
+                st_owner = er_owner;
                 self.er_step.d = self.er_step.q + 1;
-                self.st.d = if self.er_step.q == 5 { St::ERROR_DEVICE } else { St::ERROR_READ };
-            }
-            St::ERROR_DEVICE => {
-                let fatal = (self.er_severity.q & code_bit).any() & er_is_pf;
-                let told = self.error.advisory & !fatal;
-                let is_ur = self.error.code == konst(aer::UNSUPPORTED_REQUEST.lo);
-                let found = cat(is_ur, fatal, (!fatal) & !told, told);
-                st_owner = er_owner;
-                we = 1;
-                wslot = konst(slot::DEVICE);
-                wdata = self.er_device.q | (found.zext(32) << 16);
-                self.st.d = if er_is_pf { St::ERROR_STATUS } else { St::ERROR_NEXT };
-            }
-            St::ERROR_STATUS => {
-                let fatal = (self.er_severity.q & code_bit).any();
-                let told = self.error.advisory & !fatal;
-                let quiet = told & (self.er_cor_mask.q.get(aer::ADVISORY_NONFATAL));
-                st_owner = er_owner;
-                we = !quiet;
-                wslot = konst(slot::UNCORRECTABLE);
-                wdata = self.er_status.q | code_bit;
-                self.er_step.d = 0;
-                self.st.d = St::ERROR_CORRECTABLE;
-                // The message, if Device Control lets it out and the mask does not hold it (PCIe figure 6-2).
-                let control = self.er_device.q ^ konst(express::DEVICE_CONTROL_RESET);
-                let masked = (self.er_mask.q & code_bit).any();
-                let is_ur = self.error.code == konst(aer::UNSUPPORTED_REQUEST.lo);
-                let ur_ok = (!is_ur) | control.get(express::DEVICE_CONTROL_UR);
-                if told {
-                    self.message = (!quiet) & ur_ok & control.get(express::DEVICE_CONTROL_CORRECTABLE);
-                    self.message_code = tlp::MSG_ERR_COR;
-                } else if fatal {
-                    self.message = (!masked) & ur_ok & control.get(express::DEVICE_CONTROL_FATAL);
-                    self.message_code = tlp::MSG_ERR_FATAL;
-                } else {
-                    self.message = (!masked) & ur_ok & control.get(express::DEVICE_CONTROL_NONFATAL);
-                    self.message_code = tlp::MSG_ERR_NONFATAL;
+                self.st.d = St::ERROR_READ;
+                match self.er_step.q {
+                    Step::SEVERITY => self.er_fatal.d = (severities & code_bit).any(),
+                    Step::MASK => self.er_masked.d = (v & code_bit).any(),
+                    Step::CORRECTABLE_MASK => self.er_quiet.d = cor_masks.get(aer::ADVISORY_NONFATAL),
+                    Step::POINTER => self.er_pointer.d = v.get(aer::CONTROL_FIRST_ERROR),
+                    Step::UNCORRECTABLE => {
+                        we = !quiet;
+                        wslot = konst(slot::UNCORRECTABLE);
+                        wdata = v | code_bit;
+                        // The log has its first error until the bit that First Error Pointer names is cleared (PCIe 6.2.4.2).
+                        self.er_logs.d = (!quiet) & (!self.er_masked.q) & !v.sel(self.er_pointer.q);
+                    }
+                    Step::CORRECTABLE => {
+                        we = told;
+                        wslot = konst(slot::CORRECTABLE);
+                        wdata = v | konst(aer::ADVISORY_NONFATAL.mask());
+                    }
+                    Step::DEVICE => {
+                        let kind = cat(is_ur, self.er_fatal.q, (!self.er_fatal.q) & !told, told);
+                        we = 1;
+                        wslot = konst(slot::DEVICE);
+                        wdata = v | (kind.zext(32) << 16);
+                        let control = v ^ konst(express::DEVICE_CONTROL_RESET);
+                        self.er_enables.d = control.trunc(4);
+                    }
+                    _ => {
+                        // Signaled System Error, when SERR# Enable let a message out that is not correctable (PCIe 7.5.1.1.4).
+                        let signaled = sends & serr & !told;
+                        let system =
+                            if signaled { konst(header::STATUS_SIGNALED_SYSTEM_ERROR.mask()) } else { sized(0, 16) };
+                        we = 1;
+                        wslot = konst(slot::COMMAND);
+                        wdata = v | ((found | system).zext(32) << 16);
+                        self.message = sends;
+                        self.er_sent.d = if sends { self.er_sent.q | severity } else { self.er_sent.q };
+                        self.er_step.d = 0;
+                        self.st.d = St::ERROR_LOG;
+                    }
                 }
-            }
-            St::ERROR_CORRECTABLE => {
-                let fatal = (self.er_severity.q & code_bit).any();
-                let told = self.error.advisory & !fatal;
-                let quiet = told & (self.er_cor_mask.q.get(aer::ADVISORY_NONFATAL));
-                // The log keeps the first unmasked error until software clears it (PCIe 6.2.4.2).
-                let first = (self.er_status.q & !self.er_mask.q) == 0;
-                let masked = (self.er_mask.q & code_bit).any();
-                st_owner = er_owner;
-                we = told;
-                wslot = konst(slot::CORRECTABLE);
-                wdata = self.er_cor.q | konst(aer::ADVISORY_NONFATAL.mask());
-                self.st.d = if first & !masked & !quiet { St::ERROR_LOG } else { St::ERROR_NEXT };
             }
             St::ERROR_LOG => {
                 st_owner = er_owner;
-                we = 1;
+                we = self.er_logs.q;
                 wslot = sized(slot::HEADER_LOG, 5) + self.er_step.q.zext(5);
                 wdata = match self.er_step.q {
                     0 => self.error.header.bits(31, 0),
@@ -603,18 +744,16 @@ impl Logic for Space {
                 self.er_step.d = self.er_step.q + 1;
                 if self.er_step.q == 4 {
                     wslot = konst(slot::AER_CONTROL);
-                    wdata = self.error.code.zext(32);
-                    self.st.d = St::ERROR_NEXT;
+                    wdata = code.zext(32);
                 }
-            }
-            St::ERROR_NEXT => {
-                self.er_step.d = 0;
-                self.er_kind.d = self.er_kind.q + 1;
-                if self.error.everyone & (self.er_kind.q != konst(KINDS - 1)) {
-                    self.st.d = St::ERROR_READ;
-                } else {
-                    self.error.ready = 1;
-                    self.st.d = St::IDLE;
+                if (!self.er_logs.q) | (self.er_step.q == 4) {
+                    self.er_kind.d = self.er_kind.q + 1;
+                    if self.er_all.q & (self.er_kind.q != konst(KINDS - 1)) {
+                        self.st.d = St::ERROR_NEXT;
+                    } else {
+                        self.error.ready = 1;
+                        self.st.d = St::IDLE;
+                    }
                 }
             }
             _ => self.st.d = St::IDLE,
@@ -643,6 +782,11 @@ impl Logic for Space {
         self.resetting_own.waddr = reset_at;
         self.resetting_own.wdata = re_new;
         self.resetting_own.raddr = self.owner.q;
+        self.resetting_tag.we = re_we;
+        self.resetting_tag.waddr = reset_at;
+        self.resetting_tag.wdata = re_new;
+        self.resetting_tag.raddr = self.tag_ask;
+        self.tag_forgotten = self.resetting_tag.rdata;
 
         // A sleeping PF (D3hot) sends nothing, and neither do its VFs.
         let mut asleep = sized(0, 1);
@@ -666,14 +810,8 @@ impl Logic for Space {
         self.msix_enable = self.msix.rdata.bit(1);
         self.msix_mask = self.msix.rdata.bit(0);
 
-        // One function at a time is forgotten by the engines.
-        self.queue.out_ready = !self.re_busy.q;
-        if self.queue.out_valid & !self.re_busy.q {
-            self.re_busy.d = 1;
-            self.re_owner.d = self.queue.out_data;
-        }
-        self.reset_valid = self.re_busy.q;
-        self.reset_owner = self.re_owner.q;
+        self.reset_valid = self.forget.reset_valid;
+        self.reset_owner = self.forget.reset_owner;
 
         // What must hold of all this.
         self.silence.ask = self.ask;
@@ -696,10 +834,15 @@ impl Logic for Space {
         self.silence.sw_kind = self.sw_kind.q;
         self.silence.sw_self = self.sw_self.q;
         self.silence.sw_vfs = self.sw_vfs.q;
-        self.silence.let_go = self.re_busy.q & self.reset_done;
-        self.silence.re_owner = self.re_owner.q;
+        self.silence.let_go = self.forget.clear;
+        self.silence.re_owner = self.forget.reset_owner;
         self.silence.booting = boot;
         self.silence.boot = self.boot.q;
+
+        self.waited.d = if self.valid & !self.ack & !boot { self.waited.q + 1 } else { 0 };
+        if const { self.timed.get() != 0 } {
+            check!(self.waited.q <= konst(CONFIG_CLOCKS), "a configuration access is not answered");
+        }
 
         self.rdata = self.out.q;
         self.none = self.absent.q;
@@ -718,7 +861,6 @@ impl Logic for Space {
         }
         self.manage_bar = self.l_manage.q;
         self.mps = self.l_mps.q;
-        self.busy =
-            (self.st.q != St::IDLE) | boot | self.re_busy.q | self.queue.out_valid | self.valid | self.error.valid;
+        self.busy = (self.st.q != St::IDLE) | boot | self.forget.busy | self.valid | self.error.valid;
     }
 }

@@ -13,10 +13,10 @@
 //! free tag is chosen before one is wanted, and a tag's age is read in one clock and acted upon in another.
 
 use azote_hdl::prelude::*;
-use azote_regs::pcie::{aer, tlp};
+use azote_regs::pcie::tlp;
 
 use crate::transaction::header::{dw, id, in_gap, memory, owner_of};
-use crate::transaction::{ErrorOut, TxOut};
+use crate::transaction::{ErrorOut, Found, TxOut};
 
 /// Tags in flight.
 const TAGS: usize = 32;
@@ -45,6 +45,12 @@ pub struct Read {
     pub pending: O<11>,
     pub failed: O<11>,
     pub forget: I<11>,
+    /// The tags, one after the other: in this clock one is looked at, it is in use, whose it is, and whether that function is
+    /// being reset: then the read times out even if its function is patient.
+    pub look_turn: O<1>,
+    pub look_used: O<1>,
+    pub look_owner: O<8>,
+    pub forgotten: I<1>,
     pub mrrs: I<3>,
     pub patient: I<1>,
     pub bus_number: I<8>,
@@ -106,6 +112,7 @@ pub struct Read {
     c_piece: Reg<8>,
     c_to: Reg<13>,
     c_poison: Reg<1>,
+    c_header: Reg<96>,
     // The write to memory, a clock later.
     w_data: Reg<4>,
     w_control: Reg<4>,
@@ -115,27 +122,36 @@ pub struct Read {
     tick: Reg<10>,
     now: Reg<8>,
     look: Reg<5>,
+    turn: Reg<1>,
     // The tag that was looked at in the clock before.
     l_tag: Reg<5>,
     l_used: Reg<1>,
     l_resting: Reg<1>,
     l_late: Reg<1>,
-    l_very_late: Reg<1>,
+    l_rested: Reg<1>,
     l_client: Reg<4>,
     l_owner: Reg<8>,
     e_valid: Reg<1>,
-    e_code: Reg<5>,
+    e_event: Reg<4>,
     e_owner: Reg<8>,
-    e_header: Reg<128>,
+    e_everyone: Reg<1>,
+    e_header: Reg<96>,
     ctx: LutRam<5, 33>,
     old: LutRam<5, 20>,
+    rested: LutRam<5, 8>,
 }
 
 impl Read {
     /// `timeout` in ticks of 1024 clocks, below 128.
     pub fn new(timeout: usize) -> Self {
         assert!((2..128).contains(&timeout), "a completion time-out of {timeout} ticks");
-        Read { timeout: Param::new(timeout), ctx: LutRam::new(TAGS), old: LutRam::new(TAGS), ..Self::default() }
+        Read {
+            timeout: Param::new(timeout),
+            ctx: LutRam::new(TAGS),
+            old: LutRam::new(TAGS),
+            rested: LutRam::new(TAGS),
+            ..Self::default()
+        }
     }
 }
 
@@ -176,7 +192,7 @@ fn lowest(of: V) -> V {
 #[kernel]
 impl Logic for Read {
     fn update(&mut self) {
-        memories!(self.ctx, self.old);
+        memories!(self.ctx, self.old, self.rested);
         // --- what came back: its context
         let tag8 = dw(self.cpl_data, { 2 }).get(tlp::TAG);
         let requester = dw(self.cpl_data, { 2 }).get(tlp::REQUESTER_ID);
@@ -222,7 +238,8 @@ impl Logic for Read {
         let mut end_client = self.c_client.q;
         let mut rest = sized(0, 1);
         let mut record = sized(0, 1);
-        let mut code = sized(aer::UNEXPECTED_COMPLETION.lo, 5);
+        let mut what = sized(Found::UNEXPECTED, 4);
+        let mut everyone = sized(0, 1);
         let mut whose = self.c_owner.q;
 
         let mut ctx_we = sized(0, 1);
@@ -263,9 +280,11 @@ impl Logic for Read {
             self.c_piece.d = length.trunc(8);
             self.c_to.d = ctx_to;
             self.c_poison.d = dw0.get(tlp::EP);
+            self.c_header.d = h.bits(95, 0);
             whose = ctx_owner;
             if !expected {
-                whose = konst(azote_regs::function::STORAGE);
+                whose = self.p_owner.q;
+                everyone = !self.p_ours.q;
                 record = !(eop & bad);
             } else if !takes & !(eop & bad) {
                 // Refused or not what was asked: this tag will not be served any more.
@@ -273,7 +292,15 @@ impl Logic for Read {
                 ends_badly = 1;
                 end_tag = tag;
                 end_client = ctx_client;
-                record = good_status;
+                record = 1;
+                if !good_status {
+                    // A status that is reserved counts as Unsupported Request (PCIe 2.2.9).
+                    what = if dw1.get(tlp::STATUS) == tlp::CA {
+                        sized(Found::TARGET_ABORT, 4)
+                    } else {
+                        Found::MASTER_ABORT
+                    };
+                }
             }
         } else if valid & self.live.q {
             self.c_to.d = self.c_to.q + many.zext(13);
@@ -297,42 +324,54 @@ impl Logic for Read {
                     ctx_new = cat(self.c_to.q + many.zext(13), left, self.c_client.q, self.c_owner.q);
                     if self.c_poison.q {
                         record = 1;
-                        code = konst(aer::POISONED.lo);
+                        what = konst(Found::POISONED_COMPLETION);
                     }
                 }
             }
         }
         let poisoned_part = valid & (!self.p_sop.q) & self.live.q & eop & (!bad) & self.c_poison.q;
 
-        // --- time-outs, one tag after the other, when no completion is being looked at
+        // --- time-outs, one tag after the other, each in two clocks
         self.tick.d = self.tick.q + 1;
         if self.tick.q == konst(TICK - 1) {
             self.now.d = self.now.q + 1;
         }
         self.old.raddr = self.look.q;
+        // A tag rests for as long as the time-out, from when it was given up: patient functions give up late.
+        self.rested.raddr = self.look.q;
+        self.rested.waddr = self.l_tag.q;
+        self.rested.wdata = self.now.q;
         let age = self.now.q - self.old.rdata.bits(7, 0);
-        let quiet = (!valid) & !self.live.q;
-        // In a quiet clock no other tag ends, so that this one is in the next clock what it is now.
+        // A tag is read in one clock and judged in the next, if it is still what it was and no completion can end it just now.
         self.l_tag.d = self.look.q;
-        self.l_used.d = quiet & self.used.q.sel(self.look.q);
-        self.l_resting.d = quiet & self.resting.q.sel(self.look.q);
+        self.l_used.d = self.used.q.sel(self.look.q);
+        self.l_resting.d = self.resting.q.sel(self.look.q);
         self.l_late.d = age >= konst(self.timeout.get());
-        self.l_very_late.d = age >= konst(2 * self.timeout.get());
+        let rest_age = self.now.q - self.rested.rdata;
+        self.l_rested.d = rest_age >= konst(self.timeout.get());
         self.l_client.d = self.old.rdata.bits(11, 8);
         self.l_owner.d = self.old.rdata.bits(19, 12);
-        let expires = self.l_used.q & self.l_late.q & !self.patient;
-        if quiet {
+        let still = self.l_used.q & self.used.q.sel(self.l_tag.q);
+        self.turn.d = !self.turn.q;
+        self.look_turn = self.turn.q;
+        self.look_used = still;
+        self.look_owner = self.l_owner.q;
+        let expires = self.turn.q & still & self.l_late.q & ((!self.patient) | self.forgotten);
+        let answered = (valid & (self.p_sop.q | eop)) | (self.live.q & (self.c_tag.q == self.l_tag.q));
+        let acts = expires & !answered;
+        self.rested.we = acts;
+        if self.turn.q & !(expires & answered) {
             self.look.d = self.look.q + 1;
-            if expires {
-                ends = 1;
-                ends_badly = 1;
-                rest = 1;
-                end_tag = self.l_tag.q;
-                end_client = self.l_client.q;
-                record = 1;
-                code = konst(aer::COMPLETION_TIMEOUT.lo);
-                whose = self.l_owner.q;
-            }
+        }
+        if acts {
+            ends = 1;
+            ends_badly = 1;
+            rest = 1;
+            end_tag = self.l_tag.q;
+            end_client = self.l_client.q;
+            record = 1;
+            what = konst(Found::TIMEOUT);
+            whose = self.l_owner.q;
         }
 
         // --- what is asked for
@@ -397,7 +436,6 @@ impl Logic for Read {
         self.ctx.wdata = ctx_new;
         self.p_newer.d = ctx_we & (ctx_at == tag8.trunc(5));
         self.p_new.d = ctx_new;
-        // A tag that rests keeps its time: it rests until twice the time-out.
         self.old.we = starts_tag;
         self.old.waddr = self.tag.q;
         self.old.wdata = cat(self.s_owner.q, self.s_client.q, self.now.q);
@@ -421,8 +459,8 @@ impl Logic for Read {
         let begun = if starts_tag { one_hot(self.tag.q) } else { 0 };
         let over = if ends { one_hot(end_tag) } else { 0 };
         self.used.d = (self.used.q | begun) & !over;
-        let wakes = self.l_resting.q & self.l_very_late.q;
-        let revived = if quiet & wakes { one_hot(self.l_tag.q) } else { 0 };
+        let wakes = self.l_resting.q & self.l_rested.q;
+        let revived = if self.turn.q & wakes { one_hot(self.l_tag.q) } else { 0 };
         let put_down = if rest { one_hot(end_tag) } else { 0 };
         self.resting.d = (self.resting.q | put_down) & !revived;
         // Who ended is known late in its clock: its client hears of it in the next.
@@ -452,21 +490,19 @@ impl Logic for Read {
         self.pending = pending;
         self.failed = self.fail.q;
 
-        if self.e_valid.q & self.error.ready {
-            self.e_valid.d = 0;
-        }
-        if record & !self.e_valid.q {
-            self.e_valid.d = 1;
-            self.e_code.d = code;
-            self.e_owner.d = whose;
-            self.e_header.d = if starts { h } else { 0 };
-        }
+        // Completions come when they come: what was found is told for one clock, to one who takes it always.
+        self.e_valid.d = record;
+        self.e_event.d = what;
+        self.e_owner.d = whose;
+        self.e_everyone.d = everyone;
+        // A time-out has no header of its own (PCIe 6.2.4.2: ones).
+        self.e_header.d = if acts { sized(1, 1).rep(96) } else { if starts { h.bits(95, 0) } else { self.c_header.q } };
+        check!((!self.e_valid.q) | self.error.ready, "an error of a completion is lost");
         self.error.valid = self.e_valid.q;
         self.error.owner = self.e_owner.q;
-        self.error.everyone = 0;
-        self.error.code = self.e_code.q;
-        self.error.advisory = 0;
-        self.error.header = self.e_header.q;
+        self.error.everyone = self.e_everyone.q;
+        self.error.event = self.e_event.q;
+        self.error.header = cat(self.e_header.q.all().rep(32), self.e_header.q);
         self.we_data = self.w_data.q;
         self.we_control = self.w_control.q;
         self.data = self.w_word.q;

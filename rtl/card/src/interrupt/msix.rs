@@ -1,8 +1,12 @@
 //! The MSI-X tables of all functions in four RAMs, one for each DW of an entry.
 //!
-//! Promise: a vector that is masked, by itself or by its function, sets its pending bit and is sent once when it can be;
-//! a function whose MSI-X is off sends nothing and remembers nothing; whoever asks for an interrupt has sent the data
-//! before, and `Transmit` keeps that order.
+//! Promise: a vector that is masked, by itself or by its function, sets its pending bit and is sent once when it can be; so
+//! does one whose message the door swallowed, while its function lives; a function whose MSI-X is off sends nothing and
+//! remembers nothing; whoever asks for an interrupt has sent the data before, and `Transmit` keeps that order.
+//!
+//! One message at a time waits for the link, apart from the tables: accesses, resets and interrupts are served meanwhile, an
+//! interrupt by its pending bit. Who writes a mask must not hear of an interrupt after it was told that the mask is
+//! written (PCIe 2.4.1): `sends` says whose message is on its way, and the completer waits for that.
 //!
 //! Vector Control is kept inverted, so that a table of zeroes is a table of masked vectors, as reset leaves it.
 
@@ -23,13 +27,26 @@ impl St {
     const BUS_DONE: u64 = 2;
     const LOOK: u64 = 3;
     const DECIDE: u64 = 4;
-    const SEND: u64 = 5;
-    const SEND_DATA: u64 = 6;
-    const SWEEP: u64 = 7;
-    const FORGET: u64 = 8;
-    const FORGOTTEN: u64 = 9;
-    const WAIT: u64 = 10;
+    const SWEEP: u64 = 5;
+    const FORGET: u64 = 6;
+    const FORGOTTEN: u64 = 7;
+    const WAIT: u64 = 8;
+    const SCAN: u64 = 9;
+    const RETURN: u64 = 10;
 }
+
+/// The message that waits for the link.
+struct Message;
+impl Message {
+    const NONE: u64 = 0;
+    const HEADER: u64 = 1;
+    const DATA: u64 = 2;
+    /// It was swallowed, and its pending bit is not set again yet.
+    const KILLED: u64 = 3;
+}
+
+/// Functions that a scan of all pending bits looks at.
+const FUNCTIONS: u64 = 256;
 
 #[derive(LogicBlock, Default)]
 pub struct Msix {
@@ -49,6 +66,11 @@ pub struct Msix {
     /// One clock: look again at what is pending.
     pub kick: I<1>,
     pub kick_owner: I<8>,
+    /// One clock: look at everybody's.
+    pub kick_all: I<1>,
+    /// A message is on its way to the link, and whose.
+    pub sends: O<1>,
+    pub sends_owner: O<8>,
     /// Forget a function: held until `reset_done`, which stays until `reset_valid` falls.
     pub reset_valid: I<1>,
     pub reset_owner: I<8>,
@@ -59,8 +81,21 @@ pub struct Msix {
     st: Reg<4>,
     who: Reg<8>,
     vec: Reg<3>,
-    /// Walking over all vectors of `who` that are pending.
+    /// Walking over all vectors of `who` that are pending, and as part of a scan of all functions.
     walking: Reg<1>,
+    scanning: Reg<1>,
+    /// The function and the vector that the scan is at, and how many functions are left. It never goes back: a vector whose
+    /// message is swallowed again and again holds up no other.
+    scan: Reg<8>,
+    scan_vec: Reg<3>,
+    left: Reg<9>,
+    message: Reg<2>,
+    m_owner: Reg<8>,
+    m_vec: Reg<3>,
+    m_address: Reg<64>,
+    m_data: Reg<32>,
+    /// Its function was forgotten: nothing of it comes back.
+    m_gone: Reg<1>,
     done: Reg<1>,
     booting: Reg<1>,
     boot: Reg<11>,
@@ -131,22 +166,43 @@ impl Logic for Msix {
         self.kicks.in_valid = self.kick;
         self.kicks.in_data = self.kick_owner;
         self.kicks.out_ready = 0;
-        self.tx.valid = (self.st.q == St::SEND) | (self.st.q == St::SEND_DATA);
-        self.tx.sop = self.st.q == St::SEND;
-        self.tx.eop = self.st.q == St::SEND_DATA;
-        self.tx.owner = self.who.q;
+        let m_waits = (self.message.q == Message::HEADER) | (self.message.q == Message::DATA);
+        let m_free = self.message.q == Message::NONE;
+        self.sends = m_waits;
+        self.sends_owner = self.m_owner.q;
+        self.tx.valid = m_waits;
+        self.tx.sop = self.message.q == Message::HEADER;
+        self.tx.eop = self.message.q == Message::DATA;
+        self.tx.owner = self.m_owner.q;
         let header = memory(
             sized(1, 1),
-            address,
+            self.m_address.q,
             sized(1, 11),
-            id(self.bus_number, self.who.q),
+            id(self.bus_number, self.m_owner.q),
             sized(0, 8),
             sized(0, 4),
             sized(15, 4),
         );
-        self.tx.keep = if self.st.q == St::SEND { sized(15, 4) } else { 1 };
-        self.tx.data = if self.st.q == St::SEND { header } else { self.entry[2].rdata.zext(128) };
+        self.tx.keep = if self.message.q == Message::HEADER { sized(15, 4) } else { 1 };
+        self.tx.data = if self.message.q == Message::HEADER { header } else { self.m_data.q.zext(128) };
+        match self.message.q {
+            Message::HEADER => {
+                if self.tx.ready {
+                    self.message.d = Message::DATA;
+                }
+            }
+            Message::DATA => {
+                if self.tx.ready {
+                    self.message.d = if self.tx.killed { sized(Message::KILLED, 2) } else { Message::NONE };
+                }
+            }
+            _ => {}
+        }
 
+        let last = self.vec.q == LAST_VECTOR;
+        // The walk's step, if it is one: to the next vector, or to its end.
+        let mut steps = sized(0, 1);
+        let mut rescan = self.kick_all | (self.kick & !self.kicks.in_ready);
         match self.st.q {
             St::IDLE => {
                 self.walking.d = 0;
@@ -165,18 +221,28 @@ impl Logic for Msix {
                     self.who.d = self.reset_owner;
                     self.vec.d = 0;
                     self.st.d = St::FORGET;
-                } else if self.kicks.out_valid {
-                    self.kicks.out_ready = 1;
-                    self.who.d = self.kicks.out_data;
-                    self.vec.d = 0;
-                    self.walking.d = 1;
-                    self.st.d = St::SWEEP;
+                } else if self.message.q == Message::KILLED {
+                    self.who.d = self.m_owner.q;
+                    self.vec.d = self.m_vec.q;
+                    self.st.d = St::RETURN;
                 } else if self.valid {
                     self.ready = 1;
                     self.who.d = self.owner;
                     self.vec.d = self.irq_vector;
-                    pba_we = 0;
                     self.st.d = St::LOOK;
+                } else if self.kicks.out_valid & m_free {
+                    self.kicks.out_ready = 1;
+                    self.who.d = self.kicks.out_data;
+                    self.vec.d = 0;
+                    self.walking.d = 1;
+                    self.scanning.d = 0;
+                    self.st.d = St::SWEEP;
+                } else if (self.left.q != 0) & m_free {
+                    self.who.d = self.scan.q;
+                    self.vec.d = self.scan_vec.q;
+                    self.walking.d = 1;
+                    self.scanning.d = 1;
+                    self.st.d = St::SCAN;
                 }
             }
             St::BUS => self.st.d = St::BUS_DONE,
@@ -195,48 +261,65 @@ impl Logic for Msix {
             St::WAIT => self.st.d = St::LOOK,
             St::LOOK => self.st.d = St::DECIDE,
             St::DECIDE => {
-                if !self.enable {
-                    self.st.d = if self.walking.q { St::SWEEP } else { St::IDLE };
-                    self.vec.d = if self.walking.q { self.vec.q + 1 } else { 0 };
-                    if self.vec.q == LAST_VECTOR {
-                        self.st.d = St::IDLE;
-                    }
-                } else if self.mask | !unmasked {
-                    pba_we = 1;
-                    pba_new = pending | bit;
-                    self.vec.d = self.vec.q + 1;
-                    self.st.d = if self.walking.q & (self.vec.q != LAST_VECTOR) { St::SWEEP } else { St::IDLE };
+                let sends = self.enable & !(self.mask | !unmasked);
+                if self.walking.q {
+                    steps = 1;
                 } else {
+                    self.st.d = St::IDLE;
+                }
+                if self.enable {
                     pba_we = 1;
-                    pba_new = pending & !bit;
-                    self.st.d = St::SEND;
+                    pba_new = if sends & m_free { pending & !bit } else { pending | bit };
+                }
+                if sends & m_free {
+                    self.message.d = Message::HEADER;
+                    self.m_owner.d = self.who.q;
+                    self.m_vec.d = self.vec.q;
+                    self.m_address.d = address;
+                    self.m_data.d = self.entry[2].rdata;
+                    self.m_gone.d = 0;
+                }
+                if sends & !m_free {
+                    // It waits among the pending ones until the link has taken the message before.
+                    rescan = 1;
                 }
             }
-            St::SEND => {
-                if self.tx.ready {
-                    self.st.d = St::SEND_DATA;
-                }
-            }
-            St::SEND_DATA => {
-                if self.tx.ready {
-                    self.vec.d = self.vec.q + 1;
-                    self.st.d = if self.walking.q & (self.vec.q != LAST_VECTOR) { St::SWEEP } else { St::IDLE };
+            St::SCAN => {
+                if pending.any() {
+                    self.st.d = St::SWEEP;
+                } else {
+                    self.scan.d = self.scan.q + 1;
+                    self.scan_vec.d = 0;
+                    self.left.d = self.left.q - 1;
+                    self.st.d = St::IDLE;
                 }
             }
             St::SWEEP => {
-                if (pending & bit).any() {
-                    self.st.d = St::LOOK;
-                } else if self.vec.q == LAST_VECTOR {
+                if !m_free {
+                    // The rest when this one is gone: a scan goes on from here, a kick becomes a scan.
+                    if self.scanning.q {
+                        self.scan_vec.d = self.vec.q;
+                    } else {
+                        rescan = 1;
+                    }
                     self.st.d = St::IDLE;
+                } else if (pending & bit).any() {
+                    self.st.d = St::LOOK;
                 } else {
-                    self.vec.d = self.vec.q + 1;
+                    steps = 1;
                 }
+            }
+            St::RETURN => {
+                pba_we = !self.m_gone.q;
+                pba_new = pending | bit;
+                self.message.d = Message::NONE;
+                self.st.d = St::IDLE;
             }
             St::FORGET => {
                 we = 15;
                 pba_we = 1;
                 self.vec.d = self.vec.q + 1;
-                if self.vec.q == LAST_VECTOR {
+                if last {
                     self.st.d = St::FORGOTTEN;
                 }
             }
@@ -245,6 +328,24 @@ impl Logic for Msix {
                 self.st.d = St::IDLE;
             }
             _ => self.st.d = St::IDLE,
+        }
+        if steps {
+            self.vec.d = self.vec.q + 1;
+            self.st.d = St::SWEEP;
+            if last {
+                self.st.d = St::IDLE;
+                if self.scanning.q {
+                    self.scan.d = self.scan.q + 1;
+                    self.scan_vec.d = 0;
+                    self.left.d = self.left.q - 1;
+                }
+            }
+        }
+        if rescan {
+            self.left.d = konst(FUNCTIONS);
+        }
+        if (self.st.q == St::FORGET) & (self.m_owner.q == self.who.q) {
+            self.m_gone.d = 1;
         }
         if !self.reset_valid {
             self.done.d = 0;
@@ -271,6 +372,8 @@ impl Logic for Msix {
             | self.bus.valid
             | self.valid
             | self.kicks.out_valid
+            | (self.left.q != 0)
+            | !m_free
             | (self.reset_valid & !self.done.q);
     }
 }

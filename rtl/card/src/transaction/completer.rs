@@ -1,15 +1,18 @@
-//! Serves the requests that the host sends, one after the other: configuration accesses, register accesses, and
+//! Serves the requests that the host waits for, one after the other: configuration accesses, register reads, and
 //! everything that is not supported, each with the completion that it is owed (PCIe 2.2.9, 2.3.1).
 //!
 //! Promise: every non-posted request gets exactly its completions, split at 128 bytes (the Read Completion Boundary of an
-//! endpoint, PCIe 2.3.1.1); a posted one that hits nothing is dropped and recorded; a DW without enabled bytes never
-//! reaches a register; requests take effect in the order in which they came.
+//! endpoint, PCIe 2.3.1.1); a DW without enabled bytes never reaches a register; requests take effect in the order in which
+//! they came, and after the writes that came before them. Writes are served by [`Posted`](super::Posted), also while a
+//! completion waits here for the link. A completion does not pass interrupts of its function that were given out before
+//! (`hold`).
 
 use azote_hdl::prelude::*;
-use azote_regs::pcie::{aer, tlp};
+use azote_regs::pcie::tlp;
 
-use super::header::{byte_count, completion, dw, first_offset, function_number, last_keep};
-use super::stream::{BusMaster, ErrorOut, TxOut};
+use super::header::{byte_count, completion, dw, first_offset, function_number, in_gap, last_keep, owner_of};
+use super::receive::ORDER;
+use super::stream::{BusMaster, ErrorOut, Found, TxOut};
 
 struct St;
 impl St {
@@ -18,23 +21,23 @@ impl St {
     const CONFIG: u64 = 2;
     const TARGET: u64 = 3;
     const READ: u64 = 4;
-    const WRITE: u64 = 5;
-    const SEND_HEADER: u64 = 6;
-    const SEND_DATA: u64 = 7;
-    const DROP: u64 = 8;
-    const REFUSE: u64 = 9;
-    const FETCH: u64 = 10;
-    const CONFIG_DATA: u64 = 11;
-    const LOCATE: u64 = 12;
+    const SEND_HEADER: u64 = 5;
+    const SEND_DATA: u64 = 6;
+    const REFUSE: u64 = 7;
+    const LOCATE: u64 = 8;
 }
 
 #[derive(LogicBlock, Default)]
 pub struct Completer {
     pub clock: Clk,
     pub reset: Rst,
+    /// A request: its header, and the DW that it writes in place of the fourth if the header has three.
     pub req_valid: I<1>,
     pub req_data: I<128>,
     pub req_ready: O<1>,
+    /// How many writes came before it, and how many have taken effect.
+    pub req_after: I<ORDER>,
+    pub done: I<ORDER>,
     /// Configuration access; held until `cfg_ack`.
     pub cfg_valid: O<1>,
     pub cfg_write: O<1>,
@@ -48,8 +51,9 @@ pub struct Completer {
     pub cfg_none: I<1>,
     /// With `cfg_ack`: the function is being reset, and did nothing.
     pub cfg_retry: I<1>,
-    /// Address to find a BAR for, and what it hit, two clocks later.
+    /// Address to find a BAR for, and what it hit, two clocks later. `taken`: somebody else asks in this clock.
     pub address: O<64>,
+    pub taken: I<1>,
     pub hit: I<1>,
     pub hit_owner: I<8>,
     pub hit_offset: I<16>,
@@ -58,6 +62,8 @@ pub struct Completer {
     pub bus: BusMaster,
     /// With `bus.valid`: the management BAR and not BAR0.
     pub bus_manage: O<1>,
+    /// An interrupt of the function whose completion this is (`tx.owner`) is on its way to the link.
+    pub hold: I<1>,
     pub tx: TxOut,
     pub error: ErrorOut,
     /// Our bus number, learnt from configuration writes (PCIe 2.2.6.2).
@@ -66,10 +72,11 @@ pub struct Completer {
     st: Reg<4>,
     h: Reg<128>,
     bus_no: Reg<8>,
-    data: Reg<128>,
     owner: Reg<8>,
     number: Reg<8>,
     manage: Reg<1>,
+    /// No function claims the request in hand.
+    nobody: Reg<1>,
     offset: Reg<16>,
     /// DWs of the request that are not done yet.
     left: Reg<11>,
@@ -79,14 +86,15 @@ pub struct Completer {
     lower: Reg<7>,
     status: Reg<3>,
     with_data: Reg<1>,
+    /// The header is at the link already.
+    offered: Reg<1>,
     /// DWs gathered for the completion in hand.
     have: Reg<6>,
     sent: Reg<4>,
-    lane: Reg<2>,
     e_valid: Reg<1>,
-    e_code: Reg<5>,
+    e_event: Reg<4>,
     e_owner: Reg<8>,
-    e_advisory: Reg<1>,
+    e_everyone: Reg<1>,
     payload: [Reg<128>; 8],
 }
 
@@ -106,31 +114,34 @@ impl Logic for Completer {
         let last_be = dw1.get(tlp::LAST_BE);
         let is_config = (fmt_type == tlp::CFGRD0) | (fmt_type == tlp::CFGWR0);
         let is_read = (fmt_type == tlp::MRD32) | (fmt_type == tlp::MRD64);
-        let is_write = (fmt_type == tlp::MWR32) | (fmt_type == tlp::MWR64);
-        let is_message = fmt_type.bits(4, 3) == 2;
         let low = if long { dw(h, { 3 }) } else { dw(h, { 2 }) };
         let high = if long { dw(h, { 2 }) } else { 0 };
         self.address = cat(high, low.bits(31, 2), sized(0, 2));
         let target = dw(h, { 2 });
+        let number = target.get(tlp::CFG_FUNCTION);
+        // Reads, locked reads and AtomicOps have an address, and so perhaps a function that claims them.
+        let kind = dw0.get(tlp::TYPE);
+        let atomic = (kind == tlp::TYPE_FETCH_ADD) | (kind == tlp::TYPE_SWAP) | (kind == tlp::TYPE_CAS);
+        let has_address = (kind == tlp::TYPE_MEM) | (kind == tlp::TYPE_MEM_LOCKED) | atomic;
 
         let be = self.be.q;
-        let word = self.data.q.bits(31, 0);
+        let word = dw(h, { 3 });
         // Nothing of what another access left on the bus shows in a DW that was not read.
         let word_in = if be == 0 { 0 } else { self.bus.rdata };
 
         self.req_ready = 0;
         self.cfg_valid = 0;
         self.cfg_write = has_data;
-        self.cfg_number = target.get(tlp::CFG_FUNCTION);
+        self.cfg_number = number;
         self.cfg_dw = target.bits(11, 2);
         self.cfg_be = first_be;
         self.cfg_wdata = word;
         self.bus.valid = 0;
-        self.bus.write = has_data;
+        self.bus.write = 0;
         self.bus.owner = self.owner.q;
         self.bus.offset = self.offset.q;
         self.bus.be = be;
-        self.bus.wdata = word;
+        self.bus.wdata = 0;
         self.bus_manage = self.manage.q;
 
         let chunk_ends = (self.left.q == 1) | (self.offset.q.bits(6, 2) == 31);
@@ -155,7 +166,10 @@ impl Logic for Completer {
             }
         }
         let last_beat = (self.sent.q.zext(6) << 2) + 4 >= self.have.q;
-        self.tx.valid = (self.st.q == St::SEND_HEADER) | (self.st.q == St::SEND_DATA);
+        // Interrupts that are given out later need not be waited for, and what was offered stays.
+        let free = (!self.hold) | self.offered.q;
+        self.offered.d = (self.st.q == St::SEND_HEADER) & free & !self.tx.ready;
+        self.tx.valid = ((self.st.q == St::SEND_HEADER) & free) | (self.st.q == St::SEND_DATA);
         self.tx.sop = self.st.q == St::SEND_HEADER;
         self.tx.eop = if self.st.q == St::SEND_HEADER { !self.with_data.q } else { last_beat };
         self.tx.keep = if (self.st.q == St::SEND_HEADER) | !last_beat { 15 } else { last_keep(self.have.q.zext(11)) };
@@ -163,14 +177,17 @@ impl Logic for Completer {
         self.tx.owner = self.owner.q;
 
         let mut record = sized(0, 1);
-        let mut code = sized(aer::UNSUPPORTED_REQUEST.lo, 5);
-        let mut advisory = sized(0, 1);
+        let mut what = sized(Found::UNSUPPORTED, 4);
         let mut whose = self.owner.q;
+        let mut everyone = sized(0, 1);
 
         match self.st.q {
             St::IDLE => {
-                self.req_ready = 1;
-                if self.req_valid {
+                // What is begun may be wrong, and then there must be a place for its record. And a read does not pass a write.
+                let ahead = self.done - self.req_after;
+                let takes = (!self.e_valid.q) & !ahead.bit(ORDER - 1);
+                self.req_ready = takes;
+                if self.req_valid & takes {
                     self.h.d = self.req_data;
                     self.st.d = St::DECODE;
                 }
@@ -180,42 +197,33 @@ impl Logic for Completer {
                 self.left.d = dws;
                 self.have.d = 0;
                 self.sent.d = 0;
-                self.lane.d = 0;
                 self.status.d = tlp::SC;
                 self.bytes.d = 4;
                 self.lower.d = 0;
                 self.with_data.d = 0;
                 self.owner.d = 0;
                 self.number.d = 0;
+                self.nobody.d = 1;
                 if is_config {
-                    self.number.d = target.get(tlp::CFG_FUNCTION);
-                    self.st.d = if has_data { St::CONFIG_DATA } else { St::CONFIG };
-                } else if is_read | is_write {
+                    self.number.d = number;
+                    self.owner.d = owner_of(number);
+                    self.st.d = St::CONFIG;
+                    if has_data & poisoned {
+                        // A poisoned write changes nothing and is an Unsupported Request (PCIe 2.7.2.2).
+                        record = 1;
+                        what = konst(Found::POISONED);
+                        whose = owner_of(number);
+                        everyone = in_gap(number);
+                        self.status.d = tlp::UR;
+                        self.st.d = St::SEND_HEADER;
+                    }
+                } else if has_address {
                     if is_read {
                         self.bytes.d = byte_count(dws, first_be, last_be);
                     }
-                    self.st.d = St::LOCATE;
-                } else if is_message {
-                    self.st.d = if has_data { St::DROP } else { St::IDLE };
+                    self.st.d = if self.taken { St::DECODE } else { St::LOCATE };
                 } else {
                     self.st.d = St::REFUSE;
-                }
-            }
-            St::CONFIG_DATA => {
-                self.req_ready = 1;
-                if self.req_valid {
-                    self.data.d = self.req_data;
-                    if poisoned {
-                        // A poisoned write changes nothing and is an Unsupported Request (PCIe 2.7.2.2).
-                        record = 1;
-                        code = konst(aer::POISONED.lo);
-                        advisory = 1;
-                        whose = 0;
-                        self.status.d = tlp::UR;
-                        self.st.d = St::SEND_HEADER;
-                    } else {
-                        self.st.d = St::CONFIG;
-                    }
                 }
             }
             St::CONFIG => {
@@ -226,8 +234,7 @@ impl Logic for Completer {
                     self.with_data.d = (!has_data) & !(self.cfg_none | self.cfg_retry);
                     if self.cfg_none {
                         record = 1;
-                        advisory = 1;
-                        whose = 0;
+                        everyone = 1;
                         self.status.d = tlp::UR;
                     } else if self.cfg_retry {
                         self.status.d = tlp::CRS;
@@ -246,6 +253,7 @@ impl Logic for Completer {
                 self.manage.d = self.hit_manage;
                 let start = if is_read { first_offset(first_be) } else { 0 };
                 self.lower.d = cat(self.hit_offset.bits(6, 2), start);
+                self.nobody.d = !self.hit;
                 if !self.hit {
                     self.number.d = 0;
                     self.owner.d = 0;
@@ -253,13 +261,9 @@ impl Logic for Completer {
                     self.lower.d = cat(low.bits(6, 2), start);
                 } else if is_read {
                     self.st.d = St::READ;
-                } else if poisoned {
-                    record = 1;
-                    code = konst(aer::POISONED.lo);
-                    whose = self.hit_owner;
-                    self.st.d = St::DROP;
                 } else {
-                    self.st.d = St::FETCH;
+                    self.st.d = St::REFUSE;
+                    self.lower.d = 0;
                 }
             }
             St::READ => {
@@ -285,31 +289,8 @@ impl Logic for Completer {
                     }
                 }
             }
-            St::FETCH => {
-                self.req_ready = 1;
-                if self.req_valid {
-                    self.data.d = self.req_data;
-                    self.lane.d = 0;
-                    self.st.d = St::WRITE;
-                }
-            }
-            St::WRITE => {
-                self.bus.valid = be != 0;
-                if dw_done {
-                    self.be.d = if self.left.q == 2 { last_be } else { 15 };
-                    self.left.d = self.left.q - 1;
-                    self.offset.d = self.offset.q + 4;
-                    self.lane.d = self.lane.q + 1;
-                    self.data.d = self.data.q >> 32;
-                    if self.left.q == 1 {
-                        self.st.d = St::IDLE;
-                    } else if self.lane.q == 3 {
-                        self.st.d = St::FETCH;
-                    }
-                }
-            }
             St::SEND_HEADER => {
-                if self.tx.ready {
+                if self.tx.ready & free {
                     self.sent.d = 0;
                     self.st.d = if self.with_data.q { St::SEND_DATA } else { St::IDLE };
                 }
@@ -328,22 +309,11 @@ impl Logic for Completer {
                 }
             }
             St::REFUSE => {
-                // Nobody to serve it. A posted request is dropped, a non-posted one is told (PCIe 2.3.1).
+                // Nobody serves it, and the requester is told (PCIe 2.3.1).
                 record = 1;
-                whose = 0;
-                advisory = !is_write;
+                everyone = self.nobody.q;
                 self.status.d = tlp::UR;
-                self.st.d = if has_data { St::DROP } else { St::SEND_HEADER };
-            }
-            St::DROP => {
-                self.req_ready = 1;
-                if self.req_valid {
-                    self.left.d = if self.left.q > 4 { self.left.q - 4 } else { 0 };
-                    if self.left.q <= 4 {
-                        let posted = is_write | is_message;
-                        self.st.d = if posted { St::IDLE } else { St::SEND_HEADER };
-                    }
-                }
+                self.st.d = St::SEND_HEADER;
             }
             _ => self.st.d = St::IDLE,
         }
@@ -353,16 +323,16 @@ impl Logic for Completer {
         }
         if record & !self.e_valid.q {
             self.e_valid.d = 1;
-            self.e_code.d = code;
+            self.e_event.d = what;
             self.e_owner.d = whose;
-            self.e_advisory.d = advisory;
+            self.e_everyone.d = everyone;
         }
         self.error.valid = self.e_valid.q;
         self.error.owner = self.e_owner.q;
-        self.error.everyone = 0;
-        self.error.code = self.e_code.q;
-        self.error.advisory = self.e_advisory.q;
-        self.error.header = self.h.q;
+        self.error.everyone = self.e_everyone.q;
+        self.error.event = self.e_event.q;
+        // The request stays until its record is taken; what it wrote is not of the header.
+        self.error.header = if long { h } else { h.bits(95, 0).zext(128) };
         self.bus_number = self.bus_no.q;
         self.busy = (self.st.q != St::IDLE) | self.e_valid.q;
     }

@@ -3,12 +3,16 @@
 pub mod completer;
 pub mod door;
 pub mod header;
+pub mod posted;
 pub mod receive;
+pub mod shared;
 pub mod stream;
 pub mod transmit;
 
 pub use completer::Completer;
 pub use door::Door;
+pub use posted::Posted;
 pub use receive::Receive;
-pub use stream::{BusMaster, BusSlave, ErrorIn, ErrorOut, TxIn, TxOut};
+pub use shared::Shared;
+pub use stream::{BusMaster, BusSlave, ErrorIn, ErrorOut, Found, TxIn, TxOut};
 pub use transmit::Transmit;

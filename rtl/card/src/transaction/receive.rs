@@ -1,20 +1,34 @@
 //! Takes TLPs from the link, checks their form, and sends each on its way: completions straight to the DMA engine, which
-//! always has room for them, requests into a packet memory, from which only whole and well-formed packets come out.
+//! always has room for them; posted and non-posted requests each into a memory of their own, from which only whole and
+//! well-formed packets come out.
 //!
-//! Promise: a malformed TLP (PCIe 2.3, 6.2.3.4) leaves here as one error record and nothing else (while one record waits,
-//! it stands for those that follow); `rx_ready` never falls for a completion; a request is visible to the completer only
-//! after its last beat was good.
+//! Promise: a malformed TLP (PCIe 2.3, 6.2.3.4), one with more payload than Max_Payload_Size among them (PCIe 2.2.2), leaves
+//! here as one error record and nothing else (while one record waits, it stands for those that follow); `rx_ready` never
+//! falls for a completion; posted requests pass non-posted ones that are stuck (PCIe 2.4.1); a request is visible behind
+//! only after its last beat was good.
+//!
+//! A non-posted request is one word: its header, and in place of the fourth DW, if the header has but three, the DW that it
+//! writes. So there is room for more of them than a requester with 8-bit tags can have under way, and it is only for the
+//! posted ones that a link must ever wait. With it goes the number of posted requests that came before, all of which must
+//! have taken effect before it may (PCIe 2.4.1: a read does not pass a write).
+//!
+//! Messages end here: none of those that a root complex sends asks anything of this card.
 
 use azote_hdl::prelude::*;
-use azote_regs::pcie::{aer, express, tlp};
+use azote_regs::pcie::{express, tlp};
 
 use super::header::{dw, last_keep};
-use super::stream::ErrorOut;
+use super::stream::{ErrorOut, Found};
+use crate::parts::BlockFifo;
 
-/// The largest payload a request may bring, in DWs: the Max_Payload_Size that we advertise.
+/// The largest payload that a TLP may bring with the largest Max_Payload_Size that we support, in DWs.
 pub const MAX_DWS: u64 = express::payload_bytes(express::MPS_256) / 4;
-/// Beats of the packet memory: three of the largest packets.
+/// Beats of the memory of posted requests: three of the largest packets.
 const BEATS: usize = 64;
+/// Address bits of the memory of non-posted requests.
+const WORDS: usize = 9;
+/// Bits of the numbers of posted requests; they are compared across less than half of their range.
+pub const ORDER: usize = 8;
 
 #[derive(LogicBlock, Default)]
 pub struct Receive {
@@ -26,9 +40,16 @@ pub struct Receive {
     pub rx_keep: I<4>,
     pub rx_data: I<128>,
     pub rx_ready: O<1>,
-    /// Request beats, header first, whole packets only.
+    /// Max_Payload_Size of PF 0, which counts for all (PCIe 7.5.3.4).
+    pub mps: I<3>,
+    /// Beats of memory writes, header first, whole packets only.
+    pub posted_valid: O<1>,
+    pub posted_data: O<128>,
+    pub posted_ready: I<1>,
+    /// Non-posted requests, a word each, and how many posted ones came before.
     pub req_valid: O<1>,
     pub req_data: O<128>,
+    pub req_after: O<8>,
     pub req_ready: I<1>,
     /// Completion beats, a clock after they came. There is no ready: the room was made before the read was sent.
     pub cpl_valid: O<1>,
@@ -42,6 +63,7 @@ pub struct Receive {
     pub busy: O<1>,
     /// Inside a packet: of which sort.
     to_cpl: Reg<1>,
+    to_posted: Reg<1>,
     to_req: Reg<1>,
     midway: Reg<1>,
     bad: Reg<1>,
@@ -50,6 +72,8 @@ pub struct Receive {
     write: Reg<16>,
     commit: Reg<16>,
     read: Reg<16>,
+    /// Posted requests that are complete.
+    posted: Reg<ORDER>,
     c_valid: Reg<1>,
     c_sop: Reg<1>,
     c_eop: Reg<1>,
@@ -57,7 +81,7 @@ pub struct Receive {
     c_data: Reg<128>,
     e_valid: Reg<1>,
     e_header: Reg<128>,
-    // The beat of a request that was judged in the clock before, and what was found wrong in it.
+    // The beat of a posted request that was judged in the clock before, and what was found wrong in it.
     b_valid: Reg<1>,
     b_sop: Reg<1>,
     b_eop: Reg<1>,
@@ -65,7 +89,11 @@ pub struct Receive {
     b_data: Reg<128>,
     f_valid: Reg<1>,
     f_header: Reg<128>,
+    // The non-posted request that became complete in the clock before.
+    n_valid: Reg<1>,
+    n_data: Reg<128>,
     mem: LutRam<6, 128>,
+    requests: BlockFifo<WORDS, 136>,
 }
 
 /// Whether Fmt and Type are a packet that PCIe defines (PCIe table 2-3); anything else is malformed.
@@ -88,7 +116,6 @@ fn request_form(h: V) -> V {
     let dw0 = dw(h, { 0 });
     let dw1 = dw(h, { 1 });
     let kind = dw0.get(tlp::TYPE);
-    let data = dw0.get(tlp::FMT_BIT_DATA);
     let long = dw0.get(tlp::FMT_BIT_4DW);
     let length = dw0.get(tlp::LENGTH);
     let one = length == 1;
@@ -101,32 +128,42 @@ fn request_form(h: V) -> V {
     let end = address.bits(11, 2).zext(12) + dws.zext(12);
     let within = end <= 1024;
     let single = (kind == tlp::TYPE_IO) | (kind == tlp::TYPE_CFG0) | (kind == tlp::TYPE_CFG1);
-    let small = (!data) | (dws <= MAX_DWS);
     let memory_ok = (!memory) | (enables & within);
     let single_ok = (!single) | (one & (last == 0));
-    small & memory_ok & single_ok
+    memory_ok & single_ok
 }
 
 #[kernel]
 impl Logic for Receive {
     fn update(&mut self) {
+        clocked!(self.requests);
         memories!(self.mem);
         let h = self.rx_data;
         let dw0 = dw(h, { 0 });
         let kind = dw0.get(tlp::TYPE);
         let has_data = dw0.get(tlp::FMT_BIT_DATA);
         let is_cpl = (kind == tlp::TYPE_CPL) | (kind == tlp::TYPE_CPL_LOCKED);
+        let is_posted = (kind == tlp::TYPE_MEM) & has_data;
+        let is_message = kind.bits(4, 3) == 2;
+        let is_req = !(is_cpl | is_posted | is_message);
         let length = dw0.get(tlp::LENGTH);
         let payload = if has_data { cat(length == 0, length) } else { 0 };
-        let form = defined(dw0.get(tlp::FMT), kind) & (is_cpl | request_form(h));
+        // Encodings beyond what we support would be a mistake of the host's; they count as the largest that we do.
+        let most = if self.mps == express::MPS_128 {
+            sized(express::payload_bytes(express::MPS_128) / 4, 11)
+        } else {
+            MAX_DWS
+        };
+        let form = defined(dw0.get(tlp::FMT), kind) & (is_cpl | request_form(h)) & (payload <= most);
 
-        // The beat that was judged in the clock before is not written yet.
+        // The beat that was judged in the clock before is not written yet, nor is the request of the clock before.
         let level = self.write.q - self.read.q;
         let room = (level < (BEATS as u64)) & !((level == konst(BEATS - 1)) & self.b_valid.q);
+        let req_room = self.requests.level < konst((1usize << WORDS) - 1);
         let starts = self.rx_valid & self.rx_sop;
         // A completion always has room; so has a beat of a packet that is being dropped.
-        let wants_memory = if self.rx_sop { !is_cpl } else { self.to_req.q };
-        let ready = room | !wants_memory;
+        let ready =
+            if self.rx_sop { ((!is_posted) | room) & ((!is_req) | req_room) } else { (!self.to_posted.q) | room };
         self.rx_ready = ready;
         let taken = self.rx_valid & ready;
 
@@ -149,6 +186,7 @@ impl Logic for Receive {
             self.write.d = if self.b_good.q { base + 1 } else { self.commit.q };
             if self.b_good.q & self.b_eop.q {
                 self.commit.d = base + 1;
+                self.posted.d = self.posted.q + 1;
             }
         }
         self.b_valid.d = 0;
@@ -157,11 +195,25 @@ impl Logic for Receive {
         self.b_good.d = good;
         self.b_data.d = self.rx_data;
         self.mem.raddr = self.read.q.trunc(6);
-        self.req_data = self.mem.rdata;
-        self.req_valid = self.read.q != self.commit.q;
-        if self.req_ready & (self.read.q != self.commit.q) {
+        self.posted_data = self.mem.rdata;
+        self.posted_valid = self.read.q != self.commit.q;
+        if self.posted_ready & (self.read.q != self.commit.q) {
             self.read.d = self.read.q + 1;
         }
+
+        // A clock later as well, so that posted requests that came before are counted.
+        let begun = self.header.q;
+        let header_long = dw(begun, { 0 }).get(tlp::FMT_BIT_4DW);
+        let written = if header_long { begun } else { cat(self.rx_data.bits(31, 0), begun.bits(95, 0)) };
+        self.n_valid.d = 0;
+        self.n_data.d = if self.rx_sop { self.rx_data } else { written };
+        self.requests.in_valid = self.n_valid.q;
+        self.requests.in_data = cat(self.posted.q, self.n_data.q);
+        check!((!self.n_valid.q) | self.requests.in_ready, "a non-posted request is lost");
+        self.req_valid = self.requests.out_valid;
+        self.req_data = self.requests.out_data.bits(127, 0);
+        self.req_after = self.requests.out_data.bits(135, 128);
+        self.requests.out_ready = self.req_ready;
 
         self.c_valid.d = 0;
         self.c_sop.d = self.rx_sop;
@@ -175,12 +227,15 @@ impl Logic for Receive {
         self.f_header.d = if self.rx_sop & !self.midway.q { self.rx_data } else { self.header.q };
 
         if taken {
-            let req = if self.rx_sop { !is_cpl } else { self.to_req.q };
-            let cpl = if self.rx_sop { is_cpl } else { self.to_cpl.q };
+            let posted = if self.rx_sop { is_posted } else { self.to_posted.q };
+            let req = if self.rx_sop { is_req } else { self.to_req.q };
+            // What is wrong with a completion's header is known before any of its data could land.
+            let cpl = if self.rx_sop { is_cpl & good } else { self.to_cpl.q };
             // A packet that begins inside another ends that one badly: its tail never came.
             let cut = self.rx_sop & self.midway.q;
             self.c_valid.d = cpl;
-            self.b_valid.d = req;
+            self.b_valid.d = posted;
+            self.n_valid.d = req & good & self.rx_eop;
             if self.rx_sop {
                 self.header.d = self.rx_data;
                 self.left.d = payload;
@@ -190,6 +245,7 @@ impl Logic for Receive {
             self.midway.d = !self.rx_eop;
             self.bad.d = !good;
             self.to_cpl.d = cpl & !self.rx_eop;
+            self.to_posted.d = posted & good & !self.rx_eop;
             self.to_req.d = req & good & !self.rx_eop;
             // Once a packet, where it first goes wrong.
             let newly = if self.rx_sop { !good } else { (!good) & !self.bad.q };
@@ -208,15 +264,16 @@ impl Logic for Receive {
         self.error.valid = self.e_valid.q;
         self.error.owner = 0;
         self.error.everyone = 1;
-        self.error.code = konst(aer::MALFORMED.lo);
-        self.error.advisory = 0;
+        self.error.event = konst(Found::MALFORMED);
         self.error.header = self.e_header.q;
         self.busy = starts
             | self.midway.q
             | self.b_valid.q
+            | self.n_valid.q
             | self.c_valid.q
             | self.f_valid.q
             | self.e_valid.q
+            | (self.requests.level != 0)
             | (self.read.q != self.commit.q);
     }
 }

@@ -65,32 +65,57 @@ pub struct BusSlave {
     pub rdata: O<32>,
 }
 
-/// An error to record (AER, Device Status), at its finder. `valid` stays until `ready`.
+/// What can be found wrong with a TLP, or missing: the events that are recorded in Status, Device Status and AER.
+pub struct Found;
+impl Found {
+    /// Malformed TLP.
+    pub const MALFORMED: u64 = 0;
+    /// Unsupported Request, non-posted: the requester is told by a completion (advisory, PCIe 6.2.3.2.4.1).
+    pub const UNSUPPORTED: u64 = 1;
+    /// Unsupported Request, posted: nobody is told.
+    pub const UNSUPPORTED_POSTED: u64 = 2;
+    /// Poisoned TLP Received, non-posted: told as well.
+    pub const POISONED: u64 = 3;
+    /// Poisoned TLP Received, posted.
+    pub const POISONED_POSTED: u64 = 4;
+    /// Poisoned TLP Received, a completion: the engine that asked deals with it (advisory, PCIe 6.2.3.2.4.3).
+    pub const POISONED_COMPLETION: u64 = 5;
+    /// Unexpected Completion (advisory, PCIe 6.2.3.2.4.5).
+    pub const UNEXPECTED: u64 = 6;
+    /// Completion Timeout.
+    pub const TIMEOUT: u64 = 7;
+    /// A completion with Unsupported Request: no error of ours, Status alone tells of it (PCIe 7.5.1.1.4).
+    pub const MASTER_ABORT: u64 = 8;
+    /// A completion with Completer Abort, likewise.
+    pub const TARGET_ABORT: u64 = 9;
+    /// How many there are.
+    pub const COUNT: usize = 10;
+}
+
+/// An error to record, at its finder. `valid` stays until `ready`.
 #[derive(LogicInterface, Clone, Debug, Default)]
 #[join = "ErrorIn"]
 pub struct ErrorOut {
     pub valid: O<1>,
     /// Whose error; for `everyone` it is not looked at.
     pub owner: O<8>,
-    /// Found before a function could be named (malformed): all PFs record it.
+    /// No function claims it: all PFs record it (PCIe 6.2.3.2.2).
     pub everyone: O<1>,
-    /// The bit of Uncorrectable Error Status.
-    pub code: O<5>,
-    /// Advisory: the requester was told by a completion (PCIe 6.2.3.2.4).
-    pub advisory: O<1>,
+    /// One of [`Found`].
+    pub event: O<4>,
+    /// The header of the TLP as it came; ones if it is not known any more.
     pub header: O<128>,
     pub ready: I<1>,
 }
 
-/// An error to record, at the configuration space.
+/// An error to record, at its taker.
 #[derive(LogicInterface, Clone, Debug, Default)]
 #[join = "ErrorOut"]
 pub struct ErrorIn {
     pub valid: I<1>,
     pub owner: I<8>,
     pub everyone: I<1>,
-    pub code: I<5>,
-    pub advisory: I<1>,
+    pub event: I<4>,
     pub header: I<128>,
     pub ready: O<1>,
 }

@@ -5,6 +5,10 @@
 //! request whose owner may not send is swallowed whole and its maker told so (`killed`); what passed the gate before a
 //! completion leaves before it, so that whoever saw "Bus Master Enable is off" completed sees no request after it.
 //!
+//! Requests that are posted, those that are not, and completions have credits of their own on a real link (PCIe 2.6.1). Who
+//! may begin is chosen among the classes that have `credit`, so that what waits in one class holds up no other; what is to be
+//! swallowed needs none.
+//!
 //! Neither the turn nor the gate is worked out in the clock of the packet, for that is one long path from every maker's
 //! registers to every other's. The turn is a register: who is next is decided while the one before is at its end, and one
 //! who comes alone after another waits a clock. The gate is asked for each maker's function in rotation, all the time; an
@@ -19,6 +23,12 @@ use super::stream::TxIn;
 pub const CLIENTS: usize = 6;
 /// Makers whose packets are requests: all but the first and the last.
 const GATED: usize = CLIENTS - 2;
+/// The classes of flow control, and the class of each maker.
+pub const POSTED: usize = 0;
+pub const NON_POSTED: usize = 1;
+pub const COMPLETION: usize = 2;
+pub const CLASSES: usize = 3;
+pub const CLASS: [usize; CLIENTS] = [COMPLETION, NON_POSTED, POSTED, POSTED, POSTED, POSTED];
 
 #[derive(LogicBlock)]
 pub struct Transmit {
@@ -31,6 +41,8 @@ pub struct Transmit {
     pub may: I<1>,
     /// From the next clock on answers may differ.
     pub changed: I<1>,
+    /// For each class: the link takes the largest packet of it. Looked at when a packet begins.
+    pub credit: [I<1>; CLASSES],
     pub tx_valid: O<1>,
     pub tx_sop: O<1>,
     pub tx_eop: O<1>,
@@ -74,6 +86,7 @@ impl Default for Transmit {
             ask: Default::default(),
             may: Default::default(),
             changed: Default::default(),
+            credit: Default::default(),
             tx_valid: Default::default(),
             tx_sop: Default::default(),
             tx_eop: Default::default(),
@@ -134,6 +147,7 @@ impl Logic for Transmit {
         let turn = self.turn.q;
         let room = self.tx_ready | !self.v.q;
         let mut wants = sized(0, CLIENTS);
+        let mut some = sized(0, 1);
         let mut here = sized(0, 1);
         let mut go = sized(0, 1);
         let mut kill = sized(0, 1);
@@ -145,21 +159,25 @@ impl Logic for Transmit {
             // Completions and error messages are not requests: Bus Master Enable does not stop them (PCIe 7.5.1.1.3).
             let free: bool = i == 0 || i == CLIENTS - 1;
             let same = self.known_owner[i].q == self.client[i].owner;
-            let passes = if const { free } { sized(1, 1) } else { self.midway.q | (self.known.q.bit(i) & same) };
-            let stops = if const { free } {
-                sized(0, 1)
-            } else {
-                if self.midway.q { self.kill.q } else { !self.known_may.q.bit(i) }
-            };
+            let class: usize = CLASS[i];
+            let credit = self.credit[class];
+            let shut = !self.known_may.q.bit(i);
+            let told = self.known.q.bit(i) & same;
+            let begins = if const { free } { credit } else { told & (credit | shut) };
+            let passes = self.midway.q | begins;
+            let stops = if const { free } { sized(0, 1) } else { if self.midway.q { self.kill.q } else { shut } };
             let mine = turn.bit(i);
             let ready = mine & passes & (room | stops);
             let valid = self.client[i].valid;
             self.client[i].ready = ready;
             self.client[i].killed = stops;
-            if valid {
+            // Who waits for credit does not have the turn; who waits for the gate does, since the gate answers.
+            some = some | valid;
+            let can = if const { free } { credit } else { credit | (told & shut) };
+            if valid & can {
                 wants = wants | konst(1 << i);
             }
-            here = here | (mine & valid);
+            here = here | (mine & valid & can);
             go = go | (ready & valid);
             kill = kill | (mine & stops);
             sop = sop | (mine & self.client[i].sop);
@@ -212,6 +230,6 @@ impl Logic for Transmit {
         for i in 0..CLIENTS {
             self.knows_owner[i] = self.known_owner[i].q;
         }
-        self.busy = self.v.q | self.midway.q | wants.any();
+        self.busy = self.v.q | self.midway.q | some;
     }
 }

@@ -183,6 +183,16 @@ impl Packets {
         Packets { sink: Sink::new(prefix, percent), prefix: prefix.to_owned(), open: None }
     }
 
+    /// Whether a beat is taken in this clock, if there is one.
+    pub fn ready(&self) -> bool {
+        self.sink.ready
+    }
+
+    /// From now on a beat is taken in so many of a hundred clocks.
+    pub fn percent(&mut self, percent: u32) {
+        self.sink.percent = percent;
+    }
+
     /// Before `eval`.
     pub fn drive(&mut self, dut: &mut Dut, rng: &mut SmallRng) {
         self.sink.drive(dut, rng);

@@ -3,9 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 
 use azote_regs::function::{FunctionId, Kind};
-use azote_regs::pcie::{aer, tlp};
+use azote_regs::pcie::tlp;
 use azote_rtl::dma::Read;
 use azote_rtl::dma::read::CLIENTS;
+use azote_rtl::transaction::Found;
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -28,6 +29,13 @@ fn content(address: u64) -> u32 {
 fn owner(slot: u8) -> (u8, u64) {
     let f = if slot == 0 { FunctionId::pf(Kind::Storage) } else { FunctionId::vf(Kind::Storage, slot - 1).unwrap() };
     (slot << 2 | Kind::Storage.code() as u8, tlp::ID_BUS.put(BUS) | u64::from(f.number()))
+}
+
+/// The owner that a requester ID names, if it is one of ours.
+fn named(requester: u64) -> Option<u8> {
+    let ours = tlp::ID_BUS.of(requester) == BUS;
+    let f = FunctionId::from_number(requester as u8).filter(|_| ours)?;
+    Some((f.slot() << 2 | f.kind.code()) as u8)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +78,17 @@ struct World {
     /// In how many of a hundred a tag has another fate than Good.
     trouble: u32,
     fates: Vec<Fate>,
-    errors: Vec<(u64, u8)>,
+    /// Event, whose (if any function's), header.
+    errors: Vec<(u64, Option<u8>, u128)>,
+    /// What must be found, as the model has it, in order.
+    owed: Vec<(u64, Option<u8>, u128)>,
     /// What failed, by client, as the model has it.
     failed: [bool; CLIENTS],
     standing: Option<Request>,
     sent: u64,
+    /// Functions in reset, and whose tags were seen in use while they were looked at.
+    forgotten: Vec<u8>,
+    looked: Vec<u8>,
 }
 
 impl World {
@@ -94,9 +108,12 @@ impl World {
             trouble: 0,
             fates: vec![Fate::Refused, Fate::Poisoned, Fate::WrongCount],
             errors: vec![],
+            owed: vec![],
             failed: [false; CLIENTS],
             standing: None,
             sent: 0,
+            forgotten: vec![],
+            looked: vec![],
         }
     }
 
@@ -160,6 +177,14 @@ impl World {
         let data: Vec<u32> = (0..if has_data { dws } else { 0 }).map(|i| content(tag.address + 4 * i)).collect();
         let packet = bench::Packet { header: header([dw0, dw1, dw2, 0]), payload: data, owner: 0 };
         self.beats.extend(packet.beats().iter().map(|b| (b.0, b.1, b.1 && bad, b.3)));
+        let event = match tag.fate {
+            Fate::Refused if status == tlp::CA => Some(Found::TARGET_ABORT),
+            Fate::Refused => Some(Found::MASTER_ABORT),
+            Fate::WrongCount => Some(Found::UNEXPECTED),
+            Fate::Poisoned if !bad => Some(Found::POISONED_COMPLETION),
+            _ => None,
+        };
+        self.owed.extend(event.map(|e| (e, named(tag.requester), packet.header)));
         if !bad {
             tag.address += 4 * dws;
             tag.left -= dws;
@@ -183,6 +208,12 @@ impl World {
         dut.set("mrrs", self.mrrs.into());
         let ready = self.rng.random_bool(0.5);
         dut.set("tx_ready", 0);
+        dut.eval();
+        let looked = dut.get("look_owner") as u8;
+        dut.set("forgotten", self.forgotten.contains(&looked).into());
+        if dut.get("look_turn") == 1 && dut.get("look_used") == 1 {
+            self.looked.push(looked);
+        }
         dut.eval();
         if dut.get("tx_valid") == 1 && ready {
             let r = self.standing.as_ref().unwrap();
@@ -217,7 +248,8 @@ impl World {
             self.sent = 0;
         }
         if dut.get("error_valid") == 1 {
-            self.errors.push((dut.get("error_code") as u64, dut.get("error_owner") as u8));
+            let owner = (dut.get("error_everyone") == 0).then(|| dut.get("error_owner") as u8);
+            self.errors.push((dut.get("error_event") as u64, owner, dut.get("error_header")));
         }
         for (control, port) in [(false, "we_data"), (true, "we_control")] {
             let we = dut.get(port);
@@ -295,6 +327,10 @@ fn every_byte_lands_or_its_client_hears_that_it_failed() {
         }
     }
     assert!(good > 50_000 && failed > 30, "{good} DWs, {failed} failures");
+    // Each trouble was told once, of the function that asked, with the header of the completion that brought it.
+    w.clocks(5);
+    assert!(w.errors.len() > 30);
+    assert_eq!(w.errors, w.owed);
 }
 
 #[test]
@@ -324,7 +360,7 @@ fn a_completion_that_nobody_waits_for_changes_nothing_but_the_error_record() {
         w.beats.extend(packet.beats().iter().map(|b| (b.0, b.1, false, b.3)));
         w.clocks(60);
         assert_eq!(w.errors.len(), 1);
-        assert_eq!(w.errors[0].0, u64::from(aer::UNEXPECTED_COMPLETION.lo));
+        assert_eq!(w.errors[0], (Found::UNEXPECTED, named(requester), packet.header));
         assert!(w.landed.is_empty() && w.pending(0) && w.dut.get("failed") == 0);
         // And the real ones still land.
         for tag in &mut w.tags {
@@ -364,7 +400,7 @@ fn a_silent_host_is_a_time_out_and_its_tag_rests_before_it_is_used_again() {
     assert!(late - asked <= (TIMEOUT + 1) * TICK + 50);
     assert_eq!(w.dut.get("failed"), 1 << 3);
     assert_eq!(w.errors.len(), silent.len());
-    assert!(w.errors.iter().all(|e| e.0 == u64::from(aer::COMPLETION_TIMEOUT.lo)));
+    assert!(w.errors.iter().all(|e| e.0 == Found::TIMEOUT));
     // What comes late lands nowhere.
     w.allowed.clear();
     w.errors.clear();
@@ -372,7 +408,7 @@ fn a_silent_host_is_a_time_out_and_its_tag_rests_before_it_is_used_again() {
         w.tags.push(Tag { fate: Fate::Good, ..tag.clone() });
     }
     w.clocks(1000);
-    assert!(w.tags.is_empty() && w.errors.iter().all(|e| e.0 == u64::from(aer::UNEXPECTED_COMPLETION.lo)));
+    assert!(w.tags.is_empty() && w.errors.iter().all(|e| e.0 == Found::UNEXPECTED));
     assert!(!w.errors.is_empty());
     // For as long as the time-out, no request has one of the tags that rest; then they come back.
     w.trouble = 0;
@@ -406,4 +442,59 @@ fn a_patient_function_waits_for_ever() {
     }
     w.drain(5);
     assert_eq!((w.dut.get("failed"), &w.landed), (0, &w.allowed));
+}
+
+#[test]
+fn a_read_of_a_function_in_reset_times_out_though_it_is_patient_and_no_other_does() {
+    let mut w = World::new(5);
+    w.mrrs = 5;
+    w.fates = vec![Fate::Silent];
+    w.trouble = 100;
+    w.dut.set("patient", 1);
+    // Two clients of two functions, long out of time.
+    w.ask(5);
+    w.drain_sent();
+    let first = owner(slot_of(&w.tags[0]));
+    let kept = std::mem::take(&mut w.tags);
+    let mut other = 6;
+    loop {
+        w.ask(other);
+        w.drain_sent();
+        if w.tags.iter().all(|t| t.requester != first.1) {
+            break;
+        }
+        other = 7;
+        w.tags.clear();
+    }
+    w.clocks(4 * TIMEOUT * TICK);
+    assert!(w.pending(5) && w.pending(other) && w.errors.is_empty());
+    // Every tag is looked at, with its owner, in a round of 64 clocks.
+    w.looked.clear();
+    w.clocks(64);
+    assert!(w.looked.contains(&first.0));
+    w.forgotten = vec![first.0];
+    w.clocks((TIMEOUT + 2) * TICK);
+    assert!(!w.pending(5) && w.pending(other));
+    assert_eq!(w.errors.len(), kept.len());
+    assert!(w.errors.iter().all(|e| (e.0, e.1) == (Found::TIMEOUT, Some(first.0))));
+    w.looked.clear();
+    w.clocks(64);
+    assert!(!w.looked.contains(&first.0) && !w.looked.is_empty());
+    // Its completions are late, and land nowhere; the other's still do.
+    w.errors.clear();
+    w.landed.clear();
+    for tag in &kept {
+        w.tags.push(Tag { fate: Fate::Good, ..tag.clone() });
+    }
+    for tag in &mut w.tags {
+        tag.fate = Fate::Good;
+    }
+    w.clocks(3000);
+    assert!(!w.pending(other) && w.tags.is_empty() && !w.errors.is_empty());
+    assert!(w.errors.iter().all(|e| (e.0, e.1) == (Found::UNEXPECTED, Some(first.0))));
+}
+
+/// The slot of the function that sent a request.
+fn slot_of(tag: &Tag) -> u8 {
+    named(tag.requester).unwrap() >> 2
 }

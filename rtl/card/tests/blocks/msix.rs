@@ -12,6 +12,8 @@ use crate::bench::{self, Packet, Packets};
 
 const VFS: u8 = 4;
 const BUS: u64 = 0x77;
+/// Everything that asks is answered in so many clocks, whatever the link does.
+const ANSWER: usize = 64;
 const VECTORS: usize = bar::MSIX_VECTORS as usize;
 
 #[derive(Clone, Copy)]
@@ -45,6 +47,8 @@ struct World {
     functions: Vec<Function>,
     /// What must have been sent: owner, vector's entry.
     owed: Vec<(u8, Entry)>,
+    /// Functions whose messages the door swallows.
+    shut: Vec<u8>,
 }
 
 fn number(owner: u8) -> u8 {
@@ -59,7 +63,15 @@ impl World {
         dut.set("bus_number", BUS.into());
         bench::settle(&mut dut, "busy");
         let functions = vec![AT_RESET; usize::from(VFS + 1) * 4];
-        World { dut, rng: bench::rng(seed), link: Packets::new("tx_", 50), seen: vec![], functions, owed: vec![] }
+        World {
+            dut,
+            rng: bench::rng(seed),
+            link: Packets::new("tx_", 50),
+            seen: vec![],
+            functions,
+            owed: vec![],
+            shut: vec![],
+        }
     }
 
     fn owner(&mut self) -> u8 {
@@ -72,15 +84,22 @@ impl World {
         let f = &self.functions[self.dut.get("ask") as usize % self.functions.len()];
         self.dut.set("enable", f.enable.into());
         self.dut.set("mask", f.mask.into());
+        let killed = self.shut.contains(&(self.dut.get("tx_owner") as u8));
+        self.dut.set("tx_killed", killed.into());
         self.dut.eval();
-        if let Some(packet) = self.link.taken(&self.dut) {
+        let sends = self.dut.get("tx_valid") == 1;
+        assert_eq!(self.dut.get("sends") == 1, sends);
+        assert!(!sends || self.dut.get("sends_owner") == self.dut.get("tx_owner"));
+        if let Some(packet) = self.link.taken(&self.dut)
+            && !killed
+        {
             self.seen.push(packet);
         }
     }
 
     /// Holds a request until `port` answers.
     fn until(&mut self, port: &str) {
-        for _ in 0..2000 {
+        for _ in 0..ANSWER {
             self.clock();
             let done = self.dut.get(port) == 1;
             if done {
@@ -270,5 +289,131 @@ fn the_table_of_every_function_wakes_masked_and_a_reset_masks_it_again() {
             w.forget(owner);
             w.settle();
         }
+    }
+}
+
+impl World {
+    /// Enabled, and every vector with an address of its own, unmasked.
+    fn ready(&mut self, owner: u8) {
+        self.control(owner, true, false);
+        for vector in 0..VECTORS as u64 {
+            self.write(owner, msix::entry(vector), u32::from(owner) << 8 | (vector as u32) << 4, 15);
+            self.write(owner, msix::entry(vector) + msix::ENTRY_DATA, vector as u32, 15);
+            self.write(owner, msix::entry(vector) + msix::ENTRY_CONTROL, 0, 15);
+        }
+        self.settle();
+    }
+
+    fn pba(&mut self, owner: u8) -> u32 {
+        self.access(owner, None, bar::MSIX_PBA)
+    }
+
+    fn rest(&mut self) {
+        for _ in 0..5000 {
+            self.clock();
+            let busy = self.dut.get("busy") == 1;
+            self.dut.clock();
+            if !busy {
+                return;
+            }
+        }
+        panic!("busy for ever");
+    }
+}
+
+#[test]
+fn a_message_that_the_door_swallows_stays_pending_and_goes_when_the_function_may_send_again() {
+    let mut w = World::new(3);
+    let (mut lost, mut sent) = (0, 0);
+    for round in 0..300 {
+        let owner = w.owner();
+        w.forget(owner);
+        w.ready(owner);
+        w.shut = vec![owner];
+        let vectors: Vec<usize> = (0..VECTORS).filter(|_| w.rng.random()).collect();
+        for v in &vectors {
+            w.interrupt(owner, *v);
+        }
+        w.owed.clear();
+        w.rest();
+        let bits = vectors.iter().fold(0, |b, v| b | 1 << v);
+        assert_eq!((w.pba(owner), w.seen.len()), (bits, 0), "round {round}");
+        if round % 3 == 0 {
+            // FLR while one is on its way: nothing of it comes back.
+            w.link.percent(0);
+            w.interrupt(owner, 0);
+            for _ in 0..10 {
+                w.clock();
+                w.dut.clock();
+            }
+            w.forget(owner);
+            w.link.percent(50);
+            w.owed.clear();
+            w.rest();
+            assert_eq!((w.pba(owner), w.seen.len()), (0, 0), "a reset function remembers an interrupt");
+            lost += 1;
+        } else {
+            w.shut.clear();
+            let port = if round % 3 == 1 { "kick" } else { "kick_all" };
+            w.dut.set("kick_owner", owner.into());
+            w.dut.set(port, 1);
+            w.clock();
+            w.dut.clock();
+            w.dut.set(port, 0);
+            w.rest();
+            w.seen.sort_by_key(|p| p.payload[0]);
+            let entries = w.functions[usize::from(owner)].entries;
+            w.owed = vectors.iter().map(|v| (owner, entries[*v])).collect();
+            sent += vectors.len();
+            w.check();
+            assert_eq!(w.pba(owner), 0);
+        }
+    }
+    assert!(lost > 50 && sent > 500);
+}
+
+#[test]
+fn a_link_that_takes_nothing_holds_up_neither_tables_nor_resets_nor_interrupts_and_loses_none() {
+    let mut w = World::new(4);
+    let owners: Vec<u8> = (0..=VFS << 2 | 2).filter(|o| o & 3 != 3).collect();
+    for round in 0..20 {
+        for owner in &owners {
+            w.forget(*owner);
+            w.ready(*owner);
+        }
+        w.link.percent(0);
+        // One that may never send is among them, with all its vectors.
+        let never = owners[round % owners.len()];
+        w.shut = vec![never];
+        let mut told: Vec<(u8, usize)> = vec![];
+        for v in 0..VECTORS {
+            told.push((never, v));
+            w.interrupt(never, v);
+        }
+        for _ in 0..150 {
+            let (owner, vector) = (owners[w.rng.random_range(0..owners.len())], w.rng.random_range(0..VECTORS));
+            w.interrupt(owner, vector);
+            told.push((owner, vector));
+            // Answered in time, or `until` panics.
+            w.access(owner, None, bar::MSIX_PBA);
+        }
+        let gone = owners[(round + 1) % owners.len()];
+        w.forget(gone);
+        w.owed.clear();
+        w.seen.clear();
+        w.link.percent(60);
+        w.rest();
+        told.sort_unstable();
+        told.dedup();
+        // Those of one that was reset meanwhile need not come; the message that was on its way may.
+        for (owner, vector) in told.iter().filter(|t| t.0 != gone && t.0 != never) {
+            let n = w.seen.iter().filter(|p| p.owner == *owner && p.payload[0] == *vector as u32).count();
+            assert!(n >= 1, "round {round}: vector {vector} of {owner:x} is lost");
+        }
+        assert!(w.seen.iter().all(|p| told.contains(&(p.owner, p.payload[0] as usize))));
+        assert_eq!(w.pba(never), 0xff);
+        assert!(owners.iter().filter(|o| **o != never).all(|o| w.pba(*o) == 0), "something still waits");
+        w.seen.clear();
+        w.shut.clear();
     }
 }

@@ -167,6 +167,8 @@ fn identify_controller_tells_what_the_specification_wants_and_functions_apart() 
         assert_eq!(le(p, id::CNTLID, 2), u64::from(f.unwrap().number()));
         assert_eq!((le(p, id::VID, 2), le(p, id::VER, 4)), (ids::VENDOR, controller::VS_VALUE));
         assert_eq!((le(p, id::MDTS, 1), le(p, id::NN, 4)), (limits::MDTS, limits::NAMESPACES));
+        // A write cache, and Flush of all namespaces flushes (NVMe 1.4 figure 247, VWC).
+        assert_eq!(le(p, id::VWC, 1), 0b111);
         assert_eq!(le(p, id::SQES, 1), limits::SQE_SHIFT << 4 | limits::SQE_SHIFT);
         assert_eq!(p[id::MN as usize..][..id::MN_LEN as usize], id::MODEL);
         for other in &pages[..slot] {

@@ -1,10 +1,11 @@
-//! What comes from the link: completions pass at once, requests whole and well-formed or not at all.
+//! What comes from the link: completions pass at once, posted requests pass non-posted ones, all whole and well-formed or
+//! not at all.
 
 use std::collections::VecDeque;
 
-use azote_regs::pcie::{aer, tlp};
-use azote_rtl::transaction::Receive;
+use azote_regs::pcie::{express, tlp};
 use azote_rtl::transaction::receive::MAX_DWS;
+use azote_rtl::transaction::{Found, Receive};
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -12,10 +13,12 @@ use rand::rngs::SmallRng;
 use crate::bench::{self, Packet, Sink, header};
 
 fn dut() -> Dut {
-    bench::build("receive", Receive::default)
+    let mut dut = bench::build("receive", Receive::default);
+    dut.set("mps", express::MPS_256.into());
+    dut
 }
 
-const REQUESTS: [u64; 10] = [
+const REQUESTS: [u64; 12] = [
     tlp::MRD32,
     tlp::MRD64,
     tlp::MWR32,
@@ -26,6 +29,8 @@ const REQUESTS: [u64; 10] = [
     tlp::MSG | tlp::ROUTE_LOCAL,
     tlp::MSGD | tlp::ROUTE_TO_ROOT,
     tlp::FMT_4DW_DATA << 5 | tlp::TYPE_CAS,
+    tlp::FMT_3DW_DATA << 5 | tlp::TYPE_IO,
+    tlp::MRDLK32,
 ];
 
 /// A packet as PCIe allows it.
@@ -38,7 +43,7 @@ fn good(rng: &mut SmallRng) -> Packet {
     };
     let has_data = tlp::FMT_BIT_DATA.is_set(tlp::FMT_TYPE.put(fmt_type));
     let kind = fmt_type & 0x1f;
-    let memory = kind == tlp::TYPE_MEM;
+    let memory = [tlp::TYPE_MEM, tlp::TYPE_MEM_LOCKED].contains(&kind);
     let single = [tlp::TYPE_IO, tlp::TYPE_CFG0].contains(&kind);
     let most = if completes || has_data { MAX_DWS } else { tlp::MAX_LENGTH };
     let dws = if single { 1 } else { rng.random_range(1..=most.min(tlp::MAX_LENGTH)) };
@@ -63,6 +68,23 @@ fn is_completion(p: &Packet) -> bool {
     [tlp::TYPE_CPL, tlp::TYPE_CPL_LOCKED].contains(&tlp::TYPE.of(p.dw(0)))
 }
 
+fn is_posted(p: &Packet) -> bool {
+    [tlp::MWR32, tlp::MWR64].contains(&tlp::FMT_TYPE.of(p.dw(0)))
+}
+
+fn is_message(p: &Packet) -> bool {
+    tlp::TYPE.of(p.dw(0)) & 0x18 == tlp::TYPE_MSG
+}
+
+/// A non-posted request as a word: what it writes stands where a header of three DWs has nothing.
+fn word(p: &Packet) -> u128 {
+    let data = p.payload[..].chunks(4).next_back().map(|c| c[0]);
+    match data {
+        Some(dw) if !tlp::FMT_BIT_4DW.is_set(p.dw(0)) => p.header & ((1 << 96) - 1) | u128::from(dw) << 96,
+        _ => p.header,
+    }
+}
+
 type Beat = (bool, bool, u8, u128);
 
 /// One thing wrong with a good packet, in its header or in its beats.
@@ -70,7 +92,7 @@ fn spoil(mut p: Packet, rng: &mut SmallRng) -> Vec<Beat> {
     let dw0 = p.dw(0);
     let memory = tlp::TYPE.of(dw0) == tlp::TYPE_MEM;
     let dws = if tlp::LENGTH.of(dw0) == 0 { tlp::MAX_LENGTH } else { tlp::LENGTH.of(dw0) };
-    match rng.random_range(0..8) {
+    match rng.random_range(0..9) {
         0 => set_dw(&mut p, 0, tlp::FMT.set(dw0, tlp::FMT_PREFIX)),
         1 => set_dw(&mut p, 0, tlp::TYPE.set(dw0, 0b0_1111)),
         2 if memory && dws > 1 => {
@@ -90,6 +112,12 @@ fn spoil(mut p: Packet, rng: &mut SmallRng) -> Vec<Beat> {
         }
         5 if !p.payload.is_empty() => p.payload.push(rng.random()),
         6 if !p.payload.is_empty() => drop(p.payload.pop()),
+        // More than Max_Payload_Size, and all of it there.
+        7 if p.payload.len() > 1 => {
+            let more = rng.random_range(MAX_DWS + 1..=2 * MAX_DWS);
+            p.payload.resize(more as usize, 0x5a5a);
+            set_dw(&mut p, 0, tlp::LENGTH.set(dw0, more));
+        }
         _ => {
             let mut beats = p.beats();
             let n = rng.random_range(0..beats.len());
@@ -105,8 +133,11 @@ struct World {
     dut: Dut,
     rng: SmallRng,
     requests: Sink,
+    posted: Sink,
     errors: Sink,
-    seen_requests: Vec<u128>,
+    /// Words, and how many writes came before.
+    seen_requests: Vec<(u128, u8)>,
+    seen_posted: Vec<u128>,
     seen_completions: Vec<(bool, bool, bool, u128)>,
     seen_errors: Vec<u128>,
     /// A record is waiting to be heard.
@@ -119,8 +150,10 @@ impl World {
             dut: dut(),
             rng: bench::rng(seed),
             requests: Sink::new("req_", 60),
+            posted: Sink::new("posted_", 60),
             errors: Sink::new("error_", 50),
             seen_requests: vec![],
+            seen_posted: vec![],
             seen_completions: vec![],
             seen_errors: vec![],
             waiting: false,
@@ -138,10 +171,14 @@ impl World {
             dut.set("rx_data", data);
         }
         self.requests.drive(dut, &mut self.rng);
+        self.posted.drive(dut, &mut self.rng);
         self.errors.drive(dut, &mut self.rng);
         dut.eval();
         if let Some(beat) = self.requests.taken(dut, "data") {
-            self.seen_requests.push(beat.try_into().unwrap());
+            self.seen_requests.push((beat.try_into().unwrap(), dut.get("req_after") as u8));
+        }
+        if let Some(beat) = self.posted.taken(dut, "data") {
+            self.seen_posted.push(beat.try_into().unwrap());
         }
         if dut.get("cpl_valid") == 1 {
             let flag = |name: &str| dut.get(name) == 1;
@@ -150,7 +187,7 @@ impl World {
         }
         self.waiting = dut.get("error_valid") == 1;
         if let Some(header) = self.errors.taken(dut, "header") {
-            assert_eq!((dut.get("error_everyone"), dut.get("error_code")), (1, aer::MALFORMED.lo.into()));
+            assert_eq!((dut.get("error_everyone"), dut.get("error_event")), (1, Found::MALFORMED.into()));
             self.seen_errors.push(header.try_into().unwrap());
         }
         let taken = dut.get("rx_ready") == 1;
@@ -186,14 +223,16 @@ impl World {
 #[test]
 fn good_packets_pass_and_malformed_ones_leave_one_error_record_and_nothing_else() {
     let mut w = World::new(1);
-    let (mut requests, mut completions, mut errors) = (Vec::new(), Vec::new(), 0);
-    for _ in 0..1500 {
+    let (mut requests, mut posted, mut completions, mut errors) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    let mut writes = 0u8;
+    for _ in 0..3000 {
         let packet = good(&mut w.rng);
-        let completes = is_completion(&packet);
         let bad = w.rng.random_ratio(1, 3);
         let beats = if bad { spoil(packet.clone(), &mut w.rng) } else { packet.beats() };
-        // Whether it still looks like a completion decides where it goes.
-        let completes = completes && is_completion(&Packet { header: beats[0].3, payload: vec![], owner: 0 });
+        // Whether it still looks like a completion decides where it goes; if the header is wrong, nothing of it goes.
+        let header = Packet { header: beats[0].3, payload: vec![], owner: 0 };
+        let completes = is_completion(&packet) && is_completion(&header);
+        let begins = !bad || header.header == packet.header && beats[0].2 == 15;
         // Let earlier records be heard, so that each is seen.
         while w.waiting {
             w.clock(None);
@@ -201,9 +240,14 @@ fn good_packets_pass_and_malformed_ones_leave_one_error_record_and_nothing_else(
         w.send(&beats, completes);
         w.clock(None);
         if completes {
-            completions.extend(beats.iter().map(|b| (b.0, b.1, bad && b.1, b.3)));
-        } else if !bad {
-            requests.extend(beats.iter().map(|b| b.3));
+            if begins {
+                completions.extend(beats.iter().map(|b| (b.0, b.1, bad && b.1, b.3)));
+            }
+        } else if !bad && is_posted(&packet) {
+            posted.extend(beats.iter().map(|b| b.3));
+            writes = writes.wrapping_add(1);
+        } else if !bad && !is_message(&packet) {
+            requests.push((word(&packet), writes));
         }
         if bad {
             errors += 1;
@@ -219,34 +263,39 @@ fn good_packets_pass_and_malformed_ones_leave_one_error_record_and_nothing_else(
     w.drain();
     assert_eq!(w.seen_errors.len(), errors);
     assert!(w.seen_requests == requests, "requests differ");
+    assert!(w.seen_posted == posted, "writes differ");
     assert!(w.seen_completions == completions, "completions differ");
+}
+
+fn write(dws: u64) -> Packet {
+    let header =
+        header([tlp::FMT_TYPE.put(tlp::MWR32) | tlp::LENGTH.put(dws), if dws == 1 { 0xf } else { 0xff }, 0x1000, 0]);
+    Packet { header, payload: (0..dws as u32).collect(), owner: 0 }
+}
+
+/// Sends until something is refused; says how many packets were taken whole.
+fn fill(w: &mut World, packet: &Packet) -> usize {
+    for taken in 0..2000 {
+        for beat in packet.beats() {
+            if !w.clock(Some(beat)) {
+                return taken;
+            }
+        }
+    }
+    panic!("there is no end to it");
 }
 
 #[test]
 fn completions_pass_while_requests_are_stuck() {
     let mut w = World::new(2);
     w.requests.percent = 0;
-    // Fill the packet memory until a request has to wait.
-    let write = Packet {
-        header: header([tlp::FMT_TYPE.put(tlp::MWR32) | tlp::LENGTH.put(32), 0xff, 0x1000, 0]),
-        payload: (0..32).collect(),
-        owner: 0,
-    };
-    let mut taken = 0;
-    'full: loop {
-        for beat in write.beats() {
-            if !w.clock(Some(beat)) {
-                break 'full;
-            }
-            taken += 1;
-        }
-    }
-    assert!(taken >= 48, "room for three of the largest packets");
+    w.posted.percent = 0;
+    let most = fill(&mut w, &write(32));
+    assert!(most * 9 >= 48, "room for three of the largest packets");
     w.dut.reset();
     // As full as whole packets make it.
-    while taken >= 9 {
-        w.send(&write.beats(), false);
-        taken -= 9;
+    for _ in 0..most {
+        w.send(&write(32).beats(), false);
     }
     for _ in 0..200 {
         let packet = good(&mut w.rng);
@@ -258,13 +307,59 @@ fn completions_pass_while_requests_are_stuck() {
 }
 
 #[test]
+fn posted_requests_pass_as_many_reads_as_a_requester_has_tags_for() {
+    let mut w = World::new(4);
+    w.requests.percent = 0;
+    let read =
+        Packet { header: header([tlp::FMT_TYPE.put(tlp::MRD32) | 1, 0xf, 0x1000, 0]), payload: vec![], owner: 0 };
+    // Every tag of 8 bits, twice over, with writes between; nobody takes a read.
+    for i in 0..500 {
+        w.send(&read.beats(), true);
+        if i % 5 == 0 {
+            w.send(&write(7).beats(), false);
+        }
+    }
+    for _ in 0..300 {
+        w.clock(None);
+    }
+    assert_eq!(w.seen_posted.len(), 100 * 3, "all writes are served");
+    assert!(fill(&mut w, &read) < 20, "and the room for reads is bounded");
+    // Each read comes out with the number of writes that it must not pass.
+    w.requests.percent = 100;
+    w.drain();
+    let after: Vec<u8> = w.seen_requests.iter().map(|r| r.1).collect();
+    assert!((0..500).all(|i| after[i] == (i.div_ceil(5)) as u8), "{after:?}");
+}
+
+#[test]
+fn more_payload_than_max_payload_size_is_malformed_in_requests_and_completions() {
+    for (mps, most) in [(express::MPS_128, 32), (express::MPS_256, 64)] {
+        let mut w = World::new(5);
+        w.errors.percent = 100;
+        w.dut.set("mps", mps.into());
+        for dws in [1, most - 1, most, most + 1, 2 * most, 128] {
+            let completion = Packet { header: header([tlp::FMT_TYPE.put(tlp::CPLD) | dws, 0, 0, 0]), ..write(dws) };
+            for packet in [write(dws), completion] {
+                (w.seen_posted, w.seen_completions, w.seen_errors) = (vec![], vec![], vec![]);
+                w.send(&packet.beats(), false);
+                w.drain();
+                let beats = packet.beats().len();
+                let passed = w.seen_posted.len() + w.seen_completions.len();
+                assert_eq!(passed, if dws <= most { beats } else { 0 }, "{dws} DWs of {most}");
+                assert_eq!(w.seen_errors.len(), usize::from(dws > most));
+            }
+        }
+    }
+}
+
+#[test]
 fn a_packet_cut_short_by_another_is_recorded_and_the_other_passes() {
     let mut w = World::new(3);
     let mut expected = Vec::new();
     let mut cut = VecDeque::new();
     while cut.len() < 50 {
         let (first, second) = (good(&mut w.rng), good(&mut w.rng));
-        if first.payload.is_empty() || is_completion(&first) || is_completion(&second) {
+        if first.payload.is_empty() || is_completion(&first) || !is_posted(&second) {
             continue;
         }
         let beats = first.beats();
@@ -275,6 +370,7 @@ fn a_packet_cut_short_by_another_is_recorded_and_the_other_passes() {
         cut.push_back(first.header);
         w.drain();
     }
-    assert_eq!(w.seen_requests, expected);
+    assert_eq!(w.seen_posted, expected);
+    assert!(w.seen_requests.is_empty());
     assert_eq!(w.seen_errors, Vec::from(cut));
 }

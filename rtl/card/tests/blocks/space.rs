@@ -5,8 +5,10 @@ use std::collections::HashMap;
 
 use azote_regs::bar;
 use azote_regs::function::{FunctionId, KINDS, Kind};
-use azote_regs::pcie::{aer, capability::pf, express, header, msix, sriov};
+use azote_regs::pcie::{aer, capability::pf, express, header, msix, power, sriov, tlp};
 use azote_rtl::config::Space;
+use azote_rtl::config::fields::{Access, FIELDS, Flr, Row, slot};
+use azote_rtl::transaction::Found;
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -21,6 +23,8 @@ const FLR: u64 = 1 << 15;
 struct World {
     dut: Dut,
     rng: SmallRng,
+    /// Whose pending interrupts were to be looked at, or everybody's.
+    kicked: Vec<Option<u64>>,
 }
 
 /// `{slot, kind}` of a function.
@@ -35,10 +39,18 @@ fn all(vfs: u8) -> Vec<FunctionId> {
 }
 
 impl World {
+    /// A clock. Who looks through the tags has every other one.
+    fn step(&mut self) {
+        let turn = self.dut.clocks() % 2;
+        self.dut.set("tag_turn", turn.into());
+        self.dut.clock();
+    }
+
     fn new(seed: u64) -> World {
         let mut dut = bench::build("space", || Space::new(VFS.into()));
+        dut.set("message_room", 1);
         bench::settle(&mut dut, "busy");
-        World { dut, rng: bench::rng(seed) }
+        World { dut, rng: bench::rng(seed), kicked: vec![] }
     }
 
     /// A configuration access; `None` where there is no function, or one that is being reset.
@@ -62,15 +74,21 @@ impl World {
         self.dut.set("wdata", data.into());
         for _ in 0..3000 {
             self.dut.eval();
+            if self.dut.get("kick") == 1 {
+                self.kicked.push(Some(self.dut.get("kick_owner") as u64));
+            }
+            if self.dut.get("kick_all") == 1 {
+                self.kicked.push(None);
+            }
             if self.dut.get("ack") == 1 {
                 let read = (self.dut.get("none") == 0).then(|| self.dut.get("rdata") as u32);
                 let retry = self.dut.get("retry") == 1;
-                self.dut.clock();
+                self.step();
                 self.dut.set("valid", 0);
                 self.dut.eval();
                 return (read, retry);
             }
-            self.dut.clock();
+            self.step();
         }
         panic!("no answer");
     }
@@ -89,18 +107,34 @@ impl World {
         self.dut.get("may") == 1
     }
 
+    fn enable_vfs_of(&mut self, kind: Kind) {
+        let f = FunctionId::pf(kind);
+        self.write(f, pf::SRIOV + sriov::NUM_VFS, VFS.into());
+        let ari = if kind == Kind::Net { sriov::CONTROL_ARI.mask() } else { 0 };
+        self.write(f, pf::SRIOV + sriov::CONTROL, sriov::CONTROL_VF_ENABLE.mask() | sriov::CONTROL_VF_MSE.mask() | ari);
+    }
+
+    fn enable_vfs(&mut self) {
+        for kind in Kind::ALL {
+            self.enable_vfs_of(kind);
+        }
+    }
+
+    fn disable_vfs(&mut self, kind: Kind) {
+        let f = FunctionId::pf(kind);
+        let control = self.read(f, pf::SRIOV + sriov::CONTROL) & 0xffff;
+        self.write(f, pf::SRIOV + sriov::CONTROL, control & !sriov::CONTROL_VF_ENABLE.mask());
+    }
+
+    /// FLR, with everything else of Device Control as it is.
+    fn write_flr(&mut self, f: FunctionId) {
+        let control = self.read(f, DEVICE) & 0xffff;
+        self.write(f, DEVICE, control | FLR);
+    }
+
     /// VFs of every kind, and everybody a bus master.
     fn enable_all(&mut self) {
-        for kind in Kind::ALL {
-            let f = FunctionId::pf(kind);
-            self.write(f, pf::SRIOV + sriov::NUM_VFS, VFS.into());
-            let ari = if kind == Kind::Net { sriov::CONTROL_ARI.mask() } else { 0 };
-            self.write(
-                f,
-                pf::SRIOV + sriov::CONTROL,
-                sriov::CONTROL_VF_ENABLE.mask() | sriov::CONTROL_VF_MSE.mask() | ari,
-            );
-        }
+        self.enable_vfs();
         for f in all(VFS) {
             self.write(f, header::COMMAND, header::COMMAND_BME.mask());
         }
@@ -109,20 +143,20 @@ impl World {
     /// Lets the engines let go of whoever is to be forgotten; says whom.
     fn let_go(&mut self) -> Vec<u64> {
         let mut gone = vec![];
-        for _ in 0..2000 {
+        for _ in 0..20_000 {
             self.dut.eval();
             let done = self.dut.get("reset_valid") == 1 && self.rng.random_ratio(1, 4);
             if done {
                 gone.push(self.dut.get("reset_owner") as u64);
             }
             self.dut.set("reset_done", done.into());
-            self.dut.clock();
+            self.step();
             // The engines' answer stays until the request falls.
             while done
                 && self.dut.get("reset_valid") == 1
                 && self.dut.get("reset_owner") as u64 == *gone.last().unwrap()
             {
-                self.dut.clock();
+                self.step();
             }
             self.dut.set("reset_done", 0);
             self.dut.eval();
@@ -244,24 +278,92 @@ fn vf_disable_silences_all_vfs_of_its_pf_and_no_other() {
 }
 
 #[test]
-fn an_error_is_recorded_by_its_own_pf_and_by_all_when_nobody_can_be_named() {
-    let mut w = World::new(5);
-    let status = |w: &mut World| Kind::ALL.map(|k| w.read(FunctionId::pf(k), pf::AER + aer::UNCORRECTABLE_STATUS));
-    for round in 0..60 {
-        let everyone = round % 3 == 0;
-        let kind = Kind::ALL[w.rng.random_range(0..KINDS as usize)];
-        let code = if everyone { aer::MALFORMED } else { aer::COMPLETION_TIMEOUT };
-        let logged: u128 = w.rng.random();
-        w.dut.set("error_valid", 1);
-        w.dut.set("error_owner", kind.code().into());
-        w.dut.set("error_everyone", everyone.into());
-        w.dut.set("error_code", code.lo.into());
-        w.dut.set("error_header", logged);
-        while w.dut.get("error_ready") == 0 {
-            w.dut.clock();
+fn whatever_opens_the_gate_has_pending_interrupts_looked_at() {
+    let mut w = World::new(11);
+    w.enable_all();
+    for f in all(VFS) {
+        for (offset, value, kicks) in [
+            (header::COMMAND, 0, false),
+            (header::COMMAND, header::COMMAND_BME.mask(), true),
+            (pf::MSIX, msix::CONTROL_ENABLE.mask() << 16, true),
+        ] {
+            w.kicked = vec![];
+            w.write(f, offset, value);
+            assert_eq!(w.kicked, if kicks { vec![Some(owner(f))] } else { vec![] }, "{f:?} {offset:x}");
         }
-        w.dut.clock();
-        w.dut.set("error_valid", 0);
+        if f.slot() == 0 {
+            w.kicked = vec![];
+            w.write(f, pf::POWER + power::PMCSR, power::D3HOT);
+            w.write(f, pf::POWER + power::PMCSR, power::D0);
+            assert_eq!(w.kicked, [None, None], "of its VFs too");
+        }
+    }
+}
+
+/// A message: its function and code.
+type Message = (u8, u64);
+
+impl World {
+    /// Hands over an error and says which messages went out.
+    fn find(&mut self, event: u64, owner: Option<u64>, logged: u128) -> Vec<Message> {
+        self.dut.set("error_valid", 1);
+        self.dut.set("error_owner", owner.unwrap_or(0).into());
+        self.dut.set("error_everyone", owner.is_none().into());
+        self.dut.set("error_event", event.into());
+        self.dut.set("error_header", logged);
+        let mut messages = vec![];
+        for _ in 0..200 {
+            self.dut.eval();
+            if self.dut.get("message") == 1 {
+                messages.push((self.dut.get("message_owner") as u8, self.dut.get("message_code") as u64));
+            }
+            let done = self.dut.get("error_ready") == 1;
+            self.step();
+            if done {
+                self.dut.set("error_valid", 0);
+                return messages;
+            }
+        }
+        panic!("the error is not taken");
+    }
+
+    fn aer(&mut self, kind: Kind, register: u64) -> u64 {
+        self.read(FunctionId::pf(kind), pf::AER + register)
+    }
+
+    fn status(&mut self, f: FunctionId) -> u64 {
+        self.read(f, header::COMMAND) >> 16 & !header::STATUS_CAPABILITIES.mask()
+    }
+
+    fn device_status(&mut self, f: FunctionId) -> u64 {
+        self.read(f, DEVICE) >> 16
+    }
+
+    /// Lets everything out by Device Control.
+    fn report(&mut self, f: FunctionId, fields: u64) {
+        let old = self.read(f, DEVICE) & 0xfff0;
+        self.write(f, DEVICE, old | fields);
+    }
+}
+
+#[test]
+fn an_error_is_recorded_by_its_own_pf_and_by_all_when_nobody_claims_it() {
+    let mut w = World::new(5);
+    let status = |w: &mut World| Kind::ALL.map(|k| w.aer(k, aer::UNCORRECTABLE_STATUS));
+    for round in 0..60 {
+        let kind = Kind::ALL[w.rng.random_range(0..KINDS as usize)];
+        // A VF that is not enabled is nobody.
+        let (event, code, owner) = match round % 4 {
+            0 => (Found::MALFORMED, aer::MALFORMED, None),
+            1 => (Found::UNSUPPORTED_POSTED, aer::UNSUPPORTED_REQUEST, Some(2 << 2 | kind.code())),
+            2 => (Found::UNSUPPORTED_POSTED, aer::UNSUPPORTED_REQUEST, None),
+            _ => (Found::TIMEOUT, aer::COMPLETION_TIMEOUT, Some(kind.code())),
+        };
+        let everyone = round % 4 != 3;
+        let logged: u128 = w.rng.random();
+        w.find(event, owner, logged);
+        // One that comes before the first is cleared leaves the log alone.
+        w.find(event, owner, w.rng.clone().random());
         let seen = status(&mut w);
         for k in Kind::ALL {
             let f = FunctionId::pf(k);
@@ -271,13 +373,227 @@ fn an_error_is_recorded_by_its_own_pf_and_by_all_when_nobody_can_be_named() {
                 for i in 0..4 {
                     assert_eq!(w.read(f, pf::AER + aer::HEADER_LOG + 4 * i), u64::from((logged >> (32 * i)) as u32));
                 }
-                assert_eq!(aer::CONTROL_FIRST_ERROR.of(w.read(f, pf::AER + aer::CONTROL)), u64::from(code.lo));
+                assert_eq!(aer::CONTROL_FIRST_ERROR.of(w.aer(k, aer::CONTROL)), u64::from(code.lo));
                 // Cleared by writing 1.
                 w.write(f, pf::AER + aer::UNCORRECTABLE_STATUS, code.mask());
             }
         }
         assert_eq!(status(&mut w), [0; 3]);
     }
+}
+
+#[test]
+fn an_error_of_all_pfs_is_one_message_of_each_severity() {
+    let mut w = World::new(7);
+    let all = express::DEVICE_CONTROL_NONFATAL.mask() | express::DEVICE_CONTROL_FATAL.mask();
+    assert_eq!(w.find(Found::MALFORMED, None, 0), [], "nobody may");
+    for kind in [Kind::Storage, Kind::Trust] {
+        w.report(FunctionId::pf(kind), all);
+    }
+    assert_eq!(w.find(Found::MALFORMED, None, 0), [(Kind::Storage.code() as u8, tlp::MSG_ERR_FATAL)]);
+    // Two of one severity and one of another: a message each (PCIe 6.2.3.2.2).
+    w.report(FunctionId::pf(Kind::Net), all);
+    let mild = w.aer(Kind::Storage, aer::UNCORRECTABLE_SEVERITY) & !aer::MALFORMED.mask();
+    w.write(FunctionId::pf(Kind::Storage), pf::AER + aer::UNCORRECTABLE_SEVERITY, mild);
+    let fatal = (Kind::Net.code() as u8, tlp::MSG_ERR_FATAL);
+    assert_eq!(w.find(Found::MALFORMED, None, 0), [fatal, (Kind::Storage.code() as u8, tlp::MSG_ERR_NONFATAL)]);
+    for kind in Kind::ALL {
+        assert_eq!(w.aer(kind, aer::UNCORRECTABLE_STATUS), aer::MALFORMED.mask(), "and all of them have it");
+    }
+    // While a message may find no room, no error is begun, and configuration space answers.
+    w.dut.set("message_room", 0);
+    w.dut.set("error_valid", 1);
+    for _ in 0..100 {
+        assert_eq!(w.dut.get("error_ready") + w.dut.get("message"), 0);
+        w.step();
+    }
+    w.read(FunctionId::pf(Kind::Net), 0);
+}
+
+#[test]
+fn advisory_errors_are_correctable_ones_unless_they_are_fatal() {
+    let mut w = World::new(8);
+    let f = FunctionId::pf(Kind::Storage);
+    let all = express::DEVICE_CONTROL_CORRECTABLE.mask()
+        | express::DEVICE_CONTROL_NONFATAL.mask()
+        | express::DEVICE_CONTROL_FATAL.mask()
+        | express::DEVICE_CONTROL_UR.mask();
+    w.report(f, all);
+    w.write(f, header::COMMAND, header::COMMAND_SERR.mask());
+    let owner = Some(f.kind.code());
+    let events = [
+        (Found::UNEXPECTED, aer::UNEXPECTED_COMPLETION),
+        (Found::UNSUPPORTED, aer::UNSUPPORTED_REQUEST),
+        (Found::POISONED, aer::POISONED),
+        (Found::POISONED_COMPLETION, aer::POISONED),
+    ];
+    for (event, code) in events {
+        // Masked as after reset: nothing but the correctable bit (PCIe 6.2.3.2.4).
+        w.write(f, pf::AER + aer::CORRECTABLE_MASK, aer::ADVISORY_NONFATAL.mask());
+        assert_eq!(w.find(event, owner, 1), []);
+        assert_eq!(w.aer(f.kind, aer::UNCORRECTABLE_STATUS), 0);
+        assert_eq!(w.aer(f.kind, aer::CORRECTABLE_STATUS), aer::ADVISORY_NONFATAL.mask());
+        w.write(f, pf::AER + aer::CORRECTABLE_MASK, 0);
+        assert_eq!(w.find(event, owner, 1), [(f.kind.code() as u8, tlp::MSG_ERR_COR)]);
+        assert_eq!(w.aer(f.kind, aer::UNCORRECTABLE_STATUS), code.mask());
+        let ur = if event == Found::UNSUPPORTED { express::DEVICE_STATUS_UR.mask() } else { 0 };
+        assert_eq!(w.device_status(f), express::DEVICE_STATUS_CORRECTABLE.mask() | ur);
+        let severity = w.aer(f.kind, aer::UNCORRECTABLE_SEVERITY);
+        w.write(f, pf::AER + aer::UNCORRECTABLE_SEVERITY, severity | code.mask());
+        assert_eq!(w.find(event, owner, 1), [(f.kind.code() as u8, tlp::MSG_ERR_FATAL)]);
+        assert_eq!(
+            w.device_status(f),
+            (express::DEVICE_STATUS_CORRECTABLE.mask() | express::DEVICE_STATUS_FATAL.mask()) | ur
+        );
+        w.write(f, pf::AER + aer::UNCORRECTABLE_SEVERITY, severity);
+        w.write(f, pf::AER + aer::UNCORRECTABLE_STATUS, code.mask());
+        w.write(f, pf::AER + aer::CORRECTABLE_STATUS, aer::ADVISORY_NONFATAL.mask());
+        let control = w.read(f, DEVICE) & 0xffff;
+        w.write(f, DEVICE, control | 0xf << 16);
+    }
+}
+
+#[test]
+fn serr_enable_lets_messages_out_and_status_tells_what_was_found() {
+    let mut w = World::new(9);
+    w.enable_all();
+    let (f, vf) = (FunctionId::pf(Kind::Storage), FunctionId::vf(Kind::Storage, 1).unwrap());
+    let name = |f| Some(owner(f));
+    let nonfatal = (f.kind.code() as u8, tlp::MSG_ERR_NONFATAL);
+    assert_eq!(w.find(Found::UNSUPPORTED_POSTED, name(f), 0), [], "neither SERR# Enable nor Device Control");
+    assert_eq!(w.status(f), 0);
+    w.write(f, header::COMMAND, header::COMMAND_SERR.mask());
+    assert_eq!(w.find(Found::UNSUPPORTED_POSTED, name(f), 0), [nonfatal]);
+    assert_eq!(w.status(f), header::STATUS_SIGNALED_SYSTEM_ERROR.mask());
+    let clear = |w: &mut World, f| {
+        let command = w.read(f, header::COMMAND) & 0xffff;
+        w.write(f, header::COMMAND, command | 0xffff_0000);
+        assert_eq!(w.status(f), 0, "cleared by writing 1");
+    };
+    clear(&mut w, f);
+    // By Device Control the message goes as well, and no system error is signaled.
+    w.write(f, header::COMMAND, 0);
+    w.report(f, express::DEVICE_CONTROL_NONFATAL.mask());
+    assert_eq!(w.find(Found::TIMEOUT, name(f), 0), [nonfatal]);
+    assert_eq!(w.status(f), 0);
+    for g in [f, vf] {
+        for parity in [0, header::COMMAND_PARITY.mask()] {
+            w.write(f, header::COMMAND, parity);
+            // Master Data Parity Error only when the PF responds to parity.
+            let mastered = if parity == 0 { 0 } else { header::STATUS_MASTER_DATA_PARITY.mask() };
+            for (event, bits) in [
+                (Found::MASTER_ABORT, header::STATUS_RECEIVED_MASTER_ABORT.mask()),
+                (Found::TARGET_ABORT, header::STATUS_RECEIVED_TARGET_ABORT.mask()),
+                (Found::POISONED, header::STATUS_DETECTED_PARITY.mask()),
+                (Found::POISONED_POSTED, header::STATUS_DETECTED_PARITY.mask()),
+                (Found::POISONED_COMPLETION, header::STATUS_DETECTED_PARITY.mask() | mastered),
+            ] {
+                let before = w.device_status(g);
+                w.find(event, name(g), 0);
+                assert_eq!(w.status(g), bits, "{event} of {g:?}");
+                if bits & (header::STATUS_RECEIVED_MASTER_ABORT.mask() | header::STATUS_RECEIVED_TARGET_ABORT.mask())
+                    != 0
+                {
+                    assert_eq!(w.device_status(g), before, "no error of ours");
+                }
+                clear(&mut w, g);
+            }
+        }
+    }
+    for g in all(VFS).into_iter().filter(|g| ![f, vf].contains(g)) {
+        assert_eq!((w.status(g), w.device_status(g)), (0, 0), "{g:?}");
+    }
+}
+
+/// Makes the bits of a field something else than after reset, as far as this can be done.
+fn disturb(w: &mut World, f: FunctionId, field: &Row) {
+    let whose = Some(owner(f));
+    match field.access {
+        Access::Rw => {
+            let v = match field.slot {
+                slot::NUM_VFS => 2,
+                slot::PAGE_SIZE => 0x10,
+                _ => (w.read(f, field.offset) ^ field.mask) & field.mask,
+            };
+            let others = w.read(f, field.offset) & !field.mask;
+            w.write(f, field.offset, others | v);
+        }
+        // What the card sets: all sorts of errors, the log last.
+        Access::Rw1c | Access::Ro => {
+            w.write(FunctionId::pf(f.kind), pf::AER + aer::CORRECTABLE_MASK, 0);
+            for event in
+                [Found::MASTER_ABORT, Found::TARGET_ABORT, Found::POISONED_COMPLETION, Found::UNSUPPORTED_POSTED]
+            {
+                w.find(event, whose, u128::MAX / 3);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_field_is_reset_or_kept_by_flr_vf_disable_and_reset_as_the_table_says() {
+    let mut w = World::new(10);
+    let fresh: HashMap<(FunctionId, u64), u64> = {
+        w.enable_vfs();
+        all(VFS)
+            .into_iter()
+            .flat_map(|f| (0..0x200).step_by(4).map(move |at| (f, at)))
+            .map(|(f, at)| ((f, at), w.read(f, at)))
+            .collect()
+    };
+    let at_power_on = |w: &mut World| {
+        w.dut.reset();
+        bench::settle(&mut w.dut, "busy");
+    };
+    let mut seen = 0;
+    for field in FIELDS {
+        for f in all(VFS).into_iter().filter(|f| field.in_.has(f.kind, f.slot() != 0)) {
+            at_power_on(&mut w);
+            let bits = field.mask;
+            // A PF's own, before it has VFs that hold it.
+            if f.slot() != 0 {
+                w.enable_vfs();
+            } else if field.offset == pf::SRIOV + sriov::CONTROL && f.kind != Kind::Net {
+                w.write(FunctionId::pf(Kind::Net), pf::SRIOV + sriov::CONTROL, sriov::CONTROL_ARI.mask());
+            }
+            let before = w.read(f, field.offset) & bits;
+            disturb(&mut w, f, &field);
+            let changed = w.read(f, field.offset) & bits;
+            assert_ne!(changed, before, "{} of {f:?} can be changed", field.name);
+            seen += 1;
+            w.write_flr(f);
+            w.let_go();
+            let after = w.read(f, field.offset) & bits;
+            let wanted = if field.flr == Flr::Keeps { changed } else { before };
+            assert_eq!(after, wanted, "{} of {f:?}: FLR {:?} it", field.name, field.flr);
+            // VF disable resets what a VF has, and nothing of its PF's but VF Enable itself.
+            at_power_on(&mut w);
+            w.enable_vfs();
+            let pf_of = FunctionId::pf(f.kind);
+            if f.slot() != 0 {
+                disturb(&mut w, f, &field);
+                w.disable_vfs(f.kind);
+                w.let_go();
+                w.enable_vfs_of(f.kind);
+                assert_eq!(w.read(f, field.offset) & bits, before, "{} of {f:?}: VF disable resets it", field.name);
+            } else if ![slot::NUM_VFS, slot::PAGE_SIZE, slot::SRIOV_CONTROL].contains(&field.slot) {
+                disturb(&mut w, f, &field);
+                let changed = w.read(f, field.offset) & bits;
+                w.disable_vfs(f.kind);
+                w.let_go();
+                assert_eq!(
+                    w.read(pf_of, field.offset) & bits,
+                    changed,
+                    "{} of {f:?}: VF disable leaves it",
+                    field.name
+                );
+            }
+            at_power_on(&mut w);
+            w.enable_vfs();
+            assert_eq!(w.read(f, field.offset), fresh[&(f, field.offset)], "{} of {f:?}: reset", field.name);
+        }
+    }
+    assert!(seen > 100, "{seen}");
 }
 
 #[test]

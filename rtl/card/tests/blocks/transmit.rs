@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use azote_rtl::transaction::Transmit;
-use azote_rtl::transaction::transmit::CLIENTS;
+use azote_rtl::transaction::transmit::{CLASS, CLASSES, CLIENTS};
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -14,7 +14,11 @@ use crate::bench::{self, Feed, Packet, Packets};
 const NEVER_GATED: [usize; 2] = [0, CLIENTS - 1];
 
 fn dut() -> Dut {
-    bench::build("transmit", Transmit::default)
+    let mut dut = bench::build("transmit", Transmit::default);
+    for class in 0..CLASSES {
+        dut.set(&format!("credit_{class}"), 1);
+    }
+    dut
 }
 
 struct Client {
@@ -137,4 +141,74 @@ fn no_bubble_stands_between_packets_and_every_maker_has_its_turn() {
         assert!(most - least <= 1, "{turns:?}");
         dut.clock();
     }
+}
+
+#[test]
+fn a_class_without_credit_holds_up_no_other_and_what_is_swallowed_needs_none() {
+    let mut rng = bench::rng(3);
+    for shut in 0..CLASSES {
+        for may in [true, false] {
+            let mut dut = dut();
+            dut.set(&format!("credit_{shut}"), 0);
+            dut.set("tx_ready", 1);
+            dut.set("may", may.into());
+            let mut clients: Vec<Client> = (0..CLIENTS).map(|i| Client::new(i, 100)).collect();
+            let mut packets = [0usize; CLIENTS];
+            for _ in 0..2000 {
+                for c in &mut clients {
+                    while c.feed.items.len() < 4 {
+                        c.offer(&mut rng, 6);
+                    }
+                    c.feed.drive(&mut dut, &mut rng);
+                }
+                dut.eval();
+                assert_eq!(dut.get("busy"), 1, "who waits for credit is not asleep");
+                for (i, c) in clients.iter_mut().enumerate() {
+                    let begins = c.feed.items[0][0].1 == 1u8.into();
+                    if c.feed.taken(&dut).is_some() {
+                        packets[i] += usize::from(begins);
+                    }
+                }
+                dut.clock();
+            }
+            for (i, n) in packets.into_iter().enumerate() {
+                let swallowed = !may && !NEVER_GATED.contains(&i);
+                let moves = CLASS[i] != shut || swallowed;
+                assert!(if moves { n > 50 } else { n == 0 }, "maker {i} sent {n} with class {shut} shut, may {may}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_packet_that_began_is_finished_when_its_credit_is_used_up() {
+    let mut dut = dut();
+    let mut rng = bench::rng(4);
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|i| Client::new(i, 80)).collect();
+    let mut link = Packets::new("tx_", 80);
+    dut.set("may", 1);
+    let (mut sent, mut midway) = (0, [false; CLIENTS]);
+    for _ in 0..10_000 {
+        let credit: [bool; CLASSES] = std::array::from_fn(|_| rng.random_ratio(1, 4));
+        for (class, has) in credit.into_iter().enumerate() {
+            dut.set(&format!("credit_{class}"), has.into());
+        }
+        for c in &mut clients {
+            if c.feed.items.len() < 4 {
+                c.offer(&mut rng, 12);
+            }
+            c.feed.drive(&mut dut, &mut rng);
+        }
+        link.drive(&mut dut, &mut rng);
+        dut.eval();
+        sent += usize::from(link.taken(&dut).is_some());
+        for (i, c) in clients.iter_mut().enumerate() {
+            if let Some(beat) = c.feed.taken(&dut) {
+                assert!(midway[i] || credit[CLASS[i]], "maker {i} began without credit");
+                midway[i] = beat[1].1 == 0u8.into();
+            }
+        }
+        dut.clock();
+    }
+    assert!(sent > 1000, "{sent}");
 }

@@ -87,8 +87,14 @@ pub const ONCS_WRITE_ZEROES: u64 = 1 << 3;
 pub const FUSES: u64 = 522;
 /// Controller: Format NVM Attributes; bit 0: a format is of all namespaces, of which there is one.
 pub const FNA: u64 = 524;
-/// Controller: Volatile Write Cache; bit 0 present.
+/// Controller: Volatile Write Cache.
 pub const VWC: u64 = 525;
+/// VWC: there is one.
+pub const VWC_PRESENT: crate::Field = crate::Field::bit(0);
+/// VWC: what Flush does with NSID FFFFFFFFh.
+pub const VWC_BROADCAST: crate::Field = crate::Field::bits(2, 1);
+/// VWC_BROADCAST: it flushes all namespaces.
+pub const VWC_BROADCAST_FLUSHES: u64 = 0b11;
 /// Controller: Atomic Write Unit Normal, 2 bytes, 0's based.
 pub const AWUN: u64 = 526;
 /// Controller: Atomic Write Unit Power Fail, 2 bytes, 0's based.

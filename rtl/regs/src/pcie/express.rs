@@ -116,6 +116,12 @@ pub const LINK_CAPS_VALUE: u64 =
 pub const LINK_SPEED: u64 = 2;
 /// Link width of the board.
 pub const LINK_WIDTH: u64 = 2;
+/// Link Control: Read Completion Boundary; an endpoint is told that of its root port.
+pub const LINK_CONTROL_RCB: Field = Field::bit(3);
+/// Link Control: Common Clock Configuration.
+pub const LINK_CONTROL_COMMON_CLOCK: Field = Field::bit(6);
+/// Link Control: Extended Synch.
+pub const LINK_CONTROL_EXTENDED_SYNCH: Field = Field::bit(7);
 /// Link Status: Current Link Speed.
 pub const LINK_STATUS_SPEED: Field = Field::bits(3, 0);
 /// Link Status: Negotiated Link Width.

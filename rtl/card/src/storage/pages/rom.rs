@@ -48,7 +48,7 @@ fn controller() -> Page {
     p.le(id::NN, limits::NAMESPACES, 4);
     let reads = id::ONCS_COMPARE | id::ONCS_VERIFY;
     p.le(id::ONCS, reads | id::ONCS_DATASET | id::ONCS_WRITE_ZEROES | id::ONCS_SELECT, 2);
-    p.le(id::VWC, 1, 1);
+    p.le(id::VWC, id::VWC_PRESENT.put(1) | id::VWC_BROADCAST.put(id::VWC_BROADCAST_FLUSHES), 1);
     p.put(id::SUBNQN, NQN);
     // One power state, 25 W in units of 10 mW.
     p.le(id::PSD0, 2500, 2);

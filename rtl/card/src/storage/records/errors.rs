@@ -70,11 +70,17 @@ impl Errors {
     }
 }
 
+/// Whether the medium failed: blocks that differ (Compare Failure has the same type) are none of its errors (NVMe 5.14.1.2).
+#[pure]
+fn is_media_error(code: V) -> V {
+    (code.get(status::SCT) == status::SCT_MEDIA) & (code != status::COMPARE_FAILURE)
+}
+
 /// The status field: Do Not Retry for everything that would fail again just so, and More, since the log tells it.
 #[pure]
 pub fn field(code: V) -> V {
     let good = code == status::SUCCESS;
-    let media = (code.get(status::SCT) == status::SCT_MEDIA) & (code != status::COMPARE_FAILURE);
+    let media = is_media_error(code);
     let again = media | (code == status::DATA_TRANSFER) | good;
     cat(!again, !good, sized(0, 2), code)
 }
@@ -95,7 +101,7 @@ impl Logic for Errors {
             let told = cat(field(self.failed_code), sized(0, 1), self.failed_cid, self.failed_qid);
             let whose = cat(sized(log::LOCATION_NONE, 16), sized(limits::NSID, 32), self.failed_lba.zext(64));
             self.f_entry.d = cat(whose, told);
-            self.f_media.d = self.failed_code.get(status::SCT) == status::SCT_MEDIA;
+            self.f_media.d = is_media_error(self.failed_code);
         }
         check!((!(self.refused & self.r_wait.q)) | (self.st.q == St::WRITE), "a refused command is not in the log");
         check!((!(self.failed & self.f_wait.q)) | (self.st.q == St::WRITE), "a failed command is not in the log");
