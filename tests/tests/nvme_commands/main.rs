@@ -114,13 +114,14 @@ fn identify_controller_says_what_the_card_can() {
 }
 
 #[test]
-fn two_functions_are_two_controllers_of_two_subsystems() {
+fn two_functions_are_two_controllers_of_one_subsystem() {
     let mut b = bench();
     let first = b.page(opcode::CNS_CONTROLLER, 0);
     let mut other = rig::controller(&b.card, 3, 1 << 20, NvmeOptions::default()).unwrap();
     assert!(other.namespace().is_none(), "nothing is bound to VF 3");
-    assert_ne!(other.identity().nqn.as_bytes(), first[id::SUBNQN as usize..].split(|b| *b == 0).next().unwrap());
-    assert_ne!(other.identity().serial.as_bytes(), &first[id::SN as usize..][..20]);
+    assert_eq!(other.identity().nqn.as_bytes(), first[id::SUBNQN as usize..].split(|b| *b == 0).next().unwrap());
+    assert_eq!(other.identity().serial.as_bytes(), first[id::SN as usize..][..20].trim_ascii_end());
+    assert_eq!(le(&first, id::CMIC, 1), id::CMIC_CONTROLLERS.mask() | id::CMIC_VF.mask());
     let buffer = other.dma().alloc(4096, 4096).unwrap();
     let read = admin(opcode::READ, 1, [0; 6], Data::Slice(buffer.slice(0, 512).unwrap()));
     other.submit_command(0, read, 0).unwrap();

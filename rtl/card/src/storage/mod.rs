@@ -341,6 +341,8 @@ impl Logic for Storage {
         self.pages.bound = self.page_binding.bit(0);
         self.pages.read_only = self.page_binding.bit(1);
         self.pages.length = self.page_binding.bits(105, 58);
+        self.pages.volume = self.page_binding.bits(9, 2);
+        self.pages.base = self.page_binding.bits(57, 10);
         self.pages.big = self.page_binding.bit(106);
         self.counters.slot = self.pages.slot;
         self.pages.reads = self.counters.reads;
