@@ -144,7 +144,10 @@ fn identify_namespace_list_and_descriptors_follow_the_binding() {
     assert_eq!((d[0], d[1], d[12], d[13]), (1, 8, 2, 16));
     assert_eq!(d[4..12], ns[id::EUI64 as usize..][..8]);
     assert_eq!(d[16..32], ns[id::NGUID as usize..][..16]);
-    assert!(d[32..].iter().all(|b| *b == 0));
+    // The volume's UUID: volume 0, from its first block.
+    assert_eq!((le(&d, 32 + id::NIDT, 1), le(&d, 32 + id::NIDL, 1)), (id::NIDT_UUID, 16));
+    assert!(d[36] != 0 && d[45..52].iter().all(|b| *b == 0));
+    assert!(d[52..].iter().all(|b| *b == 0));
 
     for (cns, nsid) in [(opcode::CNS_NAMESPACE, 0), (opcode::CNS_NAMESPACE, 2), (opcode::CNS_DESCRIPTORS, 7)] {
         let c =
