@@ -114,13 +114,14 @@ fn identify_controller_says_what_the_card_can() {
 }
 
 #[test]
-fn two_functions_are_two_controllers_of_two_subsystems() {
+fn two_functions_are_two_controllers_of_one_subsystem() {
     let mut b = bench();
     let first = b.page(opcode::CNS_CONTROLLER, 0);
     let mut other = rig::controller(&b.card, 3, 1 << 20, NvmeOptions::default()).unwrap();
     assert!(other.namespace().is_none(), "nothing is bound to VF 3");
-    assert_ne!(other.identity().nqn.as_bytes(), first[id::SUBNQN as usize..].split(|b| *b == 0).next().unwrap());
-    assert_ne!(other.identity().serial.as_bytes(), &first[id::SN as usize..][..20]);
+    assert_eq!(other.identity().nqn.as_bytes(), first[id::SUBNQN as usize..].split(|b| *b == 0).next().unwrap());
+    assert_eq!(other.identity().serial.as_bytes(), first[id::SN as usize..][..20].trim_ascii_end());
+    assert_eq!(le(&first, id::CMIC, 1), id::CMIC_CONTROLLERS.mask() | id::CMIC_VF.mask());
     let buffer = other.dma().alloc(4096, 4096).unwrap();
     let read = admin(opcode::READ, 1, [0; 6], Data::Slice(buffer.slice(0, 512).unwrap()));
     other.submit_command(0, read, 0).unwrap();
@@ -143,7 +144,10 @@ fn identify_namespace_list_and_descriptors_follow_the_binding() {
     assert_eq!((d[0], d[1], d[12], d[13]), (1, 8, 2, 16));
     assert_eq!(d[4..12], ns[id::EUI64 as usize..][..8]);
     assert_eq!(d[16..32], ns[id::NGUID as usize..][..16]);
-    assert!(d[32..].iter().all(|b| *b == 0));
+    // The volume's UUID: volume 0, from its first block.
+    assert_eq!((le(&d, 32 + id::NIDT, 1), le(&d, 32 + id::NIDL, 1)), (id::NIDT_UUID, 16));
+    assert!(d[36] != 0 && d[45..52].iter().all(|b| *b == 0));
+    assert!(d[52..].iter().all(|b| *b == 0));
 
     for (cns, nsid) in [(opcode::CNS_NAMESPACE, 0), (opcode::CNS_NAMESPACE, 2), (opcode::CNS_DESCRIPTORS, 7)] {
         let c =

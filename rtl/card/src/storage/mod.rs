@@ -19,7 +19,7 @@ use azote_hdl::prelude::*;
 use azote_regs::media;
 
 use self::data::{mover, writer};
-use self::records::{counters, errors, journal, volume};
+use self::records::{counters, errors, journal, volume, wipe};
 use self::rings::{coalesce, fetch, limiter, poster, queues};
 use crate::dma::read::{ENTRIES, LISTS};
 use crate::parts::{Fifo, Skid};
@@ -112,6 +112,7 @@ pub struct Storage {
     errors: errors::Errors,
     journal: journal::Journal,
     statistics: volume::Volume,
+    wipe: wipe::Wipe,
     coalesce: coalesce::Coalesce,
     mover: mover::Mover,
     writer: writer::Writer,
@@ -149,7 +150,7 @@ impl Logic for Storage {
     fn update(&mut self) {
         clocked!(self.limiter);
         clocked!(self.registers, self.queues, self.fetch, self.front, self.admin, self.pages, self.counters);
-        clocked!(self.errors, self.journal, self.statistics, self.coalesce);
+        clocked!(self.errors, self.journal, self.statistics, self.coalesce, self.wipe);
         clocked!(self.mover, self.writer, self.poster, self.read_segments, self.segment, self.write_segments);
 
         // Registers and queues.
@@ -347,6 +348,8 @@ impl Logic for Storage {
         self.pages.bound = self.page_binding.bit(0);
         self.pages.read_only = self.page_binding.bit(1);
         self.pages.length = self.page_binding.bits(105, 58);
+        self.pages.volume = self.page_binding.bits(9, 2);
+        self.pages.base = self.page_binding.bits(57, 10);
         self.pages.big = self.page_binding.bit(106);
         self.counters.slot = self.pages.slot;
         self.pages.reads = self.counters.reads;
@@ -410,8 +413,18 @@ impl Logic for Storage {
         self.statistics.held_time = self.limiter.held_time;
         self.statistics.held_commands = self.limiter.held_commands;
         self.statistics.held_blocks = self.limiter.held_blocks;
-        self.statistics.changed = self.changed;
-        self.statistics.changed_slot = self.changed_slot;
+        // The next tenant finds nothing of the last one's.
+        self.wipe.reset_valid = self.reset_valid;
+        self.wipe.reset_done = self.registers.reset_done;
+        self.wipe.reset_slot = self.reset_slot;
+        self.wipe.changed = self.changed;
+        self.wipe.changed_slot = self.changed_slot;
+        self.errors.wipe = self.wipe.wipe;
+        self.errors.wipe_slot = self.wipe.slot;
+        self.counters.wipe = self.wipe.wipe;
+        self.counters.wipe_slot = self.wipe.slot;
+        self.statistics.changed = self.wipe.wipe;
+        self.statistics.changed_slot = self.wipe.slot;
 
         self.read_segments.in_valid = self.front.seg_read_valid;
         self.front.seg_read_ready = self.read_segments.in_ready;
@@ -558,6 +571,7 @@ impl Logic for Storage {
             | self.admin.busy
             | self.pages.busy
             | self.statistics.busy
+            | self.wipe.busy
             | self.coalesce.busy
             | self.read_segments.out_valid
             | self.mover.busy

@@ -16,6 +16,11 @@ struct Row {
     blocks: [u64; 2],
 }
 
+/// Whose command was counted last.
+fn rows_of(dut: &azote_verilate::Dut) -> usize {
+    dut.get("data_slot") as usize
+}
+
 #[test]
 fn every_function_has_its_own_commands_and_units() {
     let mut dut = bench::build("counters", || Counters::new(VFS));
@@ -36,6 +41,21 @@ fn every_function_has_its_own_commands_and_units() {
         dut.set("data", data.into());
         dut.clock();
         dut.set("data", 0);
+        // Now and then a function begins anew, beside others' commands or after its own.
+        if rng.random_ratio(1, 10) {
+            let slot = rng.random_range(0..=VFS);
+            let pause = rng.random_range(0..4);
+            if rows_of(&dut) != slot {
+                dut.clock_n(pause);
+            } else {
+                dut.clock_n(4);
+            }
+            rows[slot] = Row::default();
+            dut.set("wipe", 1);
+            dut.set("wipe_slot", slot as u128);
+            dut.clock();
+            dut.set("wipe", 0);
+        }
         dut.clock_n(8);
         let slot = rng.random_range(0..=VFS);
         dut.set("slot", slot as u128);
@@ -60,4 +80,25 @@ fn data_commands_three_clocks_apart_are_all_counted() {
     dut.set("data", 0);
     dut.clock_n(10);
     assert_eq!(dut.get("reads"), 100);
+}
+
+#[test]
+fn a_function_begins_anew_though_others_never_rest() {
+    let mut dut = bench::build("counters", || Counters::new(VFS));
+    dut.clock_n(80);
+    dut.set("data_blocks", 1);
+    for n in 0..60u32 {
+        dut.set("data", (n % 3 == 0).into());
+        dut.set("data_slot", if n < 30 { 2 } else { 1 });
+        dut.set("wipe", (n == 36).into());
+        dut.set("wipe_slot", 2);
+        dut.clock();
+    }
+    dut.set("data", 0);
+    dut.clock_n(10);
+    for (slot, reads) in [(1, 10), (2, 0)] {
+        dut.set("slot", slot);
+        dut.clock();
+        assert_eq!(dut.get("reads"), reads, "slot {slot}");
+    }
 }

@@ -36,6 +36,7 @@ fn the_last_errors_of_each_function_are_kept_from_both_sources() {
     let mut counts = [(0u64, 0u64); VFS + 1];
     for _ in 0..4000 {
         let (front, path) = (rng.random_ratio(1, 2), rng.random_ratio(1, 2));
+        let mut told = vec![];
         // The front's goes first if both come at once.
         for (prefix, here) in [("refused", front), ("failed", path)] {
             dut.set(prefix, here.into());
@@ -43,6 +44,7 @@ fn the_last_errors_of_each_function_are_kept_from_both_sources() {
                 continue;
             }
             let slot = rng.random_range(0..=VFS);
+            told.push(slot);
             let code = CODES[rng.random_range(0..CODES.len())];
             let (qid, cid) = (rng.random_range(0..8u64), rng.random_range(0..1u64 << 16));
             let wide = prefix == "refused";
@@ -64,7 +66,17 @@ fn the_last_errors_of_each_function_are_kept_from_both_sources() {
             let media = status::SCT.of(code) == status::SCT_MEDIA && code != status::COMPARE_FAILURE;
             counts[slot].1 += u64::from(!wide && media);
         }
+        // Now and then a function begins anew, beside the others' errors; its own of this clock come after.
+        let wipe = rng.random_ratio(1, 10).then(|| rng.random_range(0..=VFS));
+        let beside = wipe.is_some_and(|slot| told.contains(&slot));
+        dut.set("wipe", (wipe.is_some() && !beside).into());
+        if let Some(slot) = wipe.filter(|_| !beside) {
+            dut.set("wipe_slot", slot as u128);
+            logs[slot].clear();
+            counts[slot] = (0, 0);
+        }
         dut.clock();
+        dut.set("wipe", 0);
         dut.set("refused", 0);
         dut.set("failed", 0);
         dut.clock_n(7);

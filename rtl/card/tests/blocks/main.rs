@@ -37,4 +37,5 @@ mod transmit;
 mod turns;
 mod volume;
 mod walker;
+mod wipe;
 mod writer;

@@ -13,11 +13,13 @@ use rand::Rng;
 use crate::bench::{self, Feed, Sink, cat, part};
 
 /// What the binding and the counters say of a function.
-fn facts(slot: u64) -> [(&'static str, u64); 10] {
+fn facts(slot: u64) -> [(&'static str, u64); 12] {
     [
         ("bound", 1),
         ("read_only", slot & 1),
         ("length", 1000 + slot),
+        ("volume", 0xa0 | slot),
+        ("base", 0x1234_5678_9a00 | slot),
         ("reads", 10 + slot),
         ("writes", 20 + slot),
         ("units_read", 30 + slot),
@@ -159,7 +161,7 @@ fn the_media_s_data_passes_untouched_and_in_the_order_of_the_commands() {
 }
 
 #[test]
-fn identify_controller_tells_what_the_specification_wants_and_functions_apart() {
+fn identify_controller_tells_what_the_specification_wants_and_controllers_apart() {
     let pages = all_pages(What::CONTROLLER);
     for (slot, p) in pages.iter().enumerate() {
         let f =
@@ -172,12 +174,18 @@ fn identify_controller_tells_what_the_specification_wants_and_functions_apart() 
         assert_eq!(le(p, id::SQES, 1), limits::SQE_SHIFT << 4 | limits::SQE_SHIFT);
         assert_eq!(p[id::MN as usize..][..id::MN_LEN as usize], id::MODEL);
         for other in &pages[..slot] {
+            // One subsystem: the same name and serial number, and another controller.
             for (at, n) in [(id::SN, id::SN_LEN), (id::SUBNQN, id::SUBNQN_LEN)] {
                 let field = |p: &[u8]| p[at as usize..(at + n) as usize].to_vec();
-                assert_ne!(field(p), field(other));
+                assert_eq!(field(p), field(other));
             }
+            assert_ne!(le(p, id::CNTLID, 2), le(other, id::CNTLID, 2));
         }
-        assert!(p[id::SN as usize..][..id::SN_LEN as usize].iter().all(u8::is_ascii_alphanumeric));
+        let vf = id::CMIC_VF.put(u64::from(slot != 0));
+        assert_eq!(le(p, id::CMIC, 1), id::CMIC_CONTROLLERS.mask() | vf);
+        assert!(p[id::SUBNQN as usize..].starts_with(b"nqn.2014-08.org.nvmexpress:"));
+        let serial = &p[id::SN as usize..][..id::SN_LEN as usize];
+        assert!(serial.iter().all(|c| c.is_ascii_alphanumeric() || *c == b' '));
     }
 }
 
@@ -201,6 +209,15 @@ fn identify_namespace_tells_the_binding_of_its_function() {
         let second = id::NID + 8;
         assert_eq!((le(p, second + id::NIDT, 1), le(p, second + id::NIDL, 1)), (id::NIDT_NGUID, 16));
         assert_eq!(p[(second + id::NID) as usize + 15], slot as u8);
+        // A UUID by RFC 9562, version 8: its end is the volume and the block that the namespace begins at.
+        let third = second + id::NID + 16;
+        assert_eq!((le(p, third + id::NIDT, 1), le(p, third + id::NIDL, 1)), (id::NIDT_UUID, 16));
+        let uuid = &p[(third + id::NID) as usize..][..16];
+        assert_eq!((uuid[6] >> 4, uuid[8] >> 6), (8, 2));
+        let fact = |name: &str| facts(slot as u64).iter().find(|f| f.0 == name).unwrap().1;
+        assert_eq!(u64::from(uuid[9]), fact("volume"));
+        assert_eq!(uuid[10..].iter().fold(0, |v, b| v << 8 | u64::from(*b)), fact("base"));
+        assert!(p[third as usize + 20..].iter().all(|b| *b == 0), "and no further descriptor");
     }
     assert_eq!(le(&all_pages(What::LIST)[0], 0, 8), limits::NSID);
 }

@@ -25,6 +25,10 @@ pub const RAB: u64 = 72;
 pub const IEEE: u64 = 73;
 /// Controller: multi-path and namespace sharing.
 pub const CMIC: u64 = 76;
+/// CMIC: the NVM subsystem has more controllers.
+pub const CMIC_CONTROLLERS: crate::Field = crate::Field::bit(1);
+/// CMIC: this controller is that of an SR-IOV VF.
+pub const CMIC_VF: crate::Field = crate::Field::bit(2);
 /// Controller: Maximum Data Transfer Size.
 pub const MDTS: u64 = 77;
 /// Controller: Controller ID, 2 bytes.

@@ -1,7 +1,7 @@
 //! Where the data of a read comes from: the media, or a page that is made here (Identify, logs), in the order in which the
 //! front started the commands.
 //!
-//! A page is a ROM with a few places that depend on the function: its serial number and identifiers, its namespace's
+//! A page is a ROM with a few places that depend on the function: its identifiers, its namespace's
 //! size, its counters. The error log and the list of secondary controllers are made entry by entry, and the volume page word
 //! by word from the statistics.
 
@@ -11,7 +11,7 @@ use azote_hdl::prelude::*;
 use azote_regs::function;
 use azote_regs::nvme::{identify as id, limits, log, virtualization as virt};
 
-use self::rom::NQN;
+use self::rom::UUID;
 use super::records::errors::ENTRY;
 use crate::parts::Fifo;
 
@@ -39,9 +39,11 @@ const WINDOW: u64 = 3 * limits::PAGE_SIZE / 16;
 const fn beat_of(byte: u64) -> u64 {
     byte / 16
 }
-const SERIAL_BEAT: u64 = beat_of(id::SN + id::SN_LEN - 1);
 const CNTLID_BEAT: u64 = beat_of(id::CNTLID);
-const NQN_BEAT: u64 = beat_of(id::SUBNQN + NQN.len() as u64 - 1);
+const CMIC_SHIFT: u64 = 8 * (id::CMIC % 16) + id::CMIC_VF.lo as u64;
+/// The volume and the base in the UUID of the namespace: its last seven bytes.
+const UUID_BEAT: u64 = beat_of(UUID + id::NID);
+const UUID_NEXT: u64 = UUID_BEAT + 1;
 const ATTR_BEAT: u64 = beat_of(id::NSATTR);
 const OACS_BEAT: u64 = beat_of(id::OACS);
 const VIRTUALIZATION_BEAT: u64 = beat_of(log::EFFECTS_ADMIN + 4 * virt::OPCODE);
@@ -57,10 +59,8 @@ const MEDIA_ERRORS_BEAT: u64 = beat_of(log::SMART_MEDIA_ERRORS);
 const ERROR_ENTRIES_BEAT: u64 = beat_of(log::SMART_ERROR_ENTRIES);
 const _: () = {
     assert!(log::ERROR_SIZE == 64 && virt::secondary::ENTRY == 32 && virt::secondary::FIRST == 32);
-    assert!(NQN.len() % 16 == 14 && id::SUBNQN.is_multiple_of(16));
-    assert!(
-        (id::SN + id::SN_LEN - 2) % 16 == 6 && id::CNTLID % 16 == 14 && id::NSATTR % 16 == 3 && id::EUI64 % 16 == 8
-    );
+    assert!((UUID + id::NID) % 16 == 4 && beat_of(id::CMIC) == beat_of(id::CNTLID));
+    assert!(id::CNTLID % 16 == 14 && id::NSATTR % 16 == 3 && id::EUI64 % 16 == 8);
 };
 
 struct St;
@@ -112,6 +112,8 @@ pub struct Pages {
     pub bound: I<1>,
     pub read_only: I<1>,
     pub length: I<48>,
+    pub volume: I<8>,
+    pub base: I<48>,
     pub big: I<1>,
     /// The counters of `slot`, a clock later; see `Counters`.
     pub reads: I<48>,
@@ -168,13 +170,6 @@ impl Pages {
     }
 }
 
-/// A hexadecimal digit in ASCII.
-#[pure]
-fn digit(x: V) -> V {
-    let n = x.zext(8);
-    if n < 10 { n + 0x30 } else { n + 0x37 }
-}
-
 #[kernel]
 impl Logic for Pages {
     fn update(&mut self) {
@@ -202,9 +197,8 @@ impl Logic for Pages {
         self.word_ask = ((self.st.q == St::LOW) & has_low) | (at_high & has_high);
         self.word_index = if at_high { self.places.rdata.bits(12, 7) } else { self.places.rdata.bits(5, 0) };
 
-        // Two digits of the slot, as they lie in memory: the high one first.
-        let digits = cat(digit(slot.bits(3, 0)), digit(slot.bits(5, 4).zext(4)));
         let raw = self.rom.rdata;
+        let base = self.base;
         let function =
             if slot == 0 { sized(0, 8) } else { cat(slot + konst(function::FIRST_VF_INDEX - 1), sized(0, 2)) };
         let cntlid = (function | konst(function::STORAGE)).zext(16);
@@ -236,10 +230,10 @@ impl Logic for Pages {
         let b = self.beat.q;
         match what {
             What::CONTROLLER => match b {
-                SERIAL_BEAT => page = cat(raw.bits(127, 64), digits, raw.bits(47, 0)),
                 OACS_BEAT => page = raw | ((slot == 0).zext(128) << konst(virt::OACS_SUPPORTED.lo)),
-                CNTLID_BEAT => page = cat(cntlid, raw.bits(111, 0)),
-                NQN_BEAT => page = cat(raw.bits(127, 112), digits, raw.bits(95, 0)),
+                CNTLID_BEAT => {
+                    page = cat(cntlid, raw.bits(111, 0)) | ((slot != 0).zext(128) << konst(CMIC_SHIFT));
+                }
                 _ => {}
             },
             What::NAMESPACE => match b {
@@ -252,6 +246,11 @@ impl Logic for Pages {
             What::DESCRIPTORS => match b {
                 0 => page = cat(raw.bits(127, 96), slot.zext(8), raw.bits(87, 0)),
                 1 => page = cat(slot.zext(8), raw.bits(119, 0)),
+                UUID_BEAT => page = cat(base.bits(39, 32), base.bits(47, 40), self.volume, raw.bits(103, 0)),
+                UUID_NEXT => {
+                    let low = cat(base.bits(7, 0), base.bits(15, 8), base.bits(23, 16), base.bits(31, 24));
+                    page = cat(raw.bits(127, 32), low);
+                }
                 _ => {}
             },
             What::ERROR => {

@@ -5,10 +5,9 @@ use azote_regs::nvme::{identify as id, limits, log, opcode, virtualization as vi
 
 use crate::storage::records::volume::Word;
 
-/// The qualified name's last two characters tell functions apart.
-pub const NQN: &[u8] = b"nqn.2014-08.org.nvmexpress:azote-card-02415afffe4f5401-slot-00";
-/// The serial number's too.
-const SERIAL: &[u8; id::SN_LEN as usize] = b"AZ02415AFFFE4F540100";
+/// All controllers of the card are of one NVM subsystem: its qualified name and serial number.
+const NQN: &[u8] = b"nqn.2014-08.org.nvmexpress:azote-card-02415afffe4f5401";
+const SERIAL: &[u8; id::SN_LEN as usize] = b"AZ02415AFFFE4F5401  ";
 /// An EUI-64 of ours; the last byte is the slot.
 const EUI64: u64 = 0x02_41_5a_00_00_4f_54_00;
 struct Page([u8; 4096]);
@@ -29,6 +28,7 @@ fn controller() -> Page {
     p.put(id::SN, SERIAL);
     p.put(id::MN, &id::MODEL);
     p.put(id::FR, &id::FIRMWARE);
+    p.le(id::CMIC, id::CMIC_CONTROLLERS.put(1), 1);
     p.le(id::MDTS, limits::MDTS, 1);
     p.le(id::OAES, id::OAES_NAMESPACE.mask(), 4);
     p.le(id::LPA, id::LPA_SMART | id::LPA_EFFECTS, 1);
@@ -79,8 +79,15 @@ fn descriptors() -> Page {
     p.le(second + id::NIDL, 16, 1);
     p.put(second + id::NID, b"AZOTEVOL");
     p.put(second + id::NID + 8, &eui);
+    // Version 8 (RFC 9562): the card, then the binding's volume and base, which are written in as it is read.
+    p.le(UUID + id::NIDT, id::NIDT_UUID, 1);
+    p.le(UUID + id::NIDL, 16, 1);
+    p.put(UUID + id::NID, &[0x02, 0x41, 0x5a, 0x4f, 0x54, 0x01, 0x80, 0, 0x80]);
     p
 }
+
+/// Where the descriptor with the UUID is: behind those with EUI-64 and NGUID.
+pub const UUID: u64 = 2 * id::NID + 8 + 16;
 
 fn smart() -> Page {
     let mut p = Page([0; 4096]);

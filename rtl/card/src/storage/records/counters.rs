@@ -22,6 +22,9 @@ pub struct Counters {
     pub data_slot: I<6>,
     pub data_write: I<1>,
     pub data_blocks: I<9>,
+    /// One clock: `wipe_slot` begins anew. Never twice within sixteen clocks.
+    pub wipe: I<1>,
+    pub wipe_slot: I<6>,
     /// The row of `slot`, a clock later.
     pub slot: I<6>,
     pub reads: O<48>,
@@ -30,6 +33,8 @@ pub struct Counters {
     pub units_written: O<48>,
     st: Reg<3>,
     boot: Reg<6>,
+    w_wait: Reg<1>,
+    w_slot: Reg<6>,
     d_wait: Reg<1>,
     d_slot: Reg<6>,
     d_write: Reg<1>,
@@ -98,7 +103,12 @@ impl Logic for Counters {
             self.d_write.d = self.data_write;
             self.d_blocks.d = self.data_blocks;
         }
+        if self.wipe {
+            self.w_wait.d = 1;
+            self.w_slot.d = self.wipe_slot;
+        }
         let mut d_we = sized(0, 1);
+        let mut wipes = sized(0, 1);
         match self.st.q {
             St::BOOT => {
                 d_we = 1;
@@ -108,11 +118,15 @@ impl Logic for Counters {
                 }
             }
             St::IDLE => {
+                wipes = self.w_wait.q & !self.d_wait.q;
                 if self.d_wait.q {
                     self.st.d = St::READ;
                 }
             }
-            St::READ => self.st.d = St::DATA,
+            St::READ => {
+                wipes = self.w_wait.q & (self.w_slot.q != self.d_slot.q);
+                self.st.d = St::DATA;
+            }
             St::DATA => {
                 d_we = 1;
                 self.d_wait.d = self.data;
@@ -120,9 +134,14 @@ impl Logic for Counters {
             }
             _ => self.st.d = St::IDLE,
         }
+        // In a clock that writes nothing else.
+        if wipes {
+            d_we = 1;
+            self.w_wait.d = 0;
+        }
         let boot = self.st.q == St::BOOT;
-        let d_at = if boot { self.boot.q } else { self.d_slot.q };
-        let d_new = if boot { 0 } else { new };
+        let d_at = if boot { self.boot.q } else { if wipes { self.w_slot.q } else { self.d_slot.q } };
+        let d_new = if boot | wipes { 0 } else { new };
         self.data_rows.we = d_we;
         self.data_rows.waddr = d_at;
         self.data_rows.wdata = d_new;

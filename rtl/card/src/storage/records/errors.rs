@@ -39,6 +39,9 @@ pub struct Errors {
     pub failed_cid: I<16>,
     pub failed_code: I<11>,
     pub failed_lba: I<48>,
+    /// One clock: `wipe_slot` begins anew. Never twice within sixteen clocks.
+    pub wipe: I<1>,
+    pub wipe_slot: I<6>,
     /// How many there were of `slot`, a clock later; and entry `at` of it.
     pub slot: I<6>,
     pub at: I<3>,
@@ -54,6 +57,8 @@ pub struct Errors {
     f_slot: Reg<6>,
     f_entry: Reg<147>,
     f_media: Reg<1>,
+    w_wait: Reg<1>,
+    w_slot: Reg<6>,
     /// The one in hand came from the front.
     first: Reg<1>,
     // `{media errors, errors}`, and a copy for the reader.
@@ -105,12 +110,17 @@ impl Logic for Errors {
         }
         check!((!(self.refused & self.r_wait.q)) | (self.st.q == St::WRITE), "a refused command is not in the log");
         check!((!(self.failed & self.f_wait.q)) | (self.st.q == St::WRITE), "a failed command is not in the log");
+        if self.wipe {
+            self.w_wait.d = 1;
+            self.w_slot.d = self.wipe_slot;
+        }
         let count = self.counts.rdata.bits(31, 0);
         let media = self.counts.rdata.bits(63, 32);
         let is_media = (!self.first.q) & self.f_media.q;
         let slot = if self.first.q { self.r_slot.q } else { self.f_slot.q };
         let mut we = sized(0, 1);
         let mut log_we = sized(0, 1);
+        let mut wipes = sized(0, 1);
         let mut at = slot;
         let mut new = cat(media + is_media.zext(32), count + 1);
         match self.st.q {
@@ -125,11 +135,15 @@ impl Logic for Errors {
             }
             St::IDLE => {
                 self.first.d = self.r_wait.q;
+                wipes = self.w_wait.q & !(self.r_wait.q | self.f_wait.q);
                 if self.r_wait.q | self.f_wait.q {
                     self.st.d = St::READ;
                 }
             }
-            St::READ => self.st.d = St::WRITE,
+            St::READ => {
+                wipes = self.w_wait.q & (self.w_slot.q != slot);
+                self.st.d = St::WRITE;
+            }
             _ => {
                 we = 1;
                 log_we = 1;
@@ -140,6 +154,13 @@ impl Logic for Errors {
                 }
                 self.st.d = St::IDLE;
             }
+        }
+        // In a clock that writes nothing else. Without a count there are no entries.
+        if wipes {
+            we = 1;
+            at = self.w_slot.q;
+            new = 0;
+            self.w_wait.d = 0;
         }
         self.counts.we = we;
         self.counts.waddr = at;

@@ -4,3 +4,4 @@ pub mod counters;
 pub mod errors;
 pub mod journal;
 pub mod volume;
+pub mod wipe;
