@@ -498,14 +498,14 @@ impl Logic for Registers {
                 } else if !c.bit(Closing::OWED) {
                     c_we = 1;
                     c_new = begun | konst(Closing::bits(Closing::OWED));
-                    self.many.d = self.many.q + !closes.zext(7);
+                    self.many.d = self.many.q + (!closes).zext(7);
                 }
             }
             St::OFF_LOOK => {
                 self.st.d = St::IDLE;
                 c_we = 1;
                 c_new = begun | konst(Closing::bits(Closing::OFF));
-                self.many.d = self.many.q + !closes.zext(7);
+                self.many.d = self.many.q + (!closes).zext(7);
             }
             St::QUIESCE => {
                 self.q_valid = 1;

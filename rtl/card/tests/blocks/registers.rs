@@ -299,6 +299,11 @@ fn closings_go_on_side_by_side_and_none_waits_for_another() {
             while w.ready(*slot) {}
         }
         w.forgotten.clear();
+        for _ in 0..300 {
+            w.clock();
+            w.dut.clock();
+        }
+        assert_eq!(w.dut.get("busy"), 0, "round {round}: nothing is left to do");
     }
 }
 
