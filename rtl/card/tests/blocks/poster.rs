@@ -266,6 +266,22 @@ fn what_was_swallowed_leaves_no_hole_and_is_posted_when_the_gate_opens() {
         dut.set("in_valid_0", 1);
         watch(&mut dut, 100);
     }
+    // What is new is posted beside them, however often they are tried.
+    dut.set("tx_killed", 1);
+    dut.set("again", 1);
+    dut.set("in_valid_1", 1);
+    bench::set(&mut dut, "in_data_1", &cat(&[(0, 1), (2, 6), (1, 3), (88, 16), (0, 43)]));
+    let seen = watch(&mut dut, 60);
+    assert!(seen.contains(&Seen::Op(Op::POST, 2, 1)), "{seen:?}");
+    dut.set("again", 0);
+    dut.set("in_valid_1", 0);
+    dut.set("tx_killed", 0);
+    again(&mut dut);
+    again(&mut dut);
+    watch(&mut dut, 600);
+    dut.set("tx_killed", 1);
+    dut.set("in_valid_0", 1);
+    watch(&mut dut, 100);
     // The controller may be closed before the gate opens.
     dut.set("q_found", 0);
     assert_eq!(again(&mut dut), [Seen::Op(Op::POST, 5, 3)], "taken from the books");

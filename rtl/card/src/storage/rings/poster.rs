@@ -89,6 +89,8 @@ pub struct Poster {
     /// The entry was swallowed. What was, and how many of them are to be tried again.
     killed: Reg<1>,
     tries: Reg<11>,
+    /// The last one was one of those.
+    retried: Reg<1>,
     swallowed: BlockFifo<10, 69>,
     queue: [Fifo<69>; 3],
 }
@@ -118,7 +120,8 @@ impl Logic for Poster {
         self.turns.wants = wants;
         let some = self.turns.any;
         let pick = self.turns.grant;
-        let again = self.swallowed.out_valid & (self.tries.q != 0);
+        // They and what is new take turns.
+        let again = self.swallowed.out_valid & (self.tries.q != 0) & !(some & self.retried.q);
         for i in 0..3 {
             self.queue[i].out_ready = idle & some & (!again) & (pick == i);
         }
@@ -180,6 +183,9 @@ impl Logic for Poster {
         match self.st.q {
             St::IDLE => {
                 self.killed.d = 0;
+                if again | some {
+                    self.retried.d = again;
+                }
                 if again {
                     // What it was is in the books since it was posted first.
                     self.maker.d = FRONT;
