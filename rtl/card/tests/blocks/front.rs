@@ -274,7 +274,7 @@ fn run(dut: &mut Dut, rng: &mut SmallRng, c: &Command, v: &Volume, failed: bool)
         if taken {
             dut.set("sqe_valid", 0);
             dut.eval();
-            if dut.get("idle") == 1 {
+            if dut.get("busy") == 0 {
                 return out;
             }
         }
@@ -344,6 +344,7 @@ fn a_function_that_shuts_down_has_its_volume_flushed_before_the_next_command() {
             }
         }
         assert_eq!((taken, unbound, commands), (1, u128::from(!bound), u128::from(bound)));
-        assert_eq!(dut.get("idle"), 1);
+        dut.eval();
+        assert_eq!(dut.get("busy"), 0);
     }
 }
