@@ -150,3 +150,45 @@ fn a_slow_medium_never_holds_the_link() {
         }
     }
 }
+
+#[test]
+fn data_of_which_a_packet_was_swallowed_ends_in_a_data_transfer_error_and_the_next_does_not() {
+    let mut dut = bench::build("mover", Mover::default);
+    let mut rng = bench::rng(3);
+    dut.set("mps", express::MPS_256.into());
+    dut.set("tx_ready", 1);
+    dut.set("done_ready", 1);
+    let dws = 300u64;
+    // Which packet of the five is swallowed, if any.
+    for (n, swallowed) in (0u64..).zip([Some(0), None, Some(2), Some(4), None, None]) {
+        dut.set("seg_valid", 1);
+        let segment = cat(&[(1, 6), (1, 3), (n.into(), 16), (1, 1), (dws.into(), 11), ((n << 12).into(), 64)]);
+        bench::set(&mut dut, "seg_data", &segment);
+        let mut data = Feed::new("in_", 100);
+        for row in 0..dws.div_ceil(4) {
+            data.push("data", cat(&[(0, 1), ((row + 1 == dws.div_ceil(4)).into(), 1), (rng.random(), 128)]));
+        }
+        let mut packet = None;
+        let status = loop {
+            data.drive(&mut dut, &mut rng);
+            dut.eval();
+            if dut.get("tx_valid") == 1 && dut.get("tx_sop") == 1 {
+                packet = Some(packet.map_or(0, |packet| packet + 1));
+                dut.set("tx_killed", (packet == swallowed).into());
+                dut.eval();
+            }
+            let done = (dut.get("done_valid") == 1).then(|| dut.get("done_status") as u64);
+            data.taken(&dut);
+            dut.clock();
+            if let Some(status) = done {
+                break status;
+            }
+            assert!(dut.clocks() < 10_000, "stuck");
+        };
+        assert_eq!(packet, Some(4), "five packets");
+        assert_eq!(status, if swallowed.is_some() { status::DATA_TRANSFER } else { status::SUCCESS });
+        dut.set("seg_valid", 0);
+        dut.set("tx_killed", 0);
+        dut.clock();
+    }
+}
