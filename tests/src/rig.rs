@@ -93,6 +93,16 @@ pub fn provision(card: &Card, images: &[(&Path, bool)]) -> Result<()> {
     Ok(())
 }
 
+/// So many images of `blocks` blocks that say where they are ([`pattern`]), each bound to its VF ([`provision`]), in a folder that
+/// is gone when it is dropped.
+pub fn volumes(card: &Card, count: u8, blocks: u64) -> Result<TempDir> {
+    let folder = folder()?;
+    let paths: Vec<_> = (0..count).map(|i| folder.path().join(format!("vf{i}"))).collect();
+    paths.iter().try_for_each(|path| pattern(path, blocks))?;
+    provision(card, &paths.iter().map(|path| (path.as_path(), false)).collect::<Vec<_>>())?;
+    Ok(folder)
+}
+
 /// A driver on storage VF `vf`, with `dma` bytes of memory for queues and buffers.
 pub fn controller(card: &Card, vf: u8, dma: u64, options: NvmeOptions) -> Result<Controller> {
     Ok(Controller::open(function(card, storage_vf(vf)?)?, Dma::new(dma)?, options)?)

@@ -24,12 +24,7 @@ struct Bench {
 
 fn bench(vfs: u8) -> Bench {
     let card = Setup::default().card().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let paths: Vec<_> = (0..vfs).map(|i| folder.path().join(format!("vf{i}"))).collect();
-    for path in &paths {
-        rig::pattern(path, 1024).unwrap();
-    }
-    rig::provision(&card, &paths.iter().map(|p| (p.as_path(), false)).collect::<Vec<_>>()).unwrap();
+    let folder = rig::volumes(&card, vfs, 1024).unwrap();
     let manager = Manager::open(&*rig::function(&card, FunctionId::pf(Kind::Trust)).unwrap()).unwrap();
     let nvmes = (0..vfs).map(|vf| rig::controller(&card, vf, 4 << 20, NvmeOptions::default()).unwrap()).collect();
     Bench { card, manager, nvmes, _folder: folder }

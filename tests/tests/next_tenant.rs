@@ -22,13 +22,8 @@ type View = BTreeMap<String, Vec<u8>>;
 
 fn bench() -> (Card, tempfile::TempDir) {
     let card = Setup::default().card().unwrap();
-    let folder = tempfile::tempdir().unwrap();
     // Two volumes of one size and content: what a tenant wrote in one is no record of the card's.
-    let paths: Vec<_> = (0..2).map(|i| folder.path().join(format!("volume{i}"))).collect();
-    for path in &paths {
-        rig::pattern(path, BLOCKS).unwrap();
-    }
-    rig::provision(&card, &paths.iter().map(|p| (p.as_path(), false)).collect::<Vec<_>>()).unwrap();
+    let folder = rig::volumes(&card, 2, BLOCKS).unwrap();
     (card, folder)
 }
 

@@ -18,12 +18,7 @@ const MSIX: u16 = cap::vf::MSIX as u16;
 
 fn bench(options: Options) -> (Card, tempfile::TempDir) {
     let card = Setup { options, ..Setup::default() }.card().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let paths: Vec<_> = (0..VFS).map(|i| folder.path().join(format!("vf{i}"))).collect();
-    for path in &paths {
-        rig::pattern(path, 1024).unwrap();
-    }
-    rig::provision(&card, &paths.iter().map(|p| (p.as_path(), false)).collect::<Vec<_>>()).unwrap();
+    let folder = rig::volumes(&card, VFS, 1024).unwrap();
     (card, folder)
 }
 

@@ -16,12 +16,7 @@ const LATENCY: u32 = 400_000;
 fn a_queue_that_drains_holds_up_no_other_functions_reset_nor_its_own_admin_queue() {
     let options = Options { media: MediaOptions { latency: LATENCY, ..MediaOptions::default() }, ..Options::default() };
     let card = Setup { options, ..Setup::default() }.card().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let paths = [0, 1, 2].map(|i| folder.path().join(format!("vf{i}")));
-    for path in &paths {
-        rig::pattern(path, 1024).unwrap();
-    }
-    rig::provision(&card, &paths.each_ref().map(|p| (p.as_path(), false))).unwrap();
+    let _folder = rig::volumes(&card, 3, 1024).unwrap();
     let with = |completions| NvmeOptions { io_queues: 1, events: 0, completions, ..NvmeOptions::default() };
     let mut drains = rig::controller(&card, 0, 1 << 20, with(Completions::Interrupts)).unwrap();
     let other = rig::controller(&card, 1, 1 << 20, with(Completions::Polled)).unwrap();

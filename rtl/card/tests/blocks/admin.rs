@@ -83,6 +83,20 @@ impl World {
         panic!("never done");
     }
 
+    /// The events that are told in the next hundred clocks: slot, command, DW 0 of the completion.
+    fn events(&mut self) -> Vec<(u64, u64, u64)> {
+        let mut seen = vec![];
+        for _ in 0..100 {
+            self.clock();
+            if self.dut.get("tell_valid") == 1 {
+                let get = |port: &str| self.dut.get(port) as u64;
+                seen.push((get("tell_slot"), get("tell_cid"), get("tell_dw0")));
+            }
+            self.dut.clock();
+        }
+        seen
+    }
+
     fn of(&self, slot: u64, opc: u64, cdw10: u64, cdw11: u64) -> Command {
         // Features are of no namespace.
         let nsid = if [opcode::SET_FEATURES, opcode::GET_FEATURES].contains(&opc) { 0 } else { limits::NSID };
@@ -260,15 +274,7 @@ fn a_wrong_doorbell_is_told_to_its_own_function_once_until_the_log_is_read() {
         w.dut.clock();
         w.dut.set("wrong", 0);
         w.dut.set("tell_ready", 1);
-        let mut seen = vec![];
-        for _ in 0..100 {
-            w.clock();
-            if w.dut.get("tell_valid") == 1 {
-                seen.push((w.dut.get("tell_slot") as u64, w.dut.get("tell_dw0") as u64));
-            }
-            w.dut.clock();
-        }
-        seen
+        w.events().into_iter().map(|(slot, _, dw0)| (slot, dw0)).collect::<Vec<_>>()
     };
     let dw0 = cmd::EVENT_TYPE.put(cmd::EVENT_TYPE_ERROR)
         | cmd::EVENT_INFO.put(cmd::EVENT_INFO_INVALID_DOORBELL_VALUE)
@@ -291,15 +297,7 @@ fn a_wrong_doorbell_is_told_to_its_own_function_once_until_the_log_is_read() {
         w.clock();
         w.dut.clock();
         w.dut.set("eased", 0);
-        let mut seen = vec![];
-        for _ in 0..100 {
-            w.clock();
-            if w.dut.get("tell_valid") == 1 {
-                seen.push((w.dut.get("tell_slot") as u64, w.dut.get("tell_dw0") as u64));
-            }
-            w.dut.clock();
-        }
-        seen
+        w.events().into_iter().map(|(slot, _, dw0)| (slot, dw0)).collect::<Vec<_>>()
     };
     assert_eq!(eased(&mut w), [], "still full");
     w.room = true;
@@ -332,15 +330,7 @@ fn another_namespace_is_told_to_who_is_enabled_and_asked_for_it_and_listed_until
     let told = |w: &mut World, slot: u64| {
         pulse(w, "changed", slot);
         w.dut.set("tell_ready", 1);
-        let mut seen = vec![];
-        for _ in 0..100 {
-            w.clock();
-            if w.dut.get("tell_valid") == 1 {
-                seen.push((w.dut.get("tell_slot") as u64, w.dut.get("tell_cid") as u64, w.dut.get("tell_dw0") as u64));
-            }
-            w.dut.clock();
-        }
-        seen
+        w.events()
     };
     let ask = |w: &mut World, slot: u64, cid: u64| w.run(&Command { cdw0: event(cid), ..w.of(slot, 0, 0, 0) });
     let read = |w: &mut World, slot: u64| {
