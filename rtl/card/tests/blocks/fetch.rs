@@ -33,7 +33,7 @@ fn entries_come_in_the_order_of_the_ring_and_those_that_are_not_here_yet_are_cou
         dut.set("q_ack", 0);
         dut.set("rd_ready", 0);
         dut.set("take", 0);
-        let look = match ahead.iter().nth(rng.random_range(0..2)) {
+        let look = match ahead.get(rng.random_range(0..2)) {
             Some(e) if rng.random_ratio(9, 10) => (e.0, e.1),
             _ => (rng.random_range(0..60), rng.random_range(0..8)),
         };

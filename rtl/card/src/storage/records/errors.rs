@@ -39,6 +39,8 @@ pub struct Errors {
     pub failed_cid: I<16>,
     pub failed_code: I<11>,
     pub failed_lba: I<48>,
+    /// There is no place for another.
+    pub full: O<1>,
     /// How many there were of `slot`, a clock later; and entry `at` of it.
     pub slot: I<6>,
     pub at: I<3>,
@@ -99,6 +101,7 @@ impl Logic for Errors {
         }
         check!((!(self.refused & self.r_wait.q)) | (self.st.q == St::WRITE), "a refused command is not in the log");
         check!((!(self.failed & self.f_wait.q)) | (self.st.q == St::WRITE), "a failed command is not in the log");
+        self.full = self.f_wait.q;
         let count = self.counts.rdata.bits(31, 0);
         let media = self.counts.rdata.bits(63, 32);
         let is_media = (!self.first.q) & self.f_media.q;

@@ -2,5 +2,4 @@
 
 pub mod counters;
 pub mod errors;
-pub mod journal;
 pub mod volume;
