@@ -1,4 +1,4 @@
-//! The pin harness: 666 bits of ports behind four pins.
+//! The pin harness: 707 bits of ports behind four pins.
 //!
 //! A core has more ports than a package has pins, and no path of the real card begins or ends at a pin: the link, the
 //! media and their logic stand around it. So every input of the card is a register here, all of them one long shift
@@ -12,11 +12,11 @@ use azote_hdl::prelude::*;
 use azote_rtl::card::Card;
 
 /// Bits of all inputs of the card but clock and reset.
-pub const INPUTS: usize = 272;
+pub const INPUTS: usize = 287;
 /// Bits of all its outputs.
-pub const OUTPUTS: usize = 394;
+pub const OUTPUTS: usize = 420;
 /// Groups of the first fold, of ten bits, and of the second, of six.
-const FOLDS: usize = 40;
+const FOLDS: usize = 42;
 const REFOLDS: usize = 7;
 
 /// The harness; see above.
@@ -64,7 +64,10 @@ impl Logic for Pins {
         self.card.mrd_error = now.bit(267);
         self.card.mwr_ready = now.bit(268);
         self.card.mdone_valid = now.bit(269);
-        self.card.mdone_result = now.bits(271, 270);
+        self.card.mdone_result = now.bits(272, 270);
+        self.card.mdone_tag = now.bits(284, 273);
+        self.card.mget_ready = now.bit(285);
+        self.card.mrd_hole = now.bit(286);
         let link = cat(
             self.card.rx_ready,
             self.card.tx_valid,
@@ -75,6 +78,7 @@ impl Logic for Pins {
         );
         let media = cat(
             self.card.mreq_valid,
+            self.card.mreq_tag,
             self.card.mreq_op,
             self.card.mreq_fua,
             self.card.mreq_volume,
@@ -85,6 +89,8 @@ impl Logic for Pins {
             self.card.mwr_data,
             self.card.mwr_last,
             self.card.mdone_ready,
+            self.card.mget_valid,
+            self.card.mget_tag,
         );
         self.taken.d = cat(self.card.busy, link, media);
         let taken = self.taken.q.zext(10 * FOLDS);

@@ -8,7 +8,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 /// Inputs in the order of the shift register, from the bit that is nearest to the pin; outputs from the lowest bit.
-const IN: [(&str, usize); 14] = [
+const IN: [(&str, usize); 17] = [
     ("rx_data", 128),
     ("mrd_data", 128),
     ("rx_keep", 4),
@@ -22,7 +22,10 @@ const IN: [(&str, usize); 14] = [
     ("mrd_error", 1),
     ("mwr_ready", 1),
     ("mdone_valid", 1),
-    ("mdone_result", 2),
+    ("mdone_result", 3),
+    ("mdone_tag", 12),
+    ("mget_ready", 1),
+    ("mrd_hole", 1),
 ];
 
 fn build(design: azote_hdl::Design) -> Dut {

@@ -79,6 +79,7 @@ pub const ALL: &[Need] = &[
     need("strace", "strace", "counts what is made durable (cargo xtask test)"),
     need("qemu-img", "qemu-utils", "reads a virtual function over NBD"),
     need("nbdcopy", "libnbd-bin", "copies to a virtual function over NBD"),
+    need("nbdkit", "nbdkit", "backs a volume by a server in tests"),
 ];
 
 /// Where programs are beside PATH: those of the file system are often not on an ordinary user's.

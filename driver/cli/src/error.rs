@@ -55,6 +55,9 @@ pub enum Error {
     /// A file that the user named can not be used as it was meant.
     #[error(transparent)]
     Files(#[from] azote_files::Error),
+    /// A server that cannot back a volume.
+    #[error(transparent)]
+    Nbd(#[from] azote_nbd::Error),
     /// Virtual functions.
     #[error(transparent)]
     Vf(#[from] azote_vf::Error),

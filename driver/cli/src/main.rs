@@ -69,11 +69,19 @@ fn run(cli: &Cli, stop: &Stop) -> Result<()> {
         }
         let places = commands::serve::Places { targets: target, folder: socket_dir.as_deref(), sockets: socket };
         let card = SimCard::start(&card, stop)?;
+        card.serves();
         let result = commands::serve::run(&card, places, *json, &mut io::stdout(), stop);
         return finish(&card, result, stop);
     }
-    let card: Box<dyn Card> =
-        if card.sim { Box::new(SimCard::start(&card, stop)?) } else { Box::new(Machine::default()) };
+    let card: Box<dyn Card> = if card.sim {
+        let card = SimCard::start(&card, stop)?;
+        if matches!(cli.command, Command::Nbd(_)) {
+            card.serves();
+        }
+        Box::new(card)
+    } else {
+        Box::new(Machine::default())
+    };
     // Not locked: threads of a server may write, too.
     let result = commands::run(&*card, &cli.command, &mut io::stdout(), stop);
     finish(&*card, result, stop)

@@ -16,7 +16,7 @@ use azote_regs::{
     nvme::limits::LBA_SIZE,
 };
 use azote_seam::{Function, sriov::Sriov};
-use azote_sim::{Hardware, TlpDevice, soft::SoftCard};
+use azote_sim::{Hardware, HostTime, MediaOptions, TlpDevice, soft::SoftCard};
 use azote_verilate::Facts;
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     args::{CardArgs, Model},
     card::{Bound, BoundVolume, Card, Listed, Size, provision},
     commands::human,
-    image::Image,
+    image::{Image, Store},
     limit::{self, LimitSpec},
     nbd::{Allocation, Stop},
     target::Target,
@@ -41,6 +41,8 @@ pub struct SimCard {
     /// The files behind the volumes.
     images: Vec<PathBuf>,
     inputs: Inputs,
+    /// How long a command may take beyond its time, as a server behind a volume may be gone for so long.
+    patience: Duration,
     start: Instant,
 }
 
@@ -73,7 +75,15 @@ impl SimCard {
             Some(waves) => azote_sim::Card::traced(device, options, waves),
             None => azote_sim::Card::over(device, options),
         };
-        let mut this = Self::over(card.map_err(simulation)?, images, &args.limit)?;
+        let card = card.map_err(simulation)?;
+        for medium in &args.medium {
+            if let Some(volume) = medium.volume {
+                let mut own = MediaOptions { bandwidth: MediaOptions::FULL, ..card.root().options().media };
+                medium.apply(&mut own);
+                card.root().media().set_volume_options(volume, Some(own));
+            }
+        }
+        let mut this = Self::over(card, images, &args.limit)?;
         this.inputs = inputs;
         Ok(this)
     }
@@ -85,10 +95,30 @@ impl SimCard {
         let sizes: Vec<_> = images.iter().map(|i| Size { blocks: i.blocks, read_only: i.read_only }).collect();
         let manager = provision(&*function(Kind::Trust)?, &*function(Kind::Storage)?, &sizes, limits)?;
         let paths: Vec<PathBuf> = images.iter().map(|image| image.path.clone()).collect();
+        let patience = images.iter().map(Image::patience).max().unwrap_or_default();
+        let files = images.iter().filter(|image| matches!(image.store, Store::File(_)));
+        let inputs = files.map(|image| &image.path).collect();
         for (i, image) in (0..).zip(images) {
-            card.root().media().attach_image(i, image.file).map_err(simulation)?;
+            image.attach(card.root().media(), i).map_err(simulation)?;
         }
-        Ok(Self { card, manager, inputs: paths.iter().collect(), images: paths, start })
+        Ok(Self { card, manager, inputs, images: paths, patience, start })
+    }
+
+    /// Others will use it at their own pace: its clock need not wait for the host's disks, as it does where one driver's clocks
+    /// are the same in every run.
+    pub fn serves(&self) {
+        self.card.root().set_options(|options| {
+            if options.media.host == HostTime::AsDisk {
+                options.media.host = HostTime::Passes;
+            }
+        });
+        for volume in (0..).take(self.images.len()) {
+            let own = self.card.root().media().own_options(volume);
+            if let Some(own) = own.filter(|own| own.host == HostTime::AsDisk) {
+                let own = MediaOptions { host: HostTime::Passes, ..own };
+                self.card.root().media().set_volume_options(volume, Some(own));
+            }
+        }
     }
 
     /// The card itself.
@@ -151,7 +181,7 @@ impl Card for SimCard {
     }
 
     fn options(&self) -> Options {
-        Options { completions: Completions::Interrupts, timeout: TIMEOUT, ..Options::default() }
+        Options { completions: Completions::Interrupts, timeout: TIMEOUT + self.patience, ..Options::default() }
     }
 
     fn clock_period(&self) -> Option<Duration> {
@@ -175,7 +205,9 @@ impl Card for SimCard {
         let card = self.card.clone();
         let extent = move |bytes: Range<u64>| {
             let (first, end) = (volume.base + bytes.start / LBA_SIZE, volume.base + bytes.end.div_ceil(LBA_SIZE));
-            let (hole, blocks) = card.root().media().extent(volume.id, first, end)?;
+            // The lock is for the question alone: a server may take its time to answer.
+            let extent = card.root().media().extent(volume.id, first, end)?;
+            let (hole, blocks) = extent.find()?;
             Ok((hole, (first + blocks - volume.base) * LBA_SIZE))
         };
         Ok(Some(Arc::new(extent)))
@@ -210,7 +242,7 @@ fn options(args: &CardArgs) -> azote_sim::Options {
     if let Some(host) = &args.host {
         host.apply(&mut options);
     }
-    if let Some(medium) = &args.medium {
+    for medium in args.medium.iter().filter(|medium| medium.volume.is_none()) {
         medium.apply(&mut options.media);
     }
     options
@@ -268,7 +300,7 @@ pub fn compile(args: &Model, output: &Path) -> Result<Facts> {
 
 /// The files that a simulated card is made of, which none of its outputs may replace.
 fn inputs(args: &CardArgs) -> Inputs {
-    let volumes = args.volume.iter().map(|spec| &spec.path);
+    let volumes = args.volume.iter().filter(|spec| spec.server.is_none()).map(|spec| &spec.path);
     volumes.chain(&args.verilog).chain(&args.model).collect()
 }
 

@@ -39,22 +39,22 @@ struct Platter {
 struct Forgetful(Arc<Mutex<Platter>>);
 
 impl Disk for Forgetful {
-    fn read_at(&mut self, out: &mut [u8], offset: u64) -> io::Result<()> {
+    fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
         out.copy_from_slice(&self.0.lock().unwrap().seen[offset as usize..][..out.len()]);
         Ok(())
     }
 
-    fn write_at(&mut self, data: &[u8], offset: u64) -> io::Result<()> {
+    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
         self.0.lock().unwrap().seen[offset as usize..][..data.len()].copy_from_slice(data);
         Ok(())
     }
 
-    fn zero(&mut self, offset: u64, len: u64, _give_back: bool) -> io::Result<()> {
+    fn zero(&self, offset: u64, len: u64, _give_back: bool) -> io::Result<()> {
         self.0.lock().unwrap().seen[offset as usize..][..len as usize].fill(0);
         Ok(())
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         let mut platter = self.0.lock().unwrap();
         if platter.fails {
             return Err(io::ErrorKind::StorageFull.into());

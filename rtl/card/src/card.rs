@@ -32,23 +32,30 @@ pub struct Card {
     pub tx_data: O<128>,
     pub mreq_valid: O<1>,
     pub mreq_ready: I<1>,
-    pub mreq_op: O<3>,
+    pub mreq_tag: O<12>,
+    pub mreq_op: O<4>,
     pub mreq_fua: O<1>,
     pub mreq_volume: O<8>,
     pub mreq_lba: O<64>,
     pub mreq_blocks: O<48>,
-    pub mrd_valid: I<1>,
-    pub mrd_ready: O<1>,
-    pub mrd_data: I<128>,
-    pub mrd_last: I<1>,
-    pub mrd_error: I<1>,
     pub mwr_valid: O<1>,
     pub mwr_ready: I<1>,
     pub mwr_data: O<128>,
     pub mwr_last: O<1>,
     pub mdone_valid: I<1>,
     pub mdone_ready: O<1>,
-    pub mdone_result: I<2>,
+    pub mdone_tag: I<12>,
+    pub mdone_result: I<3>,
+    pub mget_valid: O<1>,
+    pub mget_ready: I<1>,
+    pub mget_tag: O<12>,
+    pub mrd_valid: I<1>,
+    pub mrd_ready: O<1>,
+    pub mrd_data: I<128>,
+    pub mrd_last: I<1>,
+    pub mrd_error: I<1>,
+    /// The block that a beat belongs to is a hole: its data is zeroes.
+    pub mrd_hole: I<1>,
     /// Something is going on inside: stop the clock only when this is 0.
     pub busy: O<1>,
     receive: Receive,
@@ -316,25 +323,40 @@ impl Logic for Card {
         self.storage.enabled_vfs = self.space.enabled_vfs[function::STORAGE as usize];
         self.bindings.rate_slot = self.storage.rate_slot;
         self.storage.rates = self.bindings.rates;
+        self.bindings.format_turn = self.storage.format_turn;
+        self.bindings.uses = self.storage.uses;
+        self.bindings.unuses = self.storage.unuses;
+        self.bindings.use_turn = self.storage.use_turn;
+        self.bindings.over = self.storage.over;
+        self.bindings.over_slot = self.storage.over_slot;
+        self.bindings.over_turn = self.storage.over_turn;
+        self.bindings.patience_slot = self.storage.patience_slot;
+        self.storage.patience = self.bindings.patience_of;
         self.mreq_valid = self.storage.mreq_valid;
+        self.storage.mreq_ready = self.mreq_ready;
+        self.mreq_tag = self.storage.mreq_tag;
         self.mreq_op = self.storage.mreq_op;
         self.mreq_fua = self.storage.mreq_fua;
         self.mreq_volume = self.storage.mreq_volume;
         self.mreq_lba = self.storage.mreq_lba;
         self.mreq_blocks = self.storage.mreq_blocks;
-        self.storage.mreq_ready = self.mreq_ready;
+        self.mwr_valid = self.storage.mwr_valid;
+        self.storage.mwr_ready = self.mwr_ready;
+        self.mwr_data = self.storage.mwr_data;
+        self.mwr_last = self.storage.mwr_last;
+        self.storage.mdone_valid = self.mdone_valid;
+        self.mdone_ready = self.storage.mdone_ready;
+        self.storage.mdone_tag = self.mdone_tag;
+        self.storage.mdone_result = self.mdone_result;
+        self.mget_valid = self.storage.mget_valid;
+        self.storage.mget_ready = self.mget_ready;
+        self.mget_tag = self.storage.mget_tag;
         self.storage.mrd_valid = self.mrd_valid;
+        self.mrd_ready = self.storage.mrd_ready;
         self.storage.mrd_data = self.mrd_data;
         self.storage.mrd_last = self.mrd_last;
         self.storage.mrd_error = self.mrd_error;
-        self.mrd_ready = self.storage.mrd_ready;
-        self.mwr_valid = self.storage.mwr_valid;
-        self.mwr_data = self.storage.mwr_data;
-        self.mwr_last = self.storage.mwr_last;
-        self.storage.mwr_ready = self.mwr_ready;
-        self.storage.mdone_valid = self.mdone_valid;
-        self.storage.mdone_result = self.mdone_result;
-        self.mdone_ready = self.storage.mdone_ready;
+        self.storage.mrd_hole = self.mrd_hole;
 
         self.busy = self.receive.busy
             | self.posted.busy

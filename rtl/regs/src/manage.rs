@@ -9,7 +9,7 @@ pub const MAGIC_VALUE: u64 = 0x544f_5a41;
 /// Version of this register page.
 pub const VERSION: u64 = 0x0004;
 /// Major and minor version; a driver refuses another major one.
-pub const VERSION_VALUE: u64 = VERSION_MAJOR.put(1) | VERSION_MINOR.put(1);
+pub const VERSION_VALUE: u64 = VERSION_MAJOR.put(1) | VERSION_MINOR.put(2);
 /// VERSION: changes when an old driver would do harm.
 pub const VERSION_MAJOR: Field = Field::bits(31, 16);
 /// VERSION: changes when something was added.
@@ -30,10 +30,17 @@ pub const CTRL_VALID: Field = Field::bit(0);
 pub const CTRL_READ_ONLY: Field = Field::bit(1);
 /// CTRL: the namespace has blocks of 4 KiB. Read, it tells what Format NVM has made of it since.
 pub const CTRL_BIG: Field = Field::bit(2);
+/// CTRL, read only: a command that was judged by the binding before this one is under way. CTRL is not taken while it is set.
+pub const CTRL_BUSY: Field = Field::bit(3);
 /// Binding: which volume behind the media port.
 pub const BINDING_VOLUME: u64 = 4;
 /// The width of a volume's number at the media port.
 pub const VOLUME_ID: Field = Field::bits(7, 0);
+/// VOLUME word: how long a request waits for the medium's answer before it is given up, in [`TIMEOUT_UNIT`]s; 0 is for ever. It counts from the
+/// write of CTRL.
+pub const VOLUME_TIMEOUT: Field = Field::bits(31, 20);
+/// A unit of [`VOLUME_TIMEOUT`] in milliseconds.
+pub const TIMEOUT_UNIT: u64 = 16;
 /// Binding: first block of the volume that the namespace begins at, low half.
 pub const BINDING_BASE_LO: u64 = 8;
 /// Binding: first block, high half.

@@ -19,11 +19,13 @@ pub struct Inputs {
     /// The medium takes a request.
     pub mreq_ready: bool,
     /// Data read from the medium.
-    pub mrd: Option<MediaData>,
+    pub mrd: Option<MediaRead>,
     /// The medium takes data to be written.
     pub mwr_ready: bool,
-    /// What is no read ended, and how.
-    pub mdone: Option<MediaResult>,
+    /// A request was answered.
+    pub mdone: Option<MediaDone>,
+    /// The medium takes a call for data.
+    pub mget_ready: bool,
 }
 
 /// What the card shows in one clock, before its edge, with the inputs of that clock settled.
@@ -38,22 +40,44 @@ pub struct Outputs {
     /// The card takes [`Inputs::mrd`].
     pub mrd_ready: bool,
     /// Data for the medium.
-    pub mwr: Option<MediaData>,
+    pub mwr: Option<MediaBeat>,
     /// The card takes [`Inputs::mdone`].
     pub mdone_ready: bool,
+    /// Whose data is called for.
+    pub mget: Option<u16>,
     /// The card has work of its own: it must be clocked though nothing goes in or out.
     pub busy: bool,
 }
 
-/// A beat of one of the media port's data streams.
+/// A beat of data for the medium.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct MediaData {
+pub struct MediaBeat {
     /// Four words, the first in bits 31:0.
     pub data: [u32; 4],
     /// Last beat of its request.
     pub last: bool,
-    /// On the last beat of a read: it failed.
+}
+
+/// A beat of data from the medium: of the request that was called for longest ago.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MediaRead {
+    /// Four words, the first in bits 31:0.
+    pub data: [u32; 4],
+    /// Last beat of its request.
+    pub last: bool,
+    /// On the last beat: something of it could not be read after all.
     pub error: bool,
+    /// The block that it belongs to is a hole of the volume.
+    pub hole: bool,
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MediaDone {
+    /// Whose it is.
+    pub tag: u16,
+    /// How it ended.
+    pub result: MediaResult,
 }
 
 /// What the media port is asked to do.
@@ -73,12 +97,16 @@ pub enum MediaOp {
     Verify,
     /// Take blocks and say whether the volume holds the same.
     Compare,
+    /// Give back a list of ranges, which comes as data.
+    Ranges,
+    /// Give up the request with this tag.
+    Cancel,
 }
 
 impl MediaOp {
-    /// The operation with this number at the port; `None` for the one that has no meaning.
-    pub const fn from_code(code: u64) -> Option<Self> {
-        Some(match code {
+    /// The operation with this number at the port, of which the low four bits are there.
+    pub const fn from_code(code: u8) -> Self {
+        match (code & 15) as u64 {
             media::READ => Self::Read,
             media::WRITE => Self::Write,
             media::FLUSH => Self::Flush,
@@ -86,8 +114,9 @@ impl MediaOp {
             media::DEALLOCATE => Self::Deallocate,
             media::VERIFY => Self::Verify,
             media::COMPARE => Self::Compare,
-            _ => return None,
-        })
+            media::RANGES => Self::Ranges,
+            _ => Self::Cancel,
+        }
     }
 
     /// Its number at the port.
@@ -100,17 +129,45 @@ impl MediaOp {
             Self::Deallocate => media::DEALLOCATE,
             Self::Verify => media::VERIFY,
             Self::Compare => media::COMPARE,
+            Self::Ranges => media::RANGES,
+            Self::Cancel => media::CANCEL,
         }
     }
 
     /// Blocks of the host's come with it.
     pub const fn takes_data(self) -> bool {
-        matches!(self, Self::Write | Self::Compare)
+        matches!(self, Self::Write | Self::Compare | Self::Ranges)
     }
 
     /// It only looks at blocks.
     pub const fn reads(self) -> bool {
         matches!(self, Self::Read | Self::Verify | Self::Compare)
+    }
+
+    /// How many blocks a request of it may have at most; the least is one, but for what has none.
+    pub const fn most_blocks(self) -> u64 {
+        match self {
+            Self::Read | Self::Write | Self::Compare => media::DATA_BLOCKS,
+            Self::WriteZeroes | Self::Verify => media::LONG_BLOCKS,
+            Self::Deallocate => u64::MAX,
+            Self::Ranges => media::RANGE_ROWS,
+            Self::Flush | Self::Cancel => 0,
+        }
+    }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Flush => "flush",
+            Self::WriteZeroes => "write zeroes",
+            Self::Deallocate => "deallocate",
+            Self::Verify => "verify",
+            Self::Compare => "compare",
+            Self::Ranges => "ranges",
+            Self::Cancel => "cancel",
+        }
     }
 }
 
@@ -123,6 +180,10 @@ pub enum MediaResult {
     Failed,
     /// The volume holds something else.
     Differs,
+    /// It was cancelled.
+    Aborted,
+    /// All that was to be read is a hole.
+    Hole,
 }
 
 impl MediaResult {
@@ -132,6 +193,19 @@ impl MediaResult {
             Self::Done => media::DONE,
             Self::Failed => media::FAILED,
             Self::Differs => media::DIFFERS,
+            Self::Aborted => media::ABORTED,
+            Self::Hole => media::HOLE,
+        }
+    }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Differs => "differs",
+            Self::Aborted => "aborted",
+            Self::Hole => "hole",
         }
     }
 }
@@ -139,6 +213,8 @@ impl MediaResult {
 /// One request at the media port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MediaRequest {
+    /// What its answer will carry.
+    pub tag: u16,
     /// What to do.
     pub op: MediaOp,
     /// On which volume.
@@ -147,7 +223,7 @@ pub struct MediaRequest {
     pub fua: bool,
     /// From which 512-byte block.
     pub lba: u64,
-    /// How many blocks; 0 for a flush.
+    /// How many blocks, as many as [`MediaOp::most_blocks`] at most; 0 for a flush.
     pub blocks: u64,
 }
 

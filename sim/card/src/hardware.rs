@@ -3,12 +3,13 @@
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::{Path, PathBuf};
 
+use azote_regs::media;
 use azote_tlp::Beat;
 use azote_verilate::{Dir, Facts, Options, Port, Shim, Source, build_library};
 use libloading::Library;
 
 use crate::Error;
-use crate::device::{Inputs, MediaData, MediaOp, MediaRequest, Outputs, TlpDevice, WaveScope};
+use crate::device::{Inputs, MediaBeat, MediaOp, MediaRequest, Outputs, TlpDevice, WaveScope};
 
 /// `struct In` of shim.cpp.
 #[repr(C)]
@@ -16,6 +17,7 @@ use crate::device::{Inputs, MediaData, MediaOp, MediaRequest, Outputs, TlpDevice
 struct In {
     rx_data: [u32; 4],
     mrd_data: [u32; 4],
+    mdone_tag: u16,
     reset: u8,
     rx_valid: u8,
     rx_keep: u8,
@@ -26,9 +28,11 @@ struct In {
     mrd_valid: u8,
     mrd_last: u8,
     mrd_error: u8,
+    mrd_hole: u8,
     mwr_ready: u8,
     mdone_valid: u8,
     mdone_result: u8,
+    mget_ready: u8,
     pad: [u8; 3],
 }
 
@@ -40,6 +44,8 @@ struct Out {
     mwr_data: [u32; 4],
     mreq_lba: u64,
     mreq_blocks: u64,
+    mreq_tag: u16,
+    mget_tag: u16,
     mreq_volume: u8,
     mreq_op: u8,
     mreq_fua: u8,
@@ -53,13 +59,14 @@ struct Out {
     mwr_valid: u8,
     mwr_last: u8,
     mdone_ready: u8,
+    mget_valid: u8,
     busy: u8,
     /// A check of the design's own failed; `azote_failed` says which.
     failed: u8,
-    pad: u8,
+    pad: [u8; 4],
 }
 
-const _: () = assert!(size_of::<In>() == 48 && size_of::<Out>() == 64);
+const _: () = assert!(size_of::<In>() == 52 && size_of::<Out>() == 72);
 
 /// The C++ between the model and us.
 const SHIM: &str = include_str!("shim.cpp");
@@ -87,7 +94,8 @@ pub fn ports() -> Vec<Port> {
         port("tx_data", Out, 128),
         port("mreq_valid", Out, 1),
         port("mreq_ready", In, 1),
-        port("mreq_op", Out, 3),
+        port("mreq_tag", Out, media::TAG_BITS as usize),
+        port("mreq_op", Out, 4),
         port("mreq_fua", Out, 1),
         port("mreq_volume", Out, 8),
         port("mreq_lba", Out, 64),
@@ -97,13 +105,18 @@ pub fn ports() -> Vec<Port> {
         port("mrd_data", In, 128),
         port("mrd_last", In, 1),
         port("mrd_error", In, 1),
+        port("mrd_hole", In, 1),
         port("mwr_valid", Out, 1),
         port("mwr_ready", In, 1),
         port("mwr_data", Out, 128),
         port("mwr_last", Out, 1),
         port("mdone_valid", In, 1),
         port("mdone_ready", Out, 1),
-        port("mdone_result", In, 2),
+        port("mdone_tag", In, media::TAG_BITS as usize),
+        port("mdone_result", In, 3),
+        port("mget_valid", Out, 1),
+        port("mget_ready", In, 1),
+        port("mget_tag", Out, media::TAG_BITS as usize),
         port("busy", Out, 1),
     ]
 }
@@ -205,6 +218,7 @@ impl TlpDevice for Hardware {
             tx_ready: inputs.tx_ready.into(),
             mreq_ready: inputs.mreq_ready.into(),
             mwr_ready: inputs.mwr_ready.into(),
+            mget_ready: inputs.mget_ready.into(),
             ..In::default()
         };
         if let Some(beat) = inputs.rx {
@@ -219,10 +233,12 @@ impl TlpDevice for Hardware {
             i.mrd_data = data.data;
             i.mrd_last = data.last.into();
             i.mrd_error = data.error.into();
+            i.mrd_hole = data.hole.into();
         }
-        if let Some(result) = inputs.mdone {
+        if let Some(done) = inputs.mdone {
             i.mdone_valid = 1;
-            i.mdone_result = result.code() as u8;
+            i.mdone_tag = done.tag;
+            i.mdone_result = done.result.code() as u8;
         }
         let mut o = Out::default();
         // SAFETY: `sim` is the live instance from `load` and `&mut self` makes this its only use; both structures have
@@ -240,16 +256,18 @@ impl TlpDevice for Hardware {
                 sop: o.tx_sop != 0,
                 eop: o.tx_eop != 0,
             }),
-            mreq: MediaOp::from_code(o.mreq_op.into()).filter(|_| o.mreq_valid != 0).map(|op| MediaRequest {
-                op,
+            mreq: (o.mreq_valid != 0).then_some(MediaRequest {
+                tag: o.mreq_tag,
+                op: MediaOp::from_code(o.mreq_op),
                 volume: o.mreq_volume,
                 fua: o.mreq_fua != 0,
                 lba: o.mreq_lba,
                 blocks: o.mreq_blocks,
             }),
             mrd_ready: o.mrd_ready != 0,
-            mwr: (o.mwr_valid != 0).then_some(MediaData { data: o.mwr_data, last: o.mwr_last != 0, error: false }),
+            mwr: (o.mwr_valid != 0).then_some(MediaBeat { data: o.mwr_data, last: o.mwr_last != 0 }),
             mdone_ready: o.mdone_ready != 0,
+            mget: (o.mget_valid != 0).then_some(o.mget_tag),
             busy: o.busy != 0,
         };
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use azote_files::Inputs;
+use azote_regs::media;
 
 use crate::device::WaveScope;
 
@@ -63,23 +64,52 @@ pub struct Options {
     pub media: MediaOptions,
 }
 
-/// Settings of the media port.
-#[derive(Debug, Clone, Copy)]
+/// Settings of the medium, or of one of its volumes ([`crate::Media::set_volume_options`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MediaOptions {
-    /// Clocks from a request to its first data or, for what has none, to its end.
+    /// Clocks from a request, or the last of its data, to its answer.
     pub latency: u32,
-    /// Bytes a clock, for reads and for writes each, at most 16, the width of the port. In 256ths of a byte.
+    /// Up to so many clocks more, at random, for each request; so they overtake each other.
+    pub jitter: u32,
+    /// Bytes a clock, for reads and for writes each, at most 16, the width of the port. In 256ths of a byte. The medium's is
+    /// the port's, which all volumes share; a volume's own is one more bound for itself.
     pub bandwidth: u32,
-    /// Requests that the medium takes before it stalls the port.
+    /// Requests of a volume that it works at; the others wait, in the medium and not at the port.
     pub depth: usize,
     /// Writes stay in a cache of the medium's, which a power cut empties, until they are flushed; else they are with the disk at
     /// once, which has a cache of its own (a file the host's).
     pub cache: bool,
+    /// It answers nothing until that is changed or the request is cancelled.
+    pub stuck: bool,
+    /// How often, of the medium alone, the port does not take a request or a beat of data in a clock.
+    pub stall: Chance,
+    /// What happens when an answer is due and the host has not done the work.
+    pub host: HostTime,
+}
+
+/// Whose time counts while the host works for a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostTime {
+    /// The clock waits for the host: the same calls give the same clocks. A server that is slow stops the simulation.
+    Waits,
+    /// The answer comes later, by as many clocks as are simulated meanwhile.
+    Passes,
+    /// [`HostTime::Waits`] for what is on this machine, [`HostTime::Passes`] for a server.
+    AsDisk,
 }
 
 impl Default for MediaOptions {
     fn default() -> Self {
-        MediaOptions { latency: 0, bandwidth: Self::FULL, depth: 32, cache: false }
+        MediaOptions {
+            latency: 0,
+            jitter: 0,
+            bandwidth: Self::FULL,
+            depth: media::TAGS as usize,
+            cache: false,
+            stuck: false,
+            stall: 0,
+            host: HostTime::AsDisk,
+        }
     }
 }
 
@@ -123,7 +153,14 @@ impl Options {
             tx_stall: 60,
             rx_gap: 30,
             overtake: 60,
-            media: MediaOptions { latency: 20, bandwidth: MediaOptions::FULL / 2, depth: 4, cache: false },
+            media: MediaOptions {
+                latency: 20,
+                jitter: 200,
+                bandwidth: MediaOptions::FULL / 2,
+                depth: 4,
+                stall: 60,
+                ..MediaOptions::default()
+            },
             ..Options::default()
         }
     }

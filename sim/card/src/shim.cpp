@@ -3,20 +3,22 @@
 struct In {
     uint32_t rx_data[4];
     uint32_t mrd_data[4];
+    uint16_t mdone_tag;
     uint8_t reset, rx_valid, rx_keep, rx_sop, rx_eop, tx_ready;
-    uint8_t mreq_ready, mrd_valid, mrd_last, mrd_error, mwr_ready, mdone_valid, mdone_result;
+    uint8_t mreq_ready, mrd_valid, mrd_last, mrd_error, mrd_hole, mwr_ready, mdone_valid, mdone_result, mget_ready;
     uint8_t pad[3];
 };
 struct Out {
     uint32_t tx_data[4];
     uint32_t mwr_data[4];
     uint64_t mreq_lba, mreq_blocks;
+    uint16_t mreq_tag, mget_tag;
     uint8_t mreq_volume, mreq_op, mreq_fua, mreq_valid;
     uint8_t rx_ready, tx_valid, tx_keep, tx_sop, tx_eop;
-    uint8_t mrd_ready, mwr_valid, mwr_last, mdone_ready, busy;
-    uint8_t failed, pad;
+    uint8_t mrd_ready, mwr_valid, mwr_last, mdone_ready, mget_valid, busy;
+    uint8_t failed, pad[4];
 };
-static_assert(sizeof(In) == 48 && sizeof(Out) == 64, "hardware.rs has these sizes");
+static_assert(sizeof(In) == 52 && sizeof(Out) == 72, "hardware.rs has these sizes");
 
 struct Sim {
     VerilatedContext* context;
@@ -65,9 +67,12 @@ EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
     t->mrd_valid = i->mrd_valid;
     t->mrd_last = i->mrd_last;
     t->mrd_error = i->mrd_error;
+    t->mrd_hole = i->mrd_hole;
     t->mwr_ready = i->mwr_ready;
     t->mdone_valid = i->mdone_valid;
     t->mdone_result = i->mdone_result;
+    t->mdone_tag = i->mdone_tag;
+    t->mget_ready = i->mget_ready;
     for (int k = 0; k < 4; ++k) {
         t->rx_data[k] = i->rx_data[k];
         t->mrd_data[k] = i->mrd_data[k];
@@ -79,6 +84,9 @@ EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
     }
     o->mreq_lba = t->mreq_lba;
     o->mreq_blocks = t->mreq_blocks;
+    o->mreq_tag = t->mreq_tag;
+    o->mget_tag = t->mget_tag;
+    o->mget_valid = t->mget_valid;
     o->mreq_volume = t->mreq_volume;
     o->mreq_op = t->mreq_op;
     o->mreq_fua = t->mreq_fua;

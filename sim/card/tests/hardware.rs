@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use azote_sim::device::{Inputs, MediaOp, MediaResult, Outputs, TlpDevice, WaveScope};
+use azote_sim::device::{Inputs, MediaDone, MediaOp, MediaRead, MediaResult, Outputs, TlpDevice, WaveScope};
 use azote_sim::{Error, Hardware, Options as Settings, Root};
 use azote_tlp::{Assembler, Body, Memory, Packet, Rid, Tlp};
 use azote_verilate::Options;
@@ -17,22 +17,27 @@ module azote_card(
   input wire [3:0] rx_keep, input wire [127:0] rx_data,
   output reg tx_valid, input wire tx_ready, output reg tx_sop, output reg tx_eop,
   output reg [3:0] tx_keep, output reg [127:0] tx_data,
-  output reg mreq_valid, input wire mreq_ready, output wire [2:0] mreq_op, output wire mreq_fua, output wire [7:0] mreq_volume,
+  output reg mreq_valid, input wire mreq_ready, output wire [11:0] mreq_tag, output wire [3:0] mreq_op, output wire mreq_fua, output wire [7:0] mreq_volume,
   output reg [63:0] mreq_lba, output wire [47:0] mreq_blocks,
-  input wire mrd_valid, output wire mrd_ready, input wire [127:0] mrd_data, input wire mrd_last, input wire mrd_error,
+  input wire mrd_valid, output wire mrd_ready, input wire [127:0] mrd_data, input wire mrd_last,
+  input wire mrd_error, input wire mrd_hole,
   output wire mwr_valid, input wire mwr_ready, output wire [127:0] mwr_data, output wire mwr_last,
-  input wire mdone_valid, output wire mdone_ready, input wire [1:0] mdone_result,
+  input wire mdone_valid, output wire mdone_ready, input wire [11:0] mdone_tag, input wire [2:0] mdone_result,
+  output wire mget_valid, input wire mget_ready, output wire [11:0] mget_tag,
   output wire busy);
   assign rx_ready = !tx_valid || tx_ready;
-  assign mreq_op = 3'd3;
+  assign mreq_tag = mreq_lba[11:0] ^ 12'h800;
+  assign mreq_op = 4'd8;
   assign mreq_fua = mreq_lba[0];
   assign mreq_volume = 8'h5a;
   assign mreq_blocks = 48'hfedc_ba98_7654;
-  assign mrd_ready = mrd_valid;
+  assign mrd_ready = mrd_valid & mrd_hole;
   assign mwr_valid = mwr_ready;
   assign mwr_data = mrd_data;
   assign mwr_last = mrd_last ^ mrd_error;
-  assign mdone_ready = mdone_valid & (mdone_result == 2'd2);
+  assign mdone_ready = mdone_valid & (mdone_result == 3'd4) & (mdone_tag == 12'ha5c);
+  assign mget_valid = mget_ready;
+  assign mget_tag = ~mdone_tag;
   assign busy = tx_valid;
   always_ff @(posedge clock)
     if (reset) begin
@@ -79,14 +84,32 @@ fn beats_and_media_signals_go_through_unchanged() {
             back = assembler.push(beat).unwrap().or(back);
         }
         if let Some(request) = outputs.mreq {
-            assert_eq!((request.op, request.volume), (MediaOp::WriteZeroes, 0x5a));
+            assert_eq!((request.op, request.volume), (MediaOp::Cancel, 0x5a));
+            assert_eq!(u64::from(request.tag), request.lba & 0xfff ^ 0x800);
             assert_eq!((request.fua, request.blocks), (request.lba & 1 == 1, 0xfedc_ba98_7654));
             lba = Some(request.lba);
         }
     }
-    for (result, taken) in [(MediaResult::Done, false), (MediaResult::Failed, false), (MediaResult::Differs, true)] {
-        hardware.cycle(&Inputs { mdone: Some(result), ..Inputs::default() }, &mut outputs);
-        assert_eq!(outputs.mdone_ready, taken, "{result:?}");
+    for (tag, result, taken) in [
+        (0xa5c, MediaResult::Done, false),
+        (0xa5c, MediaResult::Failed, false),
+        (0xa5c, MediaResult::Differs, false),
+        (0xa5c, MediaResult::Aborted, false),
+        (0x25c, MediaResult::Hole, false),
+        (0xa5c, MediaResult::Hole, true),
+    ] {
+        for mget_ready in [false, true] {
+            let mdone = Some(MediaDone { tag, result });
+            hardware.cycle(&Inputs { mdone, mget_ready, ..Inputs::default() }, &mut outputs);
+            assert_eq!(outputs.mdone_ready, taken, "{tag:#x} {result:?}");
+            assert_eq!(outputs.mget, mget_ready.then_some(!tag & 0xfff));
+        }
+    }
+    for (hole, last, error) in [(true, true, false), (false, true, true), (false, false, false)] {
+        let mrd = Some(MediaRead { hole, data: [1, 2, 3, 4], last, error });
+        hardware.cycle(&Inputs { mrd, mwr_ready: true, ..Inputs::default() }, &mut outputs);
+        assert_eq!(outputs.mrd_ready, hole);
+        assert_eq!(outputs.mwr.map(|beat| (beat.data, beat.last)), Some(([1, 2, 3, 4], last ^ error)));
     }
     assert_eq!(back.unwrap(), packet);
     assert_eq!(lba, Some(0x6362_6160), "the last beat's first DW, and a zero one");

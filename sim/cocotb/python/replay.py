@@ -14,11 +14,11 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
-RECORD = struct.Struct("<16s16sHBB16s16sHBBBBQQ")
+RECORD = struct.Struct("<16s16sHBBH16s16sHBBBBHHQQ")
 INPUTS = ["reset", "rx_valid", "rx_sop", "rx_eop", "tx_ready", "mreq_ready", "mrd_valid", "mrd_last", "mrd_error",
-          "mwr_ready", "mdone_valid"]
-WIDE = ["rx_data", "rx_keep", "mrd_data", "mdone_result"]
-(RX_READY, TX_VALID, TX_SOP, TX_EOP, MREQ_VALID, MRD_READY, MWR_VALID, MWR_LAST, MDONE_READY) = range(9)
+          "mrd_hole", "mwr_ready", "mdone_valid", "mget_ready"]
+WIDE = ["rx_data", "rx_keep", "mrd_data", "mdone_result", "mdone_tag"]
+(RX_READY, TX_VALID, TX_SOP, TX_EOP, MREQ_VALID, MRD_READY, MWR_VALID, MWR_LAST, MDONE_READY, MGET_VALID) = range(10)
 
 
 def number(raw):
@@ -32,7 +32,8 @@ def prepare(dut, recording):
     clocks = []
     with open(recording, "rb") as file:
         records = RECORD.iter_unpack(file.read())
-    for rx, mrd, inputs, rx_keep, result, tx, mwr, outputs, tx_keep, op, volume, fua, lba, blocks in records:
+    for (rx, mrd, inputs, rx_keep, result, mdone_tag, tx, mwr, outputs, tx_keep, op, volume, fua, tag, get, lba,
+         blocks) in records:
         now = {name: inputs >> bit & 1 for bit, name in enumerate(INPUTS)}
         # Data that is not valid is left as it was, like any driver leaves it.
         if now["rx_valid"]:
@@ -40,13 +41,14 @@ def prepare(dut, recording):
         if now["mrd_valid"]:
             now.update(mrd_data=number(mrd))
         if now["mdone_valid"]:
-            now.update(mdone_result=result)
+            now.update(mdone_result=result, mdone_tag=mdone_tag)
         drive = [(ports[name], value) for name, value in now.items() if last[name] != value]
         last.update(now)
         see = []
         if not now["reset"]:
             bit = lambda place: outputs >> place & 1
-            see += [(dut.tx_valid, bit(TX_VALID)), (dut.mreq_valid, bit(MREQ_VALID)), (dut.mwr_valid, bit(MWR_VALID))]
+            see += [(dut.tx_valid, bit(TX_VALID)), (dut.mreq_valid, bit(MREQ_VALID)), (dut.mwr_valid, bit(MWR_VALID)),
+                    (dut.mget_valid, bit(MGET_VALID))]
             if now["rx_valid"]:
                 see.append((dut.rx_ready, bit(RX_READY)))
             if now["mrd_valid"]:
@@ -57,8 +59,10 @@ def prepare(dut, recording):
                 see += [(dut.tx_data, number(tx)), (dut.tx_sop, bit(TX_SOP)), (dut.tx_eop, bit(TX_EOP)),
                         (dut.tx_keep, tx_keep)]
             if bit(MREQ_VALID):
-                see += [(dut.mreq_op, op), (dut.mreq_fua, fua), (dut.mreq_volume, volume),
+                see += [(dut.mreq_tag, tag), (dut.mreq_op, op), (dut.mreq_fua, fua), (dut.mreq_volume, volume),
                         (dut.mreq_lba, lba), (dut.mreq_blocks, blocks)]
+            if bit(MGET_VALID):
+                see.append((dut.mget_tag, get))
             if bit(MWR_VALID):
                 see += [(dut.mwr_data, number(mwr)), (dut.mwr_last, bit(MWR_LAST))]
         clocks.append((drive, see))

@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use azote_sim::TlpDevice;
-use azote_sim::device::{Inputs, MediaResult, Outputs};
+use azote_sim::device::{Inputs, Outputs};
 
 use crate::Error;
 
-/// Bytes of a record: of either side two words of 128 bits and a half-word of flags, `keep`, and a request to the medium.
-pub const SIZE: usize = 2 * (2 * 16 + 2) + 6 + 2 * 8;
+/// Bytes of a record: of either side two words of 128 bits and a half-word of flags, `keep`, and a request to the medium; and
+/// three tags.
+pub const SIZE: usize = 2 * (2 * 16 + 2) + 6 + 2 * 8 + 3 * 2;
 
 type Output = BufWriter<File>;
 
@@ -123,8 +124,10 @@ fn record(i: &Inputs, o: &Outputs) -> [u8; SIZE] {
         i.mrd.is_some(),
         mrd.last,
         mrd.error,
+        mrd.hole,
         i.mwr_ready,
         i.mdone.is_some(),
+        i.mget_ready,
     ];
     let output = [
         o.rx_ready,
@@ -136,10 +139,11 @@ fn record(i: &Inputs, o: &Outputs) -> [u8; SIZE] {
         o.mwr.is_some(),
         mwr.last,
         o.mdone_ready,
+        o.mget.is_some(),
     ];
-    let result = i.mdone.map_or(0, MediaResult::code) as u8;
-    let (op, volume, fua, lba, blocks) =
-        o.mreq.map_or((0, 0, 0, 0, 0), |m| (m.op.code() as u8, m.volume, m.fua.into(), m.lba, m.blocks));
+    let (done_tag, result) = i.mdone.map_or((0, 0), |done| (done.tag, done.result.code() as u8));
+    let (tag, op, volume, fua, lba, blocks) =
+        o.mreq.map_or((0, 0, 0, 0, 0, 0), |m| (m.tag, m.op.code() as u8, m.volume, m.fua.into(), m.lba, m.blocks));
     let mut record = [0; SIZE];
     let mut at = 0;
     let mut put = |bytes: &[u8]| {
@@ -150,10 +154,13 @@ fn record(i: &Inputs, o: &Outputs) -> [u8; SIZE] {
     put(&words(mrd.data));
     put(&flags(&input));
     put(&[rx.keep, result]);
+    put(&done_tag.to_le_bytes());
     put(&words(tx.data));
     put(&words(mwr.data));
     put(&flags(&output));
     put(&[tx.keep, op, volume, fua]);
+    put(&tag.to_le_bytes());
+    put(&o.mget.unwrap_or(0).to_le_bytes());
     put(&lba.to_le_bytes());
     put(&blocks.to_le_bytes());
     record

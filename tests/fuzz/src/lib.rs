@@ -10,6 +10,7 @@ mod boot;
 mod capabilities;
 mod msix;
 mod nbd;
+mod nbd_client;
 mod nvme;
 mod tlp;
 mod vfio_user_wire;
@@ -27,6 +28,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("config_space", config_space),
     ("msix", msix::run),
     ("nbd", nbd::run),
+    ("nbd_client", nbd_client::run),
     ("nvme", nvme::run),
     ("tlp", tlp::run),
     ("vfio_user_wire", vfio_user_wire::run),

@@ -37,8 +37,10 @@ pub fn run(data: &[u8]) {
     match Image::check(&spec) {
         Ok(image) => {
             assert!(image.blocks > 0 && image.blocks * LBA_SIZE <= len, "{image:?} of {len} bytes");
-            let blocks = Media::new(MediaOptions::default()).attach_image(0, image.file);
-            assert_eq!(blocks.expect("the medium takes it"), len / LBA_SIZE);
+            let mut media = Media::new(MediaOptions::default());
+            image.attach(&mut media, 0).expect("the medium takes it");
+            let blocks = media.blocks(0);
+            assert_eq!(blocks, Some(len / LBA_SIZE));
         }
         Err(e) => one_line(&e.to_string()),
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use azote_sim::TlpDevice;
-use azote_sim::device::{Inputs, MediaOp, MediaResult, Outputs, WaveScope};
+use azote_sim::device::{Inputs, MediaOp, MediaRequest, Outputs, WaveScope};
 use azote_tlp::{Assembler, Beat, Tlp};
 
 /// Beats that went one after the other and belong together.
@@ -131,17 +131,19 @@ impl<D: TlpDevice> TlpDevice for Recorder<D> {
             tx.beat(now, beat, "tx", events);
         }
         if let (Some(request), true) = (outputs.mreq, inputs.mreq_ready) {
-            let op = match request.op {
-                MediaOp::Read => "read",
-                MediaOp::Write => "write",
-                MediaOp::Flush => "flush",
-                MediaOp::Deallocate => "deallocate",
-                MediaOp::Verify => "verify",
-                MediaOp::Compare => "compare",
-                MediaOp::WriteZeroes => "write zeroes",
+            let MediaRequest { tag, op, volume, blocks, lba, .. } = request;
+            let what = match op {
+                MediaOp::Cancel => String::new(),
+                MediaOp::Flush => format!(": volume {volume}"),
+                MediaOp::Ranges => format!(": volume {volume}, {blocks} rows"),
+                _ => format!(": volume {volume}, {blocks} blocks from {lba}"),
             };
-            let text = format!("{op}: volume {}, {} blocks from {}", request.volume, request.blocks, request.lba);
+            let text = format!("{} {tag:#05x}{what}", op.name());
             events.push(Event { first: now, last: now, beats: 1, port: "mreq", text });
+        }
+        if let (Some(tag), true) = (outputs.mget, inputs.mget_ready) {
+            let text = format!("data of {tag:#05x}");
+            events.push(Event { first: now, last: now, beats: 1, port: "mget", text });
         }
         if let (Some(data), true) = (inputs.mrd, outputs.mrd_ready) {
             mrd.beat(now, data.last, "mrd", events);
@@ -149,13 +151,9 @@ impl<D: TlpDevice> TlpDevice for Recorder<D> {
         if let (Some(data), true) = (outputs.mwr, inputs.mwr_ready) {
             mwr.beat(now, data.last, "mwr", events);
         }
-        if let (Some(result), true) = (inputs.mdone, outputs.mdone_ready) {
-            let text = match result {
-                MediaResult::Done => "done",
-                MediaResult::Failed => "failed",
-                MediaResult::Differs => "differs",
-            };
-            events.push(Event { first: now, last: now, beats: 1, port: "mdone", text: text.into() });
+        if let (Some(done), true) = (inputs.mdone, outputs.mdone_ready) {
+            let text = format!("{} {:#05x}", done.result.name(), done.tag);
+            events.push(Event { first: now, last: now, beats: 1, port: "mdone", text });
         }
     }
 

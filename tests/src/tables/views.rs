@@ -10,13 +10,14 @@ use crate::Result;
 /// The card as the wave file calls it: the model's name, then the module's.
 const TOP: &str = "azote_card.azote_card";
 /// Ports of the card by what they belong to, and what that is.
-const STREAMS: [(&str, &str); 6] = [
+const STREAMS: [(&str, &str); 7] = [
     ("rx_", "link to card"),
     ("tx_", "card to link"),
     ("mreq_", "requests to the medium"),
+    ("mdone_", "answers of the medium"),
+    ("mget_", "calls for data"),
     ("mrd_", "data from the medium"),
     ("mwr_", "data to the medium"),
-    ("mdone_", "ends of writes"),
 ];
 
 /// A signal of a view: its name, its width, and whether its values have names.

@@ -16,7 +16,8 @@ pub struct CardArgs {
     /// Simulate a card in this process instead of using real functions.
     #[arg(long)]
     pub sim: bool,
-    /// Back VF 0, then VF 1, … by this image: FILE[:ro][:size=SIZE][:format=raw].
+    /// Back VF 0, then VF 1, … by this image: FILE[:ro][:size=SIZE][:format=raw], or by a server's export:
+    /// nbd://HOST[:PORT]/EXPORT or nbd+unix:///EXPORT?socket=PATH, with [:ro][:size=SIZE][:timeout=SECONDS].
     #[arg(long, value_name = "FILE")]
     pub volume: Vec<VolumeSpec>,
     /// Limit a function: vf0:iops=5000:mbps=100:weight=4, all or some of them; once a function.
@@ -43,10 +44,13 @@ pub struct CardArgs {
     /// refuses); all or some of them, with colons between.
     #[arg(long, value_name = "latency=N:payload=N:…")]
     pub host: Option<HostSpec>,
-    /// How its medium behaves: latency=0 (clocks to the first data), bandwidth=16 (bytes a clock), depth=32 (requests that it
-    /// takes), cache=off|on (writes wait in it for a flush); all or some of them, with colons between.
-    #[arg(long, value_name = "latency=N:bandwidth=N:…")]
-    pub medium: Option<MediumSpec>,
+    /// How its medium behaves: latency=0 (clocks to an answer), jitter=0 (up to so many more), bandwidth=16 (bytes a clock, of
+    /// all volumes together), depth=4096 (requests of a volume that it works at), cache=off|on (writes wait in it for a flush),
+    /// stuck=off|on (no answer at all), stall=0 (requests and beats in 256 that the port does not take at once),
+    /// host=waits|passes (the clock waits for this machine's disks and servers, or goes on without their answers); all or
+    /// some of them, with colons between. With volume=N, once more for each, it is about that volume alone.
+    #[arg(long, value_name = "volume=N:latency=N:…")]
+    pub medium: Vec<MediumSpec>,
     /// Seed of everything random: jitter, stalls, the splitting of answers (1 unless given).
     #[arg(long, value_name = "N", value_parser = number::whole)]
     pub seed: Option<u64>,
@@ -80,7 +84,7 @@ impl CardArgs {
             ("--verilog", self.verilog.is_some()),
             ("--model", self.model.is_some()),
             ("--host", self.host.is_some()),
-            ("--medium", self.medium.is_some()),
+            ("--medium", !self.medium.is_empty()),
             ("--seed", self.seed.is_some()),
             ("--tlp-log", self.tlp_log.is_some()),
             ("--trace", self.trace.is_some()),
@@ -107,7 +111,7 @@ impl CardArgs {
             verilog: one("--verilog", &self.verilog, &behind.verilog)?,
             model: one("--model", &self.model, &behind.model)?,
             host: one("--host", &self.host, &behind.host)?,
-            medium: one("--medium", &self.medium, &behind.medium)?,
+            medium: [&self.medium[..], &behind.medium].concat(),
             seed: one("--seed", &self.seed, &behind.seed)?,
             tlp_log: one("--tlp-log", &self.tlp_log, &behind.tlp_log)?,
             trace: one("--trace", &self.trace, &behind.trace)?,
@@ -132,6 +136,12 @@ impl CardArgs {
         ] {
             if given.contains(&name) && given.contains(&other) {
                 return usage(format!("{other} has no effect beside {name}: {why}"));
+            }
+        }
+        for (i, medium) in self.medium.iter().enumerate() {
+            if self.medium[..i].iter().any(|before| before.volume == medium.volume) {
+                let whose = medium.volume.map_or("without volume=".into(), |volume| format!("for volume={volume}"));
+                return usage(format!("--medium is given twice {whose}; put all of it in one, with colons between"));
             }
         }
         for name in ["--trace-clocks", "--trace-block"] {

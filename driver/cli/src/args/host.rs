@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use azote_sim::{MediaOptions, Options, Split};
+use azote_sim::{HostTime, MediaOptions, Options, Split};
 
 use crate::number;
 
@@ -20,10 +20,16 @@ pub struct HostSpec {
 /// How the medium behaves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MediumSpec {
+    /// The volume that it is about; none is all.
+    pub volume: Option<u8>,
     latency: Option<u32>,
+    jitter: Option<u32>,
     bandwidth: Option<u32>,
     depth: Option<usize>,
     cache: Option<bool>,
+    stuck: Option<bool>,
+    stall: Option<u8>,
+    passes: Option<bool>,
 }
 
 /// The most clocks of a latency: a quarter of a second of the card's.
@@ -48,6 +54,12 @@ impl MediumSpec {
     /// Puts what was named into a medium's options.
     pub fn apply(&self, options: &mut MediaOptions) {
         options.latency = self.latency.unwrap_or(options.latency);
+        options.jitter = self.jitter.unwrap_or(options.jitter);
+        options.stuck = self.stuck.unwrap_or(options.stuck);
+        options.stall = self.stall.unwrap_or(options.stall);
+        if let Some(passes) = self.passes {
+            options.host = if passes { HostTime::Passes } else { HostTime::Waits };
+        }
         options.bandwidth = self.bandwidth.map_or(options.bandwidth, |bytes| bytes * (MediaOptions::FULL / 16));
         options.depth = self.depth.unwrap_or(options.depth);
         options.cache = self.cache.unwrap_or(options.cache);
@@ -117,14 +129,25 @@ impl FromStr for MediumSpec {
         let mut spec = Self::default();
         words(text, |key, value| {
             match key {
+                "volume" => spec.volume = Some(within(value, 0, u8::MAX.into())? as u8),
                 "latency" => spec.latency = Some(within(value, 0, MOST_CLOCKS)?),
+                "jitter" => spec.jitter = Some(within(value, 0, MOST_CLOCKS)?),
+                "stuck" => spec.stuck = Some(choice(value, "off", "on")?),
+                "stall" => spec.stall = Some(within(value, 0, 250)? as u8),
+                "host" => spec.passes = Some(choice(value, "waits", "passes")?),
                 "bandwidth" => spec.bandwidth = Some(within(value, 1, 16)?),
                 "depth" => spec.depth = Some(within(value, 1, 4096)? as usize),
                 "cache" => spec.cache = Some(choice(value, "off", "on")?),
-                _ => return Err("there are latency, bandwidth, depth and cache".into()),
+                _ => {
+                    let all = "there are volume, latency, jitter, bandwidth, depth, cache, stuck, stall and host";
+                    return Err(all.into());
+                }
             }
             Ok(())
         })?;
+        if spec.volume.is_some() && spec.stall.is_some() {
+            return Err("stall is of the port, not of one volume; leave out volume=".into());
+        }
         Ok(spec)
     }
 }
@@ -145,7 +168,11 @@ mod tests {
         let medium: MediumSpec = "latency=8000:bandwidth=8:cache=on".parse().unwrap();
         medium.apply(&mut options.media);
         assert_eq!((options.media.latency, options.media.bandwidth), (8000, MediaOptions::FULL / 2));
-        assert!(options.media.cache);
+        assert!(options.media.cache && options.media.host == HostTime::AsDisk);
+        let medium: MediumSpec = "volume=3:jitter=5:stuck=on:host=passes".parse().unwrap();
+        medium.apply(&mut options.media);
+        assert_eq!((medium.volume, options.media.latency, options.media.jitter), (Some(3), 8000, 5));
+        assert!(options.media.stuck && options.media.host == HostTime::Passes);
     }
 
     #[test]
@@ -161,5 +188,7 @@ mod tests {
         let medium = |text: &str| text.parse::<MediumSpec>().unwrap_err();
         assert_eq!(medium("bandwidth=0"), "bandwidth=`0`: expected a number from 1 to 16");
         assert_eq!(medium("cache=1"), "cache=`1`: expected off or on");
+        assert_eq!(medium("host=yes"), "host=`yes`: expected waits or passes");
+        assert!(medium("volume=256").contains("0 to 255") && medium("volume=1:stall=3").contains("leave out volume="));
     }
 }

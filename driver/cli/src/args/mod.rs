@@ -193,7 +193,8 @@ pub struct Write {
 /// `azote copy`.
 #[derive(Debug, Args)]
 pub struct Copy {
-    /// pf, vf0, …, a PCI address, or vfio-user:SOCKET; or a file (./vf0 if it has such a name).
+    /// pf, vf0, …, a PCI address, or vfio-user:SOCKET; or a file (./vf0 if it has such a name), or
+    /// a server's export (nbd://HOST/EXPORT, nbd+unix:///EXPORT?socket=PATH).
     pub source: String,
     /// The same.
     pub destination: String,

@@ -1,14 +1,16 @@
-//! `azote copy`: a namespace to a file, or a file to a namespace.
+//! `azote copy`: a namespace to a file, or a file to a namespace. A server's export stands for a file both ways.
 
 use std::{os::unix::fs::FileExt, path::Path, time::Duration};
 
 use azote_files::{Image, Output, Use};
+use azote_nbd::{Client, Settings, Uri};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{blocks::check_writable, human};
 use crate::{
     Error, Result,
     card::{Card, controller},
+    image::Store,
     target::Target,
     transfer,
 };
@@ -35,9 +37,49 @@ pub(super) fn run(card: &dyn Card, source: &str, destination: &str, options: Opt
     }
 }
 
+/// The export that a user named in place of a file, if it is one.
+fn export(path: &Path, read_only: bool) -> Result<Option<Client>> {
+    match path.to_str().filter(|text| Uri::is_meant(text)) {
+        None => Ok(None),
+        Some(text) => {
+            let settings = Settings { read_only, patience: Settings::PATIENCE };
+            Ok(Some(Client::open(&text.parse()?, settings)?))
+        }
+    }
+}
+
+/// Copies a namespace to an export, which has all of it afterwards, durable. Whatever is behind the namespace's end stays.
+fn to_export(card: &dyn Card, from: &Target, client: &Client, options: &Options) -> Result<()> {
+    let (name, mut c) = (client.uri().to_string(), controller(card, from)?);
+    let failed = |source| Error::File { path: name.clone().into(), source };
+    let (blocks, bytes) = (c.require_namespace()?.blocks, c.require_namespace()?.bytes());
+    if bytes > client.size() {
+        let reason = format!("has {}, the namespace of {from} {}", human(client.size()), human(bytes));
+        return Err(Error::Image { path: name.into(), reason });
+    }
+    let bar = bar(bytes, options.quiet, &format!("{from} to {name}"));
+    let sink = |offset: u64, data: &[u8]| {
+        let mut at = 0;
+        for (start, part) in stretches(data) {
+            client.zero(offset + at, start - at, true).map_err(failed)?;
+            client.write(part, offset + start, false).map_err(failed)?;
+            at = start + part.len() as u64;
+        }
+        client.zero(offset + at, data.len() as u64 - at, true).map_err(failed)
+    };
+    transfer::read(&mut c, 0..blocks, sink, &|n| bar.inc(n))?;
+    c.shutdown()?;
+    client.flush().map_err(failed)?;
+    bar.finish();
+    Ok(())
+}
+
 /// Copies a namespace to a file. It is written beside its final name, which it gets when it is whole; what is zero is not
 /// written, and is a hole.
 fn out(card: &dyn Card, from: &Target, path: &Path, options: &Options) -> Result<()> {
+    if let Some(client) = export(path, false)? {
+        return to_export(card, from, &client, options);
+    }
     let output = Output::create(path, &card.inputs())?;
     let failed = |source| Error::File { path: path.to_owned(), source };
     let mut c = controller(card, from)?;
@@ -76,8 +118,17 @@ fn stretches(data: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
 fn into(card: &dyn Card, path: &Path, to: &Target, options: &Options) -> Result<()> {
     let failed = |source| Error::File { path: path.to_owned(), source };
     let wrong = |reason| Error::Image { path: path.to_owned(), reason };
-    let image = Image::open(path, Use { read_only: true, raw: options.raw })?;
-    let len = image.len();
+    let store = match export(path, true)? {
+        Some(_) if options.raw => {
+            return Err(Error::Usage("--raw has no effect: a server's export has no format".into()));
+        }
+        Some(client) => Store::Server(client),
+        None => Store::File(Image::open(path, Use { read_only: true, raw: options.raw })?),
+    };
+    let len = match &store {
+        Store::Server(client) => client.size(),
+        Store::File(image) => image.len(),
+    };
     let mut c = controller(card, to)?;
     let (size, block) = (c.require_namespace()?.bytes(), c.require_namespace()?.block_size());
     check_writable(&c, to)?;
@@ -92,7 +143,13 @@ fn into(card: &dyn Card, path: &Path, to: &Target, options: &Options) -> Result<
         return Err(wrong(format!("has {}, the namespace of {to} {}; {hint}", human(len), human(size))));
     }
     let bar = bar(len, options.quiet, &format!("{} to {to}", path.display()));
-    let fill = |offset, data: &mut [u8]| image.file().read_exact_at(data, offset).map_err(failed);
+    let fill = |offset, data: &mut [u8]| {
+        let read = match &store {
+            Store::Server(client) => client.read(data, offset),
+            Store::File(image) => image.file().read_exact_at(data, offset),
+        };
+        read.map_err(failed)
+    };
     transfer::write(&mut c, 0..len / block, fill, &|n| bar.inc(n))?;
     c.flush()?;
     c.shutdown()?;

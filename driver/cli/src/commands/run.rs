@@ -180,6 +180,14 @@ fn whole_card(args: &CardArgs) -> Result<config::Card> {
                 format!("--card volume={path}: size= is not for a guest's card; `truncate -s SIZE` sizes the image");
             return Err(Error::Usage(what));
         }
+        if spec.server.is_some() {
+            let what = format!(
+                "--card volume={0}: the hypervisor's jail makes no connections; serve the card by `azote --sim --volume {0} \
+                 serve --socket-dir DIR` and give the guest `--user-device socket=DIR/vf0.sock`",
+                spec.path.display()
+            );
+            return Err(Error::Usage(what));
+        }
         let image = crate::image::Image::check(spec)?;
         Ok(config::Volume { path: image.path, read_only: image.read_only })
     };

@@ -28,9 +28,9 @@ mod stats;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod turns;
-mod wire;
 
 pub use crate::Stop;
+use azote_nbd::wire;
 pub use engine::Engine;
 pub use export::{Allocation, Export};
 pub use listen::{Listen, Listener};

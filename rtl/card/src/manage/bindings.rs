@@ -34,16 +34,28 @@ pub struct Bindings {
     pub clock: Clk,
     pub reset: Rst,
     pub bus: BusSlave,
-    /// Look-up, for the front and for the page maker: the binding of the clock before's slot,
-    /// `{large blocks, length 48, base 48, volume 8, read only, valid}`.
+    /// Look-up, for the front and for the page maker: the binding of the clock before's slot, `{turn, large blocks, length 48,
+    /// base 48, volume 8, read only, valid}`. The turn is another with each binding; the page maker does not hear of it.
     pub slot: I<6>,
-    pub binding: O<107>,
+    pub binding: O<108>,
     pub page_slot: I<6>,
     pub page_binding: O<107>,
     /// One clock: the namespace of this slot was formatted, with large blocks or small ones.
     pub format: I<1>,
     pub format_slot: I<6>,
     pub format_big: I<1>,
+    pub format_turn: I<1>,
+    /// One clock: a command of `slot` is judged by its binding; one came to nothing, one is over. The last never twice within
+    /// three clocks.
+    pub uses: I<1>,
+    pub unuses: I<1>,
+    pub use_turn: I<1>,
+    pub over: I<1>,
+    pub over_slot: I<6>,
+    pub over_turn: I<1>,
+    /// The time-out of this slot in milliseconds, in the same clock.
+    pub patience_slot: I<6>,
+    pub patience_of: O<16>,
     /// One clock: the binding of this slot is another.
     pub changed: O<1>,
     pub changed_slot: O<6>,
@@ -76,6 +88,15 @@ pub struct Bindings {
     volumes: Ram<6, 106>,
     page_table: Ram<6, 106>,
     rate_table: Ram<6, 52>,
+    /// How many commands are judged by the bindings of a slot, by turn; a copy for the register.
+    counts: LutRam<7, 8>,
+    befores: LutRam<7, 8>,
+    turns: Reg<64>,
+    slot_turn: Reg<1>,
+    o_wait: Reg<1>,
+    o_at: Reg<7>,
+    waits: LutRam<6, 12>,
+    patience: Reg<12>,
 }
 
 impl Bindings {
@@ -89,6 +110,9 @@ impl Bindings {
             volumes: Ram::new(slots),
             page_table: Ram::new(slots),
             rate_table: Ram::new(slots),
+            counts: LutRam::new(slots * 2),
+            befores: LutRam::new(slots * 2),
+            waits: LutRam::new(slots),
             ..Self::default()
         }
     }
@@ -97,7 +121,7 @@ impl Bindings {
 #[kernel]
 impl Logic for Bindings {
     fn update(&mut self) {
-        memories!(self.words, self.volumes, self.page_table, self.rate_table);
+        memories!(self.words, self.volumes, self.page_table, self.rate_table, self.counts, self.befores, self.waits);
         let offset = self.bus.offset;
         let in_table = offset.bits(15, 12) == konst(manage::BINDINGS >> 12);
         let slot = offset.bits(10, 5);
@@ -109,6 +133,11 @@ impl Logic for Bindings {
         let is_ctrl = word == WORD_CTRL;
         let formatted = self.big.q.sel(slot).zext(32) << konst(manage::CTRL_BIG.lo);
         let kept = self.words.rdata;
+        // Of the binding before the present one.
+        let turn = self.turns.q.sel(slot);
+        self.befores.raddr = cat(slot, !turn);
+        let busy = self.befores.rdata != 0;
+        let told = busy.zext(32) << konst(manage::CTRL_BUSY.lo);
         let held = if is_ctrl {
             (kept & konst(manage::CTRL_VALID.mask() | manage::CTRL_READ_ONLY.mask())) | formatted
         } else {
@@ -158,8 +187,8 @@ impl Logic for Bindings {
                     manage::VFS => konst(self.vfs.get()),
                     _ => 0,
                 };
-                self.value.d = if exists { held } else { global };
-                if self.bus.write & exists {
+                self.value.d = if exists { if is_ctrl { held | told } else { held } } else { global };
+                if self.bus.write & exists & !(is_ctrl & busy) {
                     we = 1;
                     if word == WORD_BLOCKS {
                         self.binds.d = 0;
@@ -180,6 +209,7 @@ impl Logic for Bindings {
                 match self.step.q {
                     WORD_VOLUME => {
                         self.vol.d = v.get(manage::VOLUME_ID);
+                        self.patience.d = v.get(manage::VOLUME_TIMEOUT);
                         self.share.d = v.get(manage::VOLUME_WEIGHT);
                     }
                     WORD_BASE_LO => self.from.d = cat(self.from.q.bits(47, 32), v),
@@ -221,10 +251,51 @@ impl Logic for Bindings {
             if self.st.q == St::BOOT { 0 } else { cat(self.share.q, self.blocks.q, self.commands.q) };
         self.rate_table.raddr = self.rate_slot;
         self.rates = self.rate_table.rdata;
+        self.waits.we = t_we;
+        self.waits.waddr = t_at;
+        self.waits.wdata = if self.st.q == St::BOOT { 0 } else { self.patience.q };
+        self.waits.raddr = self.patience_slot;
+        self.patience_of = cat(self.waits.rdata, sized(0, 4));
+
+        // --- who is judged by which
+        if self.over {
+            self.o_wait.d = 1;
+            self.o_at.d = cat(self.over_slot, self.over_turn);
+        }
+        let front = self.uses | self.unuses;
+        let ends = self.o_wait.q & !front;
+        if ends {
+            self.o_wait.d = self.over;
+        }
+        check!((!(self.over & self.o_wait.q)) | ends, "a command is over and nobody notes it");
+        let boots = self.st.q == St::BOOT;
+        let counted = if boots {
+            cat(self.boot.q.bits(8, 3), self.boot.q.bit(0))
+        } else if front {
+            cat(self.slot, self.use_turn)
+        } else {
+            self.o_at.q
+        };
+        self.counts.raddr = counted;
+        let count = self.counts.rdata;
+        let step = if self.uses { count + 1 } else { count - 1 };
+        let new = if boots { 0 } else { step };
+        check!(boots | !(self.uses & count.all()), "more commands are judged by a binding than can be counted");
+        check!((!(self.unuses | ends)) | (count != 0), "a command is over that was not judged");
+        self.counts.we = boots | front | ends;
+        self.counts.waddr = counted;
+        self.counts.wdata = new;
+        self.befores.we = boots | front | ends;
+        self.befores.waddr = counted;
+        self.befores.wdata = new;
+        self.slot_turn.d = self.turns.q.sel(self.slot);
         let one = sized(1, 64);
         let which = one << (if commits { slot } else { self.f_slot.q });
         let on = if commits { self.ctrl.q.bit(2) } else { self.f_big.q };
-        if self.format {
+        if commits {
+            self.turns.d = self.turns.q ^ which;
+        }
+        if self.format & (self.format_turn == self.turns.q.sel(self.format_slot)) {
             self.f_wait.d = 1;
             self.f_slot.d = self.format_slot;
             self.f_big.d = self.format_big;
@@ -236,8 +307,8 @@ impl Logic for Bindings {
         }
         self.slot_big.d = self.big.q.sel(self.slot);
         self.page_big.d = self.big.q.sel(self.page_slot);
-        self.binding = cat(self.slot_big.q, self.volumes.rdata);
+        self.binding = cat(self.slot_turn.q, self.slot_big.q, self.volumes.rdata);
         self.page_binding = cat(self.page_big.q, self.page_table.rdata);
-        self.busy = (self.st.q != St::IDLE) | self.bus.valid;
+        self.busy = (self.st.q != St::IDLE) | self.bus.valid | self.o_wait.q;
     }
 }

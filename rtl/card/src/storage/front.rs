@@ -1,6 +1,9 @@
 //! The front of the storage engine: takes the next entry that was fetched, decides what it asks for, and starts it. One
 //! command is in the front at a time; what it starts goes on behind it, many at once.
 //!
+//! The binding of the command's function is looked at once, and what was judged by is what is used: whoever binds the function
+//! to another volume meanwhile is told that a command of the binding before is under way.
+//!
 //! Order of checks, and so of statuses: opcode, fused and SGL bits, namespace, transfer size, range, write protection,
 //! PRPs. A command that fails one has changed nothing.
 //!
@@ -12,7 +15,7 @@ use azote_regs::nvme::{command as cmd, entry, limits, log, opcode, status};
 
 use super::admin::Next;
 use super::data::walker::Walker;
-use super::data::writer::{Work, has_data};
+use super::data::writer::has_data;
 
 /// What the statistics count a command as.
 pub struct Kind;
@@ -32,8 +35,7 @@ impl St {
     const DECODE: u64 = 5;
     const ADMIN: u64 = 6;
     const CHECK: u64 = 7;
-    const SOURCE: u64 = 8;
-    const MEDIA: u64 = 9;
+    const BEGIN: u64 = 8;
     const COMMAND: u64 = 10;
     const GO: u64 = 11;
     const WALK: u64 = 12;
@@ -66,15 +68,18 @@ pub struct Front {
     pub rd_forget: O<1>,
     pub row: O<5>,
     pub row_data: I<128>,
-    // The binding of `slot`.
+    /// The binding of `slot`, two clocks later: `{turn, large blocks, length 48, base 48, volume 8, read only, valid}`.
     pub slot: O<6>,
-    pub bound: I<1>,
-    pub read_only: I<1>,
-    pub volume: I<8>,
-    pub base: I<48>,
-    pub length: I<48>,
-    /// Its blocks are of 4 KiB.
-    pub big: I<1>,
+    pub binding: I<108>,
+    /// The one that the command in hand is judged by: whether there is one, it is read only, it is smaller than a large block;
+    /// which of its function's it is.
+    pub bound: O<1>,
+    pub read_only: O<1>,
+    pub tiny: O<1>,
+    pub turn: O<1>,
+    /// One clock: a command is judged by it; one that was came to nothing.
+    pub uses: O<1>,
+    pub unuses: O<1>,
     /// Its write cache is off.
     pub through: I<1>,
     // Admin.
@@ -93,29 +98,41 @@ pub struct Front {
     pub cdw11: O<32>,
     pub cdw12: O<32>,
     pub cdw13: O<32>,
-    // Where the next read's data comes from: the media, or a page of so many beats.
-    pub src_valid: O<1>,
-    pub src_ready: I<1>,
-    pub src_page: O<1>,
-    pub src_what: O<4>,
-    pub src_beats: O<14>,
-    // Reads of the media.
-    pub media_valid: O<1>,
-    pub media_ready: I<1>,
+    // The command as the media port sees it: first block on its volume, blocks.
     pub media_volume: O<8>,
     pub media_lba: O<48>,
     pub media_blocks: O<48>,
     pub media_fua: O<1>,
-    // Commands for the writer, and segments for mover or writer.
+    // A command that is no read begins, until `began`; and for all, until their first piece is opened: how many pieces it has, whether
+    // its tag is one of those set aside.
+    pub begins: O<1>,
+    pub began: I<1>,
+    pub tag: I<12>,
+    pub begun_tag: O<12>,
+    pub pieces: O<6>,
+    pub aside: O<1>,
+    /// One clock: what a command that was fetched needs of tags; what it moves, in blocks; a flush of the card's own has one.
+    pub settle: O<1>,
+    pub settle_admin: O<1>,
+    pub settle_count: O<6>,
+    pub pays: O<1>,
+    pub pays_blocks: O<12>,
+    pub takes_own: O<1>,
+    // Pieces of a read, or of a page.
+    pub piece_valid: O<1>,
+    pub piece_ready: I<1>,
+    pub piece: O<125>,
+    pub piece_first: O<1>,
+    pub piece_last: O<1>,
+    pub to_page: O<1>,
+    // Commands for the writer, and their segments.
     pub wr_valid: O<1>,
     pub wr_ready: I<1>,
-    pub wr_op: O<3>,
+    pub wr_op: O<4>,
     /// The list of ranges counts in blocks of 4 KiB.
     pub wr_big: O<1>,
-    pub seg_read_valid: O<1>,
-    pub seg_read_ready: I<1>,
-    pub seg_write_valid: O<1>,
-    pub seg_write_ready: I<1>,
+    pub seg_valid: O<1>,
+    pub seg_ready: I<1>,
     pub seg_address: O<64>,
     pub seg_dws: O<11>,
     pub seg_last: O<1>,
@@ -132,9 +149,8 @@ pub struct Front {
     pub count: O<1>,
     pub count_write: O<1>,
     pub count_blocks: O<9>,
-    /// One clock: a command starts whose end mover (or, set, writer) will tell; what it is, and its first LBA.
+    /// One clock: a command starts whose end the books will tell; what it is, and its first LBA.
     pub opens: O<1>,
-    pub opens_writer: O<1>,
     pub kind: O<2>,
     pub lba: O<48>,
     /// One clock: a command failed here.
@@ -168,7 +184,13 @@ pub struct Front {
     dws: Reg<16>,
     page: Reg<1>,
     writes: Reg<1>,
-    op: Reg<3>,
+    op: Reg<4>,
+    /// The binding, as it was.
+    hold: Reg<108>,
+    /// It is counted as used; the tags that were put aside for the command are.
+    used: Reg<1>,
+    owes: Reg<1>,
+    r_tag: Reg<12>,
     r_kind: Reg<2>,
     fua: Reg<1>,
     own: Reg<1>,
@@ -200,6 +222,16 @@ impl Logic for Front {
         let is_dataset = opc == opcode::DATASET;
         let moves = is_write | is_read | is_compare;
         let known = moves | is_flush | is_zeroes | is_verify | is_dataset;
+        let held = self.hold.q;
+        let b_bound = held.bit(0);
+        let b_base = held.bits(57, 10);
+        let b_length = held.bits(105, 58);
+        let b_big = held.bit(106);
+        self.bound = b_bound;
+        self.read_only = held.bit(1);
+        self.tiny = held.bits(105, 61) == 0;
+        self.turn = held.bit(107);
+        self.uses = 0;
         let our_space = (self.r_nsid.q == limits::NSID) | (is_flush & (self.r_nsid.q == limits::NSID_ALL));
         let slba = cat(self.r_cdw11.q, self.r_cdw10.q);
         let whole = self.blocks.q <= konst(limits::MAX_BLOCKS);
@@ -229,6 +261,7 @@ impl Logic for Front {
         self.walker.go = self.st.q == St::GO;
 
         self.slot = self.s.q;
+        self.walker.cuts = !self.writes.q;
         self.a_start = self.st.q == St::ADMIN;
         self.cdw0 = self.r_cdw0.q;
         self.nsid = self.r_nsid.q;
@@ -237,22 +270,55 @@ impl Logic for Front {
         self.cdw11 = self.r_cdw11.q;
         self.cdw12 = self.r_cdw12.q;
         self.cdw13 = self.r_cdw13.q;
-        self.src_valid = self.st.q == St::SOURCE;
-        self.src_page = self.page.q;
-        self.src_what = self.a_what;
-        self.src_beats = (self.dws.q.zext(17) + 3).bits(15, 2);
-        self.media_valid = self.st.q == St::MEDIA;
-        self.media_volume = self.volume;
-        self.media_lba = if self.all.q { self.base } else { self.base + self.first.q.trunc(48) };
-        self.media_blocks = if self.all.q { self.length } else { self.blocks.q.zext(48) };
+        self.media_volume = held.bits(9, 2);
+        self.media_lba = if self.all.q { b_base } else { b_base + self.first.q.trunc(48) };
+        self.media_blocks = if self.all.q { b_length } else { self.blocks.q.zext(48) };
         self.media_fua = self.fua.q;
+
+        // What it needs and what it costs, known when it goes on from here.
+        let goes = (self.st.q == St::GO) | (self.st.q == St::BEGIN);
+        let with_data = (!self.writes.q) | has_data(self.op.q);
+        let cut = (self.dws.q.zext(17) + 1023).bits(15, 10);
+        let need = if with_data & !self.page.q { cut } else { sized(1, 6) };
+        let keeps = (self.st.q == St::ADMIN) & self.a_done & (self.a_next == Next::KEEP);
+        self.begun_tag = self.r_tag.q;
+        self.begins = self.st.q == St::BEGIN;
+        self.pieces = need;
+        self.aside = (self.q.q == 0) | self.own.q;
+        self.settle = self.owes.q & (goes | keeps | (self.st.q == St::COMPLETE));
+        self.settle_admin = self.q.q == 0;
+        self.settle_count = if goes { need } else { 0 };
+        if self.settle {
+            self.owes.d = 0;
+        }
+        let of_page = (self.dws.q.zext(17) + 127).bits(16, 7).zext(12);
+        let listed = cat(self.dws.q.bits(10, 2), sized(0, 3));
+        let long =
+            if self.blocks.q > media::LONG_BLOCKS { sized(media::LONG_BLOCKS, 12) } else { self.blocks.q.trunc(12) };
+        self.pays = self.settle & goes;
+        self.pays_blocks = if self.page.q {
+            of_page
+        } else {
+            match self.op.q {
+                media::FLUSH => sized(0, 12),
+                media::DEALLOCATE => sized(8, 12),
+                media::RANGES => listed,
+                _ => long,
+            }
+        };
+        self.takes_own = 0;
         self.wr_valid = self.st.q == St::COMMAND;
         self.wr_op = self.op.q;
-        self.wr_big = self.big;
+        self.wr_big = b_big;
         let walking = (self.st.q == St::GO) | (self.st.q == St::WALK);
-        self.seg_read_valid = self.walker.seg_valid & walking & !self.writes.q;
-        self.seg_write_valid = self.walker.seg_valid & walking & self.writes.q;
-        self.walker.seg_ready = walking & (if self.writes.q { self.seg_write_ready } else { self.seg_read_ready });
+        self.seg_valid = self.walker.seg_valid & walking;
+        self.walker.seg_ready = walking & self.seg_ready;
+        self.piece_valid = self.walker.piece_valid;
+        self.walker.piece_ready = self.piece_ready;
+        self.piece = self.walker.piece;
+        self.piece_first = self.walker.piece_first;
+        self.piece_last = self.walker.piece_last;
+        self.to_page = self.page.q;
         self.seg_address = self.walker.seg_address;
         self.seg_dws = self.walker.seg_dws;
         self.seg_last = self.walker.seg_last;
@@ -265,15 +331,18 @@ impl Logic for Front {
         self.count = (self.st.q == St::GO) & (self.r_kind.q != Kind::OTHER);
         self.count_write = self.r_kind.q == Kind::WRITE;
         self.count_blocks = self.blocks.q.trunc(9);
-        let commands = (self.st.q == St::COMMAND) & self.wr_ready & !self.own.q;
-        self.opens = commands | ((self.st.q == St::SOURCE) & self.src_ready);
-        self.opens_writer = self.writes.q;
+        let begins = self.begins & self.began & !self.own.q;
+        self.opens = begins | ((self.st.q == St::GO) & !(self.writes.q | self.page.q));
         self.kind = self.r_kind.q;
         self.lba = slba.trunc(48);
         self.failed = (self.st.q == St::COMPLETE) & self.done_ready & (self.code.q != 0) & !self.release.q;
         self.failed_location = self.location.q;
         self.failed_lba = if self.q.q == 0 { 0 } else { slba };
         self.fatal = self.st.q == St::FATAL;
+        self.unuses = self.used.q & (self.st.q == St::COMPLETE) & self.done_ready;
+        if self.unuses | goes {
+            self.used.d = 0;
+        }
 
         match self.st.q {
             St::IDLE => {
@@ -296,6 +365,7 @@ impl Logic for Front {
                     self.q.d = 0;
                     self.st.d = St::SHUT;
                 } else if self.sqe_valid {
+                    self.owes.d = 1;
                     self.sqe_take = self.sqe_failed;
                     self.st.d = if self.sqe_failed { St::FATAL } else { St::ROWS };
                 }
@@ -307,9 +377,13 @@ impl Logic for Front {
                 self.writes.d = 1;
                 self.own.d = 1;
                 if self.step.q == 2 {
+                    let there = self.binding.bit(0);
+                    self.hold.d = self.binding;
+                    self.uses = there;
+                    self.takes_own = there;
                     self.flush_taken = 1;
-                    self.unbound = !self.bound;
-                    self.st.d = if self.bound { St::COMMAND } else { St::IDLE };
+                    self.unbound = !there;
+                    self.st.d = if there { St::BEGIN } else { St::IDLE };
                 }
             }
             St::ROWS => {
@@ -331,8 +405,12 @@ impl Logic for Front {
                         self.r_cdw12.d = d.bits(31, 0);
                         self.r_cdw13.d = d.bits(63, 32);
                         let nlb = d.bits(31, 0).get(cmd::RW_NLB).zext(20) + 1;
-                        self.blocks.d = if self.big { nlb << konst(BIG) } else { nlb };
-                        self.first.d = if self.big { cat(slba, sized(0, BIG)) } else { slba.zext(64 + BIG) };
+                        let big = self.binding.bit(106);
+                        self.hold.d = self.binding;
+                        self.uses = self.q.q != 0;
+                        self.used.d = self.q.q != 0;
+                        self.blocks.d = if big { nlb << konst(BIG) } else { nlb };
+                        self.first.d = if big { cat(slba, sized(0, BIG)) } else { slba.zext(64 + BIG) };
                         self.st.d = if self.q.q == 0 { St::ADMIN } else { St::LIMITS };
                     }
                     _ => {}
@@ -342,7 +420,7 @@ impl Logic for Front {
             St::LIMITS => {
                 // One clock for the long sums.
                 let end = self.first.q.zext(68) + self.blocks.q.zext(68);
-                self.fits.d = end <= self.length.zext(68);
+                self.fits.d = end <= b_length.zext(68);
                 self.st.d = St::DECODE;
             }
             St::DECODE => {
@@ -358,13 +436,13 @@ impl Logic for Front {
                 } else {
                     Kind::OTHER
                 };
-                let zeroes = if self.r_cdw12.q.get(cmd::RW_DEAC) { sized(media::DEALLOCATE, 3) } else { media::ZEROES };
+                let zeroes = if self.r_cdw12.q.get(cmd::RW_DEAC) { sized(media::DEALLOCATE, 4) } else { media::ZEROES };
                 self.op.d = match opc {
-                    opcode::FLUSH => sized(media::FLUSH, 3),
+                    opcode::FLUSH => sized(media::FLUSH, 4),
                     opcode::WRITE_ZEROES => zeroes,
                     opcode::COMPARE => media::COMPARE,
                     opcode::VERIFY => media::VERIFY,
-                    opcode::DATASET => Work::RANGES,
+                    opcode::DATASET => media::RANGES,
                     _ => media::WRITE,
                 };
                 self.st.d = St::COMPLETE;
@@ -374,7 +452,7 @@ impl Logic for Front {
                 } else if !plain {
                     self.code.d = status::INVALID_FIELD;
                     self.location.d = konst(log::location(entry::SQE_CDW0 + 1, 0));
-                } else if !(our_space & self.bound) {
+                } else if !(our_space & b_bound) {
                     self.code.d = status::INVALID_NAMESPACE;
                     self.location.d = konst(log::location(entry::SQE_NSID, 0));
                 } else if is_dataset & !self.r_cdw11.q.get(cmd::DATASET_AD) {
@@ -385,12 +463,12 @@ impl Logic for Front {
                 } else if (moves | is_zeroes | is_verify) & !self.fits.q {
                     self.code.d = status::LBA_OUT_OF_RANGE;
                     self.location.d = konst(log::location(entry::SQE_CDW10, 0));
-                } else if (is_write | is_zeroes | is_dataset) & self.read_only {
+                } else if (is_write | is_zeroes | is_dataset) & held.bit(1) {
                     self.code.d = status::WRITE_PROTECTED;
                 } else if moves | is_dataset {
                     self.st.d = St::CHECK;
                 } else {
-                    self.st.d = St::COMMAND;
+                    self.st.d = St::BEGIN;
                 }
             }
             St::ADMIN => {
@@ -409,7 +487,8 @@ impl Logic for Front {
                         Next::KEEP => self.st.d = St::IDLE,
                         Next::ERASE => {
                             self.writes.d = 1;
-                            self.st.d = St::COMMAND;
+                            self.uses = 1;
+                            self.st.d = St::BEGIN;
                         }
                         _ => {}
                     }
@@ -422,20 +501,16 @@ impl Logic for Front {
                     self.st.d = if self.walker.fault != 0 {
                         St::COMPLETE
                     } else if self.writes.q {
-                        St::COMMAND
+                        St::BEGIN
                     } else {
-                        St::SOURCE
+                        St::GO
                     };
                 }
             }
-            St::SOURCE => {
-                if self.src_ready {
-                    self.st.d = if self.page.q { St::GO } else { St::MEDIA };
-                }
-            }
-            St::MEDIA => {
-                if self.media_ready {
-                    self.st.d = St::GO;
+            St::BEGIN => {
+                if self.began {
+                    self.r_tag.d = self.tag;
+                    self.st.d = St::COMMAND;
                 }
             }
             St::COMMAND => {

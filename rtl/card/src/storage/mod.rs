@@ -1,14 +1,15 @@
 //! The storage engine: NVMe controllers for the PF and all VFs, without a processor.
 //!
 //! A command goes `registers` (doorbell) → `queues` (ring) → `fetch` (entry) → `front` (check) → `walker` (PRPs), then for a read
-//! `pages` (data) → `mover` (host memory), for a write `writer` (host memory, media), and at last `poster` (completion,
-//! interrupt). `docs/path-of-a-read.md` follows one beat by beat.
+//! `issue` (media), `books` and `ready` (its turn), `mover` (host memory), for a write `writer` (host memory, media), and at last
+//! `books` (its end) → `poster` (completion, interrupt). `docs/path-of-a-read.md` follows one beat by beat.
 //!
 //! What is told of all that afterwards is kept beside the way: `counters` (SMART), `errors` (error log), `volume` (latencies,
-//! limits), with what `journal` remembers of each command.
+//! limits).
 
 pub mod admin;
 pub mod data;
+pub mod flight;
 pub mod front;
 pub mod pages;
 pub mod records;
@@ -19,10 +20,11 @@ use azote_hdl::prelude::*;
 use azote_regs::media;
 
 use self::data::{mover, writer};
-use self::records::{counters, errors, journal, volume, wipe};
+use self::flight::{books, issue, ready, tags};
+use self::records::{counters, errors, volume, wipe};
 use self::rings::{coalesce, fetch, limiter, poster, queues};
 use crate::dma::read::{ENTRIES, LISTS};
-use crate::parts::{Fifo, Skid};
+use crate::parts::Fifo;
 use crate::transaction::{BusSlave, TxOut};
 
 #[derive(LogicBlock, Default)]
@@ -33,14 +35,25 @@ pub struct Storage {
     pub bus_number: I<8>,
     pub mps: I<3>,
     /// The binding of `slot` and of `page_slot`, a clock later:
-    /// `{large blocks, length 48, base 48, volume 8, read only, valid}`.
+    /// `{turn, large blocks, length 48, base 48, volume 8, read only, valid}`, the page's without its turn.
     pub slot: O<6>,
-    pub binding: I<107>,
+    pub binding: I<108>,
     pub page_slot: O<6>,
     pub page_binding: I<107>,
     /// One clock: the namespace of `slot` was formatted, with large blocks or small ones.
     pub format: O<1>,
     pub format_big: O<1>,
+    pub format_turn: O<1>,
+    /// One clock: a command of `slot` is judged by its binding, came to nothing; one is over.
+    pub uses: O<1>,
+    pub unuses: O<1>,
+    pub use_turn: O<1>,
+    pub over: O<1>,
+    pub over_slot: O<6>,
+    pub over_turn: O<1>,
+    /// The media's time-out of this slot in milliseconds, in the same clock.
+    pub patience_slot: O<6>,
+    pub patience: I<16>,
     /// VFs that are enabled.
     pub enabled_vfs: I<6>,
     /// One clock: the binding of this slot is another.
@@ -78,29 +91,37 @@ pub struct Storage {
     pub reset_done: O<1>,
     pub mreq_valid: O<1>,
     pub mreq_ready: I<1>,
-    pub mreq_op: O<3>,
+    pub mreq_tag: O<12>,
+    pub mreq_op: O<4>,
     pub mreq_fua: O<1>,
     pub mreq_volume: O<8>,
     pub mreq_lba: O<64>,
     pub mreq_blocks: O<48>,
-    pub mrd_valid: I<1>,
-    pub mrd_ready: O<1>,
-    pub mrd_data: I<128>,
-    pub mrd_last: I<1>,
-    pub mrd_error: I<1>,
     pub mwr_valid: O<1>,
     pub mwr_ready: I<1>,
     pub mwr_data: O<128>,
     pub mwr_last: O<1>,
     pub mdone_valid: I<1>,
     pub mdone_ready: O<1>,
-    pub mdone_result: I<2>,
+    pub mdone_tag: I<12>,
+    pub mdone_result: I<3>,
+    pub mget_valid: O<1>,
+    pub mget_ready: I<1>,
+    pub mget_tag: O<12>,
+    pub mrd_valid: I<1>,
+    pub mrd_ready: O<1>,
+    pub mrd_data: I<128>,
+    pub mrd_last: I<1>,
+    pub mrd_error: I<1>,
+    /// Whoever keeps data encrypted will want to know; a mover of bytes does not.
+    pub mrd_hole: I<1>,
     pub busy: O<1>,
     // Who reads host memory, and whose media request stands.
     rd_busy: Reg<1>,
     rd_who: Reg<2>,
     m_busy: Reg<1>,
-    m_writer: Reg<1>,
+    m_who: Reg<2>,
+    m_turn: Reg<1>,
     registers: registers::Registers,
     queues: queues::Queues,
     limiter: limiter::Limiter,
@@ -110,16 +131,16 @@ pub struct Storage {
     pages: pages::Pages,
     counters: counters::Counters,
     errors: errors::Errors,
-    journal: journal::Journal,
+    tags: tags::Tags,
+    issue: issue::Issue,
+    books: books::Books,
+    ready: ready::Ready,
     statistics: volume::Volume,
     wipe: wipe::Wipe,
     coalesce: coalesce::Coalesce,
     mover: mover::Mover,
     writer: writer::Writer,
     poster: poster::Poster,
-    read_segments: Fifo<101>,
-    /// Segments out of a register: the way from them to the link is long.
-    segment: Skid<101>,
     write_segments: Fifo<76>,
 }
 
@@ -136,9 +157,12 @@ impl Storage {
             errors: errors::Errors::new(vfs),
             statistics: volume::Volume::new(vfs),
             coalesce: coalesce::Coalesce::new(vfs),
+            tags: tags::Tags::new(vfs),
+            books: books::Books::new(vfs),
+            ready: ready::Ready::new(vfs),
+            mover: mover::Mover::new(),
             writer: writer::Writer::new(),
             poster: poster::Poster::new(),
-            read_segments: Fifo::new(64),
             write_segments: Fifo::new(16),
             ..Self::default()
         }
@@ -150,8 +174,8 @@ impl Logic for Storage {
     fn update(&mut self) {
         clocked!(self.limiter);
         clocked!(self.registers, self.queues, self.fetch, self.front, self.admin, self.pages, self.counters);
-        clocked!(self.errors, self.journal, self.statistics, self.coalesce, self.wipe);
-        clocked!(self.mover, self.writer, self.poster, self.read_segments, self.segment, self.write_segments);
+        clocked!(self.errors, self.statistics, self.coalesce, self.tags, self.issue, self.books, self.ready, self.wipe);
+        clocked!(self.mover, self.writer, self.poster, self.write_segments);
 
         // Registers and queues.
         link!(self.bus, self.registers.bus);
@@ -194,11 +218,23 @@ impl Logic for Storage {
         self.limiter.rates = self.rates;
         self.limiter.fetched = self.queues.fetched;
         self.limiter.fetched_slot = self.queues.f_slot;
-        self.limiter.moves = self.front.count;
+        self.limiter.moves = self.front.pays;
         self.limiter.moves_slot = self.front.slot;
-        self.limiter.moves_blocks = self.front.count_blocks;
+        self.limiter.moves_blocks = self.front.pays_blocks;
+        self.limiter.more = self.books.pays;
+        self.limiter.more_slot = self.books.look_slot;
+        self.limiter.more_blocks = self.books.pays_blocks;
+        self.limiter.ask_long = self.books.look_slot;
+        self.books.allowed = self.limiter.allowed_long;
+        self.limiter.ask_data = self.ready.ask;
+        self.ready.weight = self.limiter.weight_data;
         self.limiter.ask = self.queues.ask;
-        self.queues.allowed = self.limiter.allowed;
+        self.tags.ask = self.queues.ask;
+        self.queues.allowed = self.limiter.allowed & self.tags.io_allowed;
+        self.queues.admin_allowed = self.tags.admin_allowed;
+        self.queues.again = self.tags.revive;
+        self.queues.again_slot = self.tags.revive_slot;
+        self.tags.revive_take = self.queues.again_take;
         self.queues.weight = self.limiter.weight;
         self.queues.revive = self.limiter.revive;
         self.queues.revive_slot = self.limiter.revive_slot;
@@ -231,9 +267,16 @@ impl Logic for Storage {
         self.admin.cdw11 = self.front.cdw11;
         self.admin.cdw12 = self.front.cdw12;
         self.admin.cdw13 = self.front.cdw13;
-        self.admin.bound = self.binding.bit(0);
-        self.admin.read_only = self.binding.bit(1);
-        self.admin.tiny = self.binding.bits(105, 61) == 0;
+        self.admin.bound = self.front.bound;
+        self.admin.read_only = self.front.read_only;
+        self.admin.tiny = self.front.tiny;
+        self.format_turn = self.front.turn;
+        self.books.abort = self.admin.abort;
+        self.books.abort_slot = self.front.slot;
+        self.books.abort_qid = self.admin.abort_qid;
+        self.books.abort_cid = self.admin.abort_cid;
+        self.admin.abort_done = self.books.abort_done;
+        self.admin.aborted = self.books.aborted;
         self.format = self.admin.set_format;
         self.format_big = self.admin.big;
         self.front.a_done = self.admin.done;
@@ -259,19 +302,17 @@ impl Logic for Storage {
         self.fetch.look_slot = self.queues.f_slot;
         self.fetch.look_qid = self.queues.f_qid;
         self.queues.unread = self.fetch.unread;
-        self.fetch.linger = self.pages.full;
+        self.fetch.linger = 0;
         self.front.sqe_valid = self.fetch.valid;
         self.front.sqe_failed = self.fetch.failed;
         self.front.sqe_place = self.fetch.place;
         self.front.sqe_slot = self.fetch.slot;
         self.front.sqe_qid = self.fetch.qid;
         self.slot = self.front.slot;
-        self.front.bound = self.binding.bit(0);
-        self.front.read_only = self.binding.bit(1);
-        self.front.volume = self.binding.bits(9, 2);
-        self.front.base = self.binding.bits(57, 10);
-        self.front.length = self.binding.bits(105, 58);
-        self.front.big = self.binding.bit(106);
+        self.front.binding = self.binding;
+        self.uses = self.front.uses;
+        self.unuses = self.front.unuses;
+        self.use_turn = if self.front.uses { self.binding.bit(107) } else { self.front.turn };
         self.front.through = self.admin.through;
         self.front.row_data = self.control_data;
         self.control_row = self.front.row;
@@ -331,19 +372,101 @@ impl Logic for Storage {
         self.writer.rd_failed = self.rd_failed.bits(7, 0);
         self.rd_forget = cat(self.fetch.rd_forget, self.front.rd_forget, self.writer.rd_forget);
 
-        // Reads.
-        self.pages.src_valid = self.front.src_valid;
-        self.front.src_ready = self.pages.src_ready;
-        self.pages.src_page = self.front.src_page;
-        self.pages.src_what = self.front.src_what;
-        self.pages.src_slot = self.front.slot;
-        self.pages.src_from = self.admin.from;
-        self.pages.src_beats = self.front.src_beats;
-        self.pages.rd_valid = self.mrd_valid;
-        self.mrd_ready = self.pages.rd_ready;
-        self.pages.rd_data = self.mrd_data;
-        self.pages.rd_last = self.mrd_last;
-        self.pages.rd_error = self.mrd_error;
+        // Tags, and what is under way.
+        self.tags.grant = self.queues.granted;
+        self.tags.grant_slot = self.queues.f_slot;
+        self.tags.grant_admin = self.queues.f_qid == 0;
+        self.tags.settle = self.front.settle;
+        self.tags.settle_slot = self.front.slot;
+        self.tags.settle_admin = self.front.settle_admin;
+        self.tags.settle_count = self.front.settle_count;
+        self.tags.own = self.front.takes_own;
+        self.tags.own_slot = self.front.slot;
+        self.tags.refund = self.pages.done_valid & self.poster.in_ready[poster::PAGES];
+        self.tags.refund_slot = self.pages.done_slot;
+        self.tags.slot = self.books.tag_slot;
+        self.tags.take = self.books.tag_take;
+        self.books.tag_index = self.tags.index;
+        self.tags.free = self.books.tag_free;
+        self.tags.free_slot = self.books.tag_free_slot;
+        self.tags.free_index = self.books.tag_free_index;
+        self.tags.free_aside = self.books.tag_free_aside;
+        self.books.tag_free_ready = self.tags.free_ready;
+        self.books.slot = self.front.slot;
+        self.books.qid = self.front.qid;
+        self.books.cid = self.front.cid;
+        self.books.pieces = self.front.pieces;
+        self.books.kind = self.front.kind;
+        self.books.blocks = self.front.count_blocks;
+        self.books.lba = self.front.lba;
+        self.books.turn = self.front.turn;
+        self.books.own = self.front.wr_own;
+        self.books.aside = self.front.aside;
+        self.books.open[books::FRONT] = self.front.begins;
+        self.front.began = self.books.opened[books::FRONT];
+        self.books.open[books::READS] = self.issue.open;
+        self.issue.opened = self.books.opened[books::READS];
+        self.issue.tag = self.books.tag;
+        self.books.read_first = self.front.piece_first;
+        self.books.read_cmd = self.issue.cmd;
+        self.books.read_place = self.front.piece;
+        self.books.open[books::WRITER] = self.writer.open;
+        self.writer.opened = self.books.opened[books::WRITER];
+        self.writer.tag = self.books.tag;
+        self.books.write_first = self.writer.open_first;
+        self.books.write_cmd = self.writer.open_cmd;
+        self.books.write_code = self.writer.open_code;
+        self.books.write_op = self.writer.media_op;
+        self.books.write_fua = self.writer.media_fua;
+        self.books.write_volume = self.writer.media_volume;
+        self.books.write_lba = self.writer.media_lba;
+        self.books.write_left = self.writer.media_all;
+        self.books.answer_valid = self.mdone_valid;
+        self.mdone_ready = self.books.answer_ready;
+        self.books.answer_tag = self.mdone_tag;
+        self.books.answer_result = self.mdone_result;
+        self.mget_valid = self.books.get_valid;
+        self.books.get_ready = self.mget_ready;
+        self.mget_tag = self.books.get_tag;
+        self.ready.push = self.books.ready_push;
+        self.ready.push_slot = self.books.ready_slot;
+        self.ready.push_index = self.books.ready_index;
+        self.ready.push_hole = self.books.ready_hole;
+        self.books.next_valid = self.ready.valid;
+        self.books.next_slot = self.ready.slot;
+        self.books.next_index = self.ready.index;
+        self.books.next_hole = self.ready.hole;
+        self.books.next_idle = self.ready.idle;
+        self.ready.take = self.books.next_take;
+        self.books.shut = self.registers.shut;
+        self.books.unshut = self.registers.unshut;
+        self.books.shut_slot = self.registers.shut_slot;
+        self.patience_slot = self.books.look_slot;
+        self.books.limit = self.patience;
+        self.books.log_full = self.errors.full;
+        self.over = self.books.closed;
+        self.over_slot = self.books.done_slot;
+        self.over_turn = self.books.closed_turn;
+
+        // Pieces of reads, and of pages.
+        self.issue.valid = self.front.piece_valid & !self.front.to_page;
+        self.issue.dws = self.front.piece.bits(10, 0);
+        self.issue.first = self.front.piece_first;
+        self.issue.last = self.front.piece_last;
+        self.issue.lba = self.front.media_lba;
+        self.front.piece_ready = if self.front.to_page { self.pages.in_ready } else { self.issue.ready };
+        self.pages.in_valid = self.front.piece_valid & self.front.to_page;
+        self.pages.in_place = self.front.piece;
+        self.pages.in_last = self.front.piece_last;
+        self.pages.in_slot = self.front.slot;
+        self.pages.in_qid = self.front.qid;
+        self.pages.in_cid = self.front.cid;
+        self.pages.in_what = self.admin.what;
+        self.pages.in_from = self.admin.from;
+        self.pages.in_offset = self.admin.offset;
+        self.books.page_valid = self.pages.piece_valid;
+        self.books.page_piece = self.pages.piece_data;
+        self.pages.piece_ready = self.books.page_ready;
         self.page_slot = self.pages.slot;
         self.pages.bound = self.page_binding.bit(0);
         self.pages.read_only = self.page_binding.bit(1);
@@ -374,17 +497,9 @@ impl Logic for Storage {
         self.counters.data_write = self.front.count_write;
         self.counters.data_blocks = self.front.count_blocks;
 
-        // What is kept of each command, and what is made of it at its end.
-        self.journal.opens = self.front.opens;
-        self.journal.opens_writer = self.front.opens_writer;
-        self.journal.blocks = self.front.count_blocks;
-        self.journal.kind = self.front.kind;
-        self.journal.lba = self.front.lba;
-        self.journal.closes = self.poster.ended;
-        self.journal.writer = self.poster.writer;
-        let line = self.journal.line;
-        let begun = line.bits(82, 59);
-        let wrong = self.poster.ended_code != 0;
+        // What is made of each command at its end.
+        let good = self.books.done_code == 0;
+        let heard = self.books.closed & self.books.closed_told & !self.books.closed_own;
         self.errors.refused = self.front.failed;
         self.errors.refused_slot = self.front.slot;
         self.errors.refused_qid = self.front.qid;
@@ -393,21 +508,21 @@ impl Logic for Storage {
         self.errors.refused_location = self.front.failed_location;
         self.errors.refused_lba = self.front.failed_lba;
         self.errors.refused_nsid = self.front.nsid;
-        self.errors.failed = self.poster.ended & self.poster.ended_told & wrong;
-        self.errors.failed_slot = self.poster.q_slot;
-        self.errors.failed_qid = self.poster.q_qid;
-        self.errors.failed_cid = self.poster.ended_cid;
-        self.errors.failed_code = self.poster.ended_code;
-        self.errors.failed_lba = line.bits(47, 0);
+        self.errors.failed = heard & !good;
+        self.errors.failed_slot = self.books.done_slot;
+        self.errors.failed_qid = self.books.done_qid;
+        self.errors.failed_cid = self.books.done_cid;
+        self.errors.failed_code = self.books.done_code;
+        self.errors.failed_lba = self.books.closed_lba;
         self.statistics.opens = self.front.opens;
         self.statistics.opens_slot = self.front.slot;
         self.statistics.opens_kind = self.front.kind;
-        self.statistics.closes = self.poster.ended;
-        self.statistics.closes_slot = self.poster.q_slot;
-        self.statistics.closes_kind = line.bits(49, 48);
-        self.statistics.closes_blocks = line.bits(58, 50);
-        self.statistics.closes_time = self.journal.now - begun;
-        self.statistics.closes_good = self.poster.ended_told & !wrong;
+        self.statistics.closes = self.books.closed;
+        self.statistics.closes_slot = self.books.done_slot;
+        self.statistics.closes_kind = self.books.closed_kind;
+        self.statistics.closes_blocks = self.books.closed_blocks;
+        self.statistics.closes_time = self.books.closed_time;
+        self.statistics.closes_good = heard & good;
         self.statistics.held = self.limiter.held;
         self.statistics.held_slot = self.limiter.held_slot;
         self.statistics.held_time = self.limiter.held_time;
@@ -426,21 +541,22 @@ impl Logic for Storage {
         self.statistics.changed = self.wipe.wipe;
         self.statistics.changed_slot = self.wipe.slot;
 
-        self.read_segments.in_valid = self.front.seg_read_valid;
-        self.front.seg_read_ready = self.read_segments.in_ready;
-        let command = cat(self.front.slot, self.front.qid, self.front.cid);
-        let segment = cat(self.front.seg_last, self.front.seg_dws, self.front.seg_address);
-        self.read_segments.in_data = cat(command, segment);
-        self.segment.in_valid = self.read_segments.out_valid;
-        self.read_segments.out_ready = self.segment.in_ready;
-        self.segment.in_data = self.read_segments.out_data;
-        self.mover.seg_valid = self.segment.out_valid;
-        self.segment.out_ready = self.mover.seg_ready;
-        self.mover.seg_data = self.segment.out_data;
-        self.mover.in_valid = self.pages.out_valid;
-        self.pages.out_ready = self.mover.in_ready;
-        self.mover.in_data = self.pages.out_data;
-        self.pages.drained = self.mover.drained;
+        self.mover.piece_valid = self.books.piece_valid;
+        self.mover.piece_data = self.books.piece_data;
+        self.books.piece_ready = self.mover.piece_ready;
+        self.mover.media_valid = self.mrd_valid;
+        self.mover.media_data = cat(self.mrd_error & self.mrd_last, self.mrd_last, self.mrd_data);
+        self.mrd_ready = self.mover.media_ready;
+        self.mover.page_valid = self.pages.out_valid;
+        self.mover.page_data = self.pages.out_data;
+        self.pages.out_ready = self.mover.page_ready;
+        self.books.drained = self.mover.drained;
+        self.books.left_valid = self.mover.left_valid & !self.mover.left_page;
+        self.books.left_tag = self.mover.left_tag;
+        self.books.left_code = self.mover.left_code;
+        self.pages.left = self.mover.left_valid & self.mover.left_page;
+        self.pages.left_code = self.mover.left_code;
+        self.mover.left_ready = if self.mover.left_page { sized(1, 1) } else { self.books.left_ready };
         self.mover.mps = self.mps;
         self.mover.bus_number = self.bus_number;
         link!(self.tx_data, self.mover.tx);
@@ -448,17 +564,25 @@ impl Logic for Storage {
         // Writes.
         self.writer.cmd_valid = self.front.wr_valid;
         self.front.wr_ready = self.writer.cmd_ready;
-        let flag = if self.front.wr_op == writer::Work::RANGES { self.front.wr_big } else { self.front.wr_own };
         self.front.flush = self.registers.flush;
         self.front.flush_slot = self.registers.flush_slot;
         self.registers.flush_taken = self.front.flush_taken;
-        self.registers.flushed = self.writer.flushed | self.front.unbound;
-        let what = cat(flag, self.front.media_fua, self.front.wr_op);
-        self.writer.cmd_data =
-            cat(command, what, self.front.media_volume, self.front.media_blocks, self.front.media_lba);
-        self.write_segments.in_valid = self.front.seg_write_valid;
-        self.front.seg_write_ready = self.write_segments.in_ready;
-        self.write_segments.in_data = segment;
+        self.registers.unbound = self.front.unbound;
+        self.registers.flushed = self.books.closed & self.books.closed_own;
+        self.registers.flushed_slot = self.books.done_slot;
+        self.writer.cmd_data = cat(
+            self.front.begun_tag,
+            self.front.wr_big,
+            self.front.media_fua,
+            self.front.wr_op,
+            self.front.media_volume,
+            self.front.media_blocks,
+            self.front.media_lba,
+        );
+        self.front.tag = self.books.tag;
+        self.write_segments.in_valid = self.front.seg_valid;
+        self.front.seg_ready = self.write_segments.in_ready;
+        self.write_segments.in_data = cat(self.front.seg_last, self.front.seg_dws, self.front.seg_address);
         self.writer.seg_valid = self.write_segments.out_valid;
         self.write_segments.out_ready = self.writer.seg_ready;
         self.writer.seg_data = self.write_segments.out_data;
@@ -468,29 +592,63 @@ impl Logic for Storage {
         self.mwr_data = self.writer.wr_data;
         self.mwr_last = self.writer.wr_last;
         self.writer.wr_ready = self.mwr_ready;
-        self.writer.media_done = self.mdone_valid;
-        self.mdone_ready = self.writer.media_done_ready;
-        self.writer.media_result = self.mdone_result;
 
-        // Media requests: a request stands until it is taken.
-        let m_writers = self.m_writer.q;
+        // Media requests: a request stands until it is taken. The books' own are few and go first; reads and writes take turns.
+        let who = self.m_who.q;
         if self.m_busy.q {
             if self.mreq_ready {
                 self.m_busy.d = 0;
             }
-        } else if self.front.media_valid | self.writer.media_valid {
+        } else if self.issue.media_valid | self.writer.media_valid | self.books.media_valid {
+            let writes = self.writer.media_valid & ((!self.issue.media_valid) | !self.m_turn.q);
             self.m_busy.d = 1;
-            self.m_writer.d = self.writer.media_valid & ((!self.front.media_valid) | !m_writers);
+            self.m_who.d = if self.books.media_valid {
+                sized(books::FRONT, 2)
+            } else if writes {
+                sized(books::WRITER, 2)
+            } else {
+                books::READS
+            };
+            if !self.books.media_valid {
+                self.m_turn.d = writes;
+            }
         }
         self.mreq_valid = self.m_busy.q;
-        self.mreq_op = if m_writers { self.writer.media_op } else { konst(media::READ) };
-        self.mreq_volume = if m_writers { self.writer.media_volume } else { self.front.media_volume };
-        let lba = if m_writers { self.writer.media_lba } else { self.front.media_lba };
+        self.mreq_tag = match who {
+            books::FRONT => self.books.media_tag,
+            books::WRITER => self.writer.media_tag,
+            _ => self.issue.media_tag,
+        };
+        self.mreq_op = match who {
+            books::FRONT => self.books.media_op,
+            books::WRITER => self.writer.media_op,
+            _ => sized(media::READ, 4),
+        };
+        self.mreq_volume = match who {
+            books::FRONT => self.books.media_volume,
+            books::WRITER => self.writer.media_volume,
+            _ => self.front.media_volume,
+        };
+        let lba = match who {
+            books::FRONT => self.books.media_lba,
+            books::WRITER => self.writer.media_lba,
+            _ => self.issue.media_lba,
+        };
         self.mreq_lba = lba.zext(64);
-        self.mreq_fua = if m_writers { self.writer.media_fua } else { self.front.media_fua };
-        self.mreq_blocks = if m_writers { self.writer.media_blocks } else { self.front.media_blocks };
-        self.front.media_ready = self.m_busy.q & self.mreq_ready & !m_writers;
-        self.writer.media_ready = self.m_busy.q & self.mreq_ready & m_writers;
+        self.mreq_fua = match who {
+            books::FRONT => self.books.media_fua,
+            books::WRITER => self.writer.media_fua,
+            _ => self.front.media_fua,
+        };
+        self.mreq_blocks = match who {
+            books::FRONT => self.books.media_blocks,
+            books::WRITER => self.writer.media_blocks,
+            _ => self.issue.media_blocks,
+        };
+        let asked = self.m_busy.q & self.mreq_ready;
+        self.books.media_ready = asked & (who == books::FRONT);
+        self.issue.media_ready = asked & (who == books::READS);
+        self.writer.media_ready = asked & (who == books::WRITER);
 
         // Completions: `{release, slot, qid, cid, status, dw0}`.
         let tells = self.admin.tell_valid;
@@ -498,6 +656,7 @@ impl Logic for Storage {
         let told =
             cat(sized(0, 1), self.admin.tell_slot, sized(0, 3), self.admin.tell_cid, sized(0, 11), self.admin.tell_dw0);
         let kept = cat(sized(0, 10), self.admin.late_cid, sized(0, 43));
+        let command = cat(self.front.slot, self.front.qid, self.front.cid);
         let done = cat(self.front.done_release, command, self.front.done_status, self.front.done_dw0);
         self.poster.in_valid[0] = self.front.done_valid | tells | late;
         self.poster.in_data[0] = if tells {
@@ -510,26 +669,14 @@ impl Logic for Storage {
         self.front.done_ready = self.poster.in_ready[0] & !(tells | late);
         self.admin.tell_ready = self.poster.in_ready[0];
         self.admin.late_done = self.poster.in_ready[0] & late;
-        self.poster.in_valid[1] = self.mover.done_valid;
-        self.poster.in_data[1] = cat(
-            sized(0, 1),
-            self.mover.done_slot,
-            self.mover.done_qid,
-            self.mover.done_cid,
-            self.mover.done_status,
-            sized(0, 32),
-        );
-        self.mover.done_ready = self.poster.in_ready[1];
-        self.poster.in_valid[2] = self.writer.done_valid;
-        self.poster.in_data[2] = cat(
-            sized(0, 1),
-            self.writer.done_slot,
-            self.writer.done_qid,
-            self.writer.done_cid,
-            self.writer.done_status,
-            sized(0, 32),
-        );
-        self.writer.done_ready = self.poster.in_ready[2];
+        self.poster.in_valid[poster::BOOKS] = self.books.done_valid;
+        let ended = cat(self.books.done_slot, self.books.done_qid, self.books.done_cid, self.books.done_code);
+        self.poster.in_data[poster::BOOKS] = cat(sized(0, 1), ended, sized(0, 32));
+        self.books.done_ready = self.poster.in_ready[poster::BOOKS];
+        self.poster.in_valid[poster::PAGES] = self.pages.done_valid;
+        let told_page = cat(self.pages.done_slot, self.pages.done_qid, self.pages.done_cid, self.pages.done_code);
+        self.poster.in_data[poster::PAGES] = cat(sized(0, 1), told_page, sized(0, 32));
+        self.pages.done_ready = self.poster.in_ready[poster::PAGES];
         self.queues.valid[queues::POSTER] = self.poster.q_valid;
         self.queues.op[queues::POSTER] = self.poster.q_op;
         self.queues.slot[queues::POSTER] = self.poster.q_slot;
@@ -573,7 +720,9 @@ impl Logic for Storage {
             | self.statistics.busy
             | self.wipe.busy
             | self.coalesce.busy
-            | self.read_segments.out_valid
+            | self.tags.busy
+            | self.books.busy
+            | self.issue.busy
             | self.mover.busy
             | self.writer.busy
             | self.poster.busy;

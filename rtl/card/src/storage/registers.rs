@@ -47,12 +47,14 @@ impl Closing {
     const DONE: usize = 4;
     /// The primary waits for it to be offline.
     const OFF: usize = 5;
+    /// A flush of its volume is under way.
+    const FLUSHES: usize = 6;
 
     const fn bits(at: usize) -> u64 {
         1 << at
     }
     const fn but(at: usize) -> u64 {
-        0x3f & !(1 << at)
+        0x7f & !(1 << at)
     }
     const BEGUN: u64 = Self::bits(Self::CLOSES) | Self::bits(Self::WHOLE);
 }
@@ -87,6 +89,7 @@ impl St {
     const SHUT: u64 = 19;
     const RESET_LOOK: u64 = 20;
     const OFF_LOOK: u64 = 21;
+    const FLUSH: u64 = 22;
 }
 
 #[derive(LogicBlock, Default)]
@@ -130,11 +133,18 @@ pub struct Registers {
     pub reset_valid: I<1>,
     pub reset_slot: I<6>,
     pub reset_done: O<1>,
-    /// A slot whose volume is to be flushed: held until `flush_taken`; `flushed`, one clock: that is done.
+    /// A slot whose volume is to be flushed: held until `flush_taken`, with which `unbound` says that it has none. One clock: the
+    /// flush of a slot is over.
     pub flush: O<1>,
     pub flush_slot: O<6>,
     pub flush_taken: I<1>,
+    pub unbound: I<1>,
     pub flushed: I<1>,
+    pub flushed_slot: I<6>,
+    /// One clock: what this slot has at the medium is to end; it has nothing there.
+    pub shut: O<1>,
+    pub unshut: O<1>,
+    pub shut_slot: O<6>,
     /// One clock: take this slot offline, or online again; `off_done`, one clock: it is off and quiet.
     pub off: I<1>,
     pub on: I<1>,
@@ -154,7 +164,7 @@ pub struct Registers {
     cq: Reg<64>,
     out: Reg<32>,
     /// The closings by slot (see `Closing`), how many there are, and whose turn it is to be looked at.
-    closings: LutRam<6, 6>,
+    closings: LutRam<6, 7>,
     slots: Param,
     many: Reg<7>,
     cursor: Reg<6>,
@@ -168,12 +178,13 @@ pub struct Registers {
     /// How long an access has been waiting.
     waits: Reg<9>,
     replies: Reg<1>,
-    /// Who is shutting down; whose volume is being flushed, and how far that is.
+    /// Who is shutting down; whose volume is to be flushed; whose is, or has none.
     shutting: Marks,
     f_slot: Reg<6>,
     f_ask: Reg<1>,
-    f_wait: Reg<1>,
-    f_done: Reg<1>,
+    u_wait: Reg<1>,
+    u_slot: Reg<6>,
+    flushes: Fifo<6>,
     r_offline: Reg<64>,
     /// A slot to close for being offline.
     off_wait: Reg<1>,
@@ -193,6 +204,7 @@ impl Registers {
         Registers {
             slots: Param::new(slots),
             closers: Fifo::new(64),
+            flushes: Fifo::new(64),
             closings: LutRam::new(slots),
             words: Ram::new(slots * 8),
             ..Self::default()
@@ -203,7 +215,7 @@ impl Registers {
 #[kernel]
 impl Logic for Registers {
     fn update(&mut self) {
-        clocked!(self.closers, self.shutting);
+        clocked!(self.closers, self.shutting, self.flushes);
         memories!(self.words, self.closings);
         let offset = self.bus.offset;
         let owner_slot = self.bus.owner.bits(7, 2);
@@ -265,20 +277,19 @@ impl Logic for Registers {
         self.shutting.slot = self.slot.q;
         self.shutting.drop = 0;
         self.shutting.take = 0;
-        let free = !(self.f_ask.q | self.f_wait.q | self.f_done.q);
-        if free & self.shutting.valid {
-            self.f_slot.d = self.shutting.first;
-            self.f_ask.d = 1;
-            self.shutting.take = 1;
-        }
         if self.f_ask.q & self.flush_taken {
             self.f_ask.d = 0;
-            self.f_wait.d = 1;
+            self.u_wait.d = self.unbound;
+            self.u_slot.d = self.f_slot.q;
+        } else if !self.flushed {
+            self.u_wait.d = 0;
         }
-        if self.flushed {
-            self.f_wait.d = 0;
-            self.f_done.d = 1;
-        }
+        self.flushes.in_valid = self.flushed | self.u_wait.q;
+        self.flushes.in_data = if self.flushed { self.flushed_slot } else { self.u_slot.q };
+        self.flushes.out_ready = 0;
+        self.shut = 0;
+        self.unshut = 0;
+        self.shut_slot = self.slot.q;
         self.flush = self.f_ask.q;
         self.flush_slot = self.f_slot.q;
 
@@ -305,10 +316,14 @@ impl Logic for Registers {
                 } else if self.fatal {
                     self.slot.d = self.fatal_slot;
                     self.st.d = St::FATAL_READ;
-                } else if self.f_done.q {
-                    self.f_done.d = 0;
-                    self.slot.d = self.f_slot.q;
+                } else if self.flushes.out_valid {
+                    self.flushes.out_ready = 1;
+                    self.slot.d = self.flushes.out_data;
                     self.st.d = St::SHUT_READ;
+                } else if self.shutting.valid & !self.f_ask.q {
+                    self.shutting.take = 1;
+                    self.slot.d = self.shutting.first;
+                    self.st.d = St::FLUSH;
                 } else if self.forgets.q & self.forget_done {
                     self.slot.d = self.c_slot.q;
                     self.st.d = St::FORGOTTEN;
@@ -462,8 +477,18 @@ impl Logic for Registers {
                 self.fatal_ready = 1;
                 self.st.d = St::IDLE;
             }
+            St::FLUSH => {
+                check!(!c.bit(Closing::FLUSHES), "a volume is flushed twice for one function");
+                c_we = 1;
+                c_new = c | konst(Closing::bits(Closing::FLUSHES));
+                self.f_slot.d = self.slot.q;
+                self.f_ask.d = 1;
+                self.st.d = St::IDLE;
+            }
             St::SHUT_READ => self.st.d = St::SHUT,
             St::SHUT => {
+                c_we = 1;
+                c_new = c & konst(Closing::but(Closing::FLUSHES));
                 // It may have been reset meanwhile.
                 we = rd.get(nvme::CSTS_SHST) == nvme::SHST_OCCURRING;
                 waddr = cat(self.slot.q, sized(Word::CSTS, 3));
@@ -513,6 +538,7 @@ impl Logic for Registers {
                 if self.q_ack {
                     c_we = 1;
                     c_new = c | konst(Closing::bits(Closing::QUIET));
+                    self.shut = 1;
                     self.st.d = St::IDLE;
                 }
             }
@@ -524,7 +550,7 @@ impl Logic for Registers {
                     // The last completion is counted as posted before it leaves: let it leave, and ask again.
                     let leaving = self.posting & (self.posting_slot == self.slot.q);
                     self.st.d = St::IDLE;
-                    if (self.q_answer == 0) & !leaving {
+                    if (self.q_answer == 0) & !(leaving | c.bit(Closing::FLUSHES)) {
                         self.forgets.d = 1;
                         self.c_slot.d = self.slot.q;
                     } else {
@@ -536,11 +562,12 @@ impl Logic for Registers {
             }
             St::FORGOTTEN => {
                 self.forgets.d = 0;
+                self.unshut = 1;
                 self.index.d = 0;
                 self.old.d = 0;
                 self.many.d = self.many.q - 1;
                 c_we = 1;
-                c_new = cat(sized(0, 1), c.bit(Closing::OWED), sized(0, 4));
+                c_new = cat(sized(0, 2), c.bit(Closing::OWED), sized(0, 4));
                 self.off_now.d = c.bit(Closing::OFF);
                 if c.bit(Closing::WHOLE) {
                     self.st.d = St::WIPE;
@@ -596,7 +623,9 @@ impl Logic for Registers {
             | (self.many.q != 0)
             | self.closers.out_valid
             | self.off_wait.q
-            | !free
+            | self.f_ask.q
+            | self.u_wait.q
+            | self.flushes.out_valid
             | self.shutting.valid
             | self.fatal
             | (self.reset_valid & !self.done.q);

@@ -1,85 +1,178 @@
-//! The mover: segments and data in, memory writes of Max_Payload_Size out, byte for byte.
+//! The mover: pieces and their rows in, memory writes of Max_Payload_Size out, byte for byte.
 
 use std::collections::{HashMap, VecDeque};
 
+use azote_hdl::BigUint;
 use azote_regs::function::{FunctionId, Kind};
 use azote_regs::nvme::status;
 use azote_regs::pcie::{express, tlp};
 use azote_rtl::storage::data::mover::Mover;
+use azote_verilate::Dut;
 use rand::Rng;
+use rand::rngs::SmallRng;
 
 use crate::bench::{self, Feed, Packets, Sink, cat};
 
 const BUS: u64 = 0x21;
+const PAGE_DWS: u64 = 1024;
 
-struct Command {
-    slot: u64,
-    qid: u64,
-    cid: u64,
+#[derive(Clone)]
+struct Piece {
+    page: bool,
+    zeroes: bool,
+    skip: u64,
+    tag: u64,
+    first: u64,
+    second: u64,
+    dw: u64,
+    dws: u64,
     broken: bool,
+    words: Vec<u32>,
+}
+
+impl Piece {
+    fn random(rng: &mut SmallRng, n: u64) -> Piece {
+        let page = rng.random_ratio(1, 3);
+        let zeroes = rng.random_ratio(1, 4);
+        let dws = if rng.random() { rng.random_range(1..=PAGE_DWS) } else { rng.random_range(1..40) };
+        let high = if rng.random() { 1 << 33 } else { 0 };
+        Piece {
+            page,
+            zeroes,
+            skip: if page && !zeroes { rng.random_range(0..4) } else { 0 },
+            tag: rng.random_range(0..5) << 6 | rng.random_range(0..64),
+            first: (2 * n + 1) | high,
+            second: 2 * n + 2,
+            dw: if rng.random() { 0 } else { rng.random_range(0..PAGE_DWS) },
+            dws,
+            broken: !zeroes && rng.random_ratio(1, 8),
+            words: (0..dws).map(|_| if zeroes { 0 } else { rng.random() }).collect(),
+        }
+    }
+
+    fn bits(&self) -> BigUint {
+        let (page, zeroes) = ((self.page.into(), 1), (self.zeroes.into(), 1));
+        let place = [(self.first, 52), (self.second, 52), (self.dw, 10), (self.dws, 11)].map(|(v, n)| (v.into(), n));
+        cat(&[&[page, zeroes, (self.skip.into(), 2), (self.tag.into(), 12)][..], &place].concat())
+    }
+
+    /// Its rows, `{error, last, row}`. What is before and after its data belongs to nobody.
+    fn rows(&self) -> Vec<BigUint> {
+        if self.zeroes {
+            return vec![];
+        }
+        let mut words = vec![0xdead_beef; self.skip as usize];
+        words.extend(&self.words);
+        words.resize(words.len().next_multiple_of(4), 0xdead_beef);
+        let rows = words.len() / 4;
+        let row = |dws: &[u32]| dws.iter().rev().fold(0, |v, dw| v << 32 | u128::from(*dw));
+        words
+            .chunks(4)
+            .enumerate()
+            .map(|(i, dws)| {
+                let last = i + 1 == rows;
+                cat(&[((last && self.broken).into(), 1), (last.into(), 1), (row(dws), 128)])
+            })
+            .collect()
+    }
+
+    /// The DWs of host memory that it becomes.
+    fn lands(&self) -> impl Iterator<Item = (u64, u32)> {
+        let room = PAGE_DWS - self.dw;
+        (0..self.dws).zip(&self.words).map(move |(i, word)| {
+            let at =
+                if i < room { (self.first << 12) + 4 * (self.dw + i) } else { (self.second << 12) + 4 * (i - room) };
+            (at, *word)
+        })
+    }
+}
+
+/// Drives pieces, and the rows of each source once its piece was called for.
+struct Sources {
+    pieces: Feed,
+    media: Feed,
+    page: Feed,
+    waiting: VecDeque<Piece>,
+}
+
+impl Sources {
+    fn new() -> Sources {
+        let feed = |name| Feed::new(name, 100);
+        Sources {
+            pieces: Feed::new("piece_", 60),
+            media: feed("media_"),
+            page: feed("page_"),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    fn drive(&mut self, dut: &mut Dut, rng: &mut SmallRng) {
+        self.pieces.drive(dut, rng);
+        self.media.drive(dut, rng);
+        self.page.drive(dut, rng);
+    }
+
+    fn taken(&mut self, dut: &Dut) {
+        self.media.taken(dut);
+        self.page.taken(dut);
+        if self.pieces.taken(dut).is_some() {
+            let piece = self.waiting.pop_front().unwrap();
+            let feed = if piece.page { &mut self.page } else { &mut self.media };
+            piece.rows().into_iter().for_each(|row| feed.push("data", row));
+        }
+    }
+
+    fn push(&mut self, piece: &Piece) {
+        self.pieces.push("data", piece.bits());
+        self.waiting.push_back(piece.clone());
+    }
 }
 
 #[test]
-fn data_lands_where_its_segments_say_in_whole_packets() {
-    let mut dut = bench::build("mover", Mover::default);
+fn data_lands_where_its_pieces_say_in_whole_packets_and_the_end_is_told_once() {
+    let mut dut = bench::build("mover", Mover::new);
     let mut rng = bench::rng(1);
-    let (mut segments, mut data) = (Feed::new("seg_", 60), Feed::new("in_", 80));
-    let (mut link, mut done) = (Packets::new("tx_", 80), Sink::new("done_", 40));
+    let mut sources = Sources::new();
+    let (mut link, mut left) = (Packets::new("tx_", 80), Sink::new("left_", 40));
     dut.set("bus_number", BUS.into());
-    // Host memory as it must become, by DW, with whose packet brings it; and the commands under way.
+    // Host memory as it must become, by address, with whose packet brings it; and the pieces under way.
     let mut expected: HashMap<u64, (u32, u64)> = HashMap::new();
-    let mut commands: VecDeque<Command> = VecDeque::new();
-    let (mut mps, mut finished, mut started) = (0, 0, 0);
-    let mut base = 1u64 << 12;
-    while finished < 400 {
-        if commands.is_empty() {
+    let mut under_way: VecDeque<(Piece, bool)> = VecDeque::new();
+    let (mut mps, mut finished, mut started, mut rows, mut drained, mut swallowed) = (0, 0, 0u64, 0, 0, 0);
+    let mut killing = false;
+    while finished < 1500 {
+        if under_way.is_empty() && dut.get("busy") == 0 {
             mps = if rng.random() { express::MPS_256 } else { 0 };
             dut.set("mps", mps.into());
-            data.percent = [20, 80, 100][rng.random_range(0..3)];
         }
-        if segments.items.len() < 3
-            && data.items.len() < 40
-            && started < 400
-            && (started % 40 != 0 || commands.is_empty())
-        {
+        if under_way.len() < 6 && (started % 40 != 0 || dut.get("busy") == 0) {
             started += 1;
-            let c = Command {
-                slot: rng.random_range(0..8),
-                qid: rng.random_range(0..8),
-                cid: rng.random_range(0..1 << 16),
-                broken: rng.random_ratio(1, 8),
-            };
-            let n = rng.random_range(1..5);
-            let mut words: Vec<u32> = Vec::new();
-            for i in 0..n {
-                // Each in a page of its own; anything from one DW to the whole page.
-                let dws: u64 = if rng.random() { rng.random_range(1..=1024) } else { rng.random_range(1..20) };
-                let offset = rng.random_range(0..=1024 - dws) * 4;
-                base += 1 << 12;
-                let address = base + offset + if rng.random() { 1u64 << 45 } else { 0 };
-                for dw in 0..dws {
-                    words.push(rng.random());
-                    expected.insert(address + 4 * dw, (words[words.len() - 1], c.slot));
-                }
-                let (slot, qid, cid) = ((c.slot.into(), 6), (c.qid.into(), 3), (c.cid.into(), 16));
-                let last = (u128::from(i + 1 == n), 1);
-                segments.push("data", cat(&[slot, qid, cid, last, (dws.into(), 11), (address.into(), 64)]));
-            }
-            // What is left of the last row belongs to nobody.
-            words.resize(words.len().next_multiple_of(4), 0xdead_beef);
-            let rows = words.len() / 4;
-            for (i, dws) in words.chunks(4).enumerate() {
-                let row = dws.iter().rev().fold(0, |v, dw| v << 32 | u128::from(*dw));
-                let last = i + 1 == rows;
-                data.push("data", cat(&[((last && c.broken).into(), 1), (last.into(), 1), (row, 128)]));
-            }
-            commands.push_back(c);
+            let piece = Piece::random(&mut rng, started);
+            expected.extend(piece.lands().map(|(at, word)| (at, (word, piece.tag >> 6))));
+            rows += piece.rows().len();
+            sources.push(&piece);
+            under_way.push_back((piece, false));
         }
-        segments.drive(&mut dut, &mut rng);
-        data.drive(&mut dut, &mut rng);
+        sources.drive(&mut dut, &mut rng);
         link.drive(&mut dut, &mut rng);
-        done.drive(&mut dut, &mut rng);
+        left.drive(&mut dut, &mut rng);
         dut.eval();
+        // A packet is swallowed as a whole: the gate says so from its first beat on.
+        if dut.get("tx_valid") == 1 && dut.get("tx_sop") == 1 && dut.get("tx_killed") == u128::from(killing) {
+            killing = rng.random_ratio(1, 30);
+            dut.set("tx_killed", killing.into());
+            dut.eval();
+        }
+        let begins = dut.get("tx_valid") == 1 && dut.get("tx_ready") == 1 && dut.get("tx_sop") == 1;
+        if begins && killing {
+            let at = dut.get("tx_data");
+            let long = tlp::FMT_BIT_4DW.is_set(at as u64 & 0xffff_ffff);
+            let dw = |n: u32| (at >> (32 * n)) as u64 & 0xffff_ffff;
+            let page = (if long { dw(2) << 32 | dw(3) } else { dw(2) }) >> 12;
+            let piece = under_way.iter_mut().find(|(p, _)| p.first == page || p.second == page).unwrap();
+            piece.1 = true;
+            swallowed += 1;
+        }
         if let Some(p) = link.taken(&dut) {
             let dws = tlp::LENGTH.of(p.dw(0));
             let long = tlp::FMT_BIT_4DW.is_set(p.dw(0));
@@ -90,8 +183,8 @@ fn data_lands_where_its_segments_say_in_whole_packets() {
             assert!(4 * dws <= express::payload_bytes(mps) && at % 4096 + 4 * dws <= 4096);
             assert_eq!((tlp::FIRST_BE.of(p.dw(1)), tlp::LAST_BE.of(p.dw(1))), (15, if dws == 1 { 0 } else { 15 }));
             for (i, word) in p.payload.iter().enumerate() {
-                let (want, slot) =
-                    expected.remove(&(at + 4 * i as u64)).expect("a DW that was not asked for, or twice");
+                let found = expected.remove(&(at + 4 * i as u64));
+                let (want, slot) = found.expect("a DW that was not asked for, or twice");
                 assert_eq!(*word, want);
                 let f = if slot == 0 {
                     Some(FunctionId::pf(Kind::Storage))
@@ -102,51 +195,71 @@ fn data_lands_where_its_segments_say_in_whole_packets() {
                 assert_eq!(u64::from(p.owner), slot << 2 | Kind::Storage.code());
             }
         }
-        if done.takes(&dut) {
-            let c = commands.pop_front().unwrap();
-            let got = ["slot", "qid", "cid", "status"].map(|f| dut.get(&format!("done_{f}")) as u64);
-            assert_eq!(got, [c.slot, c.qid, c.cid, if c.broken { status::UNRECOVERED_READ } else { status::SUCCESS }]);
-            assert!(!commands.is_empty() || expected.is_empty(), "done before its data had left");
+        if left.takes(&dut) {
+            let (piece, hurt) = under_way.pop_front().unwrap();
+            let got = ["page", "tag", "code"].map(|f| dut.get(&format!("left_{f}")) as u64);
+            let code = match (piece.broken, hurt) {
+                (true, _) => status::UNRECOVERED_READ,
+                (_, true) => status::DATA_TRANSFER,
+                _ => status::SUCCESS,
+            };
+            assert_eq!(got, [piece.page.into(), piece.tag, code]);
             finished += 1;
         }
-        segments.taken(&dut);
-        data.taken(&dut);
+        drained += dut.get("drained") as usize;
+        sources.taken(&dut);
         dut.clock();
         assert!(dut.clocks() < 3_000_000, "stuck after {finished}");
     }
-    assert!(expected.is_empty());
+    for _ in 0..200 {
+        dut.set("tx_ready", 1);
+        dut.eval();
+        drained += dut.get("drained") as usize;
+        dut.clock();
+    }
+    assert_eq!((drained, dut.get("busy")), (rows, 0), "each row left once");
+    assert!(swallowed > 100, "{swallowed}");
 }
 
 #[test]
-fn a_slow_medium_never_holds_the_link() {
-    let mut dut = bench::build("mover", Mover::default);
+fn an_answer_without_pauses_never_holds_the_link_and_its_packet_begins_with_its_first_row() {
+    let mut dut = bench::build("mover", Mover::new);
     let mut rng = bench::rng(2);
     dut.set("mps", express::MPS_256.into());
-    dut.set("tx_ready", 1);
-    dut.set("done_ready", 1);
-    let mut data = Feed::new("in_", 15);
-    for at in 0..40u64 {
-        dut.set("seg_valid", 1);
-        let dws = 1000 - at;
-        let segment = cat(&[(1, 6), (1, 3), (at.into(), 16), (1, 1), (dws.into(), 11), ((at << 12).into(), 64)]);
-        bench::set(&mut dut, "seg_data", &segment);
-        let rows = dws.div_ceil(4);
-        for row in 0..rows {
-            data.push("data", cat(&[(0, 1), ((row + 1 == rows).into(), 1), (rng.random(), 128)]));
-        }
-        let mut midway = false;
-        loop {
-            data.drive(&mut dut, &mut rng);
+    for port in ["tx_ready", "left_ready"] {
+        dut.set(port, 1);
+    }
+    for n in 0..60u64 {
+        let mut sources = Sources::new();
+        let piece = Piece { page: false, skip: 0, zeroes: false, ..Piece::random(&mut rng, n) };
+        let piece = Piece { words: (0..piece.dws).map(|_| rng.random()).collect(), ..piece };
+        sources.push(&piece);
+        let (mut midway, mut first, mut begun) = (false, None, None);
+        let (mut told, mut over) = (false, false);
+        while !over {
+            sources.drive(&mut dut, &mut rng);
             dut.eval();
             let valid = dut.get("tx_valid") == 1;
             assert!(valid || !midway, "a packet that began has all of its data");
             midway = if valid { dut.get("tx_eop") == 0 } else { midway };
-            let over = dut.get("seg_ready") == 1;
-            data.taken(&dut);
-            dut.clock();
-            if over {
-                break;
+            if dut.get("media_valid") == 1 && dut.get("media_ready") == 1 {
+                first.get_or_insert(dut.clocks());
             }
+            if valid {
+                begun.get_or_insert(dut.clocks());
+            }
+            told |= dut.get("left_valid") == 1;
+            over = told && !midway;
+            assert!(dut.clocks() < 400_000, "stuck");
+            sources.taken(&dut);
+            dut.clock();
+        }
+        let waited = begun.unwrap() - first.unwrap();
+        assert!(waited <= 4, "{waited} clocks from the first row to the first header");
+        for _ in 0..20 {
+            dut.set("media_valid", 0);
+            dut.eval();
+            dut.clock();
         }
     }
 }

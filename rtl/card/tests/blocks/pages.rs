@@ -1,11 +1,9 @@
-//! Where the data of a read comes from: the media's, passed on untouched, or a page, in the order of the commands.
-
-use std::collections::VecDeque;
+//! Pages: what they tell of each function, from any place of them, piece by piece.
 
 use azote_hdl::BigUint;
 use azote_regs::function::{FunctionId, Kind};
 use azote_regs::ids;
-use azote_regs::nvme::{controller, identify as id, limits, log, virtualization as virt, volume};
+use azote_regs::nvme::{controller, identify as id, limits, log, status, virtualization as virt, volume};
 use azote_rtl::storage::pages::{Pages, What};
 use azote_rtl::storage::records::volume::Word;
 use rand::Rng;
@@ -48,116 +46,123 @@ fn entry(slot: u64, at: u64) -> BigUint {
     cat(&field.map(|(v, bits)| (u128::from(v), bits)))
 }
 
-enum Source {
-    Page { what: u64, slot: u64, beats: usize },
-    Media(Vec<(u128, bool)>),
+/// What a command reads of a page, in DWs.
+struct Ask {
+    what: u64,
+    slot: u64,
+    offset: u64,
+    dws: u64,
 }
 
-/// A page of so many beats.
-fn page(sources: &[Source]) -> Vec<Vec<(u128, bool)>> {
+const PIECE: u64 = limits::PAGE_SIZE / 4;
+
+/// The bytes that each of these commands gets, and the status that it ends with if `code` is that of its pieces.
+fn read(asks: &[Ask], code: u64) -> Vec<Vec<u8>> {
     let mut dut = bench::build("pages", || Pages::new(VFS as usize));
     let mut rng = bench::rng(1);
-    let (mut src, mut media, mut out) = (Feed::new("src_", 50), Feed::new("rd_", 60), Sink::new("out_", 70));
-    let mut shape = VecDeque::new();
-    for s in sources {
-        let (page, what, slot, beats) = match s {
-            Source::Page { what, slot, beats } => (1, *what, *slot, *beats),
-            Source::Media(rows) => (0, 0, 0, rows.len()),
-        };
-        src.items.push_back(vec![
-            ("from", FROM.into()),
-            ("page", (page as u32).into()),
-            ("what", what.into()),
-            ("slot", slot.into()),
-            ("beats", beats.into()),
-        ]);
-        if let Source::Media(rows) = s {
-            for (i, (row, error)) in rows.iter().enumerate() {
-                let last = i + 1 == rows.len();
-                let fields =
-                    [("data", (*row).into()), ("last", u32::from(last).into()), ("error", u32::from(*error).into())];
-                media.items.push_back(fields.into());
-            }
+    let (mut pieces, mut called, mut out, mut done) =
+        (Feed::new("in_", 50), Sink::new("piece_", 30), Sink::new("out_", 70), Sink::new("done_", 40));
+    for (n, ask) in (0u64..).zip(asks) {
+        let mut left = ask.dws;
+        while left > 0 {
+            let dws = left.min(PIECE);
+            left -= dws;
+            let place = cat(&[(n.into(), 52), ((n + 1).into(), 52), (n.into(), 10), (dws.into(), 11)]);
+            pieces.items.push_back(vec![
+                ("place", place),
+                ("last", u32::from(left == 0).into()),
+                ("slot", ask.slot.into()),
+                ("qid", 0u32.into()),
+                ("cid", n.into()),
+                ("what", ask.what.into()),
+                ("from", FROM.into()),
+                ("offset", ask.offset.into()),
+            ]);
         }
-        shape.push_back(beats);
     }
     dut.set("enabled_vfs", ENABLED.into());
     dut.set("offline", OFFLINE.into());
     dut.set("warm", WARM.into());
-    let mut done = vec![vec![]];
-    while done.len() <= sources.len() {
-        src.drive(&mut dut, &mut rng);
-        media.drive(&mut dut, &mut rng);
+    let mut got: Vec<Vec<u8>> = vec![vec![]];
+    // The piece that was called for: DWs to skip, DWs; what has come of it; clocks until it has left.
+    let mut piece: Option<(usize, usize)> = None;
+    let mut rows: Vec<u8> = vec![];
+    let mut leaves: Option<u32> = None;
+    while got.len() <= asks.len() {
+        pieces.drive(&mut dut, &mut rng);
+        called.drive(&mut dut, &mut rng);
         out.drive(&mut dut, &mut rng);
+        done.drive(&mut dut, &mut rng);
+        dut.set("left", u32::from(leaves == Some(0)).into());
+        dut.set("left_code", code.into());
+        leaves = leaves.filter(|n| *n > 0).map(|n| n - 1);
         dut.eval();
-        let taken = out.taken(&dut, "data");
-        dut.set("drained", u32::from(taken.is_some()).into());
-        if let Some(v) = taken {
-            let rows = done.last_mut().unwrap();
-            rows.push((part(&v, 0, 128), part(&v, 129, 1) == 1));
-            let last = part(&v, 128, 1) == 1;
-            assert_eq!(last, rows.len() == shape[done.len() - 1], "the last beat is marked");
-            if last {
-                done.push(vec![]);
+        let n = got.len() - 1;
+        if let Some(v) = called.taken(&dut, "data") {
+            assert!(piece.is_none() && leaves.is_none(), "one at a time");
+            assert_eq!((part(&v, 140, 1), part(&v, 131, 6)), (1, asks[n].slot.into()));
+            assert_eq!((part(&v, 73, 52), part(&v, 21, 52), part(&v, 11, 10)), (n as u128, n as u128 + 1, n as u128));
+            let dws = part(&v, 0, 11) as usize;
+            if part(&v, 139, 1) == 1 {
+                got[n].extend(std::iter::repeat_n(0, 4 * dws));
+                leaves = Some(rng.random_range(0..20));
+            } else {
+                piece = Some((part(&v, 137, 2) as usize, dws));
+                assert_eq!(part(&v, 137, 2) as u64, asks[n].offset % 4);
             }
         }
-        src.taken(&dut);
-        media.taken(&dut);
+        if let Some(v) = out.taken(&dut, "data") {
+            let (skip, dws) = piece.expect("a row that was not called for");
+            rows.extend(part(&v, 0, 128).to_le_bytes());
+            let all = (skip + dws).div_ceil(4) * 16;
+            assert_eq!(
+                (part(&v, 128, 1) == 1, part(&v, 129, 1)),
+                (rows.len() == all, 0),
+                "the last row is marked: {} of {all}, {} DWs",
+                rows.len(),
+                dws
+            );
+            if rows.len() == all {
+                got[n].extend(&rows[4 * skip..4 * (skip + dws)]);
+                rows.clear();
+                piece = None;
+                leaves = Some(rng.random_range(0..20));
+            }
+        }
+        if done.takes(&dut) {
+            let told = ["slot", "qid", "cid", "code"].map(|f| dut.get(&format!("done_{f}")) as u64);
+            assert_eq!(told, [asks[n].slot, 0, n as u64, code]);
+            assert_eq!(got[n].len() as u64, 4 * asks[n].dws);
+            got.push(vec![]);
+        }
+        pieces.taken(&dut);
         // Facts of the slot that is asked for come a clock later, and so does the entry of the error log.
         let slot = dut.get("slot") as u64;
         let at = dut.get("error_at") as u64;
         // A word of the statistics comes in its own time.
-        let asks = dut.get("word_ask") == 1 && dut.get("word_ack") == 0;
+        let asks_word = dut.get("word_ask") == 1 && dut.get("word_ack") == 0;
         let index = dut.get("word_index") as u64;
         dut.clock();
-        let acks = asks && rng.random_ratio(1, 4);
+        let acks = asks_word && rng.random_ratio(1, 4);
         dut.set("word_ack", u32::from(acks).into());
         dut.set("word", word(slot, index).into());
         bench::set(&mut dut, "error_entry", &entry(slot, at));
         for (port, v) in facts(slot) {
             dut.set(port, v.into());
         }
-        assert!(dut.clocks() < 400_000, "stuck");
+        assert!(dut.clocks() < 900_000, "stuck");
     }
-    done.pop();
-    done
-}
-
-fn bytes(rows: &[(u128, bool)]) -> Vec<u8> {
-    rows.iter().flat_map(|r| r.0.to_le_bytes()).collect()
+    got.pop();
+    got
 }
 
 fn le(page: &[u8], at: u64, n: usize) -> u64 {
     page[at as usize..at as usize + n].iter().rev().fold(0, |v, b| v << 8 | u64::from(*b))
 }
 
-const WHOLE: usize = id::SIZE as usize / 16;
-
 fn all_pages(what: u64) -> Vec<Vec<u8>> {
-    let sources: Vec<_> = (0..5).map(|slot| Source::Page { what, slot, beats: WHOLE }).collect();
-    page(&sources).iter().map(|p| bytes(p)).collect()
-}
-
-#[test]
-fn the_media_s_data_passes_untouched_and_in_the_order_of_the_commands() {
-    let mut rng = bench::rng(2);
-    let sources: Vec<_> = (0..60u64)
-        .map(|i| match rng.random_range(0..3) {
-            0 => Source::Page { what: What::ZERO, slot: i % 5, beats: rng.random_range(1..40) },
-            _ => {
-                // Only the last beat tells an error.
-                let n = rng.random_range(1..80);
-                let broken = rng.random();
-                Source::Media((0..n).map(|k| (rng.random(), broken && k + 1 == n)).collect())
-            }
-        })
-        .collect();
-    for (s, got) in sources.iter().zip(page(&sources)) {
-        match s {
-            Source::Page { .. } => assert!(got.iter().all(|r| *r == (0, false))),
-            Source::Media(rows) => assert_eq!(*rows, got),
-        }
-    }
+    let asks: Vec<_> = (0..5).map(|slot| Ask { what, slot, offset: 0, dws: PIECE }).collect();
+    read(&asks, status::SUCCESS)
 }
 
 #[test]
@@ -329,8 +334,31 @@ fn the_volume_page_is_the_statistics_in_their_places() {
 }
 
 #[test]
-fn a_page_ends_at_4_kib_and_reads_as_zero_beyond() {
-    let long = page(&[Source::Page { what: What::CONTROLLER, slot: 0, beats: WHOLE * 2 }]);
-    assert!(long[0][WHOLE..].iter().all(|r| r.0 == 0));
-    assert!(long[0][..WHOLE].iter().any(|r| r.0 != 0));
+fn a_page_can_be_read_from_any_dw_of_it_and_is_zeroes_beyond_its_end() {
+    for what in [What::CONTROLLER, What::ERROR, What::ZERO] {
+        let whole = &all_pages(what)[1];
+        let mut rng = bench::rng(7);
+        let asks: Vec<_> = (0..24)
+            .map(|i| {
+                let dws = if i % 3 == 0 { rng.random_range(1..=3 * PIECE) } else { rng.random_range(1..200) };
+                Ask { what, slot: 1, offset: rng.random_range(0..=PIECE + 8), dws }
+            })
+            .collect();
+        for (ask, got) in asks.iter().zip(read(&asks, status::SUCCESS)) {
+            let wanted: Vec<u8> = whole
+                .iter()
+                .copied()
+                .chain(std::iter::repeat(0))
+                .skip(4 * ask.offset as usize)
+                .take(4 * ask.dws as usize)
+                .collect();
+            assert_eq!(got, wanted, "{} DWs from {}", ask.dws, ask.offset);
+        }
+    }
+}
+
+#[test]
+fn a_command_ends_with_the_error_of_its_pieces_and_the_next_does_not() {
+    let ask = || Ask { what: What::ZERO, slot: 2, offset: 0, dws: 3 * PIECE };
+    read(&[ask(), ask()], status::DATA_TRANSFER);
 }

@@ -61,6 +61,8 @@ pub const LPA: u64 = 261;
 pub const LPA_SMART: u64 = 1 << 0;
 /// LPA: the Commands Supported and Effects log page.
 pub const LPA_EFFECTS: u64 = 1 << 1;
+/// LPA: a log page may be read from any DW of it.
+pub const LPA_OFFSETS: u64 = 1 << 2;
 /// Controller: Error Log Page Entries, 0's based.
 pub const ELPE: u64 = 262;
 /// Controller: Number of Power States, 0's based.

@@ -1,45 +1,37 @@
-//! A volume: a disk, and in front of it, if the medium has one, a write cache that a power cut empties.
+//! A volume as the medium sees it: its disk, in front of it, if it has one, a write cache that a power cut empties, and its
+//! share of time.
 //!
-//! What is to be durable goes through the cache and through the host's, too: the answer comes after the disk's own sync. A
-//! disk that failed at that once has lost it whatever it says later (Linux marks the pages clean), so from then on the
-//! volume promises nothing more: each flush of it fails.
+//! The cache is no thing of the host's: what is in it is decided by the simulated clock alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::sync::Arc;
 
 use azote_regs::nvme::limits::LBA_SIZE;
-use rand::Rng;
 use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 
 use super::Disk;
-
-const BLOCK: usize = LBA_SIZE as usize;
-/// How much of a volume is held in memory at once where nothing but its contents counts.
-const STRETCH: u64 = 2048;
-
-/// How far a write goes before its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
-    /// Into the medium's cache.
-    Cache,
-    /// To the disk, which may have a cache of its own: a file has the host's.
-    Disk,
-    /// To where a loss of power does no harm.
-    Durable,
-}
+use super::flow::ranges;
+use super::work::{BLOCK, Backing, Blocks, What};
+use crate::device::{MediaOp, MediaRequest};
+use crate::{HostTime, MediaOptions};
 
 /// One volume.
 #[derive(Debug)]
 pub(super) struct Volume {
-    disk: Box<dyn Disk>,
-    pub blocks: u64,
-    pub read_only: bool,
+    pub backing: Arc<Backing>,
+    blocks: u64,
     /// Blocks that were written and are not on the disk yet.
     cache: BTreeMap<u64, Vec<u8>>,
-    /// Something may be on the disk that is not durable. Set at first: whoever had it before may have left it so.
-    dirty: bool,
-    /// A sync has failed.
-    lost: bool,
+}
+
+/// What is to be done for a request.
+pub(super) enum Plan {
+    /// Nothing more: it is in the cache.
+    Done,
+    /// By the host; before that these blocks of the cache are made durable, and all else if that is said.
+    Host(What, Blocks, bool),
 }
 
 /// So many blocks of the cache are looked at in one go: it is done under the card's lock.
@@ -47,139 +39,174 @@ const RUN: usize = 1 << 16;
 
 impl Volume {
     pub fn new(disk: Box<dyn Disk>, blocks: u64, read_only: bool) -> Volume {
-        Volume { disk, blocks, read_only, cache: BTreeMap::new(), dirty: !read_only, lost: false }
+        Volume { backing: Arc::new(Backing::new(disk, read_only)), blocks, cache: BTreeMap::new() }
+    }
+
+    /// Its size, which may be another than when it was attached.
+    pub fn blocks(&self) -> u64 {
+        self.backing.disk.size().map_or(self.blocks, |bytes| bytes / LBA_SIZE)
     }
 
     /// Whether all of these blocks are the volume's.
     pub fn holds(&self, lba: u64, blocks: u64) -> bool {
-        lba.checked_add(blocks).is_some_and(|end| end <= self.blocks)
+        lba.checked_add(blocks).is_some_and(|end| end <= self.blocks())
     }
 
-    /// A file that was truncated since ends early: that is a medium's error, and no reason to stop.
-    pub fn read(&mut self, lba: u64, out: &mut [u8]) -> io::Result<()> {
-        self.disk.read_at(out, lba * LBA_SIZE)?;
-        let end = lba + (out.len() / BLOCK) as u64;
-        for (at, block) in self.cache.range(lba..end) {
-            let start = (at - lba) as usize * BLOCK;
-            out[start..start + BLOCK].copy_from_slice(block);
+    /// What is to be done for a request that lies inside of it. `cache`: what is not to be durable goes no further.
+    pub fn plan(&mut self, request: &MediaRequest, data: Vec<u8>, cache: bool) -> io::Result<Plan> {
+        let MediaRequest { op, fua, lba, blocks, .. } = *request;
+        if op == MediaOp::Ranges {
+            if self.backing.read_only {
+                return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+            }
+            let list = ranges(&data);
+            for (lba, blocks) in &list {
+                self.take(*lba, lba + blocks);
+            }
+            return Ok(Plan::Host(What::GiveBack { list, durable: fua }, Blocks::new(), false));
         }
-        Ok(())
-    }
-
-    /// Writes whole blocks.
-    pub fn write(&mut self, lba: u64, data: &[u8], reach: Reach) -> io::Result<()> {
-        let end = lba + (data.len() / BLOCK) as u64;
-        if reach == Reach::Cache {
-            self.writable()?;
+        let end = lba + blocks;
+        let changes = matches!(op, MediaOp::Write | MediaOp::WriteZeroes | MediaOp::Deallocate);
+        if changes && self.backing.read_only {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        if op == MediaOp::WriteZeroes && cache && !fua {
+            self.cache.extend((lba..end).map(|at| (at, vec![0; BLOCK])));
+            return Ok(Plan::Done);
+        }
+        if op == MediaOp::Write && cache && !fua {
             self.cache.extend((lba..end).zip(data.chunks(BLOCK).map(<[u8]>::to_vec)));
-            return Ok(());
+            return Ok(Plan::Done);
         }
-        self.change(lba, end, reach, |disk| disk.write_at(data, lba * LBA_SIZE))
-    }
-
-    /// Makes blocks zero without data.
-    pub fn zero(&mut self, lba: u64, blocks: u64, reach: Reach) -> io::Result<()> {
-        if reach == Reach::Cache {
-            return (lba..lba + blocks).try_for_each(|at| self.write(at, &[0; BLOCK], reach));
+        if changes {
+            self.take(lba, end);
         }
-        self.change(lba, lba + blocks, reach, |disk| disk.zero(lba * LBA_SIZE, blocks * LBA_SIZE, false))
+        let keep = match op {
+            MediaOp::Read if fua => self.take(lba, end),
+            MediaOp::Flush => self.take(0, u64::MAX),
+            _ => Blocks::new(),
+        };
+        let over =
+            || self.cache.range(lba..end).map(|(at, block)| (*at, block.clone())).chain(keep.iter().cloned()).collect();
+        let what = match op {
+            MediaOp::Read => What::Read { over: over() },
+            MediaOp::Compare => What::Compare { data, over: over() },
+            MediaOp::Write => What::Write { data, durable: fua },
+            MediaOp::WriteZeroes => What::Zero { give_back: false, durable: fua },
+            MediaOp::Deallocate => What::Zero { give_back: true, durable: fua },
+            MediaOp::Verify => What::Verify,
+            MediaOp::Flush | MediaOp::Ranges | MediaOp::Cancel => What::Flush,
+        };
+        Ok(Plan::Host(what, keep, op == MediaOp::Read && fua))
     }
 
-    /// Gives blocks back: the file has a hole there, if its file system can have holes. They read as zeroes.
-    pub fn deallocate(&mut self, lba: u64, blocks: u64, reach: Reach) -> io::Result<()> {
-        self.change(lba, lba + blocks, reach, |disk| disk.zero(lba * LBA_SIZE, blocks * LBA_SIZE, true))
-    }
-
-    /// Changes blocks of the disk, past the cache.
-    fn change(
-        &mut self,
-        lba: u64,
-        end: u64,
-        reach: Reach,
-        how: impl FnOnce(&mut dyn Disk) -> io::Result<()>,
-    ) -> io::Result<()> {
-        self.writable()?;
-        self.dirty = true;
-        how(&mut *self.disk)?;
-        self.forget(lba, end);
-        if reach == Reach::Durable { self.sync() } else { Ok(()) }
-    }
-
-    fn writable(&self) -> io::Result<()> {
-        if self.read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
-    }
-
-    /// Whether all blocks can be read.
-    pub fn verify(&mut self, lba: u64, blocks: u64) -> io::Result<()> {
-        let mut buffer = vec![0; blocks.min(STRETCH) as usize * BLOCK];
-        let mut at = lba;
-        while at < lba + blocks {
-            let n = (lba + blocks - at).min(STRETCH);
-            self.read(at, &mut buffer[..n as usize * BLOCK])?;
-            at += n;
+    /// Blocks that could not be made durable are in the cache as before, but for what has been written since.
+    pub fn put_back(&mut self, blocks: Blocks) {
+        for (at, block) in blocks {
+            self.cache.entry(at).or_insert(block);
         }
-        Ok(())
     }
 
-    /// Makes all of these blocks durable.
-    pub fn commit(&mut self, lba: u64, end: u64) -> io::Result<()> {
-        for (at, block) in self.cache.range(lba..end) {
-            self.dirty = true;
-            self.disk.write_at(block, at * LBA_SIZE)?;
-        }
-        self.forget(lba, end);
-        self.sync()
+    /// Makes everything durable.
+    pub fn commit(&mut self) -> io::Result<()> {
+        let blocks = self.take(0, u64::MAX);
+        self.backing.commit(&blocks).inspect_err(|_| self.put_back(blocks))
     }
 
-    /// Makes durable what is on the disk; does nothing if nothing has changed since the last time.
-    fn sync(&mut self) -> io::Result<()> {
-        if self.lost {
-            return Err(io::Error::other("an earlier flush failed, and what it was to keep may be lost"));
-        }
-        if self.dirty {
-            self.disk.sync().inspect_err(|_| self.lost = true)?;
-            self.dirty = false;
-        }
-        Ok(())
-    }
-
-    /// Whether there is nothing at `lba` but a hole, and for how many of the blocks up to `end` that is so.
-    pub fn extent(&mut self, lba: u64, end: u64) -> io::Result<(bool, u64)> {
-        // What is in the cache is no hole, as far as it goes without a gap.
-        let cached = self.cache.range(lba..end).zip(lba..).take(RUN).take_while(|((at, _), next)| *at == next).count();
-        if cached > 0 {
-            return Ok((false, cached as u64));
-        }
-        let end = self.cache.range(lba..end).next().map_or(end, |(at, _)| *at);
-        let (hole, until) = self.disk.extent(lba * LBA_SIZE, end * LBA_SIZE)?;
-        // A block that is partly a hole is data; one that is partly data belongs to it.
-        let until = if hole { until / LBA_SIZE } else { until.div_ceil(LBA_SIZE) };
-        Ok(if until <= lba { (false, 1) } else { (hole, until - lba) })
+    /// The blocks at `lba` that a cache has, as one stretch, or up to which block at most it has none.
+    pub fn cached(&self, lba: u64, end: u64) -> Result<u64, u64> {
+        let run = self.cache.range(lba..end).zip(lba..).take(RUN).take_while(|((at, _), next)| *at == next).count();
+        if run > 0 { Ok(run as u64) } else { Err(self.cache.range(lba..end).next().map_or(end, |(at, _)| *at)) }
     }
 
     /// The power goes: of what is not durable some blocks are on the disk, some are lost, as it happens.
     pub fn power_cut(&mut self, rng: &mut SmallRng) -> io::Result<()> {
         for (at, block) in std::mem::take(&mut self.cache) {
             if rng.random() {
-                self.disk.write_at(&block, at * LBA_SIZE)?;
+                self.backing.disk.write_at(&block, at * LBA_SIZE)?;
             }
         }
         Ok(())
     }
 
-    fn forget(&mut self, lba: u64, end: u64) {
-        if !self.cache.is_empty() {
-            self.cache.retain(|at, _| !(lba..end).contains(at));
+    fn take(&mut self, lba: u64, end: u64) -> Blocks {
+        if self.cache.is_empty() {
+            return Blocks::new();
         }
+        let rest = if end == u64::MAX { BTreeMap::new() } else { self.cache.split_off(&end) };
+        let taken = self.cache.split_off(&lba);
+        self.cache.extend(rest);
+        taken.into_iter().collect()
     }
 }
 
 impl Drop for Volume {
-    /// The simulation ends or the volume is taken away: that is no power cut. Who wants to hear of an error asks before
-    /// ([`super::Media::sync`]).
+    /// As [`Backing`]'s: no power cut.
     fn drop(&mut self) {
-        if !self.read_only {
-            let _ = self.commit(0, u64::MAX);
+        if self.backing.is_kept_at_the_end() {
+            let _ = self.commit();
         }
     }
+}
+
+/// The place of a volume, be there one or none.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub volume: Option<Volume>,
+    /// Options of its own.
+    pub options: Option<MediaOptions>,
+    rng: SmallRng,
+    /// Requests in work, and those that wait for a place or for a volume that is stuck; by tag and id.
+    pub working: usize,
+    pub waiting: VecDeque<(u16, u64)>,
+    /// Requests whose time came while the volume was stuck.
+    pub held: Vec<(u16, u64)>,
+    /// When its own way for reads and for writes is free, in 256ths of a clock.
+    free: [u64; 2],
+}
+
+impl Slot {
+    pub fn new(seed: u64) -> Self {
+        let rng = SmallRng::seed_from_u64(seed);
+        Slot { volume: None, options: None, rng, working: 0, waiting: VecDeque::new(), held: Vec::new(), free: [0; 2] }
+    }
+
+    /// Clocks until a request that is begun now is due.
+    pub fn latency(&mut self, options: &MediaOptions) -> u64 {
+        let jitter = if options.jitter > 0 { self.rng.random_range(0..=options.jitter) } else { 0 };
+        1 + u64::from(options.latency) + u64::from(jitter)
+    }
+
+    /// When the answer of a request that was due at `clock` is there, with so many beats of data, at the volume's own rate.
+    pub fn delivered(&mut self, clock: u64, beats: usize, write: bool) -> u64 {
+        match self.options {
+            Some(own) if own.bandwidth < MediaOptions::FULL => {
+                passage(&mut self.free[usize::from(write)], clock, beats, own.bandwidth)
+            }
+            _ => clock,
+        }
+    }
+
+    /// Whether the clock waits for the host.
+    pub fn waits(&self, options: &MediaOptions) -> bool {
+        match options.host {
+            HostTime::Waits => true,
+            HostTime::Passes => false,
+            HostTime::AsDisk => !self.volume.as_ref().is_some_and(|v| v.backing.disk.is_remote()),
+        }
+    }
+
+    pub fn forget(&mut self) {
+        self.working = 0;
+        self.waiting.clear();
+        self.held.clear();
+        self.free = [0; 2];
+    }
+}
+
+/// When `beats` that come together, one a clock, may begin so that they end no earlier than at `bandwidth`.
+pub(super) fn passage(free: &mut u64, clock: u64, beats: usize, bandwidth: u32) -> u64 {
+    let takes = beats as u64 * 256 * u64::from(MediaOptions::FULL) / u64::from(bandwidth.max(1));
+    *free = (*free).max(clock * 256) + takes;
+    (*free - beats as u64 * 256).div_ceil(256)
 }

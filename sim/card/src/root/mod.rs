@@ -9,8 +9,9 @@ mod views;
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use azote_tlp::{Assembler, Message, Rid, Tlp};
+use azote_tlp::{Assembler, Beat, Message, Rid, Tlp};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
@@ -39,6 +40,9 @@ const REST: u32 = 2;
 /// Clocks without any movement on the ports after which a card whose reads are not answered can only be waiting for that,
 /// though it says that it is busy.
 const QUIET: u32 = 64;
+
+/// The longest for which nobody else has the card while a server is waited for.
+const REST_TIME: Duration = Duration::from_micros(100);
 
 /// A device behind a root complex: host memory, a medium, interrupts, and a check of every TLP.
 ///
@@ -69,13 +73,15 @@ pub struct Root {
     raw: HashSet<(Rid, u8)>,
     unclaimed: Vec<Tlp>,
     outputs: Outputs,
-    /// What stood on the card's ports without being taken, to see that it stands.
-    stalled: Outputs,
+    /// What stood at the link without being taken, to see that it stands.
+    stalled: Option<Beat>,
     reset: bool,
     rest: u32,
     /// Clocks since anything moved on the ports.
     quiet: u32,
     announced: bool,
+    /// Since when, and since which clock, nothing but a server is waited for.
+    resting: Option<(Instant, u64)>,
 }
 
 impl Root {
@@ -92,7 +98,7 @@ impl Root {
             requests: Requests::new(),
             reads: Reads::default(),
             memory: HostMemory::default(),
-            media: Media::new(options.media),
+            media: Media::seeded(options.media, options.seed),
             interrupts: Interrupts::default(),
             faults: Faults::default(),
             checker: Checker::new(options.bus),
@@ -106,11 +112,12 @@ impl Root {
             raw: HashSet::new(),
             unclaimed: Vec::new(),
             outputs: Outputs::default(),
-            stalled: Outputs::default(),
+            stalled: None,
             reset: false,
             rest: 0,
             quiet: 0,
             announced: false,
+            resting: None,
             options,
         };
         root.reset();
@@ -134,7 +141,7 @@ impl Root {
         self.media.reset();
         self.checker.reset();
         self.raw.clear();
-        self.stalled = Outputs::default();
+        self.stalled = None;
         self.reset = true;
         // Two would do for a synchronous reset; the rest lets memories clear themselves.
         for _ in 0..8 {
@@ -189,25 +196,12 @@ impl Root {
         self.rest = if moved || outputs.busy { 0 } else { self.rest.saturating_add(1) };
     }
 
-    /// Valid stands, with its data, until it is taken.
+    /// Valid stands, with its data, until it is taken. (The medium sees to that at its own port.)
     fn check_stream(&mut self, inputs: &Inputs, outputs: &Outputs) {
-        let was = &self.stalled;
-        let mut broken = Vec::new();
-        if was.tx.is_some() && was.tx != outputs.tx {
-            broken.push("tx");
+        if self.stalled.is_some() && self.stalled != outputs.tx {
+            self.violate(Rule::Stream, "tx_valid or its data changed before tx_ready".into());
         }
-        if was.mreq.is_some() && was.mreq != outputs.mreq {
-            broken.push("mreq");
-        }
-        if was.mwr.is_some() && was.mwr != outputs.mwr {
-            broken.push("mwr");
-        }
-        for port in broken {
-            self.violate(Rule::Stream, format!("{port}_valid or its data changed before {port}_ready"));
-        }
-        self.stalled.tx = outputs.tx.filter(|_| !inputs.tx_ready);
-        self.stalled.mreq = outputs.mreq.filter(|_| !inputs.mreq_ready);
-        self.stalled.mwr = outputs.mwr.filter(|_| !inputs.mwr_ready);
+        self.stalled = outputs.tx.filter(|_| !inputs.tx_ready);
     }
 
     /// Queues the completions whose time has come.
@@ -282,6 +276,7 @@ impl Root {
     /// and never while nothing is in flight: the time then passes at once. This is what a waiting driver calls.
     pub fn advance(&mut self, clocks: u64) {
         self.announced = false;
+        self.rest(clocks);
         for done in 0..clocks {
             if self.is_idle() {
                 self.skipped += clocks - done;
@@ -294,16 +289,32 @@ impl Root {
         }
     }
 
+    /// Before so many clocks while nothing but a server is waited for: then a clock takes as long as it counts, since nobody waits
+    /// faster for it by counting, and the processor rests.
+    fn rest(&mut self, clocks: u64) {
+        if self.quiet < QUIET || !self.downstream.is_empty() || self.requests.any() || !self.media.waits_for_host() {
+            self.resting = None;
+            return;
+        }
+        let (since, first) = *self.resting.get_or_insert((Instant::now(), self.clock));
+        let passed = self.clock - first + clocks;
+        let until = self.options.clock_period.saturating_mul(u32::try_from(passed).unwrap_or(u32::MAX));
+        let left = until.saturating_sub(since.elapsed());
+        if !left.is_zero() {
+            self.media.rest(left.min(REST_TIME));
+        }
+    }
+
     /// Clocks so far; what benches count.
     pub fn clocks(&self) -> u64 {
         self.clock
     }
 
     /// The drivers' time: clocks, and what passed while nothing was in flight.
-    pub fn now(&self) -> std::time::Duration {
+    pub fn now(&self) -> Duration {
         let clocks = self.clock + self.skipped;
         let period = self.options.clock_period.as_nanos() as u64;
-        std::time::Duration::from_nanos(clocks.saturating_mul(period))
+        Duration::from_nanos(clocks.saturating_mul(period))
     }
 }
 

@@ -12,6 +12,7 @@ mod engine;
 mod fetch;
 mod identify;
 mod nvme;
+mod transfer;
 
 use std::collections::VecDeque;
 

@@ -9,10 +9,10 @@ use azote_tlp::{Body, Completion, Memory, Packet, Rid, Tlp};
 
 use super::fetch::Fetch;
 use super::identify;
-use crate::device::{Inputs, MediaData, MediaOp, MediaRequest, MediaResult, Outputs};
+use super::transfer::Transfer;
+use crate::device::{Inputs, MediaOp, MediaResult, Outputs};
 
 const PAGE: u64 = limits::PAGE_SIZE;
-const BEAT: usize = 16;
 
 /// What a storage function is bound to.
 #[derive(Debug, Clone, Copy)]
@@ -60,10 +60,7 @@ enum Step {
     Sqe,
     List,
     Pull,
-    MediaRequest,
-    MediaRead,
-    MediaWrite,
-    MediaDone,
+    Medium(Box<Transfer>),
 }
 
 struct Task {
@@ -72,8 +69,6 @@ struct Task {
     step: Step,
     sqe: Vec<u8>,
     ranges: Vec<(u64, u64)>,
-    data: Vec<u8>,
-    given: usize,
     bytes: u64,
     media: MediaOp,
     fua: bool,
@@ -110,8 +105,6 @@ impl Task {
             step,
             sqe: Vec::new(),
             ranges: Vec::new(),
-            data: Vec::new(),
-            given: 0,
             bytes: 0,
             media: MediaOp::Flush,
             fua: false,
@@ -133,7 +126,15 @@ impl Task {
     fn next_range(&mut self) -> bool {
         let Some((lba, blocks)) = self.dataset.pop_front() else { return false };
         (self.lba, self.bytes) = (lba, blocks * limits::LBA_SIZE);
+        self.ask(Vec::new());
         true
+    }
+
+    /// Has the medium do it, with this to write.
+    fn ask(&mut self, data: Vec<u8>) {
+        let blocks = self.bytes / limits::LBA_SIZE;
+        let transfer = Transfer::new(self.media, self.volume, self.fua, self.lba, blocks, data);
+        self.step = Step::Medium(Box::new(transfer));
     }
 }
 
@@ -173,10 +174,9 @@ impl Nvme {
             task.dataset.clear();
             task.abandoned |= task.shutdown;
             // What the medium still has of it would come to the next command.
-            if !matches!(
-                self.task.as_ref().map(|t| &t.step),
-                Some(Step::MediaRead | Step::MediaWrite | Step::MediaDone)
-            ) {
+            if let Step::Medium(transfer) = &mut task.step {
+                transfer.cancel();
+            } else {
                 self.task = None;
                 self.fetch = Fetch::default();
             }
@@ -292,7 +292,10 @@ impl Nvme {
         if let Some(task) = self.task.as_mut().filter(|task| matches!(task.step, Step::Shutdown)) {
             // This asks nothing of the host, and so needs no leave of it.
             match context.binding {
-                Some(binding) => (task.volume, task.step) = (binding.volume, Step::MediaRequest),
+                Some(binding) => {
+                    task.volume = binding.volume;
+                    task.ask(Vec::new());
+                }
                 None => {
                     self.shut_down.push(task.function);
                     self.task = None;
@@ -354,9 +357,8 @@ impl Nvme {
                         return self.finish(&task, status::SUCCESS, 0, context, tx);
                     }
                 } else {
-                    task.data = data;
+                    task.ask(data);
                 }
-                task.step = Step::MediaRequest;
                 self.task = Some(task);
                 return;
             }
@@ -377,7 +379,7 @@ impl Nvme {
             self.fetch.start(&task.ranges);
             task.step = Step::Pull;
         } else {
-            task.step = Step::MediaRequest;
+            task.ask(Vec::new());
         }
     }
 
@@ -398,7 +400,7 @@ impl Nvme {
         task.volume = binding.volume;
         let through = self.controller(task.function).write_through;
         if op == opcode::FLUSH {
-            task.step = Step::MediaRequest;
+            task.ask(Vec::new());
             return None;
         }
         task.fua = through;
@@ -426,7 +428,7 @@ impl Nvme {
             if dw::RW_DEAC.is_set(task.dword(entry::SQE_CDW12)) {
                 task.media = MediaOp::Deallocate;
             }
-            task.step = Step::MediaRequest;
+            task.ask(Vec::new());
             return None;
         }
         if task.bytes > limits::MAX_TRANSFER {
@@ -556,77 +558,40 @@ impl Nvme {
 
     /// What the media port shows in this clock.
     pub fn show(&self, outputs: &mut Outputs) {
-        let Some(task) = &self.task else { return };
-        match task.step {
-            Step::MediaRequest => {
-                let blocks = if task.media == MediaOp::Flush { 0 } else { task.bytes / limits::LBA_SIZE };
-                let lba = task.lba;
-                outputs.mreq = Some(MediaRequest { op: task.media, volume: task.volume, fua: task.fua, lba, blocks });
-            }
-            Step::MediaRead => outputs.mrd_ready = true,
-            Step::MediaWrite => {
-                let chunk = &task.data[task.given..task.given + BEAT];
-                let data = std::array::from_fn(|i| {
-                    u32::from_le_bytes([chunk[4 * i], chunk[4 * i + 1], chunk[4 * i + 2], chunk[4 * i + 3]])
-                });
-                let last = task.given + BEAT == task.data.len();
-                outputs.mwr = Some(MediaData { data, last, error: false });
-            }
-            Step::MediaDone => outputs.mdone_ready = true,
-            _ => {}
+        if let Some(Task { step: Step::Medium(transfer), .. }) = &self.task {
+            transfer.show(outputs);
         }
     }
 
-    /// What the media port transferred in this clock. Returns true when the command in hand has ended with it.
+    /// What the media port transferred in this clock.
     pub fn media(&mut self, inputs: &Inputs, context: &Context, tx: &mut VecDeque<Packet>) {
         let Some(task) = &mut self.task else { return };
-        let done = match task.step {
-            Step::MediaRequest if inputs.mreq_ready => {
-                task.step = match task.media {
-                    MediaOp::Read => Step::MediaRead,
-                    MediaOp::Write => Step::MediaWrite,
-                    _ => Step::MediaDone,
-                };
-                None
-            }
-            Step::MediaRead => inputs.mrd.and_then(|beat| {
-                task.data.extend(beat.data.iter().flat_map(|w| w.to_le_bytes()));
-                beat.last.then_some(if beat.error { status::UNRECOVERED_READ } else { status::SUCCESS })
-            }),
-            Step::MediaWrite => {
-                if inputs.mwr_ready {
-                    task.given += BEAT;
-                    if task.given == task.data.len() {
-                        task.step = Step::MediaDone;
-                    }
-                }
-                None
-            }
-            Step::MediaDone => inputs.mdone.map(|result| match result {
-                MediaResult::Done => status::SUCCESS,
-                _ => status::WRITE_FAULT,
-            }),
-            _ => None,
-        };
-        if done == Some(status::SUCCESS) && task.next_range() {
-            task.step = Step::MediaRequest;
+        let Step::Medium(transfer) = &mut task.step else { return };
+        let Some(result) = transfer.step(inputs) else { return };
+        let data = std::mem::take(&mut transfer.data);
+        if result == MediaResult::Done && task.next_range() {
             return;
         }
-        if let Some(task) = self.task.take_if(|task| task.shutdown && done.is_some()) {
+        let Some(task) = self.task.take() else { return };
+        if task.shutdown {
             // Also if it failed: there is no status for it, and the medium keeps the error for the end.
             if !task.abandoned {
                 self.shut_down.push(task.function);
             }
             return;
         }
-        if let (Some(code), Some(task)) = (done, self.task.take_if(|_| done.is_some()))
-            && context.allowed
-        {
-            if task.media == MediaOp::Read && code == status::SUCCESS {
-                push(context, tx, &task.ranges, &task.data);
-            }
-            self.finish(&task, code, 0, context, tx);
+        if !context.allowed {
+            return;
         }
+        let code = match (result, task.media) {
+            (MediaResult::Done, _) => status::SUCCESS,
+            (_, MediaOp::Read) => status::UNRECOVERED_READ,
+            _ => status::WRITE_FAULT,
+        };
+        if task.media == MediaOp::Read && code == status::SUCCESS {
+            push(context, tx, &task.ranges, &data);
+        }
+        self.finish(&task, code, 0, context, tx);
     }
 }
 

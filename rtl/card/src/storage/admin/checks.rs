@@ -1,7 +1,7 @@
 //! What a command's fields must be: each check says `{location 16, status 11}`, zero if nothing is wrong.
 
 use azote_hdl::prelude::*;
-use azote_regs::nvme::{command as cmd, entry, limits, log, opcode, status, virtualization as virt};
+use azote_regs::nvme::{command as cmd, entry, identify, limits, log, opcode, status, virtualization as virt};
 
 /// Bits of a verdict.
 pub const VERDICT: usize = 27;
@@ -80,13 +80,16 @@ pub fn log_page(cdw10: V, cdw11: V, cdw12: V, cdw13: V, nsid: V) -> V {
     let known = ((lid != 0) & (lid <= opcode::LOG_EFFECTS)) | (lid == opcode::LOG_VOLUME);
     let fits = cdw10.get(cmd::LOG_NUMDL).zext(17) <= konst(LAST_DW);
     let ours = (nsid == 0) | (nsid == limits::NSID) | (nsid == limits::NSID_ALL);
+    // It may be read from any DW of it, and from its end (NVMe 1.4 §5.14).
+    let short = (lid == opcode::LOG_ERROR) | (lid == opcode::LOG_SMART) | (lid == opcode::LOG_FIRMWARE);
+    let end = if short { sized(log::SMART_SIZE, 32) } else { konst(identify::SIZE) };
     if !known {
         sized(wrong(status::INVALID_LOG, entry::SQE_CDW10, 0), VERDICT)
     } else if !ours {
         sized(wrong(status::INVALID_NAMESPACE, entry::SQE_NSID, 0), VERDICT)
     } else if (cdw11.get(cmd::LOG_NUMDU) != 0) | !fits {
         sized(wrong(status::INVALID_FIELD, entry::SQE_CDW10 + 2, 0), VERDICT)
-    } else if (cdw12 != 0) | (cdw13 != 0) {
+    } else if (cdw12.bits(1, 0) != 0) | (cdw13 != 0) | (cdw12 > end) {
         sized(wrong(status::INVALID_FIELD, entry::SQE_CDW12, 0), VERDICT)
     } else {
         0

@@ -22,6 +22,7 @@ impl St {
     const EVENT: u64 = 4;
     const DONE: u64 = 5;
     const LOOK: u64 = 6;
+    const ABORT: u64 = 7;
 }
 
 /// The slot of the first VF is 1.
@@ -53,6 +54,12 @@ pub struct Commands {
     pub what: O<4>,
     pub from: O<6>,
     pub dws: O<16>,
+    /// The DW of the page from which it is read.
+    pub offset: O<16>,
+    /// Abort a command: held until `abort_done`; something of it was.
+    pub abort: O<1>,
+    pub abort_done: I<1>,
+    pub aborted: I<1>,
     /// To the queues.
     pub q_valid: O<1>,
     pub q_op: O<4>,
@@ -327,8 +334,8 @@ impl Logic for Commands {
                         }
                         opcode::GET_FEATURES => self.result.d = self.f_value,
                         opcode::ABORT => {
-                            // Commands run in the order in which they were fetched: there is never one to take back.
-                            self.result.d = konst(cmd::ABORT_NOT_DONE.mask());
+                            // What waits for the medium can be taken back, and nothing else.
+                            self.st.d = St::ABORT;
                         }
                         opcode::ASYNC_EVENT => {
                             self.ask.d = Ask::REQUEST;
@@ -376,6 +383,12 @@ impl Logic for Commands {
                     }
                 }
             }
+            St::ABORT => {
+                if self.abort_done {
+                    self.result.d = if self.aborted { 0 } else { konst(cmd::ABORT_NOT_DONE.mask()) };
+                    self.st.d = St::DONE;
+                }
+            }
             St::EVENT => {
                 if self.e_ack {
                     self.st.d = St::DONE;
@@ -412,6 +425,8 @@ impl Logic for Commands {
         self.q_cqid = self.cdw11.get(cmd::SQ_CQID).trunc(3);
         self.q_vector = self.cdw11.get(cmd::CQ_IV).trunc(3);
         self.q_interrupts = self.cdw11.get(cmd::CQ_IEN);
+        self.abort = self.st.q == St::ABORT;
+        self.offset = if opc == opcode::GET_LOG_PAGE { self.cdw12.bits(17, 2) } else { 0 };
         self.e_valid = self.st.q == St::EVENT;
         self.e_ask = self.ask.q;
         self.working = (self.st.q != St::IDLE) | self.start;

@@ -9,7 +9,7 @@ pub mod events;
 pub mod features;
 
 use azote_hdl::prelude::*;
-use azote_regs::nvme::identify;
+use azote_regs::nvme::{command as cmd, identify};
 
 use super::pages::What;
 use super::rings::queues::Op;
@@ -57,6 +57,13 @@ pub struct Admin {
     /// The first secondary controller of a list.
     pub from: O<6>,
     pub dws: O<16>,
+    pub offset: O<16>,
+    /// Abort a command: held until `abort_done`; something of it was.
+    pub abort: O<1>,
+    pub abort_qid: O<3>,
+    pub abort_cid: O<16>,
+    pub abort_done: I<1>,
+    pub aborted: I<1>,
     /// To the queues.
     pub q_valid: O<1>,
     pub q_op: O<4>,
@@ -155,6 +162,12 @@ impl Logic for Admin {
         self.what = self.commands.what;
         self.from = self.commands.from;
         self.dws = self.commands.dws;
+        self.offset = self.commands.offset;
+        self.abort = self.commands.abort;
+        self.abort_qid = self.cdw10.get(cmd::ABORT_SQID).trunc(3);
+        self.abort_cid = self.cdw10.get(cmd::ABORT_CID);
+        self.commands.abort_done = self.abort_done;
+        self.commands.aborted = self.aborted;
 
         // The queues are the events' while they work, else the command's.
         let telling = self.events.q_valid;

@@ -1,121 +1,164 @@
-//! Moves the data of reads into host memory: pops segments, takes the data that belongs to them, and makes memory writes
-//! of Max_Payload_Size.
+//! Moves the data of reads into host memory: takes the pieces that were called for, one after the other, and makes memory
+//! writes of Max_Payload_Size of their rows.
 //!
-//! Segments begin and end at any DW; data comes in rows of four. Two rows side by side are a window over the stream, and
-//! each beat of payload is cut out of it where the last one ended. A packet is only begun when all of its data is here,
-//! so that a slow medium never holds the link. A command of which a packet was swallowed at the gate ends in Data Transfer
-//! Error, whether or not the gate is open again by then.
+//! A piece begins at any DW of a page and may go on at the beginning of another; data comes in rows of four DWs. Two rows
+//! side by side are a window over the stream, and each beat of payload is cut out of it where the last one ended. A packet
+//! is begun with the first row of its data: an answer of the medium has no pauses, so that it never holds the link.
+//!
+//! Promise: rows are taken from medium and pages in the order in which they were called for. A piece of which a packet was swallowed
+//! at the gate ends in Data Transfer Error, whether or not the gate is open again by then. The end of a piece is told when
+//! its last packet has the link, if its data is known to be good by then: whatever follows from it stands behind that packet.
 
 use azote_hdl::prelude::*;
 use azote_regs::nvme::status;
 
-use crate::parts::BlockFifo;
+use crate::parts::{BlockFifo, Fifo};
 use crate::transaction::TxOut;
 use crate::transaction::header::{id, memory};
 
 struct St;
 impl St {
-    const HEADER: u64 = 0;
-    const DATA: u64 = 1;
-    const DONE: u64 = 2;
+    const NEXT: u64 = 0;
+    const HEADER: u64 = 1;
+    const DATA: u64 = 2;
+    const DONE: u64 = 3;
 }
+
+/// Bits of a piece: `{page, zeroes, DWs to skip 2, tag 12, first page 52, second page 52, DW in the first 10, DWs 11}`.
+pub const PIECE: usize = 141;
 
 #[derive(LogicBlock, Default)]
 pub struct Mover {
     pub clock: Clk,
     pub reset: Rst,
-    /// Segments: `{slot 6, qid 3, cid 16, last 1, dws 11, address 64}`.
-    pub seg_valid: I<1>,
-    pub seg_ready: O<1>,
-    pub seg_data: I<101>,
-    /// Data: `{error, last, row}`.
-    pub in_valid: I<1>,
-    pub in_ready: O<1>,
-    pub in_data: I<130>,
+    /// Pieces that were called for.
+    pub piece_valid: I<1>,
+    pub piece_ready: O<1>,
+    pub piece_data: I<141>,
+    /// Their rows, `{error, last, row}`: of the medium's, of the pages'.
+    pub media_valid: I<1>,
+    pub media_ready: O<1>,
+    pub media_data: I<130>,
+    pub page_valid: I<1>,
+    pub page_ready: O<1>,
+    pub page_data: I<130>,
     /// One clock: a row has left the buffer, a clock ago.
     pub drained: O<1>,
     pub mps: I<3>,
     pub bus_number: I<8>,
     pub tx: TxOut,
-    /// Commands whose data has been handed over.
-    pub done_valid: O<1>,
-    pub done_ready: I<1>,
-    pub done_slot: O<6>,
-    pub done_qid: O<3>,
-    pub done_cid: O<16>,
-    pub done_status: O<11>,
+    /// Pieces that have left: a page's, or that of a tag.
+    pub left_valid: O<1>,
+    pub left_ready: I<1>,
+    pub left_page: O<1>,
+    pub left_tag: O<12>,
+    pub left_code: O<11>,
     pub busy: O<1>,
     st: Reg<2>,
-    /// DWs of the segment that are done, and of the packet that are not; how many are in its next beat, and whether that is its
-    /// last, known before the beat is asked for.
-    sent: Reg<11>,
+    /// The piece in hand; the DW in its first page, how many are left there and in the second.
+    r_page: Reg<1>,
+    zeroes: Reg<1>,
+    tag: Reg<12>,
+    at: Reg<52>,
+    then: Reg<52>,
+    dw: Reg<10>,
+    left: Reg<11>,
+    more: Reg<11>,
+    /// DWs of the packet that are left; how many are in its next beat, and whether that is its last, known before the
+    /// beat is asked for; the packet is the last of its segment.
     packet: Reg<7>,
     many: Reg<3>,
     last: Reg<1>,
-    /// The packet is the last of its segment.
     whole: Reg<1>,
     /// The first row of the window, and how many of its DWs are used up.
     cur: Reg<130>,
     cur_valid: Reg<1>,
     off: Reg<2>,
-    /// Ends of commands that are in the buffer or the window.
-    ends: Reg<10>,
-    code: Reg<11>,
-    /// A packet of the command was swallowed at the gate.
+    /// A packet of the piece was swallowed; its end is told already.
     hurt: Reg<1>,
+    told: Reg<1>,
+    /// A piece that has left, until somebody hears of it.
+    l_valid: Reg<1>,
+    l_page: Reg<1>,
+    l_tag: Reg<12>,
+    l_code: Reg<11>,
     left_row: Reg<1>,
-    /// A clock ago there were 16 rows in the buffer, or more.
-    rows: Reg<1>,
-    more: Reg<1>,
+    pieces: Fifo<141>,
+    /// Whose rows come next: a page's, or the medium's.
+    sources: Fifo<1>,
+    /// Of the pieces whose rows are all here: whether they are broken.
+    ends: Fifo<1>,
     buffer: BlockFifo<9, 130>,
+}
+
+impl Mover {
+    /// The mover, with room for eight pieces.
+    pub fn new() -> Self {
+        Mover { pieces: Fifo::new(8), sources: Fifo::new(16), ends: Fifo::new(32), ..Self::default() }
+    }
 }
 
 #[kernel]
 impl Logic for Mover {
     fn update(&mut self) {
-        clocked!(self.buffer);
-        let seg = self.seg_data;
-        let address = seg.bits(63, 0);
-        let dws = seg.bits(74, 64);
-        let seg_last = seg.bit(75);
-        let cid = seg.bits(91, 76);
-        let qid = seg.bits(94, 92);
-        let slot = seg.bits(100, 95);
-        let owner = cat(slot, sized(azote_regs::function::STORAGE, 2));
+        clocked!(self.pieces, self.sources, self.ends, self.buffer);
+        self.pieces.in_valid = self.piece_valid;
+        self.pieces.in_data = self.piece_data;
+        self.piece_ready = self.pieces.in_ready;
+        let has_rows = !self.piece_data.bit(139);
+        let called = self.piece_valid & self.pieces.in_ready & has_rows;
+        self.sources.in_valid = called;
+        self.sources.in_data = self.piece_data.bit(140);
+        check!((!called) | self.sources.in_ready, "more pieces are called for than there is room");
 
-        self.buffer.in_valid = self.in_valid;
-        self.buffer.in_data = self.in_data;
-        self.in_ready = self.buffer.in_ready;
+        // --- rows, in the order in which they were called for
+        let from_page = self.sources.out_data;
+        let source = self.sources.out_valid;
+        let row_valid = source & (if from_page { self.page_valid } else { self.media_valid });
+        let row = if from_page { self.page_data } else { self.media_data };
+        self.buffer.in_valid = row_valid;
+        self.buffer.in_data = row;
+        self.page_ready = source & from_page & self.buffer.in_ready;
+        self.media_ready = source & (!from_page) & self.buffer.in_ready;
+        let comes = row_valid & self.buffer.in_ready;
+        let ended = comes & row.bit(128);
+        self.sources.out_ready = ended;
+        self.ends.in_valid = ended;
+        self.ends.in_data = row.bit(129);
+        check!((!ended) | self.ends.in_ready, "more pieces are here than there can be");
+
+        // --- the piece in hand
+        let p = self.pieces.out_data;
+        let p_dw = p.bits(20, 11);
+        let p_dws = p.bits(10, 0);
+        let room = sized(1024, 11) - p_dw.zext(11);
+        let one_page = p_dws <= room;
+        let owner = cat(self.tag.q.bits(11, 6), sized(azote_regs::function::STORAGE, 2));
         let next = self.buffer.out_data;
         let next_valid = self.buffer.out_valid;
         let cur = self.cur.q;
 
         // The packet that would come next.
-        let left = dws - self.sent.q;
         let largest = if self.mps == 0 { sized(32, 11) } else { 64 };
-        let size = if left < largest { left } else { largest };
-        // 16 rows and the rest of the one in hand: there were so many a clock ago, and none went since.
-        let level = self.buffer.level;
-        self.rows.d = level >= 16;
-        self.more.d = level >= 17;
-        let enough = self.more.q | (self.rows.q & !self.left_row.q) | (self.ends.q != 0);
-        let low = address.bits(11, 0) + cat(self.sent.q.bits(9, 0), sized(0, 2));
-        let at = cat(address.bits(63, 12), low);
+        let size = if self.left.q < largest { self.left.q } else { largest };
+        let address = cat(self.at.q, self.dw.q, sized(0, 2));
         let one = size == 1;
+        let final_packet = (self.left.q <= largest) & (self.more.q == 0);
 
         // The beat that would come next.
         let many = self.many.q;
         let reach = self.off.q.zext(4) + many.zext(4);
         let both = reach > 4;
-        let here = self.cur_valid.q & (next_valid | !both);
+        let here = self.zeroes.q | (self.cur_valid.q & (next_valid | !both));
         let n = next.bits(127, 0);
         let c = cur.bits(127, 0);
-        let beat = match self.off.q {
+        let window = match self.off.q {
             0 => c,
             1 => cat(n.bits(31, 0), c.bits(127, 32)),
             2 => cat(n.bits(63, 0), c.bits(127, 64)),
             _ => cat(n.bits(95, 0), c.bits(127, 96)),
         };
+        let beat = if self.zeroes.q { sized(0, 128) } else { window };
         let keep = match many {
             1 => sized(1, 4),
             2 => 3,
@@ -124,7 +167,7 @@ impl Logic for Mover {
         };
         let header = memory(
             sized(1, 1),
-            at,
+            address,
             size,
             id(self.bus_number, owner),
             sized(0, 8),
@@ -133,7 +176,7 @@ impl Logic for Mover {
         );
         let in_header = self.st.q == St::HEADER;
         let in_data = self.st.q == St::DATA;
-        let start = in_header & self.seg_valid & enough & self.cur_valid.q;
+        let start = in_header & (self.zeroes.q | self.cur_valid.q);
         self.tx.valid = start | (in_data & here);
         self.tx.sop = in_header;
         self.tx.eop = in_data & self.last.q;
@@ -142,27 +185,51 @@ impl Logic for Mover {
         self.tx.owner = owner;
 
         let mut pop = sized(0, 1);
-        let mut fill = sized(0, 1);
-        self.seg_ready = 0;
-        let ended_in_cur = self.in_valid & self.buffer.in_ready & self.in_data.bit(128);
-        let mut over = sized(0, 1);
-        let segment_ends = self.last.q & self.whole.q;
+        let mut fill = (!self.cur_valid.q) & (!self.zeroes.q) & (in_header | in_data);
+        let mut tells = sized(0, 1);
+        let mut hurt = self.hurt.q;
+        self.pieces.out_ready = 0;
+        let known = self.zeroes.q | self.ends.out_valid;
+        let broken = self.ends.out_data & !self.zeroes.q;
+        let free = (!self.l_valid.q) | self.left_ready;
+        if self.left_ready {
+            self.l_valid.d = 0;
+        }
 
         match self.st.q {
+            St::NEXT => {
+                self.r_page.d = p.bit(140);
+                self.zeroes.d = p.bit(139);
+                self.off.d = p.bits(138, 137);
+                self.tag.d = p.bits(136, 125);
+                self.at.d = p.bits(124, 73);
+                self.then.d = p.bits(72, 21);
+                self.dw.d = p_dw;
+                self.left.d = if one_page { p_dws } else { room };
+                self.more.d = if one_page { sized(0, 11) } else { p_dws - room };
+                self.hurt.d = 0;
+                self.told.d = 0;
+                if self.pieces.out_valid {
+                    self.pieces.out_ready = 1;
+                    fill = !p.bit(139);
+                    self.st.d = St::HEADER;
+                }
+            }
             St::HEADER => {
                 if start & self.tx.ready {
-                    self.hurt.d = self.hurt.q | self.tx.killed;
+                    hurt = self.hurt.q | self.tx.killed;
+                    self.hurt.d = hurt;
                     self.packet.d = size.trunc(7);
-                    self.many.d = if left >= 4 { sized(4, 3) } else { left.trunc(3) };
-                    self.last.d = left <= 4;
-                    self.whole.d = left <= largest;
-                    self.sent.d = self.sent.q + size;
+                    self.many.d = if self.left.q >= 4 { sized(4, 3) } else { self.left.q.trunc(3) };
+                    self.last.d = self.left.q <= 4;
+                    self.whole.d = self.left.q <= largest;
+                    self.left.d = self.left.q - size;
+                    self.dw.d = self.dw.q + size.trunc(10);
                     self.st.d = St::DATA;
+                    tells = final_packet & known & free;
                 }
-                fill = !self.cur_valid.q;
             }
             St::DATA => {
-                fill = !self.cur_valid.q;
                 if here & self.tx.ready {
                     self.packet.d = self.packet.q - many.zext(7);
                     self.many.d = if self.packet.q >= 8 { sized(4, 3) } else { self.packet.q.trunc(3) - 4 };
@@ -170,45 +237,35 @@ impl Logic for Mover {
                     self.off.d = reach.trunc(2);
                     if reach >= 4 {
                         // The first row is used up; the second takes its place.
-                        fill = 1;
+                        fill = !self.zeroes.q;
                         self.cur_valid.d = 0;
                     }
                     if self.last.q {
                         self.st.d = St::HEADER;
-                    }
-                    if segment_ends {
-                        self.sent.d = 0;
-                        self.seg_ready = !seg_last;
-                        if seg_last {
-                            // What is left of the last row belongs to nobody.
-                            self.off.d = 0;
-                            over = 1;
-                            let tail = if both { next } else { cur };
-                            let broken = tail.bit(129);
-                            self.code.d = if broken {
-                                konst(status::UNRECOVERED_READ)
-                            } else if self.hurt.q {
-                                konst(status::DATA_TRANSFER)
-                            } else {
-                                konst(status::SUCCESS)
-                            };
-                            self.cur_valid.d = 0;
-                            fill = !both;
-                            pop = both;
-                            self.st.d = St::DONE;
+                        if self.whole.q {
+                            self.at.d = self.then.q;
+                            self.dw.d = 0;
+                            self.left.d = self.more.q;
+                            self.more.d = 0;
+                            if self.more.q == 0 {
+                                // What is left of the last row belongs to nobody.
+                                self.cur_valid.d = 0;
+                                fill = 0;
+                                pop = both & !self.zeroes.q;
+                                self.st.d = St::DONE;
+                            }
                         }
                     }
                 }
             }
-            St::DONE => {
-                fill = !self.cur_valid.q;
-                if self.done_ready {
-                    self.hurt.d = 0;
-                    self.seg_ready = 1;
-                    self.st.d = St::HEADER;
+            _ => {
+                if self.told.q {
+                    self.st.d = St::NEXT;
+                } else if known & free {
+                    tells = 1;
+                    self.st.d = St::NEXT;
                 }
             }
-            _ => self.st.d = St::HEADER,
         }
         if fill & next_valid {
             self.cur.d = next;
@@ -218,13 +275,29 @@ impl Logic for Mover {
         self.buffer.out_ready = pop;
         self.left_row.d = pop & next_valid;
         self.drained = self.left_row.q;
-        self.ends.d = self.ends.q + ended_in_cur.zext(10) - over.zext(10);
 
-        self.done_valid = self.st.q == St::DONE;
-        self.done_slot = slot;
-        self.done_qid = qid;
-        self.done_cid = cid;
-        self.done_status = self.code.q;
-        self.busy = self.seg_valid | (self.st.q != St::HEADER) | self.cur_valid.q | (self.buffer.level != 0);
+        self.ends.out_ready = tells & !self.zeroes.q;
+        if tells {
+            self.told.d = 1;
+            self.l_valid.d = 1;
+            self.l_page.d = self.r_page.q;
+            self.l_tag.d = self.tag.q;
+            self.l_code.d = if broken {
+                konst(status::UNRECOVERED_READ)
+            } else if hurt {
+                konst(status::DATA_TRANSFER)
+            } else {
+                konst(status::SUCCESS)
+            };
+        }
+        self.left_valid = self.l_valid.q;
+        self.left_page = self.l_page.q;
+        self.left_tag = self.l_tag.q;
+        self.left_code = self.l_code.q;
+        self.busy = self.pieces.out_valid
+            | (self.st.q != St::NEXT)
+            | self.cur_valid.q
+            | (self.buffer.level != 0)
+            | self.l_valid.q;
     }
 }

@@ -1,4 +1,5 @@
-//! Turns PRPs into segments: pieces of host memory within one page each (NVMe 4.3).
+//! Turns PRPs into what the data's movers want to know (NVMe 4.3): segments of host memory within one page each for writes; for
+//! reads the places of the command's pieces, 4 KiB of its data each, which lie in one page or in two.
 //!
 //! A command's PRP list is read as a whole and checked before anything of the command happens, so that a bad entry in the
 //! middle is an error and not half a transfer. 128 KiB need 32 entries at most; a list may end at its page and go on
@@ -28,6 +29,8 @@ impl St {
     const ROW: u64 = 10;
     const EMIT: u64 = 11;
     const SECOND: u64 = 12;
+    const PAGE: u64 = 13;
+    const PIECE: u64 = 14;
 }
 
 #[derive(LogicBlock, Default)]
@@ -44,8 +47,10 @@ pub struct Walker {
     /// One clock: the PRPs were looked at; `fault` is the status, 0 if they are good.
     pub checked: O<1>,
     pub fault: O<11>,
-    /// One clock: go through them (only after a good answer, with the same inputs held until `finished`).
+    /// One clock: go through them (only after a good answer, with the same inputs held until `finished`), into
+    /// pieces if `cuts`.
     pub go: I<1>,
+    pub cuts: I<1>,
     pub finished: O<1>,
     /// Segments.
     pub seg_valid: O<1>,
@@ -53,6 +58,12 @@ pub struct Walker {
     pub seg_address: O<64>,
     pub seg_dws: O<11>,
     pub seg_last: O<1>,
+    /// Pieces: `{page 52, next page 52, DW in the page 10, DWs 11}`; the first and the last of the command.
+    pub piece_valid: O<1>,
+    pub piece_ready: I<1>,
+    pub piece: O<125>,
+    pub piece_first: O<1>,
+    pub piece_last: O<1>,
     /// Reads of host memory into the control buffer.
     pub rd_valid: O<1>,
     pub rd_address: O<64>,
@@ -74,6 +85,8 @@ pub struct Walker {
     bad: Reg<11>,
     index: Reg<6>,
     left: Reg<16>,
+    /// The page in which the piece in hand begins.
+    page: Reg<52>,
 }
 
 #[kernel]
@@ -111,6 +124,13 @@ impl Logic for Walker {
         self.rd_dws = cat(self.part.q, sized(0, 1)).zext(11);
         self.rd_dest = konst(LIST_DW) + cat(self.have.q, sized(0, 1)).zext(13);
         self.rd_forget = 0;
+        let whole = self.left.q > 1024;
+        let next_page = if pair { self.prp2.bits(63, 12) } else { entry.bits(63, 12) };
+        let cut = if whole { sized(1024, 11) } else { self.left.q.trunc(11) };
+        self.piece_valid = self.st.q == St::PIECE;
+        self.piece = cat(self.page.q, next_page, offset, cut);
+        self.piece_first = self.index.q == 0;
+        self.piece_last = !whole;
         let chunk = if self.left.q > 1024 { sized(1024, 11) } else { self.left.q.trunc(11) };
 
         match self.st.q {
@@ -234,10 +254,34 @@ impl Logic for Walker {
                     }
                 }
             }
+            // An entry is on its way from the control buffer.
+            St::PAGE => self.st.d = St::PIECE,
+            St::PIECE => {
+                if self.piece_ready {
+                    self.page.d = next_page;
+                    self.left.d = self.left.q - 1024;
+                    self.index.d = self.index.q + 1;
+                    self.st.d = St::PAGE;
+                    if !whole {
+                        self.index.d = 0;
+                        self.finished = 1;
+                        self.st.d = St::IDLE;
+                    }
+                }
+            }
             _ => self.st.d = St::IDLE,
         }
         if (self.st.q == St::IDLE) & self.go {
-            self.st.d = St::FIRST;
+            self.page.d = self.prp1.bits(63, 12);
+            self.left.d = self.dws;
+            // With one page or two there is no entry to wait for.
+            self.st.d = if !self.cuts {
+                sized(St::FIRST, 4)
+            } else if single | pair {
+                St::PIECE
+            } else {
+                St::PAGE
+            };
         }
     }
 }

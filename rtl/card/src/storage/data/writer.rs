@@ -4,9 +4,10 @@
 //! The list of Dataset Management comes the way of a write's data, into one chunk; its ranges, a row each, are all looked
 //! at before the first is handed to the media, so that a list with a wrong range changes nothing.
 //!
-//! Three hands, each in order: one asks the host for data into the chunks of a ring (a chunk is 4 KiB of the command), one
-//! hands complete chunks to the media, one waits for the media to be done. A chunk whose data could not be read is not
-//! written, nor is anything of the command after it.
+//! Two hands, each in order: one asks the host for data into the chunks of a ring (a chunk is a piece of the command, 4 KiB of it), one
+//! opens a complete chunk in the books and hands it to the media under its tag. What becomes of it there is the books' to know: a
+//! medium that takes its time holds nothing here. A chunk whose data could not be read is not written, nor is anything of the
+//! command after it.
 
 use azote_hdl::prelude::*;
 use azote_regs::media;
@@ -18,13 +19,6 @@ use crate::parts::Fifo;
 pub const CHUNKS: usize = 8;
 /// [`limits::BIG_SHIFT`], for widths.
 const BIG: usize = limits::BIG_SHIFT as usize;
-
-/// What a command asks for beside the media port's own operations.
-pub struct Work;
-impl Work {
-    /// Give back the ranges of a list.
-    pub const RANGES: u64 = 7;
-}
 
 struct Ask;
 impl Ask {
@@ -40,30 +34,30 @@ impl Put {
     const REQUEST: u64 = 1;
     const PREPARE: u64 = 2;
     const STREAM: u64 = 3;
-    const NOTE: u64 = 4;
-    const RANGE_READ: u64 = 5;
-    const RANGE_TAKE: u64 = 6;
-    const RANGE_SUM: u64 = 7;
-    const RANGE: u64 = 8;
-    const RANGE_ASK: u64 = 9;
-    const RANGE_NOTE: u64 = 10;
+    const OPEN: u64 = 4;
+    const OVER: u64 = 5;
+    const RANGE_READ: u64 = 6;
+    const RANGE_TAKE: u64 = 7;
+    const RANGE_SUM: u64 = 8;
+    const RANGE: u64 = 9;
+    const RANGE_SEND: u64 = 10;
 }
 
 /// Whether an operation comes with data of the host's.
 #[pure]
 pub fn has_data(op: V) -> V {
-    (op == media::WRITE) | (op == media::COMPARE) | (op == Work::RANGES)
+    (op == media::WRITE) | (op == media::COMPARE) | (op == media::RANGES)
 }
 
 #[derive(LogicBlock, Default)]
 pub struct Writer {
     pub clock: Clk,
     pub reset: Rst,
-    /// Commands: `{slot 6, qid 3, cid 16, big, fua, op 3, volume 8, blocks 48, lba 48}`. For a list of ranges, lba and blocks
-    /// are those of the namespace, and `big` says in what the list counts. Set for a flush, it is the card's own.
+    /// Commands: `{tag 12, big, fua, op 4, volume 8, blocks 48, lba 48}`. For a list of ranges, lba and blocks are those of the
+    /// namespace, and `big` says in what the list counts.
     pub cmd_valid: I<1>,
     pub cmd_ready: O<1>,
-    pub cmd_data: I<134>,
+    pub cmd_data: I<122>,
     /// Segments of the writes, in the order of their commands: `{last 1, dws 11, address 64}`.
     pub seg_valid: I<1>,
     pub seg_ready: O<1>,
@@ -82,30 +76,28 @@ pub struct Writer {
     /// The data buffer.
     pub row: O<11>,
     pub row_data: I<128>,
+    /// To the books, a piece: held until `opened`, which comes with its tag.
+    pub open: O<1>,
+    pub opened: I<1>,
+    pub tag: I<12>,
+    pub open_first: O<1>,
+    pub open_cmd: O<12>,
+    pub open_code: O<11>,
     /// The media.
     pub media_valid: O<1>,
     pub media_ready: I<1>,
-    pub media_op: O<3>,
+    pub media_tag: O<12>,
+    pub media_op: O<4>,
     pub media_fua: O<1>,
     pub media_volume: O<8>,
     pub media_lba: O<48>,
     pub media_blocks: O<48>,
+    /// All that is asked for, of which a request is the beginning.
+    pub media_all: O<20>,
     pub wr_valid: O<1>,
     pub wr_ready: I<1>,
     pub wr_data: O<128>,
     pub wr_last: O<1>,
-    pub media_done: I<1>,
-    pub media_done_ready: O<1>,
-    pub media_result: I<2>,
-    /// Commands that are done.
-    pub done_valid: O<1>,
-    pub done_ready: I<1>,
-    pub done_slot: O<6>,
-    pub done_qid: O<3>,
-    pub done_cid: O<16>,
-    pub done_status: O<11>,
-    /// One clock: a flush of the card's own is done.
-    pub flushed: O<1>,
     pub busy: O<1>,
     ask: Reg<2>,
     piece: Reg<11>,
@@ -120,34 +112,33 @@ pub struct Writer {
     end: Reg<9>,
     loaded: Reg<1>,
     spoilt: Reg<1>,
-    skip: Reg<1>,
     why: Reg<11>,
     /// All ranges of the list are good: it is being carried out.
     apply: Reg<1>,
     r_lba: Reg<67>,
     r_blocks: Reg<35>,
     r_end: Reg<68>,
-    code: Reg<11>,
     finish: Reg<1>,
-    cmds: Fifo<134>,
-    // `{who 25, rows 9, big, fua, volume 8, last 1, op 3, blocks 48, lba 48}`: a chunk that is asked for, or an operation
+    /// The next piece is the first of its command; the tag of the one in hand.
+    next: Reg<1>,
+    r_tag: Reg<12>,
+    cmds: Fifo<122>,
+    // `{tag 12, rows 9, big, fua, volume 8, last 1, op 4, blocks 48, lba 48}`: a chunk that is asked for, or an operation
     // without data.
-    pieces: Fifo<144>,
-    // `{own, who 25, op 3, last, skip, status 11}`.
-    order: Fifo<42>,
+    pieces: Fifo<132>,
 }
 
 impl Writer {
     /// The writer with its queues.
     pub fn new() -> Self {
-        Writer { cmds: Fifo::new(8), pieces: Fifo::new(16), order: Fifo::new(16), ..Self::default() }
+        Writer { next: Reg::new(1u64), cmds: Fifo::new(8), pieces: Fifo::new(16), ..Self::default() }
     }
 }
 
 #[kernel]
 impl Logic for Writer {
     fn update(&mut self) {
-        clocked!(self.cmds, self.pieces, self.order);
+        clocked!(self.cmds, self.pieces);
         self.cmds.in_valid = self.cmd_valid;
         self.cmds.in_data = self.cmd_data;
         self.cmd_ready = self.cmds.in_ready;
@@ -155,10 +146,10 @@ impl Logic for Writer {
         let c_lba = cmd.bits(47, 0);
         let c_blocks = cmd.bits(95, 48);
         let c_volume = cmd.bits(103, 96);
-        let c_op = cmd.bits(106, 104);
-        let c_flags = cmd.bits(108, 107);
-        let c_who = cmd.bits(133, 109);
-        let slot = cmd.bits(133, 128);
+        let c_op = cmd.bits(107, 104);
+        let c_flags = cmd.bits(109, 108);
+        let c_who = cmd.bits(121, 110);
+        let slot = cmd.bits(121, 116);
         let address = self.seg_data.bits(63, 0);
         let s_dws = self.seg_data.bits(74, 64);
         let s_last = self.seg_data.bit(75);
@@ -218,7 +209,7 @@ impl Logic for Writer {
             }
             Ask::CLOSE => {
                 self.pieces.in_valid = 1;
-                let blocks = if c_op == Work::RANGES { c_blocks } else { self.c_at.q.bits(10, 7).zext(48) };
+                let blocks = if c_op == media::RANGES { c_blocks } else { self.c_at.q.bits(10, 7).zext(48) };
                 let rows = self.c_at.q.bits(10, 2);
                 self.pieces.in_data = cat(c_who, rows, c_flags, c_volume, self.finish.q, c_op, blocks, self.lba.q);
                 if self.pieces.in_ready {
@@ -237,63 +228,83 @@ impl Logic for Writer {
         let p = self.pieces.out_data;
         let p_lba = p.bits(47, 0);
         let p_blocks = p.bits(95, 48);
-        let p_op = p.bits(98, 96);
-        let p_last = p.bit(99);
-        let p_volume = p.bits(107, 100);
-        let p_fua = p.bit(108);
-        let p_big = p.bit(109);
-        let p_rows = p.bits(118, 110);
-        let p_who = p.bits(143, 119);
+        let p_op = p.bits(99, 96);
+        let p_last = p.bit(100);
+        let p_volume = p.bits(108, 101);
+        let p_fua = p.bit(109);
+        let p_big = p.bit(110);
+        let p_rows = p.bits(119, 111);
+        let p_who = p.bits(131, 120);
         let from = self.head.q.bits(2, 0);
         let ready = !(self.rd_pending.sel(from));
         let broken = self.rd_failed.sel(from);
         let data = has_data(p_op);
-        let is_list = p_op == Work::RANGES;
-        let range = self.put.q == Put::RANGE_ASK;
+        let is_list = p_op == media::RANGES;
         let pop = self.loaded.q & self.wr_ready;
         let row = if pop { self.at.q + 1 } else { self.at.q };
         self.row = cat(from, row.bits(7, 0));
-        self.media_valid = (self.put.q == Put::REQUEST) | range;
-        self.media_op = if range { sized(media::DEALLOCATE, 3) } else { p_op };
+        self.open = self.put.q == Put::OPEN;
+        self.open_first = self.next.q;
+        self.open_cmd = p_who;
+        self.open_code = self.why.q;
+        self.media_valid = self.put.q == Put::REQUEST;
+        self.media_tag = self.r_tag.q;
+        self.media_op = p_op;
         self.media_fua = p_fua;
-        self.media_lba = if range { p_lba + self.r_lba.q.trunc(48) } else { p_lba };
-        self.media_blocks = if range { self.r_blocks.q.zext(48) } else { p_blocks };
+        self.media_lba = p_lba;
+        let long = ((p_op == media::ZEROES) | (p_op == media::VERIFY)) & (p_blocks > media::LONG_BLOCKS);
+        self.media_blocks = if p_op == media::FLUSH {
+            sized(0, 48)
+        } else if is_list {
+            p_rows.zext(48)
+        } else if long {
+            konst(media::LONG_BLOCKS)
+        } else {
+            p_blocks
+        };
+        self.media_all = p_blocks.bits(19, 0);
         self.media_volume = p_volume;
-        self.wr_valid = self.loaded.q;
-        self.wr_data = self.row_data;
+        let range = self.put.q == Put::RANGE_SEND;
         let last_row = (self.at.q + 1) == self.end.q;
+        self.wr_valid = self.loaded.q | range;
+        let first = p_lba + self.r_lba.q.trunc(48);
+        self.wr_data = if range { cat(first.zext(64), self.r_blocks.q.zext(64)) } else { self.row_data };
         self.wr_last = last_row;
         self.pieces.out_ready = 0;
-        let one_of_many = self.put.q == Put::RANGE_NOTE;
-        // The end of a list is nobody's answer.
-        let closes = (self.put.q == Put::NOTE) & is_list;
-        self.order.in_valid = (self.put.q == Put::NOTE) | one_of_many;
-        self.order.in_data =
-            cat(p_big & (p_op == media::FLUSH), p_who, p_op, p_last & !one_of_many, self.skip.q | closes, self.why.q);
         self.loaded.d = 0;
         match self.put.q {
             Put::IDLE => {
                 self.at.d = 0;
                 self.end.d = p_rows;
-                self.skip.d = 0;
                 self.apply.d = 0;
                 self.why.d = status::SUCCESS;
                 if self.pieces.out_valid {
                     if !data {
-                        self.put.d = Put::REQUEST;
+                        self.put.d = Put::OPEN;
                     } else if ready {
-                        self.put.d = if is_list { Put::RANGE_READ } else { Put::REQUEST };
+                        self.put.d = if is_list { Put::RANGE_READ } else { Put::OPEN };
                         if broken | self.spoilt.q {
-                            self.skip.d = 1;
                             self.why.d = konst(status::DATA_TRANSFER);
-                            self.put.d = Put::NOTE;
+                            self.put.d = Put::OPEN;
                         }
                     }
                 }
             }
+            Put::OPEN => {
+                if self.opened {
+                    self.r_tag.d = self.tag;
+                    self.put.d = if self.why.q != 0 { Put::OVER } else { Put::REQUEST };
+                }
+            }
             Put::REQUEST => {
                 if self.media_ready {
-                    self.put.d = if data { Put::PREPARE } else { Put::NOTE };
+                    self.put.d = if !data {
+                        sized(Put::OVER, 4)
+                    } else if is_list {
+                        Put::RANGE_READ
+                    } else {
+                        Put::PREPARE
+                    };
                 }
             }
             Put::PREPARE => {
@@ -306,19 +317,18 @@ impl Logic for Writer {
                     self.at.d = self.at.q + 1;
                     if last_row {
                         self.loaded.d = 0;
-                        self.put.d = Put::NOTE;
+                        self.put.d = Put::OVER;
                     }
                 }
             }
-            Put::NOTE => {
-                if self.order.in_ready {
-                    self.pieces.out_ready = 1;
-                    self.spoilt.d = self.skip.q & !p_last;
-                    if data {
-                        self.head.d = self.head.q + 1;
-                    }
-                    self.put.d = Put::IDLE;
+            Put::OVER => {
+                self.pieces.out_ready = 1;
+                self.next.d = p_last;
+                self.spoilt.d = (self.why.q != 0) & !p_last;
+                if data {
+                    self.head.d = self.head.q + 1;
                 }
+                self.put.d = Put::IDLE;
             }
             Put::RANGE_READ => self.put.d = Put::RANGE_TAKE,
             Put::RANGE_TAKE => {
@@ -333,77 +343,30 @@ impl Logic for Writer {
                 self.put.d = Put::RANGE;
             }
             Put::RANGE => {
-                // Twice through the list: is it good, and then do it.
-                let next = if last_row { sized(Put::NOTE, 4) } else { Put::RANGE_READ };
-                self.at.d = self.at.q + 1;
-                self.put.d = next;
+                // Twice through the list: is it good, and then send it as the medium counts.
+                self.put.d = Put::RANGE_READ;
                 if self.apply.q {
-                    if self.r_blocks.q != 0 {
-                        self.at.d = self.at.q;
-                        self.put.d = Put::RANGE_ASK;
-                    }
+                    self.put.d = Put::RANGE_SEND;
                 } else if self.r_end.q > p_blocks.zext(68) {
                     self.why.d = konst(status::LBA_OUT_OF_RANGE);
-                    self.put.d = Put::NOTE;
+                    self.put.d = Put::OPEN;
                 } else if last_row {
                     self.apply.d = 1;
                     self.at.d = 0;
-                    self.put.d = Put::RANGE_READ;
-                }
-            }
-            Put::RANGE_ASK => {
-                if self.media_ready {
-                    self.put.d = Put::RANGE_NOTE;
-                }
-            }
-            Put::RANGE_NOTE => {
-                if self.order.in_ready {
+                    self.put.d = Put::OPEN;
+                } else {
                     self.at.d = self.at.q + 1;
-                    self.put.d = if last_row { Put::NOTE } else { Put::RANGE_READ };
+                }
+            }
+            Put::RANGE_SEND => {
+                if self.wr_ready {
+                    self.at.d = self.at.q + 1;
+                    self.put.d = if last_row { Put::OVER } else { Put::RANGE_READ };
                 }
             }
             _ => self.put.d = Put::IDLE,
         }
 
-        // --- and wait for it
-        let o = self.order.out_data;
-        let o_status = o.bits(10, 0);
-        let o_skip = o.bit(11);
-        let o_last = o.bit(12);
-        let o_op = o.bits(15, 13);
-        let o_who = o.bits(40, 16);
-        let o_own = o.bit(41);
-        let told = o_last & !o_own;
-        let reads = (o_op == media::VERIFY) | (o_op == media::COMPARE);
-        let heard = self.order.out_valid & (o_skip | self.media_done);
-        let now = if o_skip {
-            o_status
-        } else {
-            match self.media_result {
-                media::DONE => sized(status::SUCCESS, 11),
-                media::DIFFERS => konst(status::COMPARE_FAILURE),
-                _ => {
-                    if reads {
-                        konst(status::UNRECOVERED_READ)
-                    } else {
-                        konst(status::WRITE_FAULT)
-                    }
-                }
-            }
-        };
-        let total = if self.code.q != 0 { self.code.q } else { now };
-        let takes = heard & (self.done_ready | !told);
-        self.order.out_ready = takes;
-        self.media_done_ready = self.order.out_valid & !o_skip & (self.done_ready | !told);
-        self.done_valid = heard & told;
-        self.flushed = takes & o_own;
-        self.done_slot = o_who.bits(24, 19);
-        self.done_qid = o_who.bits(18, 16);
-        self.done_cid = o_who.bits(15, 0);
-        self.done_status = total;
-        if takes {
-            self.code.d = if o_last { 0 } else { total };
-        }
-        self.busy = self.cmds.out_valid | self.pieces.out_valid | self.order.out_valid | (self.ask.q != Ask::IDLE);
+        self.busy = self.cmds.out_valid | self.pieces.out_valid | (self.ask.q != Ask::IDLE);
     }
 }

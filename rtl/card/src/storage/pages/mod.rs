@@ -1,5 +1,7 @@
-//! Where the data of a read comes from: the media, or a page that is made here (Identify, logs), in the order in which the
-//! front started the commands.
+//! Makes pages: what Identify and the logs tell.
+//!
+//! A page is asked for in pieces of 4 KiB. A piece is made as a whole, then it is called for as a read's data is, in its turn among
+//! those of the medium; nobody waits while it is made. Where a page has ended a piece is zeroes, which the mover makes itself.
 //!
 //! A page is a ROM with a few places that depend on the function: its identifiers, its namespace's
 //! size, its counters. The error log and the list of secondary controllers are made entry by entry, and the volume page word
@@ -13,7 +15,7 @@ use azote_regs::nvme::{identify as id, limits, log, virtualization as virt};
 
 use self::rom::UUID;
 use super::records::errors::ENTRY;
-use crate::parts::Fifo;
+use crate::parts::BlockFifo;
 
 /// Pages.
 pub struct What;
@@ -31,10 +33,6 @@ impl What {
     pub const SECONDARY: u64 = 10;
     pub const VOLUME: u64 = 11;
 }
-
-/// How far data is asked for ahead of the link, in rows: while more are on their way no further command begins, since every
-/// function would wait behind them. Three pages hide a media latency of about 800 clocks.
-const WINDOW: u64 = 3 * limits::PAGE_SIZE / 16;
 
 const fn beat_of(byte: u64) -> u64 {
     byte / 16
@@ -66,13 +64,16 @@ const _: () = {
 struct St;
 impl St {
     const IDLE: u64 = 0;
-    const MEDIA: u64 = 1;
-    const LOOK: u64 = 2;
-    const READ: u64 = 3;
-    const SEND: u64 = 4;
-    const LOW: u64 = 5;
-    const HIGH: u64 = 6;
-    const MAKE: u64 = 7;
+    const LOOK: u64 = 1;
+    const READ: u64 = 2;
+    const LOW: u64 = 3;
+    const HIGH: u64 = 4;
+    const MAKE: u64 = 5;
+    const KEEP: u64 = 6;
+    const READY: u64 = 7;
+    const SEND: u64 = 8;
+    const LEAVE: u64 = 9;
+    const TELL: u64 = 10;
 }
 
 /// Beats of an error log entry and of an entry of the secondary controllers, log2.
@@ -84,29 +85,35 @@ const SECONDARY_BEATS: usize = 1;
 pub struct Pages {
     pub clock: Clk,
     pub reset: Rst,
-    /// The sources, in order.
-    pub src_valid: I<1>,
-    pub src_ready: O<1>,
-    pub src_page: I<1>,
-    pub src_what: I<4>,
-    pub src_slot: I<6>,
-    /// The first secondary controller that a list names.
-    pub src_from: I<6>,
-    pub src_beats: I<14>,
-    /// One clock: a row has left the mover.
-    pub drained: I<1>,
-    /// As much is on its way as may be.
-    pub full: O<1>,
-    /// Data of the media's reads.
-    pub rd_valid: I<1>,
-    pub rd_ready: O<1>,
-    pub rd_data: I<128>,
-    pub rd_last: I<1>,
-    pub rd_error: I<1>,
-    /// To the mover: `{error, last, data}`.
+    /// Pieces that are asked for: where they go, the last of its command; what page of whom, from which DW of it the command reads,
+    /// the first secondary controller that a list names.
+    pub in_valid: I<1>,
+    pub in_ready: O<1>,
+    pub in_place: I<125>,
+    pub in_last: I<1>,
+    pub in_slot: I<6>,
+    pub in_qid: I<3>,
+    pub in_cid: I<16>,
+    pub in_what: I<4>,
+    pub in_from: I<6>,
+    pub in_offset: I<16>,
+    /// A piece is ready: `{page, zeroes, DWs to skip 2, tag 12, place 125}`; its rows, once it was called for, `{error, last, row}`;
+    /// when all of it has left, how that went.
+    pub piece_valid: O<1>,
+    pub piece_ready: I<1>,
+    pub piece_data: O<141>,
     pub out_valid: O<1>,
     pub out_ready: I<1>,
     pub out_data: O<130>,
+    pub left: I<1>,
+    pub left_code: I<11>,
+    /// A command is over.
+    pub done_valid: O<1>,
+    pub done_ready: I<1>,
+    pub done_slot: O<6>,
+    pub done_qid: O<3>,
+    pub done_cid: O<16>,
+    pub done_code: O<11>,
     /// The binding of `slot`, a clock later.
     pub slot: O<6>,
     pub bound: I<1>,
@@ -136,11 +143,12 @@ pub struct Pages {
     pub enabled_vfs: I<6>,
     pub offline: I<64>,
     pub busy: O<1>,
-    st: Reg<3>,
+    st: Reg<4>,
     beat: Reg<14>,
-    left: Reg<14>,
-    /// Rows that were asked for and have not left the mover.
-    ahead: Reg<15>,
+    left_rows: Reg<9>,
+    /// The DW of the command's data at which the piece begins; what became of the pieces before.
+    at: Reg<16>,
+    code: Reg<11>,
     made: Reg<128>,
     /// Of the entry of a list that a beat belongs to, a clock ahead of it.
     r_count: Reg<32>,
@@ -151,7 +159,9 @@ pub struct Pages {
     /// The statistics of a beat.
     low: Reg<64>,
     high: Reg<64>,
-    order: Fifo<31>,
+    /// `{last, cid 16, qid 3, slot 6, what 4, from 6, offset 16, place 125}`.
+    jobs: BlockFifo<9, 177>,
+    rows: BlockFifo<9, 128>,
     vfs: Param,
     rom: Rom<12, 128>,
     places: Rom<8, 14>,
@@ -162,7 +172,6 @@ impl Pages {
     pub fn new(vfs: usize) -> Self {
         Pages {
             vfs: Param::new(vfs),
-            order: Fifo::new(32),
             rom: Rom::new(rom::rom().into_iter().map(|w| azote_hdl::BigUint::from(w).into()).collect()),
             places: Rom::new(rom::places().into_iter().map(|w| azote_hdl::BigUint::from(w).into()).collect()),
             ..Self::default()
@@ -173,21 +182,27 @@ impl Pages {
 #[kernel]
 impl Logic for Pages {
     fn update(&mut self) {
-        clocked!(self.order);
+        clocked!(self.jobs, self.rows);
         memories!(self.rom, self.places);
-        self.order.in_data = cat(self.src_from, self.src_page, self.src_what, self.src_slot, self.src_beats);
-        let room = self.ahead.q < WINDOW;
-        self.order.in_valid = self.src_valid & room;
-        self.src_ready = self.order.in_ready & room;
-        self.full = !room;
-        let asked = if self.src_valid & self.order.in_ready & room { self.src_beats.zext(15) } else { 0 };
-        self.ahead.d = self.ahead.q + asked - self.drained.zext(15);
-        let head = self.order.out_data;
-        let is_page = head.bit(24);
-        let what = head.bits(23, 20);
-        let slot = head.bits(19, 14);
-        let beats = head.bits(13, 0);
-        let from = head.bits(30, 25);
+        self.jobs.in_valid = self.in_valid;
+        let wanted = cat(self.in_what, self.in_from, self.in_offset);
+        self.jobs.in_data = cat(self.in_last, self.in_cid, self.in_qid, self.in_slot, wanted, self.in_place);
+        self.in_ready = self.jobs.in_ready;
+        let head = self.jobs.out_data;
+        let goal = head.bits(124, 0);
+        let dws = head.bits(10, 0);
+        let offset = head.bits(140, 125);
+        let from = head.bits(146, 141);
+        let what = head.bits(150, 147);
+        let slot = head.bits(156, 151);
+        let ends = head.bit(176);
+        // Beyond its end a page is zeroes, however far beyond.
+        let begin = offset.zext(17) + self.at.q.zext(17);
+        let skip = begin.bits(1, 0);
+        let beyond = (begin.bits(16, 10) != 0)
+            | ((what == What::ERROR) & (begin.bits(16, 2) >= konst(ERRORS_END)))
+            | (what == What::ZERO);
+        let whole = (dws.zext(12) + skip.zext(12) + 3).bits(11, 2);
         self.slot = slot;
         self.rom.raddr = cat(what, self.beat.q.trunc(8));
         self.places.raddr = self.beat.q.trunc(8);
@@ -303,31 +318,31 @@ impl Logic for Pages {
             _ => {}
         }
         // Pages end where they end.
-        let beyond = (b >= 256) | ((what == What::ERROR) & (b >= konst(ERRORS_END)));
+        let over = (b >= 256) | ((what == What::ERROR) & (b >= konst(ERRORS_END)));
 
-        self.made.d = if beyond { 0 } else { page };
-        let last = self.left.q == 1;
-        self.rd_ready = (self.st.q == St::MEDIA) & self.out_ready;
-        self.out_valid = (self.st.q == St::SEND) | ((self.st.q == St::MEDIA) & self.rd_valid);
-        self.out_data = if self.st.q == St::MEDIA {
-            cat(self.rd_error & self.rd_last, self.rd_last, self.rd_data)
-        } else {
-            cat(sized(0, 1), last, self.made.q)
-        };
-        self.order.out_ready = 0;
+        self.made.d = if over { 0 } else { page };
+        self.piece_valid = self.st.q == St::READY;
+        self.piece_data = cat(sized(1, 1), beyond, if beyond { sized(0, 2) } else { skip }, slot, sized(0, 6), goal);
+        let sends = self.st.q == St::SEND;
+        let last = self.left_rows.q == 1;
+        self.rows.in_valid = self.st.q == St::KEEP;
+        self.rows.in_data = self.made.q;
+        self.rows.out_ready = sends & self.out_ready;
+        self.out_valid = sends & self.rows.out_valid;
+        self.out_data = cat(sized(0, 1), last, self.rows.out_data);
+        self.done_valid = self.st.q == St::TELL;
+        self.done_slot = slot;
+        self.done_qid = head.bits(159, 157);
+        self.done_cid = head.bits(175, 160);
+        self.done_code = self.code.q;
+        self.jobs.out_ready = 0;
 
         match self.st.q {
             St::IDLE => {
-                self.beat.d = 0;
-                self.left.d = beats;
-                if self.order.out_valid {
-                    self.st.d = if is_page { St::LOOK } else { St::MEDIA };
-                }
-            }
-            St::MEDIA => {
-                if self.rd_valid & self.out_ready & self.rd_last {
-                    self.order.out_ready = 1;
-                    self.st.d = St::IDLE;
+                self.beat.d = begin.bits(15, 2);
+                self.left_rows.d = whole.trunc(9);
+                if self.jobs.out_valid {
+                    self.st.d = if beyond { St::READY } else { St::LOOK };
                 }
             }
             St::LOOK => self.st.d = St::READ,
@@ -352,20 +367,48 @@ impl Logic for Pages {
                 }
             }
             // The page is made of many facts: out of a register it goes on.
-            St::MAKE => self.st.d = St::SEND,
+            St::MAKE => self.st.d = St::KEEP,
+            St::KEEP => {
+                self.beat.d = self.beat.q + 1;
+                self.left_rows.d = self.left_rows.q - 1;
+                self.st.d = if last { St::READY } else { St::READ };
+            }
+            St::READY => {
+                self.left_rows.d = whole.trunc(9);
+                if self.piece_ready {
+                    self.st.d = if beyond { St::LEAVE } else { St::SEND };
+                }
+            }
             St::SEND => {
-                if self.out_ready {
-                    self.beat.d = self.beat.q + 1;
-                    self.left.d = self.left.q - 1;
-                    self.st.d = St::READ;
+                if self.out_valid & self.out_ready {
+                    self.left_rows.d = self.left_rows.q - 1;
                     if last {
-                        self.order.out_ready = 1;
+                        self.st.d = St::LEAVE;
+                    }
+                }
+            }
+            St::LEAVE => {
+                if self.left {
+                    self.code.d = if self.code.q == 0 { self.left_code } else { self.code.q };
+                    self.at.d = self.at.q + 1024;
+                    if ends {
+                        self.at.d = 0;
+                        self.st.d = St::TELL;
+                    } else {
+                        self.jobs.out_ready = 1;
                         self.st.d = St::IDLE;
                     }
                 }
             }
+            St::TELL => {
+                if self.done_ready {
+                    self.code.d = 0;
+                    self.jobs.out_ready = 1;
+                    self.st.d = St::IDLE;
+                }
+            }
             _ => self.st.d = St::IDLE,
         }
-        self.busy = (self.st.q != St::IDLE) | self.order.out_valid;
+        self.busy = (self.st.q != St::IDLE) | (self.jobs.level != 0);
     }
 }

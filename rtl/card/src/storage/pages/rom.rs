@@ -31,7 +31,7 @@ fn controller() -> Page {
     p.le(id::CMIC, id::CMIC_CONTROLLERS.put(1), 1);
     p.le(id::MDTS, limits::MDTS, 1);
     p.le(id::OAES, id::OAES_NAMESPACE.mask(), 4);
-    p.le(id::LPA, id::LPA_SMART | id::LPA_EFFECTS, 1);
+    p.le(id::LPA, id::LPA_SMART | id::LPA_EFFECTS | id::LPA_OFFSETS, 1);
     p.le(id::ELPE, log::ERROR_ENTRIES - 1, 1);
     p.le(id::OACS, id::OACS_FORMAT, 2);
     p.le(id::FNA, 1, 1);

@@ -42,6 +42,8 @@ pub struct Errors {
     /// One clock: `wipe_slot` begins anew. Never twice within sixteen clocks.
     pub wipe: I<1>,
     pub wipe_slot: I<6>,
+    /// There is no place for another.
+    pub full: O<1>,
     /// How many there were of `slot`, a clock later; and entry `at` of it.
     pub slot: I<6>,
     pub at: I<3>,
@@ -114,6 +116,7 @@ impl Logic for Errors {
             self.w_wait.d = 1;
             self.w_slot.d = self.wipe_slot;
         }
+        self.full = self.f_wait.q;
         let count = self.counts.rdata.bits(31, 0);
         let media = self.counts.rdata.bits(63, 32);
         let is_media = (!self.first.q) & self.f_media.q;

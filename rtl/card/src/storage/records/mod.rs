@@ -2,6 +2,5 @@
 
 pub mod counters;
 pub mod errors;
-pub mod journal;
 pub mod volume;
 pub mod wipe;

@@ -34,16 +34,25 @@ pub struct Limiter {
     /// The limits of `rate_slot`, a clock later: `{weight 4, blocks 24, commands 24}`; 0 is none.
     pub rate_slot: O<6>,
     pub rates: I<52>,
-    /// One clock: a command was fetched; a command has so many blocks. Neither twice within eight clocks.
+    /// One clock: a command was fetched; a command has so many blocks; one that is long goes on with so many more. None of them
+    /// twice within eight clocks.
     pub fetched: I<1>,
     pub fetched_slot: I<6>,
     pub moves: I<1>,
     pub moves_slot: I<6>,
-    pub moves_blocks: I<9>,
+    pub moves_blocks: I<12>,
+    pub more: I<1>,
+    pub more_slot: I<6>,
+    pub more_blocks: I<12>,
     /// Whether `ask` may fetch, and its weight.
     pub ask: I<6>,
     pub allowed: O<1>,
     pub weight: O<4>,
+    /// The same for whom a long command and for whom data is asked.
+    pub ask_long: I<6>,
+    pub allowed_long: O<1>,
+    pub ask_data: I<6>,
+    pub weight_data: O<4>,
     /// One clock: the bucket of this slot holds something again.
     pub revive: O<1>,
     pub revive_slot: O<6>,
@@ -61,12 +70,15 @@ pub struct Limiter {
     s: Reg<6>,
     fills: Reg<1>,
     pays: Reg<1>,
-    cost: Reg<9>,
+    cost: Reg<12>,
     f_wait: Reg<1>,
     f_slot: Reg<6>,
     m_wait: Reg<1>,
     m_slot: Reg<6>,
-    m_blocks: Reg<9>,
+    m_blocks: Reg<12>,
+    l_wait: Reg<1>,
+    l_slot: Reg<6>,
+    l_blocks: Reg<12>,
     timer: Reg<12>,
     /// Rounds are no whole number of microseconds: in one of five there is one more.
     fifth: Reg<3>,
@@ -84,13 +96,22 @@ pub struct Limiter {
     blocks: Ram<6, 32>,
     /// `{weight 4, no blocks left, no commands left}`.
     state: LutRam<6, 6>,
+    state_long: LutRam<6, 6>,
+    state_data: LutRam<6, 6>,
 }
 
 impl Limiter {
     /// The limits of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
-        Limiter { commands: Ram::new(slots), blocks: Ram::new(slots), state: LutRam::new(slots), ..Self::default() }
+        Limiter {
+            commands: Ram::new(slots),
+            blocks: Ram::new(slots),
+            state: LutRam::new(slots),
+            state_long: LutRam::new(slots),
+            state_data: LutRam::new(slots),
+            ..Self::default()
+        }
     }
 }
 
@@ -118,11 +139,11 @@ fn spent(held: V) -> V {
 #[kernel]
 impl Logic for Limiter {
     fn update(&mut self) {
-        memories!(self.commands, self.blocks, self.state);
+        memories!(self.commands, self.blocks, self.state, self.state_long, self.state_data);
         let rate_c = self.rates.bits(23, 0);
         let rate_b = self.rates.bits(47, 24);
         let cost_c = if self.pays.q { sized(TOKEN, 32) } else { 0 };
-        let cost_b = cat(sized(0, 11), self.cost.q, sized(0, 12));
+        let cost_b = cat(sized(0, 8), self.cost.q, sized(0, 12));
         self.new_c.d = bucket(self.commands.rdata, rate_c, self.fills.q, cost_c);
         self.new_b.d = bucket(self.blocks.rdata, rate_b, self.fills.q, cost_b);
         self.limit_c.d = rate_c != 0;
@@ -145,12 +166,23 @@ impl Logic for Limiter {
         self.blocks.waddr = at;
         self.blocks.wdata = if boots | !self.limit_b.q { 0 } else { self.new_b.q };
         self.blocks.raddr = self.s.q;
+        let state = if boots { 0 } else { cat(self.r_weight.q, empty_b, empty_c) };
         self.state.we = writes | boots;
         self.state.waddr = at;
-        self.state.wdata = if boots { 0 } else { cat(self.r_weight.q, empty_b, empty_c) };
+        self.state.wdata = state;
         self.state.raddr = self.ask;
         self.allowed = self.state.rdata.bits(1, 0) == 0;
         self.weight = self.state.rdata.bits(5, 2);
+        self.state_long.we = writes | boots;
+        self.state_long.waddr = at;
+        self.state_long.wdata = state;
+        self.state_long.raddr = self.ask_long;
+        self.allowed_long = self.state_long.rdata.bits(1, 0) == 0;
+        self.state_data.we = writes | boots;
+        self.state_data.waddr = at;
+        self.state_data.wdata = state;
+        self.state_data.raddr = self.ask_data;
+        self.weight_data = self.state_data.rdata.bits(5, 2);
         self.rate_slot = self.s.q;
         self.revive = writes & self.fills.q & !(empty_c | empty_b);
         self.revive_slot = self.s.q;
@@ -178,6 +210,11 @@ impl Logic for Limiter {
             self.m_slot.d = self.moves_slot;
             self.m_blocks.d = self.moves_blocks;
         }
+        if self.more {
+            self.l_wait.d = 1;
+            self.l_slot.d = self.more_slot;
+            self.l_blocks.d = self.more_blocks;
+        }
         match self.st.q {
             St::BOOT => {
                 self.boot.d = self.boot.q + 1;
@@ -199,6 +236,11 @@ impl Logic for Limiter {
                     self.s.d = self.m_slot.q;
                     self.cost.d = self.m_blocks.q;
                     self.st.d = St::READ;
+                } else if self.l_wait.q {
+                    self.l_wait.d = self.more;
+                    self.s.d = self.l_slot.q;
+                    self.cost.d = self.l_blocks.q;
+                    self.st.d = St::READ;
                 } else if self.due.q {
                     self.due.d = 0;
                     self.s.d = self.due_slot.q;
@@ -210,6 +252,6 @@ impl Logic for Limiter {
             St::COUNT => self.st.d = St::WRITE,
             _ => self.st.d = St::IDLE,
         }
-        self.busy = boots | self.f_wait.q | self.m_wait.q;
+        self.busy = boots | self.f_wait.q | self.m_wait.q | self.l_wait.q;
     }
 }

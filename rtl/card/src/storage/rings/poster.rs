@@ -1,6 +1,6 @@
 //! Posts completions: finds the place in the completion queue, writes the entry, and then asks for the interrupt.
 //!
-//! Three makers take turns: the front (what is done at once), the mover (reads), the writer. A command of a controller that
+//! Three makers take turns: the front (what is done at once), the books (what needed the medium), the pages. A command of a controller that
 //! was closed meanwhile is taken from the books and not posted.
 //!
 //! An entry that the gate swallowed (Bus Master Enable is off, the function is in D3hot) would be a hole in its queue: its
@@ -30,8 +30,8 @@ impl St {
 
 /// The makers of completions, by their input.
 pub const FRONT: usize = 0;
-pub const MOVER: usize = 1;
-pub const WRITER: usize = 2;
+pub const BOOKS: usize = 1;
+pub const PAGES: usize = 2;
 
 /// Bits of a completion on its way: `{release 1, slot 6, qid 3, cid 16, status 11, dw0 32}`.
 pub const DONE: usize = 69;
@@ -63,12 +63,6 @@ pub struct Poster {
     pub irq_valid: O<1>,
     pub irq_vector: O<3>,
     pub irq_ready: I<1>,
-    /// One clock: a command of mover or writer is over; whether the host is told, and how it went.
-    pub ended: O<1>,
-    pub writer: O<1>,
-    pub ended_told: O<1>,
-    pub ended_cid: O<16>,
-    pub ended_code: O<11>,
     /// One clock: the gate may be open for somebody, or somebody is being closed.
     pub again: I<1>,
     /// Working on a completion of `q_slot`.
@@ -77,7 +71,6 @@ pub struct Poster {
     st: Reg<3>,
     turns: Arbiter<3, 2>,
     d: Reg<69>,
-    maker: Reg<2>,
     address: Reg<64>,
     phase: Reg<1>,
     head: Reg<12>,
@@ -174,11 +167,6 @@ impl Logic for Poster {
         self.tx.owner = owner;
         self.irq_valid = self.st.q == St::INTERRUPT;
         self.irq_vector = self.vector.q;
-        self.ended = 0;
-        self.writer = self.maker.q == WRITER;
-        self.ended_told = 0;
-        self.ended_cid = cid;
-        self.ended_code = code;
 
         match self.st.q {
             St::IDLE => {
@@ -187,12 +175,9 @@ impl Logic for Poster {
                     self.retried.d = again;
                 }
                 if again {
-                    // What it was is in the books since it was posted first.
-                    self.maker.d = FRONT;
                     self.d.d = self.swallowed.out_data;
                     self.st.d = St::ASK;
                 } else if some {
-                    self.maker.d = pick;
                     for i in 0..3 {
                         if pick == i {
                             self.d.d = self.queue[i].out_data;
@@ -208,8 +193,6 @@ impl Logic for Poster {
                     self.head.d = self.q_head;
                     self.vector.d = self.q_vector;
                     self.interrupt.d = self.q_interrupt;
-                    self.ended = self.maker.q != FRONT;
-                    self.ended_told = self.q_found;
                     self.follows.d = self.q_drained;
                     self.f_cid.d = self.q_drained_cid;
                     self.st.d = if self.q_found { St::HEADER } else { St::FOLLOW };
@@ -245,7 +228,6 @@ impl Logic for Poster {
             St::KEEP => self.st.d = St::IDLE,
             St::FOLLOW => {
                 self.follows.d = 0;
-                self.maker.d = FRONT;
                 if self.follows.q {
                     self.d.d = cat(sized(0, 1), slot, sized(0, 3), self.f_cid.q, sized(0, 43));
                 }

@@ -124,14 +124,19 @@ pub struct Queues {
     pub wrong_value: O<1>,
     /// Something can be fetched.
     pub work: O<1>,
-    /// One clock: a command of `f_slot` was fetched from an I/O queue.
+    /// One clock: a command of `f_slot` was fetched, and it was one of an I/O queue.
+    pub granted: O<1>,
     pub fetched: O<1>,
     /// The limits of `ask`, in the same clock; and of whom they have just been eased.
     pub ask: O<6>,
     pub allowed: I<1>,
+    pub admin_allowed: I<1>,
     pub weight: I<4>,
     pub revive: I<1>,
     pub revive_slot: I<6>,
+    pub again: I<1>,
+    pub again_slot: I<6>,
+    pub again_take: O<1>,
     /// Who waits for its limits.
     pub parked: O<64>,
     pub busy: O<1>,
@@ -262,6 +267,10 @@ impl Logic for Queues {
         self.work = self.turns.valid;
         self.ask = self.turns.ask;
         self.turns.allowed = self.allowed;
+        self.turns.admin_allowed = self.admin_allowed;
+        self.turns.again = self.again;
+        self.turns.again_slot = self.again_slot;
+        self.again_take = self.turns.again_take;
         self.turns.weight = self.weight;
         self.turns.revive = self.revive;
         self.turns.revive_slot = self.revive_slot;
@@ -685,7 +694,8 @@ impl Logic for Queues {
         self.turns.mark_qid = push_q;
         self.turns.mark_fresh = fresh;
         self.turns.over = fetching;
-        self.fetched = fetching & self.r_found.q & (self.q.q != 0);
+        self.granted = fetching & self.r_found.q;
+        self.fetched = self.granted & (self.q.q != 0);
         self.sqs.we = sq_we;
         self.sqs.waddr = sq_at;
         self.sqs.wdata = sq_new;

@@ -3,7 +3,8 @@
 //! Functions that have something to fetch stand in one of two rings, each once: those that had nothing in flight (`fresh`)
 //! and those that go on. The rings are served alternately, so that a function which asks for little waits for few others,
 //! however many ask for much. A function keeps its turn for as many commands as its weight says, then goes to the end. One
-//! over its limit is parked, in no ring, until its bucket is filled again; only its admin queue is served meanwhile.
+//! over its limit is parked, in no ring, until its bucket is filled again; only its admin queue is served meanwhile. So is one
+//! that has no tags of the media port left, until it has.
 //!
 //! Promise: a queue that was marked is offered, in bounded time if its function is within its limits; a function stands in
 //! the rings at most once, so they never overflow; nothing is offered that was not marked.
@@ -39,13 +40,18 @@ pub struct Turns {
     /// One clock: it was taken; what it asks for is known when `over`.
     pub take: I<1>,
     pub over: I<1>,
-    /// Whether `ask` is within its limits, and its weight; in the same clock.
+    /// Whether `ask` is within its limits and has tags, whether it has for its admin queue, its weight; in the same clock.
     pub ask: O<6>,
     pub allowed: I<1>,
+    pub admin_allowed: I<1>,
     pub weight: I<4>,
     /// One clock: the bucket of this slot was filled.
     pub revive: I<1>,
     pub revive_slot: I<6>,
+    /// Who has tags again, held until `again_take`.
+    pub again: I<1>,
+    pub again_slot: I<6>,
+    pub again_take: O<1>,
     /// Who waits for its limits.
     pub parked: O<64>,
     pub busy: O<1>,
@@ -133,7 +139,9 @@ impl Logic for Turns {
         let mut to_fresh = sized(0, 1);
         let mut to_rest = sized(0, 1);
         // Admin commands cost nothing: a guest over its limit can still reset, and ask why.
-        let eligible = if self.allowed { marks } else { marks & 1 };
+        let of_admin = if self.admin_allowed { sized(1, 8) } else { 0 };
+        let of_io = if self.allowed { sized(0xfe, 8) } else { 0 };
+        let eligible = marks & (of_admin | of_io);
 
         self.comes.d = self.mark;
         self.come.d = cat(self.mark_fresh, self.mark_slot, self.mark_qid);
@@ -161,6 +169,7 @@ impl Logic for Turns {
 
         let here = sized(1, 64) << self.s.q;
         self.parked = self.r_parked.q;
+        self.again_take = 0;
         match self.st.q {
             St::BOOT => {
                 at = self.boot.q;
@@ -186,6 +195,10 @@ impl Logic for Turns {
                 } else if self.wakes.q {
                     self.wakes.d = self.revive;
                     self.s.d = self.wake_slot.q;
+                    self.st.d = St::REVIVE;
+                } else if self.again {
+                    self.again_take = 1;
+                    self.s.d = self.again_slot;
                     self.st.d = St::REVIVE;
                 } else if self.have.q {
                     self.st.d = St::IDLE;

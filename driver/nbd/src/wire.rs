@@ -6,6 +6,8 @@ use std::io::{self, Read};
 pub const INIT_MAGIC: u64 = u64::from_be_bytes(*b"NBDMAGIC");
 /// Second half of the greeting, and head of each option: `IHAVEOPT`.
 pub const OPTION_MAGIC: u64 = u64::from_be_bytes(*b"IHAVEOPT");
+/// Second half of an old server's greeting, which knows no exports and no options.
+pub const OLD_MAGIC: u64 = 0x0000_4202_8186_1253;
 /// Head of an option reply.
 pub const OPTION_REPLY_MAGIC: u64 = 0x0003_e889_0455_65a9;
 /// Head of a request.
@@ -52,10 +54,18 @@ pub mod reply {
     pub const META_CONTEXT: u32 = 4;
     /// The option is unknown.
     pub const ERR_UNSUP: u32 = 1 << 31 | 1;
+    /// The server does not want to.
+    pub const ERR_POLICY: u32 = 1 << 31 | 2;
     /// The option's data is malformed.
     pub const ERR_INVALID: u32 = 1 << 31 | 3;
+    /// Nothing without TLS.
+    pub const ERR_TLS_REQD: u32 = 1 << 31 | 5;
     /// There is no such export.
     pub const ERR_UNKNOWN: u32 = 1 << 31 | 6;
+    /// The server is about to end.
+    pub const ERR_SHUTDOWN: u32 = 1 << 31 | 7;
+    /// The client must know the block size.
+    pub const ERR_BLOCK_SIZE_REQD: u32 = 1 << 31 | 8;
     /// The option is too long.
     pub const ERR_TOO_BIG: u32 = 1 << 31 | 9;
 }
@@ -118,8 +128,10 @@ pub mod chunk {
     pub const OFFSET_HOLE: u16 = 2;
     /// Metadata.
     pub const BLOCK_STATUS: u16 = 5;
+    /// A chunk of this type, or any with this bit, says that the request failed.
+    pub const ERROR_BIT: u16 = 1 << 15;
     /// The request failed.
-    pub const ERROR: u16 = 1 << 15 | 1;
+    pub const ERROR: u16 = ERROR_BIT | 1;
     /// Flag: no chunk of this reply follows.
     pub const DONE: u16 = 1;
 }
@@ -166,12 +178,18 @@ pub mod errno {
     pub const EINVAL: u32 = 22;
     /// Beyond the end.
     pub const ENOSPC: u32 = 28;
+    /// Not to be had.
+    pub const ENOTSUP: u32 = 95;
+    /// The server is about to end.
+    pub const ESHUTDOWN: u32 = 108;
 }
 
 /// The longest READ or WRITE.
 pub const MAX_LENGTH: u32 = 32 << 20;
 /// The longest option: a name has at most 4096 bytes.
 pub const MAX_OPTION: u32 = 8192;
+/// Where a server listens unless told otherwise (IANA).
+pub const PORT: u16 = 10809;
 /// The longest name.
 pub const MAX_NAME: usize = 4096;
 

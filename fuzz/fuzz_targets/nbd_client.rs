@@ -1,0 +1,4 @@
+//! `nbd_client` of `azote-fuzz-targets`, where it is said what it does.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| azote_fuzz_targets::run("nbd_client", data));

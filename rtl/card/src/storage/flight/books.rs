@@ -1,0 +1,696 @@
+//! The books: of every tag whose it is, where its data goes and how far it is; of every command how many of its pieces are
+//! still under way and what became of the others.
+//!
+//! One thing at a time, each in a few clocks: a piece is opened, the medium answers, data is called for, data has left, and at
+//! the end of the last piece the command goes to the poster. When nothing of that is to be done, the tags are looked at one
+//! after the other: what has waited for longer than its function's time-out, whose function is being closed, and what an Abort
+//! names is cancelled at the medium, which then owes an answer in bounded time; a long command that was cut goes on.
+//!
+//! Promise: each command ends once, after the last of its pieces, with the first error that any of them had; a tag is used
+//! again only when its answer was there and its data has left, so that a late answer goes nowhere; nothing here waits for the medium.
+
+use azote_hdl::prelude::*;
+use azote_regs::nvme::status;
+use azote_regs::{clock, media};
+
+/// Who opens pieces: the front (a command whose pieces come later), the reads, the writer.
+pub const FRONT: usize = 0;
+pub const READS: usize = 1;
+pub const WRITER: usize = 2;
+
+/// Rows that may be called for before they have left: as many as the mover keeps, less one piece.
+const AHEAD: u64 = 256;
+/// Between two looks at the tags, at most so many clocks.
+const LOOKS: u64 = 64;
+
+/// How far a tag is.
+struct At;
+impl At {
+    const FREE: u64 = 0;
+    /// Its command is there, its request is not.
+    const OPEN: u64 = 1;
+    const MEDIUM: u64 = 2;
+    /// Its data is called for, or will be.
+    const CARD: u64 = 3;
+    /// A part of it is done; the next is to be asked for.
+    const AGAIN: u64 = 4;
+    /// It is over, and names a command that is not.
+    const HELD: u64 = 5;
+}
+
+/// Why a tag was cancelled.
+struct Why;
+impl Why {
+    const NOT: u64 = 0;
+    const ABORT: u64 = 1;
+    const LATE: u64 = 2;
+    const SHUT: u64 = 3;
+}
+
+/// How far an Abort is.
+struct Seek;
+impl Seek {
+    const NOT: u64 = 0;
+    const COMMAND: u64 = 1;
+    const PIECES: u64 = 2;
+    const DONE: u64 = 3;
+}
+
+struct St;
+impl St {
+    const BOOT: u64 = 0;
+    const IDLE: u64 = 1;
+    const ANSWER: u64 = 2;
+    const LEFT: u64 = 3;
+    const END: u64 = 4;
+    const CLOSE: u64 = 5;
+    const CALL: u64 = 6;
+    const OPEN: u64 = 7;
+    const LOOK: u64 = 8;
+}
+
+#[derive(LogicBlock, Default)]
+pub struct Books {
+    pub clock: Clk,
+    pub reset: Rst,
+    /// The command that the front has in hand: `aside` if its tag is one of those set aside, `own` if it is no command of the
+    /// host's, `turn` which of its function's bindings it was judged by.
+    pub slot: I<6>,
+    pub qid: I<3>,
+    pub cid: I<16>,
+    pub pieces: I<6>,
+    pub kind: I<2>,
+    pub blocks: I<9>,
+    pub lba: I<48>,
+    pub turn: I<1>,
+    pub own: I<1>,
+    pub aside: I<1>,
+    /// A piece is opened, by each of them held until `opened`, which comes with its tag.
+    pub open: [I<1>; 3],
+    pub opened: [O<1>; 3],
+    pub tag: O<12>,
+    /// The piece of a read: the first of its command, else `read_cmd` is the tag of that; `{page 52, next page 52, DW 10, DWs 11}`.
+    pub read_first: I<1>,
+    pub read_cmd: I<12>,
+    pub read_place: I<125>,
+    /// The writer's: the first has the tag of its command; a code says that it ends here; what a long one asks for.
+    pub write_first: I<1>,
+    pub write_cmd: I<12>,
+    pub write_op: I<4>,
+    pub write_code: I<11>,
+    pub write_fua: I<1>,
+    pub write_volume: I<8>,
+    pub write_lba: I<48>,
+    pub write_left: I<20>,
+    /// Answers of the medium.
+    pub answer_valid: I<1>,
+    pub answer_ready: O<1>,
+    pub answer_tag: I<12>,
+    pub answer_result: I<3>,
+    /// Requests of the books' own: what is cancelled, what goes on.
+    pub media_valid: O<1>,
+    pub media_ready: I<1>,
+    pub media_op: O<4>,
+    pub media_tag: O<12>,
+    pub media_fua: O<1>,
+    pub media_volume: O<8>,
+    pub media_lba: O<48>,
+    pub media_blocks: O<48>,
+    /// The data of a tag is called for.
+    pub get_valid: O<1>,
+    pub get_ready: I<1>,
+    pub get_tag: O<12>,
+    /// Whose data comes next: tags that are ready, and who is next of them; one clock: that one is taken.
+    pub ready_push: O<1>,
+    pub ready_slot: O<6>,
+    pub ready_index: O<6>,
+    pub ready_hole: O<1>,
+    pub next_valid: I<1>,
+    pub next_slot: I<6>,
+    pub next_index: I<6>,
+    pub next_hole: I<1>,
+    pub next_take: O<1>,
+    pub next_idle: I<1>,
+    /// A piece of a page that is ready beside them.
+    pub page_valid: I<1>,
+    pub page_ready: O<1>,
+    pub page_piece: I<141>,
+    /// What comes next, for the mover: `{page, zeroes, DWs to skip 2, tag 12, place 125}`.
+    pub piece_valid: O<1>,
+    pub piece_ready: I<1>,
+    pub piece_data: O<141>,
+    /// One clock: a row of data has left.
+    pub drained: I<1>,
+    /// The data of a tag has left.
+    pub left_valid: I<1>,
+    pub left_ready: O<1>,
+    pub left_tag: I<12>,
+    pub left_code: I<11>,
+    /// Tags: the next of `tag_slot`, taken; one that comes back.
+    pub tag_slot: O<6>,
+    pub tag_index: I<6>,
+    pub tag_take: O<1>,
+    pub tag_free: O<1>,
+    pub tag_free_slot: O<6>,
+    pub tag_free_index: O<6>,
+    pub tag_free_aside: O<1>,
+    pub tag_free_ready: I<1>,
+    /// One clock: the commands of `shut_slot` are to end; they are over.
+    pub shut: I<1>,
+    pub unshut: I<1>,
+    pub shut_slot: I<6>,
+    /// Abort a command: held until `abort_done`; whether something of it was cancelled.
+    pub abort: I<1>,
+    pub abort_slot: I<6>,
+    pub abort_qid: I<3>,
+    pub abort_cid: I<16>,
+    pub abort_done: O<1>,
+    pub aborted: O<1>,
+    /// The time-out of `look_slot` in milliseconds, 0 for none, and whether it is within its limits; in the same clock.
+    pub look_slot: O<6>,
+    pub limit: I<16>,
+    pub allowed: I<1>,
+    /// One clock: a long command of `look_slot` moves so many blocks more.
+    pub pays: O<1>,
+    pub pays_blocks: O<12>,
+    /// Commands that are over.
+    pub done_valid: O<1>,
+    pub done_ready: I<1>,
+    pub done_slot: O<6>,
+    pub done_qid: O<3>,
+    pub done_cid: O<16>,
+    pub done_code: O<11>,
+    /// One clock: `done_*` is over; the host will hear of it; what it was and how long it took, in microseconds.
+    pub closed: O<1>,
+    pub closed_told: O<1>,
+    pub closed_own: O<1>,
+    pub closed_kind: O<2>,
+    pub closed_blocks: O<9>,
+    pub closed_lba: O<48>,
+    pub closed_time: O<24>,
+    pub closed_turn: O<1>,
+    /// The error log has no place for another.
+    pub log_full: I<1>,
+    pub busy: O<1>,
+    vfs: Param,
+    st: Reg<4>,
+    boot: Reg<12>,
+    who: Reg<2>,
+    /// The tag in hand, its command, what became of it.
+    r_tag: Reg<12>,
+    cmd: Reg<6>,
+    code: Reg<11>,
+    result: Reg<3>,
+    hole: Reg<1>,
+    g_valid: Reg<1>,
+    g_tag: Reg<12>,
+    page_last: Reg<1>,
+    ahead: Reg<10>,
+    /// A request of the books' own stands.
+    c_busy: Reg<1>,
+    c_op: Reg<4>,
+    c_tag: Reg<12>,
+    c_what: Reg<77>,
+    /// The next tag to look at, and when.
+    s_slot: Reg<6>,
+    s_index: Reg<6>,
+    timer: Reg<6>,
+    seek: Reg<2>,
+    a_index: Reg<6>,
+    a_cmd: Reg<6>,
+    a_found: Reg<1>,
+    a_hit: Reg<1>,
+    /// Tags in use.
+    live: Reg<13>,
+    tick: Reg<7>,
+    time: Reg<24>,
+    thousand: Reg<10>,
+    ms: Reg<16>,
+    // `{stamp 16, cmd 6, op 4, why 2, at 3}` of each tag.
+    states: Ram<12, 31>,
+    places: Ram<12, 125>,
+    // `{begun 24, lba 48, blocks 9, kind 2, cid 16, qid 3, code 11, aside, own, turn, left 6}` of each command, by its first tag.
+    lines: Ram<12, 122>,
+    shuts: LutRam<6, 1>,
+}
+
+impl Books {
+    /// The books of the PF and `vfs` VFs.
+    pub fn new(vfs: usize) -> Self {
+        let slots = (vfs + 1).next_power_of_two();
+        let tags = slots * media::TAGS_PER_SLOT as usize;
+        Books {
+            vfs: Param::new(vfs),
+            states: Ram::new(tags),
+            places: Ram::new(tags),
+            lines: Ram::new(tags),
+            shuts: LutRam::new(slots),
+            ..Self::default()
+        }
+    }
+}
+
+/// Whether the medium's failure of this is one of reading.
+#[pure]
+fn reads(op: V) -> V {
+    (op == media::READ) | (op == media::VERIFY) | (op == media::COMPARE)
+}
+
+/// The code that a tag ends with, by what the medium answered and why it was cancelled.
+#[pure]
+fn code_of(op: V, result: V, why: V) -> V {
+    let fault = if reads(op) { konst(status::UNRECOVERED_READ) } else { konst(status::WRITE_FAULT) };
+    let cancelled = if why == Why::ABORT { konst(status::ABORT_REQUESTED) } else { fault };
+    match result {
+        media::DONE | media::HOLE => {
+            // Its data is not called for any more.
+            if (op == media::READ) & (why != Why::NOT) { cancelled } else { sized(status::SUCCESS, 11) }
+        }
+        media::DIFFERS => konst(status::COMPARE_FAILURE),
+        media::ABORTED => cancelled,
+        _ => fault,
+    }
+}
+
+#[kernel]
+impl Logic for Books {
+    fn update(&mut self) {
+        memories!(self.states, self.places, self.lines, self.shuts);
+        // --- time
+        self.tick.d = self.tick.q + 1;
+        if self.tick.q == konst(clock::MHZ - 1) {
+            self.tick.d = 0;
+            self.time.d = self.time.q + 1;
+            self.thousand.d = self.thousand.q + 1;
+            if self.thousand.q == 999 {
+                self.thousand.d = 0;
+                self.ms.d = self.ms.q + 1;
+            }
+        }
+        self.timer.d = self.timer.q + 1;
+
+        // --- the words in hand
+        let s = self.states.rdata;
+        let at = s.bits(2, 0);
+        let why = s.bits(4, 3);
+        let op = s.bits(8, 5);
+        let s_cmd = s.bits(14, 9);
+        let stamp = s.bits(30, 15);
+        let line = self.lines.rdata;
+        let left = line.bits(5, 0);
+        let turn = line.bit(6);
+        let own = line.bit(7);
+        let aside = line.bit(8);
+        let l_code = line.bits(19, 9);
+        let l_qid = line.bits(22, 20);
+        let l_cid = line.bits(38, 23);
+        let l_kind = line.bits(40, 39);
+        let l_blocks = line.bits(49, 41);
+        let l_lba = line.bits(97, 50);
+        let l_begun = line.bits(121, 98);
+        let place = self.places.rdata;
+        let p_dws = place.bits(10, 0);
+        // Of a long one: `{fua, volume 8, left 20, lba 48}`.
+        let p_lba = place.bits(47, 0);
+        let p_left = place.bits(67, 48);
+        let slot = self.r_tag.q.bits(11, 6);
+        let index = self.r_tag.q.bits(5, 0);
+
+        // --- what is to be done
+        let idle = self.st.q == St::IDLE;
+        let seeks = (self.seek.q == Seek::COMMAND) | (self.seek.q == Seek::PIECES);
+        let due = if seeks { self.timer.q.bits(1, 0).all() } else { self.timer.q == konst(LOOKS - 1) };
+        let some = seeks | (self.live.q != 0);
+        let may_call = self.piece_ready & (!self.g_valid.q) & (self.ahead.q <= AHEAD);
+        let page_turn = self.page_valid & may_call & !(self.next_valid & self.page_last.q);
+        let next_turn = self.next_valid & may_call & !page_turn;
+        let opens = self.open[0] | self.open[1] | self.open[2];
+        let seen = if seeks { cat(self.abort_slot, self.a_index.q) } else { cat(self.s_slot.q, self.s_index.q) };
+        let next_tag = cat(self.next_slot, self.next_index);
+        let looks_first = due & some;
+        let answers = self.answer_valid & !looks_first;
+        let leaves = self.left_valid & !(looks_first | self.answer_valid);
+        let calls = next_turn & !(looks_first | self.answer_valid | self.left_valid);
+        let pages = page_turn & !(looks_first | self.answer_valid | self.left_valid);
+        let addressed = if answers {
+            self.answer_tag
+        } else if leaves {
+            self.left_tag
+        } else if calls {
+            next_tag
+        } else {
+            seen
+        };
+        self.answer_ready = idle & answers;
+        self.left_ready = idle & leaves;
+        self.next_take = idle & calls;
+        self.page_ready = idle & pages;
+        self.tag = self.r_tag.q;
+        for i in 0..3 {
+            self.opened[i] = 0;
+        }
+
+        // --- the words that are asked for and written
+        let mut s_raddr = addressed;
+        let mut l_raddr = addressed;
+        let mut s_we = sized(0, 1);
+        let mut s_at = self.r_tag.q;
+        let mut s_new = s;
+        let mut p_we = sized(0, 1);
+        let mut p_at = self.r_tag.q;
+        let mut p_new = place;
+        let mut l_we = sized(0, 1);
+        let mut l_at = cat(slot, self.cmd.q);
+        let mut l_new = line;
+        let mut ups = sized(0, 1);
+        let mut downs = sized(0, 1);
+
+        // --- tags
+        let o_write = if self.st.q == St::OPEN { self.who.q == WRITER } else { self.open[WRITER] };
+        self.tag_slot = if o_write { self.write_cmd.bits(11, 6) } else { self.slot };
+        self.tag_take = 0;
+        self.tag_free = 0;
+        self.tag_free_slot = slot;
+        self.tag_free_index = index;
+        self.tag_free_aside = 0;
+
+        // --- what leaves
+        self.ready_push = 0;
+        self.ready_slot = slot;
+        self.ready_index = index;
+        self.ready_hole = self.result.q == media::HOLE;
+        let mut emits = sized(0, 1);
+        let mut zeroes = self.hole.q;
+        self.piece_valid = 0;
+        self.piece_data = cat(sized(0, 1), zeroes, sized(0, 2), self.r_tag.q, place);
+        let mut rows = sized(0, 10);
+        self.done_valid = 0;
+        self.done_slot = slot;
+        self.done_qid = l_qid;
+        self.done_cid = l_cid;
+        self.done_code = self.code.q;
+        self.closed = 0;
+        self.closed_told = !self.shuts.rdata;
+        self.closed_own = own;
+        self.closed_kind = l_kind;
+        self.closed_blocks = l_blocks;
+        self.closed_lba = l_lba;
+        self.closed_time = self.time.q - l_begun;
+        self.closed_turn = turn;
+        self.look_slot = slot;
+        self.pays = 0;
+        let rest = if p_left > media::LONG_BLOCKS { sized(media::LONG_BLOCKS, 20) } else { p_left };
+        self.pays_blocks = rest.trunc(12);
+        self.shuts.raddr = slot;
+        self.shuts.we = self.shut | self.unshut | (self.st.q == St::BOOT);
+        self.shuts.waddr = if self.st.q == St::BOOT { self.boot.q.bits(5, 0) } else { self.shut_slot };
+        self.shuts.wdata = self.shut;
+
+        let long = (op == media::ZEROES) | (op == media::VERIFY);
+        let late = (self.limit != 0) & ((self.ms.q - stamp) >= self.limit);
+        let named = (self.seek.q == Seek::PIECES) & (s_cmd == self.a_cmd.q);
+        let doomed = self.shuts.rdata | late | named;
+        let reason = if self.shuts.rdata {
+            sized(Why::SHUT, 2)
+        } else if named {
+            Why::ABORT
+        } else {
+            Why::LATE
+        };
+
+        match self.st.q {
+            St::BOOT => {
+                s_we = 1;
+                s_at = self.boot.q;
+                s_new = 0;
+                self.boot.d = self.boot.q + 1;
+                if self.boot.q.all() {
+                    self.st.d = St::IDLE;
+                }
+            }
+            St::IDLE => {
+                self.r_tag.d = addressed;
+                self.result.d = self.answer_result;
+                self.hole.d = self.next_hole;
+                self.code.d = self.left_code;
+                self.who.d = if self.open[WRITER] {
+                    sized(WRITER, 2)
+                } else if self.open[READS] {
+                    READS
+                } else {
+                    FRONT
+                };
+                if looks_first {
+                    self.st.d = St::LOOK;
+                } else if answers {
+                    self.st.d = St::ANSWER;
+                } else if leaves {
+                    self.st.d = St::LEFT;
+                } else if pages {
+                    self.page_last.d = 1;
+                    self.piece_valid = 1;
+                    self.piece_data = self.page_piece;
+                    if !self.page_piece.bit(139) {
+                        let dws = self.page_piece.bits(10, 0).zext(12) + self.page_piece.bits(138, 137).zext(12);
+                        rows = (dws + 3).bits(11, 2);
+                    }
+                } else if calls {
+                    self.page_last.d = 0;
+                    self.st.d = St::CALL;
+                } else if opens {
+                    self.st.d = St::OPEN;
+                } else if some {
+                    self.st.d = St::LOOK;
+                }
+            }
+            St::ANSWER => {
+                check!(at == At::MEDIUM, "the medium answers for a tag that it was not asked with");
+                let good = (self.result.q == media::DONE) | (self.result.q == media::HOLE);
+                self.code.d = code_of(op, self.result.q, why);
+                self.cmd.d = s_cmd;
+                l_raddr = cat(slot, s_cmd);
+                self.st.d = St::END;
+                if good & (why == Why::NOT) & (op == media::READ) {
+                    s_we = 1;
+                    s_new = cat(s.bits(30, 3), sized(At::CARD, 3));
+                    self.st.d = St::IDLE;
+                    // Nobody else has anything: it need not stand in line.
+                    zeroes = self.result.q == media::HOLE;
+                    emits = self.next_idle & may_call & !self.page_valid;
+                    self.ready_push = !emits;
+                } else if good & long & (p_left > media::LONG_BLOCKS) {
+                    let next = p_lba + konst(media::LONG_BLOCKS);
+                    p_we = 1;
+                    p_new = cat(place.bits(124, 68), p_left - konst(media::LONG_BLOCKS), next);
+                    s_we = 1;
+                    s_new = cat(s.bits(30, 3), sized(At::AGAIN, 3));
+                    self.st.d = St::IDLE;
+                }
+            }
+            St::LEFT => {
+                self.cmd.d = s_cmd;
+                l_raddr = cat(slot, s_cmd);
+                self.st.d = St::END;
+            }
+            St::END => {
+                l_raddr = cat(slot, self.cmd.q);
+                let first = index == self.cmd.q;
+                let code = if l_code == 0 { self.code.q } else { l_code };
+                self.tag_free = !first;
+                if first | self.tag_free_ready {
+                    l_we = 1;
+                    l_new = cat(line.bits(121, 20), code, line.bits(8, 6), left - 1);
+                    s_we = 1;
+                    let held = cat(sized(0, 16), self.cmd.q, sized(0, 6), sized(At::HELD, 3));
+                    s_new = if first { held } else { 0 };
+                    downs = !first;
+                    self.code.d = code;
+                    self.st.d = if left == 1 { St::CLOSE } else { St::IDLE };
+                }
+            }
+            St::CLOSE => {
+                l_raddr = cat(slot, self.cmd.q);
+                let heard = (own | self.done_ready) & !((self.code.q != 0) & self.log_full);
+                self.tag_free = heard;
+                self.tag_free_index = self.cmd.q;
+                self.tag_free_aside = aside;
+                self.done_valid = self.tag_free_ready & (!own) & !((self.code.q != 0) & self.log_full);
+                if heard & self.tag_free_ready {
+                    self.closed = 1;
+                    s_we = 1;
+                    s_at = cat(slot, self.cmd.q);
+                    s_new = 0;
+                    downs = 1;
+                    self.st.d = St::IDLE;
+                }
+            }
+            St::CALL => {
+                check!(at == At::CARD, "data is called for that is not ready");
+                emits = 1;
+                self.st.d = St::IDLE;
+            }
+            St::OPEN => {
+                let writes = self.who.q == WRITER;
+                let read = self.who.q == READS;
+                let begins = self.who.q == FRONT;
+                let first = if writes { self.write_first } else { begins | self.read_first };
+                let takes = !(writes & first);
+                let of = if writes { self.write_cmd.bits(11, 6) } else { self.slot };
+                let mine = if takes { self.tag_index } else { self.write_cmd.bits(5, 0) };
+                let theirs = if writes { self.write_cmd.bits(5, 0) } else { self.read_cmd.bits(5, 0) };
+                let command = if first { mine } else { theirs };
+                let tag = cat(of, mine);
+                let what = if writes { self.write_op } else { sized(media::READ, 4) };
+                self.tag = tag;
+                self.tag_take = takes;
+                ups = takes;
+                for i in 0..3 {
+                    self.opened[i] = self.who.q == i;
+                }
+                s_we = 1;
+                s_at = tag;
+                let where_ = if begins { sized(At::OPEN, 3) } else { At::MEDIUM };
+                s_new = cat(self.ms.q, command, what, sized(Why::NOT, 2), where_);
+                p_we = !begins;
+                p_at = tag;
+                let asks = cat(self.write_fua, self.write_volume, self.write_left, self.write_lba);
+                p_new = if read { self.read_place } else { asks.zext(125) };
+                l_we = first & !writes;
+                l_at = tag;
+                let flags = cat(self.aside, self.own, self.turn, self.pieces);
+                let told = cat(self.kind, self.cid, self.qid, sized(0, 11));
+                l_new = cat(self.time.q, self.lba, self.blocks, told, flags);
+                self.r_tag.d = tag;
+                self.cmd.d = command;
+                self.code.d = self.write_code;
+                l_raddr = cat(of, command);
+                self.st.d = if writes & (self.write_code != 0) { St::END } else { St::IDLE };
+            }
+            St::LOOK => {
+                self.st.d = St::IDLE;
+                let mut again = sized(0, 1);
+                if at == At::MEDIUM {
+                    if doomed & (why == Why::NOT) {
+                        again = self.c_busy.q;
+                        if !self.c_busy.q {
+                            self.c_busy.d = 1;
+                            self.c_op.d = media::CANCEL;
+                            s_we = 1;
+                            s_new = cat(s.bits(30, 5), reason, at);
+                            self.a_hit.d = self.a_hit.q | named;
+                        }
+                    }
+                } else if at == At::AGAIN {
+                    if doomed {
+                        self.code.d = code_of(op, sized(media::ABORTED, 3), reason);
+                        self.cmd.d = s_cmd;
+                        l_raddr = cat(slot, s_cmd);
+                        self.a_hit.d = self.a_hit.q | named;
+                        self.st.d = St::END;
+                    } else if self.allowed & !self.c_busy.q {
+                        self.c_busy.d = 1;
+                        self.c_op.d = op;
+                        self.pays = 1;
+                        s_we = 1;
+                        s_new = cat(self.ms.q, s_cmd, op, why, sized(At::MEDIUM, 3));
+                    }
+                }
+                if !self.c_busy.q {
+                    self.c_tag.d = self.r_tag.q;
+                    self.c_what.d = place.bits(76, 0);
+                }
+                // The line is that of a command only under its first tag.
+                let names = (at != At::FREE) & (s_cmd == index) & (l_qid == self.abort_qid) & (l_cid == self.abort_cid);
+                if (self.seek.q == Seek::COMMAND) & names {
+                    self.a_cmd.d = index;
+                    self.a_found.d = 1;
+                }
+                if seeks {
+                    if !again {
+                        self.a_index.d = self.a_index.q + 1;
+                        if self.a_index.q.all() {
+                            self.seek.d = if (self.seek.q == Seek::COMMAND) & (self.a_found.q | names) {
+                                sized(Seek::PIECES, 2)
+                            } else {
+                                Seek::DONE
+                            };
+                        }
+                    }
+                } else {
+                    self.s_index.d = self.s_index.q + 1;
+                    if self.s_index.q.all() {
+                        self.s_slot.d =
+                            if self.s_slot.q.zext(8) == konst(self.vfs.get()) { 0 } else { self.s_slot.q + 1 };
+                    }
+                }
+            }
+            _ => self.st.d = St::IDLE,
+        }
+
+        // --- data that is called for
+        if emits {
+            self.piece_valid = 1;
+            self.piece_data = cat(sized(0, 1), zeroes, sized(0, 2), self.r_tag.q, place);
+            if !zeroes {
+                rows = (p_dws.zext(12) + 3).bits(11, 2);
+                self.g_valid.d = 1;
+                self.g_tag.d = self.r_tag.q;
+            }
+        }
+        if self.g_valid.q & self.get_ready {
+            self.g_valid.d = 0;
+        }
+        self.get_valid = self.g_valid.q;
+        self.get_tag = self.g_tag.q;
+        self.ahead.d = self.ahead.q + rows - self.drained.zext(10);
+        check!((!self.piece_valid) | self.piece_ready, "data is called for that nobody has room for");
+
+        // --- requests of its own
+        if self.c_busy.q & self.media_ready {
+            self.c_busy.d = 0;
+        }
+        self.media_valid = self.c_busy.q;
+        self.media_op = self.c_op.q;
+        self.media_tag = self.c_tag.q;
+        self.media_lba = self.c_what.q.bits(47, 0);
+        let c_left = self.c_what.q.bits(67, 48);
+        self.media_blocks = (if c_left > media::LONG_BLOCKS { sized(media::LONG_BLOCKS, 20) } else { c_left }).zext(48);
+        self.media_volume = self.c_what.q.bits(75, 68);
+        self.media_fua = self.c_what.q.bit(76);
+
+        // --- Abort
+        if self.abort & (self.seek.q == Seek::NOT) {
+            self.seek.d = Seek::COMMAND;
+            self.a_index.d = 0;
+            self.a_found.d = 0;
+            self.a_hit.d = 0;
+        }
+        if !self.abort {
+            self.seek.d = Seek::NOT;
+        }
+        self.abort_done = self.seek.q == Seek::DONE;
+        self.aborted = self.a_hit.q;
+
+        self.live.d = self.live.q + ups.zext(13) - downs.zext(13);
+        self.states.raddr = s_raddr;
+        self.states.we = s_we;
+        self.states.waddr = s_at;
+        self.states.wdata = s_new;
+        self.places.raddr = s_raddr;
+        self.places.we = p_we;
+        self.places.waddr = p_at;
+        self.places.wdata = p_new;
+        self.lines.raddr = l_raddr;
+        self.lines.we = l_we;
+        self.lines.waddr = l_at;
+        self.lines.wdata = l_new;
+        self.busy = (!idle)
+            | (self.live.q != 0)
+            | opens
+            | self.answer_valid
+            | self.left_valid
+            | self.g_valid.q
+            | self.c_busy.q
+            | seeks;
+    }
+}

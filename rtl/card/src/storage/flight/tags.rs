@@ -1,0 +1,241 @@
+//! The tags of the media port: each function has a share of its own, so that what one waits for takes none from another.
+//!
+//! How many tags a command will need is known only when it is in the front, and the front waits for nobody. So a command is
+//! fetched only when there are enough for the largest, which are put aside (`grant`); what it does not need is given back
+//! (`settle`). The commands of an admin queue, and the flush of a shutdown, have a few tags that I/O cannot take: a
+//! function whose volume is dead can still be asked and closed.
+//!
+//! Promise: whoever takes a tag that was granted gets one; a slot that is asked for is allowed exactly when the next grant can
+//! be met; one that is allowed again is told, once.
+
+use azote_hdl::prelude::*;
+use azote_regs::media;
+use azote_regs::nvme::limits;
+
+use crate::parts::Fifo;
+
+/// Tags of a slot, those for I/O, those set aside.
+const SHARE: u64 = media::TAGS_PER_SLOT;
+const ASIDE: u64 = 3;
+const IO: u64 = SHARE - ASIDE;
+/// Pieces of the largest command, and what must be left of those set aside for an admin command: one is for a shutdown.
+const LARGEST: u64 = limits::MAX_TRANSFER / limits::PAGE_SIZE;
+const ADMIN: u64 = 2;
+const _: () = assert!(SHARE == 64 && IO >= LARGEST && IO < 64 && ASIDE < 4);
+
+struct St;
+impl St {
+    const BOOT: u64 = 0;
+    const IDLE: u64 = 1;
+}
+
+#[derive(LogicBlock, Default)]
+pub struct Tags {
+    pub clock: Clk,
+    pub reset: Rst,
+    /// One clock: a command of this slot was fetched. Never twice within four clocks.
+    pub grant: I<1>,
+    pub grant_slot: I<6>,
+    pub grant_admin: I<1>,
+    /// One clock: it needs so many. Never twice within eight clocks.
+    pub settle: I<1>,
+    pub settle_slot: I<6>,
+    pub settle_admin: I<1>,
+    pub settle_count: I<6>,
+    /// One clock: a flush of the card's own takes one of those set aside. Never twice within eight clocks.
+    pub own: I<1>,
+    pub own_slot: I<6>,
+    /// One clock: an admin command is over that had a place, and no tag, of those set aside. Never twice within eight clocks.
+    pub refund: I<1>,
+    pub refund_slot: I<6>,
+    /// The next free tag of `slot`, a clock later; one clock, while it is shown: it is taken.
+    pub slot: I<6>,
+    pub index: O<6>,
+    pub take: I<1>,
+    /// A tag comes back, held until `free_ready`; it is one of those set aside.
+    pub free: I<1>,
+    pub free_slot: I<6>,
+    pub free_index: I<6>,
+    pub free_aside: I<1>,
+    pub free_ready: O<1>,
+    /// Whether `ask` may fetch from its I/O queues, from its admin queue; in the same clock.
+    pub ask: I<6>,
+    pub io_allowed: O<1>,
+    pub admin_allowed: O<1>,
+    /// Who may again, until `revive_take`.
+    pub revive: O<1>,
+    pub revive_slot: O<6>,
+    pub revive_take: I<1>,
+    pub busy: O<1>,
+    st: Reg<1>,
+    boot: Reg<12>,
+    g_wait: Reg<1>,
+    g_slot: Reg<6>,
+    g_admin: Reg<1>,
+    s_wait: Reg<1>,
+    s_slot: Reg<6>,
+    s_admin: Reg<1>,
+    s_count: Reg<6>,
+    o_wait: Reg<1>,
+    o_slot: Reg<6>,
+    r_wait: Reg<1>,
+    r_slot: Reg<6>,
+    /// `{set aside 2, I/O 6}` of each slot, and a copy for who asks.
+    credits: LutRam<6, 8>,
+    asked: LutRam<6, 8>,
+    /// The free tags of each slot are a ring: its first and its end.
+    heads: LutRam<6, 6>,
+    tails: LutRam<6, 6>,
+    rings: Ram<12, 6>,
+    revived: Fifo<6>,
+}
+
+impl Tags {
+    /// The tags of the PF and `vfs` VFs.
+    pub fn new(vfs: usize) -> Self {
+        let slots = (vfs + 1).next_power_of_two();
+        Tags {
+            credits: LutRam::new(slots),
+            asked: LutRam::new(slots),
+            heads: LutRam::new(slots),
+            tails: LutRam::new(slots),
+            rings: Ram::new(slots * SHARE as usize),
+            revived: Fifo::new(64),
+            ..Self::default()
+        }
+    }
+}
+
+#[kernel]
+impl Logic for Tags {
+    fn update(&mut self) {
+        clocked!(self.revived);
+        memories!(self.credits, self.asked, self.heads, self.tails, self.rings);
+        let boots = self.st.q == St::BOOT;
+        if boots {
+            self.boot.d = self.boot.q + 1;
+            if self.boot.q.all() {
+                self.st.d = St::IDLE;
+            }
+        }
+        let grants = self.g_wait.q;
+        let frees = self.free & !grants;
+        let settles = self.s_wait.q & !(grants | frees);
+        let owns = self.o_wait.q & !(grants | frees | self.s_wait.q);
+        let refunds = self.r_wait.q & !(grants | frees | self.s_wait.q | self.o_wait.q);
+        self.g_wait.d = self.grant;
+        self.g_slot.d = self.grant_slot;
+        self.g_admin.d = self.grant_admin;
+        if self.settle {
+            self.s_wait.d = 1;
+            self.s_slot.d = self.settle_slot;
+            self.s_admin.d = self.settle_admin;
+            self.s_count.d = self.settle_count;
+        } else if settles {
+            self.s_wait.d = 0;
+        }
+        if self.own {
+            self.o_wait.d = 1;
+            self.o_slot.d = self.own_slot;
+        } else if owns {
+            self.o_wait.d = 0;
+        }
+        if self.refund {
+            self.r_wait.d = 1;
+            self.r_slot.d = self.refund_slot;
+        } else if refunds {
+            self.r_wait.d = 0;
+        }
+        check!((!(self.refund & self.r_wait.q)) | refunds, "an admin command is over and its place is not counted");
+        check!((!(self.settle & self.s_wait.q)) | settles, "what a command needs is lost");
+        check!((!(self.own & self.o_wait.q)) | owns, "a flush of the card's own is not counted");
+
+        // --- how many
+        let slot = if grants {
+            self.g_slot.q
+        } else if frees {
+            self.free_slot
+        } else if self.s_wait.q {
+            self.s_slot.q
+        } else if self.o_wait.q {
+            self.o_slot.q
+        } else {
+            self.r_slot.q
+        };
+        self.credits.raddr = slot;
+        let old = self.credits.rdata;
+        let io = old.bits(5, 0);
+        let aside = old.bits(7, 6);
+        let mut io_new = io;
+        let mut aside_new = aside;
+        let one = self.s_count.q.trunc(2);
+        if grants {
+            if self.g_admin.q {
+                aside_new = aside - 1;
+            } else {
+                io_new = io - konst(LARGEST);
+            }
+        } else if frees {
+            if self.free_aside {
+                aside_new = aside + 1;
+            } else {
+                io_new = io + 1;
+            }
+        } else if settles {
+            if self.s_admin.q {
+                aside_new = aside + 1 - one;
+            } else {
+                io_new = io + konst(LARGEST) - self.s_count.q;
+            }
+        } else if owns {
+            aside_new = aside - 1;
+        } else if refunds {
+            aside_new = aside + 1;
+        }
+        check!((!grants) | self.g_admin.q | (io >= LARGEST), "a command was fetched for which there are no tags");
+        check!(
+            (!(grants & self.g_admin.q)) | (aside >= ADMIN),
+            "an admin command was fetched for which there is no tag"
+        );
+        check!(boots | (io_new <= IO), "more tags come back than there are");
+        let changes = grants | frees | settles | owns | refunds;
+        let first = cat(sized(ASIDE, 2), sized(IO, 6));
+        let at = if boots { self.boot.q.bits(5, 0) } else { slot };
+        let new = if boots { first } else { cat(aside_new, io_new) };
+        self.credits.we = boots | changes;
+        self.credits.waddr = at;
+        self.credits.wdata = new;
+        self.asked.we = boots | changes;
+        self.asked.waddr = at;
+        self.asked.wdata = new;
+        self.asked.raddr = self.ask;
+        self.io_allowed = self.asked.rdata.bits(5, 0) >= LARGEST;
+        self.admin_allowed = self.asked.rdata.bits(7, 6) >= ADMIN;
+        self.free_ready = !grants;
+        let io_again = (io < LARGEST) & (io_new >= LARGEST);
+        let admin_again = (aside < ADMIN) & (aside_new >= ADMIN);
+        let tells = (frees | settles | refunds) & (io_again | admin_again);
+        self.revived.in_valid = tells;
+        self.revived.in_data = slot;
+        check!((!tells) | self.revived.in_ready, "who has tags again is not told");
+        self.revive = self.revived.out_valid;
+        self.revive_slot = self.revived.out_data;
+        self.revived.out_ready = self.revive_take;
+
+        // --- and which
+        self.heads.raddr = self.slot;
+        self.rings.raddr = cat(self.slot, if self.take { self.heads.rdata + 1 } else { self.heads.rdata });
+        self.index = self.rings.rdata;
+        self.heads.we = boots | self.take;
+        self.heads.waddr = if boots { self.boot.q.bits(5, 0) } else { self.slot };
+        self.heads.wdata = if boots { 0 } else { self.heads.rdata + 1 };
+        self.tails.raddr = self.free_slot;
+        self.tails.we = boots | frees;
+        self.tails.waddr = if boots { self.boot.q.bits(5, 0) } else { self.free_slot };
+        self.tails.wdata = if boots { 0 } else { self.tails.rdata + 1 };
+        self.rings.we = boots | frees;
+        self.rings.waddr = if boots { self.boot.q } else { cat(self.free_slot, self.tails.rdata) };
+        self.rings.wdata = if boots { self.boot.q.bits(5, 0) } else { self.free_index };
+        self.busy = boots | grants | self.s_wait.q | self.o_wait.q | self.r_wait.q | self.revived.out_valid;
+    }
+}
