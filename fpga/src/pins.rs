@@ -14,9 +14,9 @@ use azote_rtl::card::Card;
 /// Bits of all inputs of the card but clock and reset.
 pub const INPUTS: usize = 287;
 /// Bits of all its outputs.
-pub const OUTPUTS: usize = 420;
+pub const OUTPUTS: usize = 421;
 /// Groups of the first fold, of ten bits, and of the second, of six.
-const FOLDS: usize = 42;
+const FOLDS: usize = 43;
 const REFOLDS: usize = 7;
 
 /// The harness; see above.
@@ -88,6 +88,7 @@ impl Logic for Pins {
             self.card.mwr_valid,
             self.card.mwr_data,
             self.card.mwr_last,
+            self.card.mwr_spoilt,
             self.card.mdone_ready,
             self.card.mget_valid,
             self.card.mget_tag,

@@ -42,6 +42,7 @@ pub struct Card {
     pub mwr_ready: I<1>,
     pub mwr_data: O<128>,
     pub mwr_last: O<1>,
+    pub mwr_spoilt: O<1>,
     pub mdone_valid: I<1>,
     pub mdone_ready: O<1>,
     pub mdone_tag: I<12>,
@@ -282,6 +283,11 @@ impl Logic for Card {
         self.storage.rd_ready = self.read.ready;
         self.storage.rd_pending = self.read.pending;
         self.storage.rd_failed = self.read.failed;
+        self.storage.landed = self.read.landed;
+        self.storage.landed_at = self.read.landed_at;
+        self.storage.landed_dws = self.read.landed_dws;
+        self.storage.nulled = self.read.nulled;
+        self.storage.nulled_chunk = self.read.nulled_chunk;
         self.space.tag_turn = self.read.look_turn;
         self.space.tag_used = self.read.look_used;
         self.space.tag_owner = self.read.look_owner;
@@ -344,6 +350,7 @@ impl Logic for Card {
         self.storage.mwr_ready = self.mwr_ready;
         self.mwr_data = self.storage.mwr_data;
         self.mwr_last = self.storage.mwr_last;
+        self.mwr_spoilt = self.storage.mwr_spoilt;
         self.storage.mdone_valid = self.mdone_valid;
         self.mdone_ready = self.storage.mdone_ready;
         self.storage.mdone_tag = self.mdone_tag;

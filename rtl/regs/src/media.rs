@@ -29,7 +29,7 @@ pub const CANCEL_CLOCKS: u64 = 1024;
 /// Have blocks ready, for their data to be called for. It comes one beat after the other, without a pause of the medium's making.
 pub const READ: u64 = 0;
 /// Take blocks; with FUA set they are durable before the answer. The data of all requests that have any comes in the order in
-/// which these were taken.
+/// which these were taken. With the last beat the card may say that it was spoilt: then nothing is done ([`SPOILT`]).
 pub const WRITE: u64 = 1;
 /// Make durable what was written to the volume and answered before this was asked; no blocks.
 pub const FLUSH: u64 = 2;
@@ -60,3 +60,6 @@ pub const DIFFERS: u64 = 2;
 pub const ABORTED: u64 = 3;
 /// Result of a read: all of its blocks are a hole. No data is called for: it would be zeroes.
 pub const HOLE: u64 = 4;
+/// Result: the card has said that the data of this request was spoilt, and nothing was done. It is given at once, also if the request
+/// was cancelled.
+pub const SPOILT: u64 = 5;

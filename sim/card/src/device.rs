@@ -56,6 +56,8 @@ pub struct MediaBeat {
     pub data: [u32; 4],
     /// Last beat of its request.
     pub last: bool,
+    /// Only with the last: what was sent is not what the host has, and is not to be used.
+    pub spoilt: bool,
 }
 
 /// A beat of data from the medium: of the request that was called for longest ago.
@@ -184,6 +186,8 @@ pub enum MediaResult {
     Aborted,
     /// All that was to be read is a hole.
     Hole,
+    /// The card has said that its data was spoilt: nothing was done.
+    Spoilt,
 }
 
 impl MediaResult {
@@ -195,6 +199,7 @@ impl MediaResult {
             Self::Differs => media::DIFFERS,
             Self::Aborted => media::ABORTED,
             Self::Hole => media::HOLE,
+            Self::Spoilt => media::SPOILT,
         }
     }
 
@@ -206,6 +211,7 @@ impl MediaResult {
             Self::Differs => "differs",
             Self::Aborted => "aborted",
             Self::Hole => "hole",
+            Self::Spoilt => "spoilt",
         }
     }
 }

@@ -58,12 +58,13 @@ struct Out {
     mrd_ready: u8,
     mwr_valid: u8,
     mwr_last: u8,
+    mwr_spoilt: u8,
     mdone_ready: u8,
     mget_valid: u8,
     busy: u8,
     /// A check of the design's own failed; `azote_failed` says which.
     failed: u8,
-    pad: [u8; 4],
+    pad: [u8; 3],
 }
 
 const _: () = assert!(size_of::<In>() == 52 && size_of::<Out>() == 72);
@@ -110,6 +111,7 @@ pub fn ports() -> Vec<Port> {
         port("mwr_ready", In, 1),
         port("mwr_data", Out, 128),
         port("mwr_last", Out, 1),
+        port("mwr_spoilt", Out, 1),
         port("mdone_valid", In, 1),
         port("mdone_ready", Out, 1),
         port("mdone_tag", In, media::TAG_BITS as usize),
@@ -265,7 +267,11 @@ impl TlpDevice for Hardware {
                 blocks: o.mreq_blocks,
             }),
             mrd_ready: o.mrd_ready != 0,
-            mwr: (o.mwr_valid != 0).then_some(MediaBeat { data: o.mwr_data, last: o.mwr_last != 0 }),
+            mwr: (o.mwr_valid != 0).then_some(MediaBeat {
+                data: o.mwr_data,
+                last: o.mwr_last != 0,
+                spoilt: o.mwr_spoilt != 0,
+            }),
             mdone_ready: o.mdone_ready != 0,
             mget: (o.mget_valid != 0).then_some(o.mget_tag),
             busy: o.busy != 0,

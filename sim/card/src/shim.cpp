@@ -15,8 +15,8 @@ struct Out {
     uint16_t mreq_tag, mget_tag;
     uint8_t mreq_volume, mreq_op, mreq_fua, mreq_valid;
     uint8_t rx_ready, tx_valid, tx_keep, tx_sop, tx_eop;
-    uint8_t mrd_ready, mwr_valid, mwr_last, mdone_ready, mget_valid, busy;
-    uint8_t failed, pad[4];
+    uint8_t mrd_ready, mwr_valid, mwr_last, mwr_spoilt, mdone_ready, mget_valid, busy;
+    uint8_t failed, pad[3];
 };
 static_assert(sizeof(In) == 52 && sizeof(Out) == 72, "hardware.rs has these sizes");
 
@@ -99,6 +99,7 @@ EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
     o->mrd_ready = t->mrd_ready;
     o->mwr_valid = t->mwr_valid;
     o->mwr_last = t->mwr_last;
+    o->mwr_spoilt = t->mwr_spoilt;
     o->mdone_ready = t->mdone_ready;
     o->busy = t->busy;
     t->clock = 1;

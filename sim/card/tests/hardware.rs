@@ -21,7 +21,7 @@ module azote_card(
   output reg [63:0] mreq_lba, output wire [47:0] mreq_blocks,
   input wire mrd_valid, output wire mrd_ready, input wire [127:0] mrd_data, input wire mrd_last,
   input wire mrd_error, input wire mrd_hole,
-  output wire mwr_valid, input wire mwr_ready, output wire [127:0] mwr_data, output wire mwr_last,
+  output wire mwr_valid, input wire mwr_ready, output wire [127:0] mwr_data, output wire mwr_last, output wire mwr_spoilt,
   input wire mdone_valid, output wire mdone_ready, input wire [11:0] mdone_tag, input wire [2:0] mdone_result,
   output wire mget_valid, input wire mget_ready, output wire [11:0] mget_tag,
   output wire busy);
@@ -35,6 +35,7 @@ module azote_card(
   assign mwr_valid = mwr_ready;
   assign mwr_data = mrd_data;
   assign mwr_last = mrd_last ^ mrd_error;
+  assign mwr_spoilt = mrd_error & ~mrd_last;
   assign mdone_ready = mdone_valid & (mdone_result == 3'd4) & (mdone_tag == 12'ha5c);
   assign mget_valid = mget_ready;
   assign mget_tag = ~mdone_tag;
@@ -109,7 +110,7 @@ fn beats_and_media_signals_go_through_unchanged() {
         let mrd = Some(MediaRead { hole, data: [1, 2, 3, 4], last, error });
         hardware.cycle(&Inputs { mrd, mwr_ready: true, ..Inputs::default() }, &mut outputs);
         assert_eq!(outputs.mrd_ready, hole);
-        assert_eq!(outputs.mwr.map(|beat| (beat.data, beat.last)), Some(([1, 2, 3, 4], last ^ error)));
+        assert_eq!(outputs.mwr, Some(MediaBeat { data: [1, 2, 3, 4], last: last ^ error, spoilt: error && !last }));
     }
     assert_eq!(back.unwrap(), packet);
     assert_eq!(lba, Some(0x6362_6160), "the last beat's first DW, and a zero one");

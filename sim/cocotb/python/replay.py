@@ -18,7 +18,8 @@ RECORD = struct.Struct("<16s16sHBBH16s16sHBBBBHHQQ")
 INPUTS = ["reset", "rx_valid", "rx_sop", "rx_eop", "tx_ready", "mreq_ready", "mrd_valid", "mrd_last", "mrd_error",
           "mrd_hole", "mwr_ready", "mdone_valid", "mget_ready"]
 WIDE = ["rx_data", "rx_keep", "mrd_data", "mdone_result", "mdone_tag"]
-(RX_READY, TX_VALID, TX_SOP, TX_EOP, MREQ_VALID, MRD_READY, MWR_VALID, MWR_LAST, MDONE_READY, MGET_VALID) = range(10)
+(RX_READY, TX_VALID, TX_SOP, TX_EOP, MREQ_VALID, MRD_READY, MWR_VALID, MWR_LAST, MWR_SPOILT, MDONE_READY,
+ MGET_VALID) = range(11)
 
 
 def number(raw):
@@ -64,7 +65,7 @@ def prepare(dut, recording):
             if bit(MGET_VALID):
                 see.append((dut.mget_tag, get))
             if bit(MWR_VALID):
-                see += [(dut.mwr_data, number(mwr)), (dut.mwr_last, bit(MWR_LAST))]
+                see += [(dut.mwr_data, number(mwr)), (dut.mwr_last, bit(MWR_LAST)), (dut.mwr_spoilt, bit(MWR_SPOILT))]
         clocks.append((drive, see))
     return clocks
 

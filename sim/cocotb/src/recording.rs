@@ -138,6 +138,7 @@ fn record(i: &Inputs, o: &Outputs) -> [u8; SIZE] {
         o.mrd_ready,
         o.mwr.is_some(),
         mwr.last,
+        mwr.spoilt,
         o.mdone_ready,
         o.mget.is_some(),
     ];

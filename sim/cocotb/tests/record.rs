@@ -109,8 +109,9 @@ fn each_signal_is_where_the_replay_looks_for_it() {
     check(Inputs { mrd: Some(MediaRead { hole: true, ..read }), ..i() }, o(), &mrd("mrd_hole"));
     let done = Some(MediaDone { tag: 0xabc, result: MediaResult::Hole });
     check(Inputs { mdone: done, ..i() }, o(), &[("mdone_valid", 1), ("mdone_tag", 0xabc), ("result", 4)]);
-    let mwr = Some(MediaBeat { data, last: true });
-    check(i(), Outputs { mwr, ..o() }, &[("MWR_VALID", 1), ("MWR_LAST", 1), ("mwr", word)]);
+    let mwr = |last, spoilt| Outputs { mwr: Some(MediaBeat { data, last, spoilt }), ..o() };
+    check(i(), mwr(true, false), &[("MWR_VALID", 1), ("MWR_LAST", 1), ("mwr", word)]);
+    check(i(), mwr(false, true), &[("MWR_VALID", 1), ("MWR_SPOILT", 1), ("mwr", word)]);
     let (lba, blocks) = (0x1234_5678_9abc_def0, 0xfedc_ba98_7654);
     let mreq = Some(MediaRequest { tag: 0xabc, op: MediaOp::Cancel, volume: 0x5a, fua: true, lba, blocks });
     let fields =

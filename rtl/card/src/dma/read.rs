@@ -65,6 +65,13 @@ pub struct Read {
     pub we_control: O<4>,
     pub row: [O<11>; 4],
     pub data: O<128>,
+    /// Of what goes to the data buffer in this clock: its first DW, and how many there are.
+    pub landed: O<1>,
+    pub landed_at: O<13>,
+    pub landed_dws: O<3>,
+    /// One clock: what has landed in this chunk was of a packet that was nullified; it comes again.
+    pub nulled: O<1>,
+    pub nulled_chunk: O<3>,
     pub error: ErrorOut,
     pub busy: O<1>,
     timeout: Param,
@@ -118,6 +125,10 @@ pub struct Read {
     w_control: Reg<4>,
     w_row: [Reg<11>; 4],
     w_word: Reg<128>,
+    w_at: Reg<13>,
+    w_dws: Reg<3>,
+    n_valid: Reg<1>,
+    n_chunk: Reg<3>,
     // Time.
     tick: Reg<10>,
     now: Reg<8>,
@@ -270,6 +281,10 @@ impl Logic for Read {
         self.w_word.d = turned;
         self.w_data.d = 0;
         self.w_control.d = 0;
+        self.w_at.d = self.c_to.q;
+        self.w_dws.d = many.trunc(3);
+        self.n_valid.d = valid & self.live.q & (!starts) & eop & bad & !self.c_client.q.bit(3);
+        self.n_chunk.d = self.c_client.q.trunc(3);
 
         if starts {
             self.live.d = takes & !eop;
@@ -506,6 +521,11 @@ impl Logic for Read {
         self.we_data = self.w_data.q;
         self.we_control = self.w_control.q;
         self.data = self.w_word.q;
+        self.landed = self.w_data.q.any();
+        self.landed_at = self.w_at.q;
+        self.landed_dws = self.w_dws.q;
+        self.nulled = self.n_valid.q;
+        self.nulled_chunk = self.n_chunk.q;
         self.busy = self.active.q
             | self.valid
             | (self.used.q != 0)

@@ -73,6 +73,11 @@ pub struct Storage {
     pub rd_pending: I<11>,
     pub rd_failed: I<11>,
     pub rd_forget: O<11>,
+    pub landed: I<1>,
+    pub landed_at: I<13>,
+    pub landed_dws: I<3>,
+    pub nulled: I<1>,
+    pub nulled_chunk: I<3>,
     pub control_row: O<5>,
     pub control_data: I<128>,
     pub data_row: O<11>,
@@ -101,6 +106,7 @@ pub struct Storage {
     pub mwr_ready: I<1>,
     pub mwr_data: O<128>,
     pub mwr_last: O<1>,
+    pub mwr_spoilt: O<1>,
     pub mdone_valid: I<1>,
     pub mdone_ready: O<1>,
     pub mdone_tag: I<12>,
@@ -370,6 +376,11 @@ impl Logic for Storage {
         self.front.rd_failed = self.rd_failed.bit(8);
         self.writer.rd_pending = self.rd_pending.bits(7, 0);
         self.writer.rd_failed = self.rd_failed.bits(7, 0);
+        self.writer.landed = self.landed;
+        self.writer.landed_at = self.landed_at;
+        self.writer.landed_dws = self.landed_dws;
+        self.writer.nulled = self.nulled;
+        self.writer.nulled_chunk = self.nulled_chunk;
         self.rd_forget = cat(self.fetch.rd_forget, self.front.rd_forget, self.writer.rd_forget);
 
         // Tags, and what is under way.
@@ -421,6 +432,9 @@ impl Logic for Storage {
         self.books.write_volume = self.writer.media_volume;
         self.books.write_lba = self.writer.media_lba;
         self.books.write_left = self.writer.media_all;
+        self.books.write_redo = self.writer.redo;
+        self.writer.again = self.books.write_again;
+        self.writer.gone = self.books.write_gone;
         self.books.answer_valid = self.mdone_valid;
         self.mdone_ready = self.books.answer_ready;
         self.books.answer_tag = self.mdone_tag;
@@ -591,6 +605,7 @@ impl Logic for Storage {
         self.mwr_valid = self.writer.wr_valid;
         self.mwr_data = self.writer.wr_data;
         self.mwr_last = self.writer.wr_last;
+        self.mwr_spoilt = self.writer.wr_spoilt;
         self.writer.wr_ready = self.mwr_ready;
 
         // Media requests: a request stands until it is taken. The books' own are few and go first; reads and writes take turns.

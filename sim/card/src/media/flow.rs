@@ -201,6 +201,14 @@ impl Media {
         self.cut(tag);
     }
 
+    /// What the card has sent is not to be used: nothing is done, and that is said at once.
+    pub(super) fn spoil_data(&mut self, tag: u16) {
+        let Some(job) = self.job(tag) else { return };
+        (job.result, job.data, job.phase) = (MediaResult::Spoilt, Vec::new(), Phase::Express);
+        let id = job.id;
+        self.port.express.push_back((tag, id));
+    }
+
     /// The answer of a cancelled request is as short as it can be, and is the next.
     pub(super) fn cut(&mut self, tag: u16) {
         let Some(job) = self.job(tag) else { return };

@@ -235,9 +235,14 @@ impl Media {
         if full != beat.last {
             self.wrong(format!("last is {} after {have} bytes of {request:?}", beat.last));
         }
+        if beat.spoilt && !beat.last {
+            self.wrong(format!("spoilt is said after {have} bytes of {request:?}, and not with its last beat"));
+        }
         if full {
             self.data_order.pop_front();
-            if self.job(tag).is_some_and(|job| job.cancelled) { self.cut(tag) } else { self.place(clock, tag) }
+            if beat.spoilt {
+                self.spoil_data(tag);
+            } else if self.job(tag).is_some_and(|job| job.cancelled) { self.cut(tag) } else { self.place(clock, tag) }
         }
     }
 }

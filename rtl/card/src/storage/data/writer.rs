@@ -5,14 +5,16 @@
 //! at before the first is handed to the media, so that a list with a wrong range changes nothing.
 //!
 //! Two hands, each in order: one asks the host for data into the chunks of a ring (a chunk is a piece of the command, 4 KiB of it), one
-//! opens a complete chunk in the books and hands it to the media under its tag. What becomes of it there is the books' to know: a
-//! medium that takes its time holds nothing here. A chunk whose data could not be read is not written, nor is anything of the
-//! command after it.
+//! opens a chunk in the books as soon as the first of it is here, and hands it to the media under its tag while the rest lands. What
+//! becomes of it there is the books' to know: a medium that takes its time holds nothing here. A chunk whose data could not be read
+//! is not written, for the media are told so with its last beat, nor is anything of the command after it. One of which a
+//! packet was nullified while it was on its way to the media is sent once more.
 
 use azote_hdl::prelude::*;
 use azote_regs::media;
 use azote_regs::nvme::{command as cmd, limits, status};
 
+use super::landed::Landed;
 use crate::parts::Fifo;
 
 /// Chunks of the data buffer.
@@ -41,6 +43,7 @@ impl Put {
     const RANGE_SUM: u64 = 8;
     const RANGE: u64 = 9;
     const RANGE_SEND: u64 = 10;
+    const SPOILT: u64 = 11;
 }
 
 /// Whether an operation comes with data of the host's.
@@ -73,6 +76,12 @@ pub struct Writer {
     pub rd_pending: I<8>,
     pub rd_failed: I<8>,
     pub rd_forget: O<8>,
+    /// What of it is there: so many DWs in this clock; what landed in a chunk was of a packet that was nullified.
+    pub landed: I<1>,
+    pub landed_at: I<13>,
+    pub landed_dws: I<3>,
+    pub nulled: I<1>,
+    pub nulled_chunk: I<3>,
     /// The data buffer.
     pub row: O<11>,
     pub row_data: I<128>,
@@ -83,6 +92,10 @@ pub struct Writer {
     pub open_first: O<1>,
     pub open_cmd: O<12>,
     pub open_code: O<11>,
+    /// What the media were told is spoilt may be asked for once more; one clock: it is to be; it has ended instead.
+    pub redo: O<1>,
+    pub again: I<1>,
+    pub gone: I<1>,
     /// The media.
     pub media_valid: O<1>,
     pub media_ready: I<1>,
@@ -98,6 +111,7 @@ pub struct Writer {
     pub wr_ready: I<1>,
     pub wr_data: O<128>,
     pub wr_last: O<1>,
+    pub wr_spoilt: O<1>,
     pub busy: O<1>,
     ask: Reg<2>,
     piece: Reg<11>,
@@ -112,6 +126,8 @@ pub struct Writer {
     end: Reg<9>,
     loaded: Reg<1>,
     spoilt: Reg<1>,
+    /// All of the chunk was here when the first of it was sent.
+    whole: Reg<1>,
     why: Reg<11>,
     /// All ranges of the list are good: it is being carried out.
     apply: Reg<1>,
@@ -126,19 +142,20 @@ pub struct Writer {
     // `{tag 12, rows 9, big, fua, volume 8, last 1, op 4, blocks 48, lba 48}`: a chunk that is asked for, or an operation
     // without data.
     pieces: Fifo<132>,
+    here: Landed,
 }
 
 impl Writer {
     /// The writer with its queues.
     pub fn new() -> Self {
-        Writer { next: Reg::new(1u64), cmds: Fifo::new(8), pieces: Fifo::new(16), ..Self::default() }
+        Writer { next: Reg::new(1u64), cmds: Fifo::new(8), pieces: Fifo::new(16), here: Landed::new(), ..Self::default() }
     }
 }
 
 #[kernel]
 impl Logic for Writer {
     fn update(&mut self) {
-        clocked!(self.cmds, self.pieces);
+        clocked!(self.cmds, self.pieces, self.here);
         self.cmds.in_valid = self.cmd_valid;
         self.cmds.in_data = self.cmd_data;
         self.cmd_ready = self.cmds.in_ready;
@@ -240,9 +257,22 @@ impl Logic for Writer {
         let broken = self.rd_failed.sel(from);
         let data = has_data(p_op);
         let is_list = p_op == media::RANGES;
+        self.here.forget = forget;
+        self.here.landed = self.landed;
+        self.here.landed_at = self.landed_at;
+        self.here.landed_dws = self.landed_dws;
+        self.here.nulled = self.nulled;
+        self.here.nulled_chunk = self.nulled_chunk;
+        self.here.chunk = from;
+        let rows = self.here.dws.bits(10, 2);
+        let doubted = self.here.doubted & !self.whole.q;
         let pop = self.loaded.q & self.wr_ready;
         let row = if pop { self.at.q + 1 } else { self.at.q };
         self.row = cat(from, row.bits(7, 0));
+        // The last row waits for the verdict on all of them.
+        let is_here = ready | ((row < rows) & ((row + 1) != self.end.q));
+        let spoils = broken | doubted;
+        self.redo = doubted & !broken;
         self.open = self.put.q == Put::OPEN;
         self.open_first = self.next.q;
         self.open_cmd = p_who;
@@ -270,6 +300,7 @@ impl Logic for Writer {
         let first = p_lba + self.r_lba.q.trunc(48);
         self.wr_data = if range { cat(first.zext(64), self.r_blocks.q.zext(64)) } else { self.row_data };
         self.wr_last = last_row;
+        self.wr_spoilt = last_row & (!is_list) & spoils;
         self.pieces.out_ready = 0;
         self.loaded.d = 0;
         match self.put.q {
@@ -287,6 +318,8 @@ impl Logic for Writer {
                             self.why.d = konst(status::DATA_TRANSFER);
                             self.put.d = Put::OPEN;
                         }
+                    } else if (rows != 0) & !(is_list | broken | self.spoilt.q | self.here.doubted) {
+                        self.put.d = Put::OPEN;
                     }
                 }
             }
@@ -308,17 +341,27 @@ impl Logic for Writer {
                 }
             }
             Put::PREPARE => {
-                self.loaded.d = 1;
+                self.loaded.d = is_here;
+                self.whole.d = ready;
                 self.put.d = Put::STREAM;
             }
             Put::STREAM => {
-                self.loaded.d = 1;
+                self.loaded.d = is_here | (self.loaded.q & !pop);
                 if pop {
                     self.at.d = self.at.q + 1;
                     if last_row {
                         self.loaded.d = 0;
-                        self.put.d = Put::OVER;
+                        self.put.d = if spoils { Put::SPOILT } else { Put::OVER };
                     }
+                }
+            }
+            Put::SPOILT => {
+                self.at.d = 0;
+                if self.again {
+                    self.put.d = Put::REQUEST;
+                } else if self.gone {
+                    self.why.d = konst(status::DATA_TRANSFER);
+                    self.put.d = Put::OVER;
                 }
             }
             Put::OVER => {

@@ -102,6 +102,10 @@ pub struct Books {
     pub write_volume: I<8>,
     pub write_lba: I<48>,
     pub write_left: I<20>,
+    /// It may be asked for once more if the medium was told that it is spoilt; one clock: it is to be, it has ended instead.
+    pub write_redo: I<1>,
+    pub write_again: O<1>,
+    pub write_gone: O<1>,
     /// Answers of the medium.
     pub answer_valid: I<1>,
     pub answer_ready: O<1>,
@@ -268,6 +272,7 @@ fn code_of(op: V, result: V, why: V) -> V {
         }
         media::DIFFERS => konst(status::COMPARE_FAILURE),
         media::ABORTED => cancelled,
+        media::SPOILT => if why == Why::NOT { konst(status::DATA_TRANSFER) } else { cancelled },
         _ => fault,
     }
 }
@@ -401,6 +406,8 @@ impl Logic for Books {
         self.pays = 0;
         let rest = if p_left > media::LONG_BLOCKS { sized(media::LONG_BLOCKS, 20) } else { p_left };
         self.pays_blocks = rest.trunc(12);
+        self.write_again = 0;
+        self.write_gone = 0;
         self.shuts.raddr = slot;
         self.shuts.we = self.shut | self.unshut | (self.st.q == St::BOOT);
         self.shuts.waddr = if self.st.q == St::BOOT { self.boot.q.bits(5, 0) } else { self.shut_slot };
@@ -485,6 +492,13 @@ impl Logic for Books {
                     s_we = 1;
                     s_new = cat(s.bits(30, 3), sized(At::AGAIN, 3));
                     self.st.d = St::IDLE;
+                } else if self.result.q == media::SPOILT {
+                    let again = self.write_redo & (why == Why::NOT);
+                    self.write_again = again;
+                    self.write_gone = !again;
+                    if again {
+                        self.st.d = St::IDLE;
+                    }
                 }
             }
             St::LEFT => {

@@ -208,7 +208,7 @@ impl Bench {
     /// All data of a request.
     fn beats(&mut self, beats: &[[u32; 4]]) {
         for (i, data) in beats.iter().enumerate() {
-            let mwr = Some(MediaBeat { data: *data, last: i + 1 == beats.len() });
+            let mwr = Some(MediaBeat { data: *data, last: i + 1 == beats.len(), spoilt: false });
             while !self.clock(Outputs { mwr, ..Outputs::default() }).mwr_ready {}
         }
     }

@@ -190,7 +190,7 @@ impl Card {
         }
         let count = beats.len();
         self.flights.get_mut(&tag).unwrap().owes = count;
-        let beat = |(i, data)| (tag, MediaBeat { data, last: i + 1 == count });
+        let beat = |(i, data)| (tag, MediaBeat { data, last: i + 1 == count, spoilt: false });
         self.owed.extend(beats.into_iter().enumerate().map(beat));
     }
 
