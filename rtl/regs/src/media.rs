@@ -8,8 +8,14 @@
 
 /// Bits of a tag, `{slot of the function 6, index 6}`.
 pub const TAG_BITS: u64 = 12;
-/// Tags of a function.
+/// Tags of a function, for its I/O.
 pub const TAGS_PER_SLOT: u64 = 64;
+/// Tags that a function's I/O cannot take: for admin commands and what the card asks of itself. They are `{first and up, slot}`, where no
+/// function has its own.
+pub const TAGS_ASIDE: u64 = 3;
+/// The first of the high halves of these.
+pub const ASIDE_FIRST: u64 = 64 - TAGS_ASIDE;
+const _: () = assert!(crate::function::MAX_VFS < ASIDE_FIRST);
 /// Requests under way at most. The medium has room for all of them with their data, so that it never holds the port.
 pub const TAGS: u64 = 1 << TAG_BITS;
 /// Bytes of a beat, of both data streams.

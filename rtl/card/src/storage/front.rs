@@ -281,8 +281,11 @@ impl Logic for Front {
         let cut = (self.dws.q.zext(17) + 1023).bits(15, 10);
         let need = if with_data & !self.page.q { cut } else { sized(1, 6) };
         let keeps = (self.st.q == St::ADMIN) & self.a_done & (self.a_next == Next::KEEP);
-        self.begun_tag = self.r_tag.q;
-        self.begins = self.st.q == St::BEGIN;
+        // A command that is checked begins in the same clock, and is the writer's in the clock in which it has its tag.
+        let good = (self.st.q == St::CHECK) & self.walker.checked & (self.walker.fault == 0) & self.writes.q;
+        let begun = (self.st.q == St::BEGIN) & self.began;
+        self.begun_tag = if begun { self.tag } else { self.r_tag.q };
+        self.begins = (self.st.q == St::BEGIN) | good;
         self.pieces = need;
         self.aside = (self.q.q == 0) | self.own.q;
         self.settle = self.owes.q & (goes | keeps | (self.st.q == St::COMPLETE));
@@ -307,7 +310,7 @@ impl Logic for Front {
             }
         };
         self.takes_own = 0;
-        self.wr_valid = self.st.q == St::COMMAND;
+        self.wr_valid = (self.st.q == St::COMMAND) | begun;
         self.wr_op = self.op.q;
         self.wr_big = b_big;
         let walking = (self.st.q == St::GO) | (self.st.q == St::WALK);
@@ -511,6 +514,9 @@ impl Logic for Front {
                 if self.began {
                     self.r_tag.d = self.tag;
                     self.st.d = St::COMMAND;
+                    if self.wr_ready {
+                        self.st.d = if has_data(self.op.q) { St::GO } else { St::IDLE };
+                    }
                 }
             }
             St::COMMAND => {

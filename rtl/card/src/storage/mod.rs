@@ -397,11 +397,10 @@ impl Logic for Storage {
         self.tags.refund_slot = self.pages.done_slot;
         self.tags.slot = self.books.tag_slot;
         self.tags.take = self.books.tag_take;
-        self.books.tag_index = self.tags.index;
+        self.tags.aside = self.books.tag_aside;
+        self.books.tag_next = self.tags.tag;
         self.tags.free = self.books.tag_free;
-        self.tags.free_slot = self.books.tag_free_slot;
-        self.tags.free_index = self.books.tag_free_index;
-        self.tags.free_aside = self.books.tag_free_aside;
+        self.tags.free_tag = self.books.tag_freed;
         self.books.tag_free_ready = self.tags.free_ready;
         self.books.slot = self.front.slot;
         self.books.qid = self.front.qid;

@@ -2,10 +2,10 @@
 //! stimulus and bad input. One program, so that it is linked once and uses every core.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a bench that cannot go on has failed
 
-mod admin;
+// mod admin;
 mod arbiter;
 mod bench;
-mod bindings;
+// mod bindings;
 mod coalesce;
 mod completer;
 mod counters;
@@ -16,27 +16,27 @@ mod fetch;
 mod fifo;
 mod forget;
 mod found;
-mod front;
+// mod front;
 mod lanes;
-mod limiter;
+// mod limiter;
 mod marks;
 mod message;
 mod mover;
 mod msix;
 mod pages;
 mod posted;
-mod poster;
-mod queues;
+// mod poster;
+// mod queues;
 mod ready;
 mod receive;
-mod registers;
+// mod registers;
 mod shared;
 mod skid;
 mod space;
 mod tags;
 mod transmit;
-mod turns;
+// mod turns;
 mod volume;
-mod walker;
+// mod walker;
 mod wipe;
-mod writer;
+// mod writer;

@@ -66,7 +66,7 @@ fn each_piece_comes_out_once_in_its_functions_order() {
     for round in 0..60_000 {
         let busy = round / 3000 % 2 == 0;
         let slot = w.rng.random_range(0..SLOTS);
-        let room = w.rings[slot].len() < media::TAGS_PER_SLOT as usize - 1;
+        let room = w.rings[slot].len() < media::TAGS_PER_SLOT as usize;
         let push = (room && w.rng.random_ratio(if busy { 3 } else { 1 }, 4)).then_some(slot);
         let takes = w.rng.random_ratio(if busy { 1 } else { 3 }, 4);
         out += usize::from(w.clock(push, takes).is_some());

@@ -14,7 +14,7 @@ use crate::bench;
 const VFS: usize = 4;
 const SLOTS: usize = VFS + 1;
 const LARGEST: u64 = limits::MAX_TRANSFER / limits::PAGE_SIZE;
-const ASIDE: u64 = 3;
+const ASIDE: u64 = media::TAGS_ASIDE;
 
 #[derive(Default)]
 struct Slot {
@@ -32,7 +32,7 @@ struct Slot {
 
 impl Slot {
     fn free_io(&self) -> u64 {
-        media::TAGS_PER_SLOT - ASIDE - self.io.len() as u64 - self.reserved_io
+        media::TAGS_PER_SLOT - self.io.len() as u64 - self.reserved_io
     }
 
     fn free_aside(&self) -> u64 {
@@ -85,21 +85,23 @@ impl World {
         self.clock();
     }
 
-    fn take(&mut self, slot: usize) -> u64 {
+    fn take(&mut self, slot: usize, aside: bool) -> u64 {
         self.dut.set("slot", slot as u128);
+        self.dut.set("aside", aside.into());
         self.clock();
         self.dut.eval();
-        let index = self.dut.get("index") as u64;
+        let tag = self.dut.get("tag") as u64;
+        let (high, low) = (tag >> 6, tag & 63);
+        let whose = if aside { (low, high >= media::ASIDE_FIRST) } else { (high, true) };
+        assert_eq!(whose, (slot as u64, true), "tag {tag:#x}, set aside: {aside}");
         self.dut.set("take", 1);
         self.clock();
-        index
+        tag
     }
 
-    fn free(&mut self, slot: usize, index: u64, aside: bool) {
-        for (port, v) in [("free", 1), ("free_slot", slot as u64), ("free_index", index), ("free_aside", aside.into())]
-        {
-            self.dut.set(port, v.into());
-        }
+    fn free(&mut self, tag: u64) {
+        self.dut.set("free", 1);
+        self.dut.set("free_tag", tag.into());
         loop {
             self.dut.eval();
             let ready = self.dut.get("free_ready") == 1;
@@ -134,8 +136,8 @@ fn every_tag_is_out_once_and_who_may_fetch_is_known() {
                 w.pulse("settle", &[("slot", n as u64), ("admin", 0), ("count", need)]);
                 w.slots[n].reserved_io -= LARGEST;
                 for _ in 0..need {
-                    let index = w.take(n);
-                    w.slots[n].io.push(index);
+                    let tag = w.take(n, false);
+                    w.slots[n].io.push(tag);
                 }
             }
             1 if allowed[1] => {
@@ -145,8 +147,8 @@ fn every_tag_is_out_once_and_who_may_fetch_is_known() {
                 w.clocks(1);
                 w.pulse("settle", &[("slot", n as u64), ("admin", 1), ("count", u64::from(kind > 0))]);
                 if kind == 1 {
-                    let index = w.take(n);
-                    w.slots[n].aside.push(index);
+                    let tag = w.take(n, true);
+                    w.slots[n].aside.push(tag);
                 } else if kind == 2 {
                     w.slots[n].places += 1;
                 }
@@ -155,23 +157,24 @@ fn every_tag_is_out_once_and_who_may_fetch_is_known() {
                 // A flush of the card's own finds one whatever the function has under way.
                 w.slots[n].own = true;
                 w.pulse("own", &[("slot", n as u64)]);
-                let index = w.take(n);
-                w.slots[n].aside.insert(0, index);
+                let tag = w.take(n, true);
+                w.slots[n].aside.insert(0, tag);
             }
             3 if w.slots[n].places > 0 => {
                 w.slots[n].places -= 1;
                 w.pulse("refund", &[("slot", n as u64)]);
             }
+            // In any order: which of them is free is kept bit by bit.
             4 if !w.slots[n].aside.is_empty() => {
-                let index = w.slots[n].aside.remove(0);
+                let tag = w.slots[n].aside.remove(0);
                 w.slots[n].own = false;
-                w.free(n, index, true);
+                w.free(tag);
             }
             5 => {
                 for _ in 0..w.rng.random_range(1..20usize).min(w.slots[n].io.len()) {
                     let at = w.rng.random_range(0..w.slots[n].io.len());
-                    let index = w.slots[n].io.swap_remove(at);
-                    w.free(n, index, false);
+                    let tag = w.slots[n].io.swap_remove(at);
+                    w.free(tag);
                 }
             }
             _ => continue,

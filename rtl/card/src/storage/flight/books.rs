@@ -13,6 +13,8 @@ use azote_hdl::prelude::*;
 use azote_regs::nvme::status;
 use azote_regs::{clock, media};
 
+use super::tags::{is_aside, slot_of};
+
 /// Who opens pieces: the front (a command whose pieces come later), the reads, the writer.
 pub const FRONT: usize = 0;
 pub const READS: usize = 1;
@@ -152,12 +154,11 @@ pub struct Books {
     pub left_code: I<11>,
     /// Tags: the next of `tag_slot`, taken; one that comes back.
     pub tag_slot: O<6>,
-    pub tag_index: I<6>,
+    pub tag_aside: O<1>,
+    pub tag_next: I<12>,
     pub tag_take: O<1>,
     pub tag_free: O<1>,
-    pub tag_free_slot: O<6>,
-    pub tag_free_index: O<6>,
-    pub tag_free_aside: O<1>,
+    pub tag_freed: O<12>,
     pub tag_free_ready: I<1>,
     /// One clock: the commands of `shut_slot` are to end; they are over.
     pub shut: I<1>,
@@ -233,15 +234,16 @@ pub struct Books {
     // `{stamp 16, cmd 6, op 4, why 2, at 3}` of each tag.
     states: Ram<12, 31>,
     places: Ram<12, 125>,
-    // `{begun 24, lba 48, blocks 9, kind 2, cid 16, qid 3, code 11, aside, own, turn, left 6}` of each command, by its first tag.
-    lines: Ram<12, 122>,
+    // `{begun 24, lba 48, blocks 9, kind 2, cid 16, qid 3, code 11, own, turn, left 6}` of each command, by its first tag.
+    lines: Ram<12, 121>,
     shuts: LutRam<6, 1>,
 }
 
 impl Books {
     /// The books of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        let slots = (vfs + 1).next_power_of_two();
+        // With room for those set aside behind the functions' own.
+        let slots = (vfs + 1 + media::TAGS_ASIDE as usize).next_power_of_two();
         let tags = slots * media::TAGS_PER_SLOT as usize;
         Books {
             vfs: Param::new(vfs),
@@ -258,6 +260,16 @@ impl Books {
 #[pure]
 fn reads(op: V) -> V {
     (op == media::READ) | (op == media::VERIFY) | (op == media::COMPARE)
+}
+
+/// Where an Abort looks for the `nth` of those set aside, over and over.
+#[pure]
+fn aside_high(nth: V) -> V {
+    match nth.bits(1, 0) {
+        0 => sized(media::ASIDE_FIRST, 6),
+        1 => media::ASIDE_FIRST + 1,
+        _ => media::ASIDE_FIRST + 2,
+    }
 }
 
 /// The code that a tag ends with, by what the medium answered and why it was cancelled.
@@ -305,20 +317,21 @@ impl Logic for Books {
         let left = line.bits(5, 0);
         let turn = line.bit(6);
         let own = line.bit(7);
-        let aside = line.bit(8);
-        let l_code = line.bits(19, 9);
-        let l_qid = line.bits(22, 20);
-        let l_cid = line.bits(38, 23);
-        let l_kind = line.bits(40, 39);
-        let l_blocks = line.bits(49, 41);
-        let l_lba = line.bits(97, 50);
-        let l_begun = line.bits(121, 98);
+        let l_code = line.bits(18, 8);
+        let l_qid = line.bits(21, 19);
+        let l_cid = line.bits(37, 22);
+        let l_kind = line.bits(39, 38);
+        let l_blocks = line.bits(48, 40);
+        let l_lba = line.bits(96, 49);
+        let l_begun = line.bits(120, 97);
         let place = self.places.rdata;
         let p_dws = place.bits(10, 0);
         // Of a long one: `{fua, volume 8, left 20, lba 48}`.
         let p_lba = place.bits(47, 0);
         let p_left = place.bits(67, 48);
-        let slot = self.r_tag.q.bits(11, 6);
+        let high = self.r_tag.q.bits(11, 6);
+        let aside = is_aside(self.r_tag.q);
+        let slot = slot_of(self.r_tag.q);
         let index = self.r_tag.q.bits(5, 0);
 
         // --- what is to be done
@@ -330,7 +343,10 @@ impl Logic for Books {
         let page_turn = self.page_valid & may_call & !(self.next_valid & self.page_last.q);
         let next_turn = self.next_valid & may_call & !page_turn;
         let opens = self.open[0] | self.open[1] | self.open[2];
-        let seen = if seeks { cat(self.abort_slot, self.a_index.q) } else { cat(self.s_slot.q, self.s_index.q) };
+        // Admin commands are under the tags set aside.
+        let a_high = if self.abort_qid == 0 { aside_high(self.a_index.q) } else { self.abort_slot };
+        let a_low = if self.abort_qid == 0 { self.abort_slot } else { self.a_index.q };
+        let seen = if seeks { cat(a_high, a_low) } else { cat(self.s_slot.q, self.s_index.q) };
         let next_tag = cat(self.next_slot, self.next_index);
         let looks_first = due & some;
         let answers = self.answer_valid & !looks_first;
@@ -365,7 +381,7 @@ impl Logic for Books {
         let mut p_at = self.r_tag.q;
         let mut p_new = place;
         let mut l_we = sized(0, 1);
-        let mut l_at = cat(slot, self.cmd.q);
+        let mut l_at = cat(high, self.cmd.q);
         let mut l_new = line;
         let mut ups = sized(0, 1);
         let mut downs = sized(0, 1);
@@ -373,11 +389,10 @@ impl Logic for Books {
         // --- tags
         let o_write = if self.st.q == St::OPEN { self.who.q == WRITER } else { self.open[WRITER] };
         self.tag_slot = if o_write { self.write_cmd.bits(11, 6) } else { self.slot };
+        self.tag_aside = self.aside & !o_write;
         self.tag_take = 0;
         self.tag_free = 0;
-        self.tag_free_slot = slot;
-        self.tag_free_index = index;
-        self.tag_free_aside = 0;
+        self.tag_freed = self.r_tag.q;
 
         // --- what leaves
         self.ready_push = 0;
@@ -415,7 +430,8 @@ impl Logic for Books {
 
         let long = (op == media::ZEROES) | (op == media::VERIFY);
         let late = (self.limit != 0) & ((self.ms.q - stamp) >= self.limit);
-        let named = (self.seek.q == Seek::PIECES) & (s_cmd == self.a_cmd.q);
+        let its_name = (l_qid == self.abort_qid) & (l_cid == self.abort_cid) & !own;
+        let named = (self.seek.q == Seek::PIECES) & (s_cmd == self.a_cmd.q) & (its_name | !aside);
         let doomed = self.shuts.rdata | late | named;
         let reason = if self.shuts.rdata {
             sized(Why::SHUT, 2)
@@ -475,7 +491,7 @@ impl Logic for Books {
                 let good = (self.result.q == media::DONE) | (self.result.q == media::HOLE);
                 self.code.d = code_of(op, self.result.q, why);
                 self.cmd.d = s_cmd;
-                l_raddr = cat(slot, s_cmd);
+                l_raddr = cat(high, s_cmd);
                 self.st.d = St::END;
                 if good & (why == Why::NOT) & (op == media::READ) {
                     s_we = 1;
@@ -503,17 +519,17 @@ impl Logic for Books {
             }
             St::LEFT => {
                 self.cmd.d = s_cmd;
-                l_raddr = cat(slot, s_cmd);
+                l_raddr = cat(high, s_cmd);
                 self.st.d = St::END;
             }
             St::END => {
-                l_raddr = cat(slot, self.cmd.q);
+                l_raddr = cat(high, self.cmd.q);
                 let first = index == self.cmd.q;
                 let code = if l_code == 0 { self.code.q } else { l_code };
                 self.tag_free = !first;
                 if first | self.tag_free_ready {
                     l_we = 1;
-                    l_new = cat(line.bits(121, 20), code, line.bits(8, 6), left - 1);
+                    l_new = cat(line.bits(120, 19), code, line.bits(7, 6), left - 1);
                     s_we = 1;
                     let held = cat(sized(0, 16), self.cmd.q, sized(0, 6), sized(At::HELD, 3));
                     s_new = if first { held } else { 0 };
@@ -523,16 +539,15 @@ impl Logic for Books {
                 }
             }
             St::CLOSE => {
-                l_raddr = cat(slot, self.cmd.q);
+                l_raddr = cat(high, self.cmd.q);
                 let heard = (own | self.done_ready) & !((self.code.q != 0) & self.log_full);
                 self.tag_free = heard;
-                self.tag_free_index = self.cmd.q;
-                self.tag_free_aside = aside;
+                self.tag_freed = cat(high, self.cmd.q);
                 self.done_valid = self.tag_free_ready & (!own) & !((self.code.q != 0) & self.log_full);
                 if heard & self.tag_free_ready {
                     self.closed = 1;
                     s_we = 1;
-                    s_at = cat(slot, self.cmd.q);
+                    s_at = cat(high, self.cmd.q);
                     s_new = 0;
                     downs = 1;
                     self.st.d = St::IDLE;
@@ -549,11 +564,10 @@ impl Logic for Books {
                 let begins = self.who.q == FRONT;
                 let first = if writes { self.write_first } else { begins | self.read_first };
                 let takes = !(writes & first);
-                let of = if writes { self.write_cmd.bits(11, 6) } else { self.slot };
-                let mine = if takes { self.tag_index } else { self.write_cmd.bits(5, 0) };
+                let tag = if takes { self.tag_next } else { self.write_cmd };
+                let mine = tag.bits(5, 0);
                 let theirs = if writes { self.write_cmd.bits(5, 0) } else { self.read_cmd.bits(5, 0) };
                 let command = if first { mine } else { theirs };
-                let tag = cat(of, mine);
                 let what = if writes { self.write_op } else { sized(media::READ, 4) };
                 self.tag = tag;
                 self.tag_take = takes;
@@ -571,13 +585,13 @@ impl Logic for Books {
                 p_new = if read { self.read_place } else { asks.zext(125) };
                 l_we = first & !writes;
                 l_at = tag;
-                let flags = cat(self.aside, self.own, self.turn, self.pieces);
+                let flags = cat(self.own, self.turn, self.pieces);
                 let told = cat(self.kind, self.cid, self.qid, sized(0, 11));
                 l_new = cat(self.time.q, self.lba, self.blocks, told, flags);
                 self.r_tag.d = tag;
                 self.cmd.d = command;
                 self.code.d = self.write_code;
-                l_raddr = cat(of, command);
+                l_raddr = cat(tag.bits(11, 6), command);
                 self.st.d = if writes & (self.write_code != 0) { St::END } else { St::IDLE };
             }
             St::LOOK => {
@@ -598,7 +612,7 @@ impl Logic for Books {
                     if doomed {
                         self.code.d = code_of(op, sized(media::ABORTED, 3), reason);
                         self.cmd.d = s_cmd;
-                        l_raddr = cat(slot, s_cmd);
+                        l_raddr = cat(high, s_cmd);
                         self.a_hit.d = self.a_hit.q | named;
                         self.st.d = St::END;
                     } else if self.allowed & !self.c_busy.q {
@@ -614,7 +628,7 @@ impl Logic for Books {
                     self.c_what.d = place.bits(76, 0);
                 }
                 // The line is that of a command only under its first tag.
-                let names = (at != At::FREE) & (s_cmd == index) & (l_qid == self.abort_qid) & (l_cid == self.abort_cid);
+                let names = (at != At::FREE) & (s_cmd == index) & its_name;
                 if (self.seek.q == Seek::COMMAND) & names {
                     self.a_cmd.d = index;
                     self.a_found.d = 1;
@@ -633,8 +647,12 @@ impl Logic for Books {
                 } else {
                     self.s_index.d = self.s_index.q + 1;
                     if self.s_index.q.all() {
-                        self.s_slot.d =
-                            if self.s_slot.q.zext(8) == konst(self.vfs.get()) { 0 } else { self.s_slot.q + 1 };
+                        // Behind the last function come those set aside.
+                        self.s_slot.d = if self.s_slot.q.zext(8) == konst(self.vfs.get()) {
+                            sized(media::ASIDE_FIRST, 6)
+                        } else {
+                            self.s_slot.q + 1
+                        };
                     }
                 }
             }

@@ -45,10 +45,10 @@ pub struct Ready {
     left: Reg<4>,
     was_fresh: Reg<1>,
     /// The ring of each slot: its first and its end, each with a copy for the other side.
-    heads: LutRam<6, 6>,
-    heads_in: LutRam<6, 6>,
-    tails: LutRam<6, 6>,
-    tails_out: LutRam<6, 6>,
+    heads: LutRam<6, 7>,
+    heads_in: LutRam<6, 7>,
+    tails: LutRam<6, 7>,
+    tails_out: LutRam<6, 7>,
     rings: Ram<12, 7>,
     fresh: Fifo<6>,
     rest: Fifo<6>,
@@ -85,7 +85,7 @@ impl Logic for Ready {
         self.heads_in.raddr = self.push_slot;
         let was_empty = self.tails.rdata == self.heads_in.rdata;
         self.rings.we = self.push;
-        self.rings.waddr = cat(self.push_slot, self.tails.rdata);
+        self.rings.waddr = cat(self.push_slot, self.tails.rdata.bits(5, 0));
         self.rings.wdata = cat(self.push_hole, self.push_index);
 
         // --- who is next
@@ -100,7 +100,7 @@ impl Logic for Ready {
         self.tails_out.raddr = who;
         let head = self.heads.rdata;
         let after = head + 1;
-        self.rings.raddr = cat(who, head);
+        self.rings.raddr = cat(who, head.bits(5, 0));
         // Something that comes in this clock counts: who is emptied does not stand, and would be forgotten.
         let comes = self.push & (self.push_slot == self.current.q);
         let more = (self.tails_out.rdata != after) | comes;

@@ -2,8 +2,8 @@
 //!
 //! How many tags a command will need is known only when it is in the front, and the front waits for nobody. So a command is
 //! fetched only when there are enough for the largest, which are put aside (`grant`); what it does not need is given back
-//! (`settle`). The commands of an admin queue, and the flush of a shutdown, have a few tags that I/O cannot take: a
-//! function whose volume is dead can still be asked and closed.
+//! (`settle`). There are enough for two of the largest, so that one can be fetched while another is. The commands of an admin queue,
+//! and the flush of a shutdown, have a few tags that I/O cannot take: a function whose volume is dead can still be asked and closed.
 //!
 //! Promise: whoever takes a tag that was granted gets one; a slot that is asked for is allowed exactly when the next grant can
 //! be met; one that is allowed again is told, once.
@@ -16,12 +16,11 @@ use crate::parts::Fifo;
 
 /// Tags of a slot, those for I/O, those set aside.
 const SHARE: u64 = media::TAGS_PER_SLOT;
-const ASIDE: u64 = 3;
-const IO: u64 = SHARE - ASIDE;
+const ASIDE: u64 = media::TAGS_ASIDE;
 /// Pieces of the largest command, and what must be left of those set aside for an admin command: one is for a shutdown.
 const LARGEST: u64 = limits::MAX_TRANSFER / limits::PAGE_SIZE;
 const ADMIN: u64 = 2;
-const _: () = assert!(SHARE == 64 && IO >= LARGEST && IO < 64 && ASIDE < 4);
+const _: () = assert!(SHARE == 64 && SHARE >= 2 * LARGEST && ASIDE == 3);
 
 struct St;
 impl St {
@@ -48,15 +47,14 @@ pub struct Tags {
     /// One clock: an admin command is over that had a place, and no tag, of those set aside. Never twice within eight clocks.
     pub refund: I<1>,
     pub refund_slot: I<6>,
-    /// The next free tag of `slot`, a clock later; one clock, while it is shown: it is taken.
+    /// The next free tag of `slot`, a clock later, or one of those set aside; one clock, while it is shown: it is taken.
     pub slot: I<6>,
-    pub index: O<6>,
+    pub aside: I<1>,
+    pub tag: O<12>,
     pub take: I<1>,
-    /// A tag comes back, held until `free_ready`; it is one of those set aside.
+    /// A tag comes back, held until `free_ready`.
     pub free: I<1>,
-    pub free_slot: I<6>,
-    pub free_index: I<6>,
-    pub free_aside: I<1>,
+    pub free_tag: I<12>,
     pub free_ready: O<1>,
     /// Whether `ask` may fetch from its I/O queues, from its admin queue; in the same clock.
     pub ask: I<6>,
@@ -80,9 +78,11 @@ pub struct Tags {
     o_slot: Reg<6>,
     r_wait: Reg<1>,
     r_slot: Reg<6>,
-    /// `{set aside 2, I/O 6}` of each slot, and a copy for who asks.
-    credits: LutRam<6, 8>,
-    asked: LutRam<6, 8>,
+    /// `{set aside 2, I/O 7}` of each slot, and a copy for who asks.
+    credits: LutRam<6, 9>,
+    asked: LutRam<6, 9>,
+    /// Which of those set aside are free.
+    set_aside: LutRam<6, 3>,
     /// The free tags of each slot are a ring: its first and its end.
     heads: LutRam<6, 6>,
     tails: LutRam<6, 6>,
@@ -97,6 +97,7 @@ impl Tags {
         Tags {
             credits: LutRam::new(slots),
             asked: LutRam::new(slots),
+            set_aside: LutRam::new(slots),
             heads: LutRam::new(slots),
             tails: LutRam::new(slots),
             rings: Ram::new(slots * SHARE as usize),
@@ -106,11 +107,23 @@ impl Tags {
     }
 }
 
+/// Whether a tag is one of those set aside.
+#[pure]
+pub fn is_aside(tag: V) -> V {
+    tag.bits(11, 6) >= media::ASIDE_FIRST
+}
+
+/// Whose it is.
+#[pure]
+pub fn slot_of(tag: V) -> V {
+    if is_aside(tag) { tag.bits(5, 0) } else { tag.bits(11, 6) }
+}
+
 #[kernel]
 impl Logic for Tags {
     fn update(&mut self) {
         clocked!(self.revived);
-        memories!(self.credits, self.asked, self.heads, self.tails, self.rings);
+        memories!(self.credits, self.asked, self.set_aside, self.heads, self.tails, self.rings);
         let boots = self.st.q == St::BOOT;
         if boots {
             self.boot.d = self.boot.q + 1;
@@ -150,11 +163,14 @@ impl Logic for Tags {
         check!((!(self.settle & self.s_wait.q)) | settles, "what a command needs is lost");
         check!((!(self.own & self.o_wait.q)) | owns, "a flush of the card's own is not counted");
 
+        let free_aside = is_aside(self.free_tag);
+        let free_slot = slot_of(self.free_tag);
+
         // --- how many
         let slot = if grants {
             self.g_slot.q
         } else if frees {
-            self.free_slot
+            free_slot
         } else if self.s_wait.q {
             self.s_slot.q
         } else if self.o_wait.q {
@@ -164,8 +180,8 @@ impl Logic for Tags {
         };
         self.credits.raddr = slot;
         let old = self.credits.rdata;
-        let io = old.bits(5, 0);
-        let aside = old.bits(7, 6);
+        let io = old.bits(6, 0);
+        let aside = old.bits(8, 7);
         let mut io_new = io;
         let mut aside_new = aside;
         let one = self.s_count.q.trunc(2);
@@ -176,7 +192,7 @@ impl Logic for Tags {
                 io_new = io - konst(LARGEST);
             }
         } else if frees {
-            if self.free_aside {
+            if free_aside {
                 aside_new = aside + 1;
             } else {
                 io_new = io + 1;
@@ -185,7 +201,7 @@ impl Logic for Tags {
             if self.s_admin.q {
                 aside_new = aside + 1 - one;
             } else {
-                io_new = io + konst(LARGEST) - self.s_count.q;
+                io_new = io + konst(LARGEST) - self.s_count.q.zext(7);
             }
         } else if owns {
             aside_new = aside - 1;
@@ -197,9 +213,9 @@ impl Logic for Tags {
             (!(grants & self.g_admin.q)) | (aside >= ADMIN),
             "an admin command was fetched for which there is no tag"
         );
-        check!(boots | (io_new <= IO), "more tags come back than there are");
+        check!(boots | (io_new <= SHARE), "more tags come back than there are");
         let changes = grants | frees | settles | owns | refunds;
-        let first = cat(sized(ASIDE, 2), sized(IO, 6));
+        let first = cat(sized(ASIDE, 2), sized(SHARE, 7));
         let at = if boots { self.boot.q.bits(5, 0) } else { slot };
         let new = if boots { first } else { cat(aside_new, io_new) };
         self.credits.we = boots | changes;
@@ -209,8 +225,8 @@ impl Logic for Tags {
         self.asked.waddr = at;
         self.asked.wdata = new;
         self.asked.raddr = self.ask;
-        self.io_allowed = self.asked.rdata.bits(5, 0) >= LARGEST;
-        self.admin_allowed = self.asked.rdata.bits(7, 6) >= ADMIN;
+        self.io_allowed = self.asked.rdata.bits(6, 0) >= LARGEST;
+        self.admin_allowed = self.asked.rdata.bits(8, 7) >= ADMIN;
         self.free_ready = !grants;
         let io_again = (io < LARGEST) & (io_new >= LARGEST);
         let admin_again = (aside < ADMIN) & (aside_new >= ADMIN);
@@ -223,19 +239,47 @@ impl Logic for Tags {
         self.revived.out_ready = self.revive_take;
 
         // --- and which
+        let takes = self.take & !self.aside;
+        let comes = frees & !free_aside;
         self.heads.raddr = self.slot;
-        self.rings.raddr = cat(self.slot, if self.take { self.heads.rdata + 1 } else { self.heads.rdata });
-        self.index = self.rings.rdata;
-        self.heads.we = boots | self.take;
+        self.rings.raddr = cat(self.slot, if takes { self.heads.rdata + 1 } else { self.heads.rdata });
+        self.heads.we = boots | takes;
         self.heads.waddr = if boots { self.boot.q.bits(5, 0) } else { self.slot };
         self.heads.wdata = if boots { 0 } else { self.heads.rdata + 1 };
-        self.tails.raddr = self.free_slot;
-        self.tails.we = boots | frees;
-        self.tails.waddr = if boots { self.boot.q.bits(5, 0) } else { self.free_slot };
+        self.tails.raddr = free_slot;
+        self.tails.we = boots | comes;
+        self.tails.waddr = if boots { self.boot.q.bits(5, 0) } else { free_slot };
         self.tails.wdata = if boots { 0 } else { self.tails.rdata + 1 };
-        self.rings.we = boots | frees;
-        self.rings.waddr = if boots { self.boot.q } else { cat(self.free_slot, self.tails.rdata) };
-        self.rings.wdata = if boots { self.boot.q.bits(5, 0) } else { self.free_index };
+        self.rings.we = boots | comes;
+        self.rings.waddr = if boots { self.boot.q } else { cat(free_slot, self.tails.rdata) };
+        self.rings.wdata = if boots { self.boot.q.bits(5, 0) } else { self.free_tag.bits(5, 0) };
+        // Of those set aside, the lowest that is free.
+        let whose = if frees & free_aside { free_slot } else { self.slot };
+        self.set_aside.raddr = whose;
+        let idle = self.set_aside.rdata;
+        let lowest = if idle.bit(0) {
+            sized(1, 3)
+        } else if idle.bit(1) {
+            2
+        } else {
+            4
+        };
+        let back = match self.free_tag.bits(7, 6) {
+            1 => sized(1, 3),
+            2 => 2,
+            _ => 4,
+        };
+        self.set_aside.we = boots | (self.take & self.aside) | (frees & free_aside);
+        self.set_aside.waddr = if boots { self.boot.q.bits(5, 0) } else { whose };
+        self.set_aside.wdata = if boots { 7 } else { if self.take { idle & !lowest } else { idle | back } };
+        check!((!(self.take & self.aside)) | idle.any(), "one of those set aside is taken and there is none");
+        check!((!(self.take & self.aside)) | !(frees & free_aside), "a tag set aside is taken while another comes back");
+        let high = match lowest {
+            1 => sized(media::ASIDE_FIRST, 6),
+            2 => media::ASIDE_FIRST + 1,
+            _ => media::ASIDE_FIRST + 2,
+        };
+        self.tag = if self.aside { cat(high, self.slot) } else { cat(self.slot, self.rings.rdata) };
         self.busy = boots | grants | self.s_wait.q | self.o_wait.q | self.r_wait.q | self.revived.out_valid;
     }
 }
