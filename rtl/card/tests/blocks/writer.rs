@@ -1,22 +1,25 @@
-//! The writer: data from host memory to the media in order, and the right status when either side fails.
+//! The writer: data from host memory to the media in order, while it lands, and the right end when either side fails.
 
 use std::collections::{HashMap, VecDeque};
 
 use azote_regs::function::Kind;
 use azote_regs::media;
 use azote_regs::nvme::{limits, status};
-use azote_rtl::storage::data::writer::{CHUNKS, Work, Writer};
+use azote_rtl::storage::data::writer::{CHUNKS, Writer};
+use azote_verilate::Dut;
 use rand::Rng;
+use rand::rngs::SmallRng;
 
 use crate::bench::{self, Feed, Sink, cat};
+use crate::landing::{CHUNK, Landing};
 
-/// DWs of a chunk and of a block.
-const CHUNK: u64 = limits::PAGE_SIZE / 4;
+/// DWs of a block; blocks of a chunk.
 const BLOCK: u64 = limits::LBA_SIZE / 4;
+const PER: u64 = CHUNK / BLOCK;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Command {
-    who: [u64; 3],
+    tag: u64,
     op: u64,
     volume: u64,
     lba: u64,
@@ -25,258 +28,349 @@ struct Command {
     /// Of a list of ranges: in blocks of 4 KiB, and `(first, blocks)` of each.
     big: bool,
     ranges: Vec<(u64, u64)>,
-    /// The chunks of a write: whether its data can be read, and what the media will say.
-    chunks: Vec<(bool, bool)>,
     words: Vec<u32>,
-    slot: u64,
+    /// Which of its chunks cannot be read.
+    broken: Vec<bool>,
 }
-
-/// What the media must see: `(op, fua, volume, lba, blocks, first DW, answer)`.
-type Operation = (u64, bool, u64, u64, u64, usize, u64);
 
 impl Command {
     fn has_data(&self) -> bool {
-        [media::WRITE, media::COMPARE, Work::RANGES].contains(&self.op)
+        [media::WRITE, media::COMPARE, media::RANGES].contains(&self.op)
+    }
+
+    fn random(rng: &mut SmallRng) -> Command {
+        let plain = [media::FLUSH, media::ZEROES, media::DEALLOCATE, media::VERIFY, media::COMPARE, media::RANGES];
+        let op = plain.get(rng.random_range(0..12usize)).copied().unwrap_or(media::WRITE);
+        let list = op == media::RANGES;
+        let data = list || op == media::WRITE || op == media::COMPARE;
+        let (big, length) = (list && rng.random(), 1 << rng.random_range(10..47u64));
+        let end = if big { length / PER } else { length };
+        let range = |rng: &mut SmallRng| {
+            let blocks = if rng.random_ratio(1, 8) { 0 } else { rng.random_range(1..64) };
+            if rng.random_ratio(1, 300) {
+                return [(end, 1), (end - 1, 2), (u64::MAX, 1), (u64::MAX >> 3, 8)][rng.random_range(0..4)];
+            }
+            (rng.random_range(0..=end - blocks), blocks)
+        };
+        let rows = if list { rng.random_range(1..=media::RANGE_ROWS) } else { 0 };
+        let ranges: Vec<_> = (0..rows).map(|_| range(rng)).collect();
+        let few = if rng.random() { 4 } else { limits::MAX_BLOCKS / 4 };
+        let blocks = if data { rng.random_range(1..=few) } else { rng.random_range(1..3 * media::LONG_BLOCKS) };
+        let words: Vec<u32> = match list {
+            true => ranges.iter().flat_map(|r| [rng.random(), r.1 as u32, r.0 as u32, (r.0 >> 32) as u32]).collect(),
+            false => (0..if data { blocks * BLOCK } else { 0 }).map(|_| rng.random()).collect(),
+        };
+        let broken = (0..(words.len() as u64).div_ceil(CHUNK)).map(|_| rng.random_ratio(1, 15)).collect();
+        Command {
+            tag: rng.random_range(0..media::ASIDE_FIRST << 6),
+            op,
+            volume: rng.random_range(0..256),
+            lba: rng.random::<u64>() >> 18,
+            blocks: if list { length } else { blocks },
+            fua: rng.random(),
+            big,
+            ranges,
+            words,
+            broken,
+        }
+    }
+
+    /// All ranges lie in the namespace, which has `blocks` blocks from `lba` on; one as the media count.
+    fn in_range(&self) -> bool {
+        self.ranges.iter().all(|r| (u128::from(r.0) + u128::from(r.1)) * self.scale() <= self.blocks.into())
     }
 
     fn scale(&self) -> u128 {
-        if self.big && self.op == Work::RANGES { 8 } else { 1 }
+        if self.big { PER.into() } else { 1 }
     }
 
-    /// All ranges lie in the namespace, which has `blocks` blocks from `lba` on.
-    fn in_range(&self) -> bool {
-        let end = |r: &(u64, u64)| (u128::from(r.0) + u128::from(r.1)) * self.scale();
-        self.ranges.iter().all(|r| end(r) <= self.blocks.into())
-    }
-
-    /// What the media says when it cannot.
-    fn answer(&self, error: bool) -> u64 {
-        match (error, self.op) {
-            (false, _) => media::DONE,
-            (_, media::COMPARE) if self.who[2].is_multiple_of(2) => media::DIFFERS,
-            _ => media::FAILED,
-        }
-    }
-
-    fn operations(&self) -> Vec<Operation> {
-        let error = self.chunks[0].1;
-        if self.op == Work::RANGES {
-            if !(self.in_range() && self.chunks[0].0) {
-                return vec![];
-            }
-            let wanted = self.ranges.iter().filter(|r| r.1 != 0);
-            return wanted
-                .map(|&(first, blocks)| {
-                    let (lba, n) =
-                        ((u128::from(first) * self.scale()) as u64, (u128::from(blocks) * self.scale()) as u64);
-                    (media::DEALLOCATE, self.fua, self.volume, self.lba + lba, n, 0, self.answer(error))
-                })
-                .collect();
-        }
-        if !self.has_data() {
-            return vec![(self.op, self.fua, self.volume, self.lba, self.blocks, 0, self.answer(error))];
-        }
-        // From the first chunk that could not be read, nothing is written.
-        let per = CHUNK / BLOCK;
-        let good = self.chunks.iter().take_while(|c| c.0).count();
-        (0..good as u64)
-            .map(|i| {
-                let blocks = per.min(self.blocks - i * per);
-                let answer = self.answer(self.chunks[i as usize].1);
-                (self.op, self.fua, self.volume, self.lba + i * per, blocks, (i * CHUNK) as usize, answer)
-            })
-            .collect()
-    }
-
-    fn status(&self) -> u64 {
-        // The first thing that went wrong counts.
-        for (readable, media_error) in &self.chunks {
-            if !readable {
-                return status::DATA_TRANSFER;
-            }
-            if self.op == Work::RANGES && !self.in_range() {
-                return status::LBA_OUT_OF_RANGE;
-            }
-            if *media_error && !self.operations().is_empty() {
-                return match (self.op, self.answer(true)) {
-                    (_, media::DIFFERS) => status::COMPARE_FAILURE,
-                    (media::VERIFY | media::COMPARE, _) => status::UNRECOVERED_READ,
-                    _ => status::WRITE_FAULT,
+    fn pieces(&self) -> VecDeque<Piece> {
+        let request = |lba, blocks, words: &[u32], broken| Piece {
+            tag: self.tag,
+            request: [self.op, self.fua.into(), self.volume, lba, blocks],
+            words: words.to_vec(),
+            code: if broken { status::DATA_TRANSFER } else { status::SUCCESS },
+            all: self.blocks & 0xf_ffff,
+        };
+        match self.op {
+            media::FLUSH => [request(self.lba, 0, &[], false)].into(),
+            media::RANGES => {
+                let row = |r: &(u64, u64)| {
+                    let first = ((u128::from(r.0) * self.scale()) as u64).wrapping_add(self.lba);
+                    let blocks = (u128::from(r.1) * self.scale()) as u64;
+                    [blocks as u32, (blocks >> 32) as u32, first as u32, (first >> 32) as u32]
                 };
+                let rows: Vec<u32> = self.ranges.iter().flat_map(row).collect();
+                let mut piece = request(self.lba, self.ranges.len() as u64, &rows, self.broken[0]);
+                if piece.code == status::SUCCESS && !self.in_range() {
+                    piece.code = status::LBA_OUT_OF_RANGE;
+                }
+                [piece].into()
+            }
+            media::ZEROES | media::VERIFY => {
+                [request(self.lba, self.blocks.min(media::LONG_BLOCKS), &[], false)].into()
+            }
+            media::DEALLOCATE => [request(self.lba, self.blocks, &[], false)].into(),
+            _ => {
+                let chunk = |(i, words): (usize, &[u32])| {
+                    let lba = self.lba + i as u64 * PER;
+                    request(lba, words.len() as u64 / BLOCK, words, self.broken[i])
+                };
+                self.words.chunks(CHUNK as usize).enumerate().map(chunk).collect()
             }
         }
-        status::SUCCESS
     }
 }
 
-#[test]
-fn writes_reach_the_media_in_order_and_no_block_of_broken_data_does() {
-    let mut dut = bench::build("writer", Writer::new);
-    let mut rng = bench::rng(1);
-    let (mut commands, mut segments) = (Feed::new("cmd_", 50), Feed::new("seg_", 60));
-    let (mut done, mut media_writes) = (Sink::new("done_", 50), Sink::new("wr_", 80));
-    let mut under_way: VecDeque<Command> = VecDeque::new();
-    // Host memory by DW address; which reads belong to chunks that cannot be read.
-    let mut host: HashMap<u64, (u32, bool)> = HashMap::new();
-    let mut buffer = vec![0u32; CHUNKS * CHUNK as usize];
-    let mut landing: Vec<(u32, usize, u64, u64)> = Vec::new();
-    let mut failed = 0u128;
-    // What the media is to see, what it is writing, and what it has to answer.
-    let mut expected: VecDeque<Operation> = VecDeque::new();
-    let mut words: VecDeque<Vec<u32>> = VecDeque::new();
-    let mut streaming: VecDeque<u32> = VecDeque::new();
-    let mut answers: VecDeque<u64> = VecDeque::new();
-    let mut base = 1u64 << 33;
-    let (mut finished, mut bad) = (0, 0);
-    while finished < 500 {
-        if commands.items.len() < 3 && segments.items.len() < 20 && under_way.len() < 12 {
-            let kind = rng.random_range(0..12usize);
-            let plain = [media::FLUSH, media::ZEROES, media::DEALLOCATE, media::VERIFY, media::COMPARE, Work::RANGES];
-            let op = plain.get(kind).copied().unwrap_or(media::WRITE);
-            let list = op == Work::RANGES;
-            let data = list || op == media::WRITE || op == media::COMPARE;
-            let length = 1 << rng.random_range(10..47u64);
-            // A flush of the card's own is told to nobody but the card.
-            let big = (list || op == media::FLUSH) && rng.random();
-            let ranges: Vec<(u64, u64)> = (0..if list { rng.random_range(1..=256) } else { 0 })
-                .map(|_| {
-                    let blocks = if rng.random_ratio(1, 8) { 0 } else { rng.random_range(1..64) };
-                    let end = if big { length / 8 } else { length };
-                    if rng.random_ratio(1, 300) {
-                        return [(end, 1), (end - 1, 2), (u64::MAX, 1), (u64::MAX >> 3, 8)][rng.random_range(0..4)];
-                    }
-                    (rng.random_range(0..=end - blocks), blocks)
-                })
-                .collect();
-            let blocks =
-                if rng.random() { rng.random_range(1..=limits::MAX_BLOCKS / 4) } else { rng.random_range(1..4) };
-            let dws = if list { 4 * ranges.len() as u64 } else { blocks * BLOCK };
-            let n = if data { dws.div_ceil(CHUNK) } else { 1 };
-            let chunks: Vec<_> = (0..n).map(|_| (!data || !rng.random_ratio(1, 15), rng.random_ratio(1, 15))).collect();
-            let who = [rng.random_range(0..60), rng.random_range(0..8), rng.random_range(0..1 << 16)];
-            let data_words: Vec<u32> = match list {
-                true => {
-                    ranges.iter().flat_map(|r| [rng.random(), r.1 as u32, r.0 as u32, (r.0 >> 32) as u32]).collect()
-                }
-                false => (0..if data { dws } else { 0 }).map(|_| rng.random()).collect(),
-            };
-            let c = Command {
-                who,
-                op,
-                volume: rng.random_range(0..256),
-                lba: rng.random::<u64>() >> 18,
-                blocks: if list { length } else { blocks },
-                fua: rng.random(),
-                big,
-                ranges,
-                words: data_words,
-                chunks,
-                slot: who[0],
-            };
-            // The data lies in segments of one page each, of any length.
-            let mut at = 0;
-            while at < c.words.len() as u64 {
-                let n = rng.random_range(1..=CHUNK).min(c.words.len() as u64 - at);
-                let offset = if rng.random() { 0 } else { rng.random_range(0..=CHUNK - n) };
-                base += 1 << limits::PAGE_SHIFT;
-                for i in 0..n {
-                    let chunk = ((at + i) / CHUNK) as usize;
-                    host.insert(base / 4 + offset + i, (c.words[(at + i) as usize], c.chunks[chunk].0));
-                }
-                at += n;
-                let last = u128::from(at == c.words.len() as u64);
-                segments.push("data", cat(&[(last, 1), (n.into(), 11), ((base + 4 * offset).into(), 64)]));
+/// What is to become of a piece: `{op, fua, volume, lba, blocks}` with these words, or its code.
+struct Piece {
+    tag: u64,
+    request: [u64; 5],
+    words: Vec<u32>,
+    code: u64,
+    all: u64,
+}
+
+#[derive(Default)]
+struct Seen {
+    commands: usize,
+    failed: usize,
+    early: usize,
+    spoilt: usize,
+    again: usize,
+}
+
+struct World {
+    dut: Dut,
+    rng: SmallRng,
+    commands: Feed,
+    segments: Feed,
+    writes: Sink,
+    host: HashMap<u64, (u32, bool)>,
+    landing: Landing,
+    nullifies: bool,
+    /// Commands by their pieces, whether one of the first command's has failed, and whether its next piece is its first.
+    under_way: VecDeque<VecDeque<Piece>>,
+    hurt: bool,
+    first: bool,
+    /// The tag of the piece that is open, what was sent of it, and the media's verdict on its way.
+    open: Option<u64>,
+    sent: Option<Vec<u32>>,
+    verdict: Option<u32>,
+    base: u64,
+    seen: Seen,
+}
+
+impl World {
+    fn add(&mut self) {
+        let c = Command::random(&mut self.rng);
+        // The data lies in segments of one page each, of any length.
+        let mut at = 0;
+        while at < c.words.len() as u64 {
+            let n = if self.rng.random() { CHUNK } else { self.rng.random_range(1..=CHUNK) };
+            let n = n.min(c.words.len() as u64 - at);
+            let offset = if self.rng.random() { 0 } else { self.rng.random_range(0..=CHUNK - n) };
+            self.base += 1 << limits::PAGE_SHIFT;
+            for i in 0..n {
+                let word = c.words[(at + i) as usize];
+                self.host.insert(self.base / 4 + offset + i, (word, c.broken[((at + i) / CHUNK) as usize]));
             }
-            let who = [(who[0].into(), 6), (who[1].into(), 3), (who[2].into(), 16)];
-            let flags = [(c.big.into(), 1), (c.fua.into(), 1)];
-            let what = [(c.op.into(), 3), (c.volume.into(), 8), (c.blocks.into(), 48), (c.lba.into(), 48)];
-            commands.push("data", cat(&[who.as_slice(), flags.as_slice(), what.as_slice()].concat()));
-            for o in c.operations() {
-                let end = (o.5 + (o.4 * BLOCK) as usize).min(c.words.len());
-                words.push_back(if list { vec![] } else { c.words.get(o.5..end).unwrap_or(&[]).to_vec() });
-                expected.push_back(o);
-            }
-            under_way.push_back(c);
+            at += n;
+            let last = u128::from(at == c.words.len() as u64);
+            let address = self.base + 4 * offset;
+            self.segments.push("data", cat(&[(last, 1), (n.into(), 11), (address.into(), 64)]));
         }
-        commands.drive(&mut dut, &mut rng);
-        segments.drive(&mut dut, &mut rng);
-        done.drive(&mut dut, &mut rng);
-        media_writes.drive(&mut dut, &mut rng);
-        let pending = landing.iter().fold(0u128, |m, l| m | 1 << l.1);
-        dut.set("rd_pending", pending);
-        dut.set("rd_failed", failed);
-        let answer = answers.front().copied().filter(|_| rng.random_ratio(1, 20));
-        dut.set("media_done", answer.is_some().into());
-        dut.set("media_result", answer.unwrap_or(0).into());
-        let read_ready = landing.len() < 20 && rng.random_ratio(1, 3);
-        dut.set("rd_ready", read_ready.into());
-        let media_ready = rng.random_ratio(1, 3);
-        dut.set("media_ready", media_ready.into());
-        dut.eval();
-        failed &= !dut.get("rd_forget");
-        if dut.get("rd_valid") == 1 && read_ready {
-            let get = |port: &str| dut.get(port) as u64;
-            let (at, dws, client, dest) = (get("rd_address"), get("rd_dws"), get("rd_client"), get("rd_dest"));
-            assert!((1..=CHUNK).contains(&dws) && at % 4096 + 4 * dws <= 4096);
-            assert_eq!(dest / CHUNK, client, "into its own chunk");
-            assert!(dest % CHUNK + dws <= CHUNK);
-            let slot = get("rd_owner") >> 2;
-            assert_eq!(get("rd_owner") & 3, Kind::Storage.code());
-            assert!(under_way.iter().any(|c| c.slot == slot));
-            for i in 0..dws {
-                let (word, _) = host[&(at / 4 + i)];
-                buffer[(dest + i) as usize] = word;
-            }
-            landing.push((rng.random_range(1..60), client as usize, at, dws));
-        }
-        if dut.get("media_valid") == 1 && media_ready {
-            let get = |port: &str| dut.get(&format!("media_{port}")) as u64;
-            let o = expected.pop_front().expect("an operation that nobody asked for");
-            let data = words.pop_front().unwrap();
-            assert!(streaming.is_empty());
-            assert_eq!((get("op"), get("fua") == 1, get("volume"), get("lba")), (o.0, o.1, o.2, o.3));
-            if o.0 != media::FLUSH {
-                assert_eq!(get("blocks"), o.4);
-            }
-            streaming.extend(data);
-            answers.push_back(o.6);
-        }
-        if let Some(row) = media_writes.taken(&dut, "data") {
-            for i in 0..4 {
-                assert_eq!(Some(bench::part(&row, 32 * i, 32) as u32), streaming.pop_front());
-            }
-            assert_eq!(dut.get("wr_last") == 1, streaming.is_empty());
-        }
-        if answer.is_some() && dut.get("media_done_ready") == 1 {
-            answers.pop_front();
-        }
-        let own = under_way.front().is_some_and(|c| c.big && c.op == media::FLUSH);
-        assert!(!own || dut.get("done_valid") == 0);
-        if dut.get("flushed") == 1 {
-            assert!(own);
-            under_way.pop_front();
-        }
-        if done.takes(&dut) {
-            let c = under_way.pop_front().unwrap();
-            let got = ["slot", "qid", "cid"].map(|f| dut.get(&format!("done_{f}")) as u64);
-            assert_eq!((got, dut.get("done_status") as u64), (c.who, c.status()), "{:?}", c.chunks);
-            finished += 1;
-            bad += usize::from(c.status() != status::SUCCESS);
-        }
-        commands.taken(&dut);
-        segments.taken(&dut);
-        let row = dut.get("row") as usize;
-        dut.clock();
-        for l in &mut landing {
-            l.0 -= 1;
-            if l.0 == 0 && !host[&(l.2 / 4)].1 {
-                failed |= 1 << l.1;
-            }
-        }
-        landing.retain(|l| l.0 > 0);
-        let word = buffer[4 * row..4 * row + 4].iter().rev().fold(0, |v, dw| v << 32 | u128::from(*dw));
-        dut.set("row_data", word);
-        assert!(dut.clocks() < 4_000_000, "stuck after {finished}");
+        let flags = [(c.tag.into(), 12), (c.big.into(), 1), (c.fua.into(), 1)];
+        let what = [(c.op.into(), 4), (c.volume.into(), 8), (c.blocks.into(), 48), (c.lba.into(), 48)];
+        self.commands.push("data", cat(&[flags.as_slice(), what.as_slice()].concat()));
+        assert!(c.has_data() || c.words.is_empty());
+        self.under_way.push_back(c.pieces());
     }
-    assert!(bad > 50 && finished - bad > 200, "{bad} of {finished}");
+
+    fn get(&self, port: &str) -> u64 {
+        self.dut.get(port) as u64
+    }
+
+    /// The piece at hand is over.
+    fn over(&mut self, failed: bool) {
+        self.open = None;
+        self.hurt |= failed;
+        self.first = false;
+        self.under_way[0].pop_front();
+        if self.under_way[0].is_empty() {
+            self.under_way.pop_front();
+            self.seen.commands += 1;
+            self.seen.failed += usize::from(self.hurt);
+            (self.hurt, self.first) = (false, true);
+        }
+    }
+
+    fn opened(&mut self) {
+        let (piece, tag) = (&self.under_way[0][0], self.open);
+        assert_eq!(tag, None, "one is open");
+        assert_eq!((self.get("open_first") == 1, self.get("open_cmd")), (self.first, piece.tag));
+        let code = self.get("open_code");
+        if code != 0 {
+            assert_eq!(code, if self.hurt { status::DATA_TRANSFER } else { piece.code });
+            self.over(true);
+        } else {
+            assert!(!self.hurt, "nothing after what failed is asked for");
+            let own = self.rng.random_range(0..1 << media::TAG_BITS);
+            self.open = Some(if self.first { piece.tag } else { own });
+            if [media::ZEROES, media::VERIFY].contains(&piece.request[0]) {
+                assert_eq!(self.get("media_all"), piece.all);
+            }
+        }
+    }
+
+    fn requested(&mut self) {
+        let piece = &self.under_way[0][0];
+        assert_eq!(Some(self.get("media_tag")), self.open);
+        assert!(self.sent.is_none() && self.verdict.is_none());
+        let got = ["op", "fua", "volume", "lba", "blocks"].map(|field| self.get(&format!("media_{field}")));
+        assert_eq!(got, piece.request);
+        if piece.words.is_empty() {
+            assert_eq!(piece.code, status::SUCCESS);
+            self.over(false);
+        } else {
+            self.seen.early += usize::from(self.landing.pending() != 0);
+            self.sent = Some(Vec::new());
+        }
+    }
+
+    fn sent(&mut self, row: u128) {
+        let sent = self.sent.as_mut().expect("data that nobody was told of");
+        sent.extend((0..4).map(|i| (row >> (32 * i)) as u32));
+        let piece = &self.under_way[0][0];
+        let last = sent.len() == piece.words.len();
+        assert_eq!(self.dut.get("wr_last") == 1, last);
+        let spoilt = self.dut.get("wr_spoilt") == 1;
+        assert!(last || !spoilt);
+        if !last {
+            return;
+        }
+        let sent = self.sent.take().unwrap();
+        if spoilt {
+            assert!(self.nullifies || piece.code == status::DATA_TRANSFER, "spoilt for nothing");
+            self.seen.spoilt += 1;
+            self.verdict = Some(self.rng.random_range(0..30));
+        } else {
+            assert_eq!(piece.code, status::SUCCESS, "broken data is written");
+            assert!(sent == piece.words, "other data is written than the host has");
+            self.over(false);
+        }
+    }
+
+    fn clock(&mut self) {
+        self.commands.drive(&mut self.dut, &mut self.rng);
+        self.segments.drive(&mut self.dut, &mut self.rng);
+        self.writes.drive(&mut self.dut, &mut self.rng);
+        self.dut.set("rd_pending", self.landing.pending());
+        self.dut.set("rd_failed", self.landing.failed);
+        let beat = self.landing.beat(&mut self.rng);
+        self.dut.set("landed", beat.landed.is_some().into());
+        if let Some((at, words)) = &beat.landed {
+            self.dut.set("landed_at", *at as u128);
+            self.dut.set("landed_dws", words.len() as u128);
+        }
+        self.dut.set("nulled", beat.nulled.is_some().into());
+        self.dut.set("nulled_chunk", beat.nulled.unwrap_or(0) as u128);
+        let read_ready = self.landing.asked() < 20 && self.rng.random_ratio(1, 3);
+        self.dut.set("rd_ready", read_ready.into());
+        let media_ready = self.rng.random_ratio(1, 3);
+        self.dut.set("media_ready", media_ready.into());
+        self.dut.set("opened", 0);
+        (self.dut.set("again", 0), self.dut.set("gone", 0));
+        self.dut.eval();
+        let opened = self.dut.get("open") == 1 && self.rng.random_ratio(1, 2);
+        if opened {
+            self.opened();
+            self.dut.set("opened", 1);
+            self.dut.set("tag", self.open.unwrap_or(0).into());
+        }
+        match self.verdict {
+            Some(0) => {
+                self.verdict = None;
+                // Or it was cancelled meanwhile.
+                let again = self.dut.get("redo") == 1 && !self.rng.random_ratio(1, 10);
+                assert!(!again || self.under_way[0][0].code == status::SUCCESS, "broken data is tried again");
+                self.dut.set(if again { "again" } else { "gone" }, 1);
+                self.seen.again += usize::from(again);
+                if !again {
+                    self.over(true);
+                }
+            }
+            left => self.verdict = left.map(|clocks| clocks - 1),
+        }
+        self.dut.eval();
+        self.landing.failed &= !self.dut.get("rd_forget");
+        if self.dut.get("rd_valid") == 1 && read_ready {
+            let (at, dws, dest) = (self.get("rd_address"), self.get("rd_dws"), self.get("rd_dest"));
+            assert!((1..=CHUNK).contains(&dws) && at % 4096 + 4 * dws <= 4096);
+            assert_eq!(dest / CHUNK, self.get("rd_client"), "into its own chunk");
+            assert!(dest % CHUNK + dws <= CHUNK);
+            assert_eq!(self.get("rd_owner") & 3, Kind::Storage.code());
+            assert!(self.under_way.iter().any(|c| c[0].tag >> 6 == self.get("rd_owner") >> 2));
+            let words: Vec<_> = (0..dws).map(|i| self.host[&(at / 4 + i)]).collect();
+            self.landing.ask(dest as usize, words.iter().map(|w| w.0).collect(), words[0].1);
+        }
+        if self.dut.get("media_valid") == 1 && media_ready {
+            self.requested();
+        }
+        if let Some(row) = self.writes.taken(&self.dut, "data") {
+            self.sent(bench::part(&row, 0, 128));
+        }
+        self.commands.taken(&self.dut);
+        self.segments.taken(&self.dut);
+        let row = 4 * self.dut.get("row") as usize;
+        let word = self.landing.buffer[row..row + 4].iter().rev().fold(0, |v, dw| v << 32 | u128::from(*dw));
+        self.dut.clock();
+        if let Some((at, words)) = beat.landed {
+            self.landing.buffer[at..at + words.len()].copy_from_slice(&words);
+        }
+        self.dut.set("row_data", word);
+    }
+}
+
+fn run(nullified: u32, overtakes: u32) -> Seen {
+    let mut w = World {
+        dut: bench::build("writer", Writer::new),
+        rng: bench::rng(1),
+        commands: Feed::new("cmd_", 50),
+        segments: Feed::new("seg_", 60),
+        writes: Sink::new("wr_", 80),
+        host: HashMap::new(),
+        landing: Landing::new(nullified, overtakes),
+        nullifies: nullified > 0,
+        under_way: VecDeque::new(),
+        hurt: false,
+        first: true,
+        open: None,
+        sent: None,
+        verdict: None,
+        base: 1 << 33,
+        seen: Seen::default(),
+    };
+    while w.seen.commands < 400 {
+        if w.commands.items.len() < 3 && w.segments.items.len() < 20 && w.under_way.len() < CHUNKS + 4 {
+            w.add();
+        }
+        w.clock();
+        assert!(w.dut.clocks() < 2_000_000, "stuck after {} commands", w.seen.commands);
+    }
+    w.seen
+}
+
+#[test]
+fn writes_reach_the_media_in_order_while_they_land_and_no_block_of_broken_data_does() {
+    let seen = run(0, 0);
+    assert!(seen.failed > 30 && seen.early > 200, "{} failed, {} early", seen.failed, seen.early);
+    assert!(seen.spoilt > 10, "{} were spoilt", seen.spoilt);
+    assert_eq!(seen.again, 0);
+}
+
+#[test]
+fn what_overtakes_and_what_is_nullified_changes_nothing_but_the_time() {
+    let seen = run(100, 20);
+    assert!(seen.again > 20, "{} again", seen.again);
 }

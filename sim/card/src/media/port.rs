@@ -242,7 +242,11 @@ impl Media {
             self.data_order.pop_front();
             if beat.spoilt {
                 self.spoil_data(tag);
-            } else if self.job(tag).is_some_and(|job| job.cancelled) { self.cut(tag) } else { self.place(clock, tag) }
+            } else if self.job(tag).is_some_and(|job| job.cancelled) {
+                self.cut(tag)
+            } else {
+                self.place(clock, tag)
+            }
         }
     }
 }

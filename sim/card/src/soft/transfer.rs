@@ -113,7 +113,11 @@ impl Transfer {
         outputs.mwr = self.owed.front().map(|(start, end)| {
             let chunk = &self.data[start + self.given..];
             let word = |i: usize| chunk[4 * i..].first_chunk().map_or(0, |b| u32::from_le_bytes(*b));
-            MediaBeat { data: std::array::from_fn(word), last: start + self.given + BEAT as usize == *end, spoilt: false }
+            MediaBeat {
+                data: std::array::from_fn(word),
+                last: start + self.given + BEAT as usize == *end,
+                spoilt: false,
+            }
         });
     }
 

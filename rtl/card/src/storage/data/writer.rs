@@ -148,7 +148,13 @@ pub struct Writer {
 impl Writer {
     /// The writer with its queues.
     pub fn new() -> Self {
-        Writer { next: Reg::new(1u64), cmds: Fifo::new(8), pieces: Fifo::new(16), here: Landed::new(), ..Self::default() }
+        Writer {
+            next: Reg::new(1u64),
+            cmds: Fifo::new(8),
+            pieces: Fifo::new(16),
+            here: Landed::new(),
+            ..Self::default()
+        }
     }
 }
 

@@ -284,7 +284,13 @@ fn code_of(op: V, result: V, why: V) -> V {
         }
         media::DIFFERS => konst(status::COMPARE_FAILURE),
         media::ABORTED => cancelled,
-        media::SPOILT => if why == Why::NOT { konst(status::DATA_TRANSFER) } else { cancelled },
+        media::SPOILT => {
+            if why == Why::NOT {
+                konst(status::DATA_TRANSFER)
+            } else {
+                cancelled
+            }
+        }
         _ => fault,
     }
 }

@@ -273,7 +273,10 @@ impl Logic for Tags {
         self.set_aside.waddr = if boots { self.boot.q.bits(5, 0) } else { whose };
         self.set_aside.wdata = if boots { 7 } else { if self.take { idle & !lowest } else { idle | back } };
         check!((!(self.take & self.aside)) | idle.any(), "one of those set aside is taken and there is none");
-        check!((!(self.take & self.aside)) | !(frees & free_aside), "a tag set aside is taken while another comes back");
+        check!(
+            (!(self.take & self.aside)) | !(frees & free_aside),
+            "a tag set aside is taken while another comes back"
+        );
         let high = match lowest {
             1 => sized(media::ASIDE_FIRST, 6),
             2 => media::ASIDE_FIRST + 1,
