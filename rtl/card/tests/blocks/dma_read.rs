@@ -55,6 +55,7 @@ struct Tag {
     address: u64,
     left: u64,
     fate: Fate,
+    client: usize,
 }
 
 struct Request {
@@ -89,6 +90,9 @@ struct World {
     /// Functions in reset, and whose tags were seen in use while they were looked at.
     forgotten: Vec<u8>,
     looked: Vec<u8>,
+    /// Chunks into which packets go that are nullified.
+    nulls: VecDeque<usize>,
+    nulled: usize,
 }
 
 impl World {
@@ -114,6 +118,8 @@ impl World {
             sent: 0,
             forgotten: vec![],
             looked: vec![],
+            nulls: VecDeque::new(),
+            nulled: 0,
         }
     }
 
@@ -185,6 +191,9 @@ impl World {
             _ => None,
         };
         self.owed.extend(event.map(|e| (e, named(tag.requester), packet.header)));
+        if bad && tag.client < CHUNKS {
+            self.nulls.push_back(tag.client);
+        }
         if !bad {
             tag.address += 4 * dws;
             tag.left -= dws;
@@ -238,7 +247,8 @@ impl World {
             let trouble = self.rng.random_ratio(self.trouble, 100);
             let fate = if trouble { self.fates[self.rng.random_range(0..self.fates.len())] } else { Fate::Good };
             if allowed {
-                self.tags.push(Tag { number, requester: owner(r.slot).1, address: at, left: dws, fate });
+                let (requester, client) = (owner(r.slot).1, r.client);
+                self.tags.push(Tag { number, requester, address: at, left: dws, fate, client });
             }
             self.failed[r.client] |= !allowed || fate != Fate::Good;
         }
@@ -259,6 +269,21 @@ impl World {
                 assert_eq!(self.allowed.get(&at), Some(&word), "a DW that does not belong at {at:?}");
                 self.landed.insert(at, word);
             }
+        }
+        // What is told of the data buffer is what goes there, while its chunk counts as under way.
+        let we = dut.get("we_data");
+        assert_eq!(dut.get("landed") == 1, we != 0);
+        if we != 0 {
+            let (at, dws) = (dut.get("landed_at") as usize, dut.get("landed_dws") as usize);
+            let places = |lane: usize| dut.get(&format!("row_{lane}")) as usize * 4 + lane;
+            let mut told: Vec<usize> = (0..4).filter(|l| we >> l & 1 == 1).map(places).collect();
+            told.sort_unstable();
+            assert_eq!(told, (at..at + dws).collect::<Vec<_>>());
+            assert_eq!(dut.get("pending") >> (at >> 10) & 1, 1, "a chunk counts as whole before its last DW is there");
+        }
+        if dut.get("nulled") == 1 {
+            assert_eq!(self.nulls.pop_front(), Some(dut.get("nulled_chunk") as usize));
+            self.nulled += 1;
         }
         dut.clock();
         if self.standing.is_none() {
@@ -282,6 +307,7 @@ impl World {
         for _ in 0..40_000 {
             if self.standing.is_none() && !self.pending(client) {
                 self.clocks(3);
+                assert!(self.nulls.len() <= 1, "packets were nullified and nobody was told");
                 return;
             }
             self.clock();
@@ -327,6 +353,7 @@ fn every_byte_lands_or_its_client_hears_that_it_failed() {
         }
     }
     assert!(good > 50_000 && failed > 30, "{good} DWs, {failed} failures");
+    assert!(w.nulled > 50, "{} packets of data were nullified", w.nulled);
     // Each trouble was told once, of the function that asked, with the header of the completion that brought it.
     w.clocks(5);
     assert!(w.errors.len() > 30);
