@@ -160,7 +160,7 @@ pub struct Books {
     pub unshut: I<1>,
     pub shut_slot: I<6>,
     /// Abort a command: held until `abort_done`; whether something of it was cancelled.
-    pub abort: I<1>,
+    pub aborts: I<1>,
     pub abort_slot: I<6>,
     pub abort_qid: I<3>,
     pub abort_cid: I<16>,
@@ -659,13 +659,13 @@ impl Logic for Books {
         self.media_fua = self.c_what.q.bit(76);
 
         // --- Abort
-        if self.abort & (self.seek.q == Seek::NOT) {
+        if self.aborts & (self.seek.q == Seek::NOT) {
             self.seek.d = Seek::COMMAND;
             self.a_index.d = 0;
             self.a_found.d = 0;
             self.a_hit.d = 0;
         }
-        if !self.abort {
+        if !self.aborts {
             self.seek.d = Seek::NOT;
         }
         self.abort_done = self.seek.q == Seek::DONE;
