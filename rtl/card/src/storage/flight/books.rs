@@ -107,6 +107,9 @@ pub struct Books {
     pub answer_ready: O<1>,
     pub answer_tag: I<12>,
     pub answer_result: I<3>,
+    /// Requests for pieces that stand, and that the medium has not taken: reads, the writer.
+    pub asks: [I<1>; 2],
+    pub asks_tag: [I<12>; 2],
     /// Requests of the books' own: what is cancelled, what goes on.
     pub media_valid: O<1>,
     pub media_ready: I<1>,
@@ -410,7 +413,16 @@ impl Logic for Books {
         let late = (self.limit != 0) & ((self.ms.q - stamp) >= self.limit);
         let named = (self.seek.q == Seek::PIECES) & (s_cmd == self.a_cmd.q);
         let doomed = self.shuts.rdata | late | named;
-        let reason = if self.shuts.rdata {
+        // What is cancelled before the medium has heard of it is not: it is looked at again.
+        let mut asking = sized(0, 1);
+        for i in 0..2 {
+            if self.asks[i] & (self.asks_tag[i] == self.r_tag.q) {
+                asking = 1;
+            }
+        }
+        let reason = if why != Why::NOT {
+            why
+        } else if self.shuts.rdata {
             sized(Why::SHUT, 2)
         } else if named {
             Why::ABORT
@@ -571,8 +583,8 @@ impl Logic for Books {
                 let mut again = sized(0, 1);
                 if at == At::MEDIUM {
                     if doomed & (why == Why::NOT) {
-                        again = self.c_busy.q;
-                        if !self.c_busy.q {
+                        again = self.c_busy.q | asking;
+                        if !again {
                             self.c_busy.d = 1;
                             self.c_op.d = media::CANCEL;
                             s_we = 1;
@@ -581,7 +593,8 @@ impl Logic for Books {
                         }
                     }
                 } else if at == At::AGAIN {
-                    if doomed {
+                    // What was cancelled too late for one part is not for the next.
+                    if doomed | (why != Why::NOT) {
                         self.code.d = code_of(op, sized(media::ABORTED, 3), reason);
                         self.cmd.d = s_cmd;
                         l_raddr = cat(slot, s_cmd);
