@@ -6,6 +6,7 @@ mod admin;
 mod arbiter;
 mod bench;
 mod bindings;
+mod books;
 mod coalesce;
 mod completer;
 mod counters;
