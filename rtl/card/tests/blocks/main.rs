@@ -18,6 +18,7 @@ mod fifo;
 mod forget;
 mod found;
 mod front;
+mod issue;
 mod lanes;
 mod limiter;
 mod marks;
