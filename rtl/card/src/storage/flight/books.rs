@@ -593,8 +593,9 @@ impl Logic for Books {
                         }
                     }
                 } else if at == At::AGAIN {
-                    // What was cancelled too late for one part is not for the next.
-                    if doomed | (why != Why::NOT) {
+                    // What was cancelled too late for one part is not for the next. It waits for its limits here, and no
+                    // medium is late.
+                    if self.shuts.rdata | named | (why != Why::NOT) {
                         self.code.d = code_of(op, sized(media::ABORTED, 3), reason);
                         self.cmd.d = s_cmd;
                         l_raddr = cat(slot, s_cmd);
