@@ -128,6 +128,8 @@ struct World {
     pages: usize,
     shut: HashSet<u64>,
     limits: [u64; SLOTS],
+    /// Nobody is within the limits of what it may move.
+    limited: bool,
     /// How many of a hundred clocks everybody is ready in, and the medium answers in.
     percent: u32,
     answers: u32,
@@ -173,6 +175,7 @@ impl World {
             pages: 0,
             shut: HashSet::new(),
             limits: [0; SLOTS],
+            limited: false,
             percent: 70,
             answers: 10,
             refused: HashSet::new(),
@@ -352,7 +355,7 @@ impl World {
 
     fn drive(&mut self) {
         for port in ["get_ready", "done_ready", "tag_free_ready", "allowed"] {
-            let set = self.chance();
+            let set = self.chance() && !(self.limited && port == "allowed");
             self.dut.set(port, set.into());
         }
         let full = self.rng.random_ratio(1, 10);
@@ -889,4 +892,25 @@ fn what_waits_for_longer_than_its_functions_time_out_is_given_up_and_not_before(
         w.cancels = 0;
     }
     assert!(failed > 3, "{failed}");
+}
+
+#[test]
+fn a_long_command_that_waits_for_its_limits_is_not_late() {
+    let mut w = World::new(5);
+    for slot in 0..3 {
+        let op = [media::ZEROES, media::VERIFY][slot as usize % 2];
+        let id = w.begin(slot, op).unwrap();
+        w.commands.get_mut(&id).unwrap().left = 3 * media::LONG_BLOCKS;
+        w.limited = true;
+        // Its medium answers in time, so that it has no reason to end early; a part that fails ends it.
+        w.limits[slot as usize] = 1;
+        let asked = w.dut.clocks();
+        while w.dut.clocks() < asked + 3 * MS {
+            w.clock();
+        }
+        w.limited = false;
+        w.drain();
+        w.limits = [0; SLOTS];
+    }
+    assert!(w.continued > 0 && w.cancels == 0);
 }
