@@ -342,7 +342,10 @@ impl Logic for Front {
         self.failed_location = self.location.q;
         self.failed_lba = if self.q.q == 0 { 0 } else { slba };
         self.fatal = self.st.q == St::FATAL;
-        self.unuses = self.used.q & (self.st.q == St::COMPLETE) & self.done_ready;
+        // What the books never hear of is over for its binding here.
+        let paged = (self.st.q == St::GO) & self.page.q;
+        let completes = (self.st.q == St::COMPLETE) & self.done_ready;
+        self.unuses = self.used.q & (completes | keeps | paged);
         if self.unuses | goes {
             self.used.d = 0;
         }
@@ -410,8 +413,8 @@ impl Logic for Front {
                         let nlb = d.bits(31, 0).get(cmd::RW_NLB).zext(20) + 1;
                         let big = self.binding.bit(106);
                         self.hold.d = self.binding;
-                        self.uses = self.q.q != 0;
-                        self.used.d = self.q.q != 0;
+                        self.uses = 1;
+                        self.used.d = 1;
                         self.blocks.d = if big { nlb << konst(BIG) } else { nlb };
                         self.first.d = if big { cat(slba, sized(0, BIG)) } else { slba.zext(64 + BIG) };
                         self.st.d = if self.q.q == 0 { St::ADMIN } else { St::LIMITS };
@@ -490,7 +493,6 @@ impl Logic for Front {
                         Next::KEEP => self.st.d = St::IDLE,
                         Next::ERASE => {
                             self.writes.d = 1;
-                            self.uses = 1;
                             self.st.d = St::BEGIN;
                         }
                         _ => {}

@@ -277,7 +277,7 @@ impl Logic for Storage {
         self.admin.read_only = self.front.read_only;
         self.admin.tiny = self.front.tiny;
         self.format_turn = self.front.turn;
-        self.books.abort = self.admin.abort;
+        self.books.aborts = self.admin.abort;
         self.books.abort_slot = self.front.slot;
         self.books.abort_qid = self.admin.abort_qid;
         self.books.abort_cid = self.admin.abort_cid;
@@ -438,6 +438,10 @@ impl Logic for Storage {
         self.mdone_ready = self.books.answer_ready;
         self.books.answer_tag = self.mdone_tag;
         self.books.answer_result = self.mdone_result;
+        self.books.asks[0] = self.issue.media_valid;
+        self.books.asks_tag[0] = self.issue.media_tag;
+        self.books.asks[1] = self.writer.media_valid;
+        self.books.asks_tag[1] = self.writer.media_tag;
         self.mget_valid = self.books.get_valid;
         self.books.get_ready = self.mget_ready;
         self.mget_tag = self.books.get_tag;

@@ -49,12 +49,14 @@ impl Closing {
     const OFF: usize = 5;
     /// A flush of its volume is under way.
     const FLUSHES: usize = 6;
+    /// Its volume is to be flushed once more after that.
+    const FLUSH_AGAIN: usize = 7;
 
     const fn bits(at: usize) -> u64 {
         1 << at
     }
     const fn but(at: usize) -> u64 {
-        0x7f & !(1 << at)
+        0xff & !(1 << at)
     }
     const BEGUN: u64 = Self::bits(Self::CLOSES) | Self::bits(Self::WHOLE);
 }
@@ -164,7 +166,7 @@ pub struct Registers {
     cq: Reg<64>,
     out: Reg<32>,
     /// The closings by slot (see `Closing`), how many there are, and whose turn it is to be looked at.
-    closings: LutRam<6, 7>,
+    closings: LutRam<6, 8>,
     slots: Param,
     many: Reg<7>,
     cursor: Reg<6>,
@@ -478,19 +480,25 @@ impl Logic for Registers {
                 self.st.d = St::IDLE;
             }
             St::FLUSH => {
-                check!(!c.bit(Closing::FLUSHES), "a volume is flushed twice for one function");
-                c_we = 1;
-                c_new = c | konst(Closing::bits(Closing::FLUSHES));
-                self.f_slot.d = self.slot.q;
-                self.f_ask.d = 1;
+                // Who is being closed has none: if the host still wants one afterwards, it is asked then.
                 self.st.d = St::IDLE;
+                c_we = !closes;
+                if c.bit(Closing::FLUSHES) {
+                    c_new = c | konst(Closing::bits(Closing::FLUSH_AGAIN));
+                } else {
+                    c_new = c | konst(Closing::bits(Closing::FLUSHES));
+                    self.f_slot.d = self.slot.q;
+                    self.f_ask.d = !closes;
+                }
             }
             St::SHUT_READ => self.st.d = St::SHUT,
             St::SHUT => {
+                let again = c.bit(Closing::FLUSH_AGAIN);
                 c_we = 1;
-                c_new = c & konst(Closing::but(Closing::FLUSHES));
-                // It may have been reset meanwhile.
-                we = rd.get(nvme::CSTS_SHST) == nvme::SHST_OCCURRING;
+                c_new = c & konst(Closing::but(Closing::FLUSHES) & Closing::but(Closing::FLUSH_AGAIN));
+                self.shutting.mark = again;
+                // It may have been reset meanwhile, or shut down again.
+                we = (rd.get(nvme::CSTS_SHST) == nvme::SHST_OCCURRING) & !again;
                 waddr = cat(self.slot.q, sized(Word::CSTS, 3));
                 wdata = (rd & konst(0xffff_ffff & !nvme::CSTS_SHST.mask()))
                     | konst(nvme::CSTS_SHST.put(nvme::SHST_COMPLETE));
@@ -567,7 +575,7 @@ impl Logic for Registers {
                 self.old.d = 0;
                 self.many.d = self.many.q - 1;
                 c_we = 1;
-                c_new = cat(sized(0, 2), c.bit(Closing::OWED), sized(0, 4));
+                c_new = cat(sized(0, 3), c.bit(Closing::OWED), sized(0, 4));
                 self.off_now.d = c.bit(Closing::OFF);
                 if c.bit(Closing::WHOLE) {
                     self.st.d = St::WIPE;

@@ -135,9 +135,10 @@ fn data_lands_where_its_pieces_say_in_whole_packets_and_the_end_is_told_once() {
     let mut sources = Sources::new();
     let (mut link, mut left) = (Packets::new("tx_", 80), Sink::new("left_", 40));
     dut.set("bus_number", BUS.into());
-    // Host memory as it must become, by address, with whose packet brings it; and the pieces under way.
+    // Host memory as it must become, by address, with whose packet brings it; and the pieces under way, with
+    // whether a packet of theirs was swallowed, and how many DWs have the link.
     let mut expected: HashMap<u64, (u32, u64)> = HashMap::new();
-    let mut under_way: VecDeque<(Piece, bool)> = VecDeque::new();
+    let mut under_way: VecDeque<(Piece, bool, u64)> = VecDeque::new();
     let (mut mps, mut finished, mut started, mut rows, mut drained, mut swallowed) = (0, 0, 0u64, 0, 0, 0);
     let mut killing = false;
     while finished < 1500 {
@@ -151,7 +152,7 @@ fn data_lands_where_its_pieces_say_in_whole_packets_and_the_end_is_told_once() {
             expected.extend(piece.lands().map(|(at, word)| (at, (word, piece.tag >> 6))));
             rows += piece.rows().len();
             sources.push(&piece);
-            under_way.push_back((piece, false));
+            under_way.push_back((piece, false, 0));
         }
         sources.drive(&mut dut, &mut rng);
         link.drive(&mut dut, &mut rng);
@@ -164,14 +165,15 @@ fn data_lands_where_its_pieces_say_in_whole_packets_and_the_end_is_told_once() {
             dut.eval();
         }
         let begins = dut.get("tx_valid") == 1 && dut.get("tx_ready") == 1 && dut.get("tx_sop") == 1;
-        if begins && killing {
+        if begins {
             let at = dut.get("tx_data");
             let long = tlp::FMT_BIT_4DW.is_set(at as u64 & 0xffff_ffff);
             let dw = |n: u32| (at >> (32 * n)) as u64 & 0xffff_ffff;
             let page = (if long { dw(2) << 32 | dw(3) } else { dw(2) }) >> 12;
-            let piece = under_way.iter_mut().find(|(p, _)| p.first == page || p.second == page).unwrap();
-            piece.1 = true;
-            swallowed += 1;
+            let piece = under_way.iter_mut().find(|(p, ..)| p.first == page || p.second == page).unwrap();
+            piece.1 |= killing;
+            piece.2 += tlp::LENGTH.of(dw(0));
+            swallowed += u64::from(killing);
         }
         if let Some(p) = link.taken(&dut) {
             let dws = tlp::LENGTH.of(p.dw(0));
@@ -196,7 +198,8 @@ fn data_lands_where_its_pieces_say_in_whole_packets_and_the_end_is_told_once() {
             }
         }
         if left.takes(&dut) {
-            let (piece, hurt) = under_way.pop_front().unwrap();
+            let (piece, hurt, sent) = under_way.pop_front().unwrap();
+            assert_eq!(sent, piece.dws, "its last packet has the link when its end is told");
             let got = ["page", "tag", "code"].map(|f| dut.get(&format!("left_{f}")) as u64);
             let code = match (piece.broken, hurt) {
                 (true, _) => status::UNRECOVERED_READ,
@@ -266,42 +269,45 @@ fn an_answer_without_pauses_never_holds_the_link_and_its_packet_begins_with_its_
 
 #[test]
 fn data_of_which_a_packet_was_swallowed_ends_in_a_data_transfer_error_and_the_next_does_not() {
-    let mut dut = bench::build("mover", Mover::default);
+    let mut dut = bench::build("mover", Mover::new);
     let mut rng = bench::rng(3);
     dut.set("mps", express::MPS_256.into());
     dut.set("tx_ready", 1);
-    dut.set("done_ready", 1);
-    let dws = 300u64;
-    // Which packet of the five is swallowed, if any.
-    for (n, swallowed) in (0u64..).zip([Some(0), None, Some(2), Some(4), None, None]) {
-        dut.set("seg_valid", 1);
-        let segment = cat(&[(1, 6), (1, 3), (n.into(), 16), (1, 1), (dws.into(), 11), ((n << 12).into(), 64)]);
-        bench::set(&mut dut, "seg_data", &segment);
-        let mut data = Feed::new("in_", 100);
-        for row in 0..dws.div_ceil(4) {
-            data.push("data", cat(&[(0, 1), ((row + 1 == dws.div_ceil(4)).into(), 1), (rng.random(), 128)]));
-        }
+    dut.set("left_ready", 1);
+    // Which packet of the five is swallowed, if any: of data and of zeroes, of the medium and of a page.
+    let which = [Some(0), None, Some(1), Some(2), None, Some(3), Some(4), None];
+    for (n, swallowed) in (0u64..).zip((0..8).flat_map(|_| which)) {
+        let piece = Piece { dws: 300, dw: 0, broken: false, ..Piece::random(&mut rng, n) };
+        let piece = Piece { words: vec![0; 300], ..piece };
+        let mut sources = Sources::new();
+        sources.push(&piece);
         let mut packet = None;
-        let status = loop {
-            data.drive(&mut dut, &mut rng);
+        let code = loop {
+            sources.drive(&mut dut, &mut rng);
             dut.eval();
             if dut.get("tx_valid") == 1 && dut.get("tx_sop") == 1 {
                 packet = Some(packet.map_or(0, |packet| packet + 1));
                 dut.set("tx_killed", (packet == swallowed).into());
                 dut.eval();
             }
-            let done = (dut.get("done_valid") == 1).then(|| dut.get("done_status") as u64);
-            data.taken(&dut);
+            let left = (dut.get("left_valid") == 1).then(|| dut.get("left_code") as u64);
+            sources.taken(&dut);
             dut.clock();
-            if let Some(status) = done {
-                break status;
+            if let Some(code) = left {
+                break code;
             }
-            assert!(dut.clocks() < 10_000, "stuck");
+            assert!(dut.clocks() < 100_000, "stuck");
         };
         assert_eq!(packet, Some(4), "five packets");
-        assert_eq!(status, if swallowed.is_some() { status::DATA_TRANSFER } else { status::SUCCESS });
-        dut.set("seg_valid", 0);
-        dut.set("tx_killed", 0);
-        dut.clock();
+        assert_eq!(code, if swallowed.is_some() { status::DATA_TRANSFER } else { status::SUCCESS });
+        // The rest of the last packet.
+        dut.set("piece_valid", 0);
+        for _ in 0..30 {
+            dut.set("media_valid", 0);
+            dut.set("page_valid", 0);
+            dut.eval();
+            assert_eq!(dut.get("left_valid"), 0, "told once");
+            dut.clock();
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The poster: each completion once, in its maker's order, the entry before the interrupt.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use azote_regs::function::Kind;
 use azote_regs::nvme::{entry, status};
@@ -9,7 +9,7 @@ use azote_rtl::storage::rings::poster::Poster;
 use azote_rtl::storage::rings::queues::Op;
 use rand::Rng;
 
-use crate::bench::{self, Feed, Packets, Sink, cat, part};
+use crate::bench::{self, Feed, Packets, Sink, cat};
 
 const MAKERS: usize = 3;
 
@@ -56,7 +56,7 @@ fn completions_are_posted_in_order_and_then_announced() {
     // The printer names arrays of plain ports `in_valid_0`.
     let mut made: Vec<VecDeque<Done>> = vec![VecDeque::new(); MAKERS];
     let (mut link, mut irq) = (Packets::new("tx_", 60), Sink::new("irq_", 60));
-    let mut posted: Option<(Done, Place)> = None;
+    let mut posted: Option<(usize, Place)> = None;
     let mut announced: Option<(u64, u64)> = None;
     let mut cid = 0;
     let (mut count, mut dropped, mut errors) = (0, 0, 0);
@@ -66,7 +66,8 @@ fn completions_are_posted_in_order_and_then_announced() {
                 cid = (cid + 1) & 0xffff;
                 let d = Done {
                     release: rng.random_ratio(1, 8),
-                    slot: rng.random_range(0..60),
+                    // Each maker has slots of its own here.
+                    slot: rng.random_range(0..20) * 3 + i as u64,
                     qid: rng.random_range(0..8),
                     cid,
                     code: CODES[rng.random_range(0..CODES.len())],
@@ -102,32 +103,26 @@ fn completions_are_posted_in_order_and_then_announced() {
             dut.set("q_vector", place.vector.into());
             dut.set("q_interrupt", place.interrupt.into());
             dut.eval();
-            // Whose turn it was: the maker whose oldest this is (command identifiers are unique here).
-            let cid = dut.get("ended_cid") as u64;
-            let maker = (0..MAKERS).find(|m| made[*m].front().is_some_and(|d| d.cid == cid));
-            let d = made[maker.expect("not the oldest of any maker")].pop_front().unwrap();
-            assert_eq!((slot, qid), (d.slot, d.qid));
-            assert_eq!(op, if d.release { Op::RELEASE } else { Op::POST });
-            // The ends of mover's and writer's commands are told, with what became of them.
-            let maker = maker.unwrap();
-            assert_eq!(dut.get("ended") == 1, maker != 0);
-            if maker != 0 {
-                assert_eq!((dut.get("writer") == 1, dut.get("ended_told") == 1), (maker == 2, found));
-                assert_eq!(dut.get("ended_code") as u64, d.code);
-                errors += usize::from(found && d.code != status::SUCCESS);
-            }
+            // Whose turn it was: the slot says.
+            let asks = |d: &Done| (d.slot, d.qid, if d.release { Op::RELEASE } else { Op::POST }) == (slot, qid, op);
+            let maker = (slot % MAKERS as u64) as usize;
+            assert!(made[maker].front().is_some_and(asks), "not the oldest of its maker");
             count += 1;
-            dropped += usize::from(!found);
-            posted = found.then_some((d, place));
-        } else {
-            assert_eq!(dut.get("ended"), 0);
+            if found {
+                posted = Some((maker, place));
+            } else {
+                made[maker].pop_front();
+                dropped += 1;
+            }
         }
         if irq.takes(&dut) {
             let got = (dut.get("q_slot") as u64, dut.get("irq_vector") as u64);
             assert_eq!(Some(got), announced.take(), "announced only after its entry has left");
         }
         if let Some(p) = link.taken(&dut) {
-            let (d, place) = posted.take().expect("an entry that nobody posted");
+            let (maker, place) = posted.take().expect("an entry that nobody posted");
+            let d = made[maker].pop_front().unwrap();
+            errors += usize::from(d.code != status::SUCCESS);
             let long = tlp::FMT_BIT_4DW.is_set(p.dw(0));
             let at = if long { p.dw(2) << 32 | p.dw(3) } else { p.dw(2) };
             assert_eq!((long, at), (place.address >> 32 != 0, place.address));
@@ -167,20 +162,122 @@ fn accept(feed: &mut Feed, dut: &azote_verilate::Dut, i: usize) {
 }
 
 #[test]
+fn each_completion_is_posted_once_whatever_is_swallowed_and_when() {
+    const SLOTS: usize = 8;
+    let mut dut = bench::build("poster", Poster::new);
+    let mut rng = bench::rng(2);
+    let mut feeds: Vec<Feed> = (0..MAKERS).map(|i| Feed::new(&format!("in_{i}_"), 20)).collect();
+    let (mut link, mut irq) = (Packets::new("tx_", 70), Sink::new("irq_", 70));
+    // Functions that may not send; whose controller is closed; what was made and not posted; how many were not to be.
+    let (mut shut, mut closed) = ([false; SLOTS], [false; SLOTS]);
+    let mut open: HashMap<u64, usize> = HashMap::new();
+    let mut dropped = [0; SLOTS];
+    // What was asked of the queues for the entry that leaves; the deletion that is to follow; what was swallowed.
+    let mut asked: Option<usize> = None;
+    let mut follow: Option<(u64, usize)> = None;
+    let mut killed = None;
+    let (mut cid, mut posted, mut swallowed, mut deletions, mut announced) = (0, 0, 0, 0, 0);
+    while posted < 2000 || dut.get("busy") == 1 || shut.contains(&true) {
+        let over = posted >= 2000;
+        for (i, feed) in feeds.iter_mut().enumerate() {
+            if feed.items.is_empty() && open.len() - dropped.iter().sum::<usize>() < 200 && !over {
+                cid += 1;
+                let slot = rng.random_range(0..SLOTS);
+                feed.push("data", cat(&[(0, 1), (slot as u128, 6), (3, 3), (cid.into(), 16), (0, 43)]));
+                open.insert(cid, slot);
+            }
+            offer(feed, &mut dut, &mut rng, i);
+        }
+        // The gate changes, and says so. A closing asks again as well.
+        let slot = rng.random_range(0..SLOTS);
+        dut.set("again", 0);
+        if over || rng.random_ratio(1, 50) {
+            shut[slot] = !over && !shut[slot];
+            dut.set("again", 1);
+        } else if rng.random_ratio(1, 500) {
+            closed[slot] = !closed[slot];
+            dut.set("again", 1);
+        }
+        link.drive(&mut dut, &mut rng);
+        irq.drive(&mut dut, &mut rng);
+        dut.set("q_ack", 0);
+        dut.eval();
+        let slot = dut.get("q_slot") as usize;
+        if dut.get("q_valid") == 1 && rng.random_bool(0.5) {
+            dut.set("q_ack", 1);
+            dut.set("q_drained", 0);
+            let op = dut.get("q_op") as u64;
+            if op == Op::UNDO {
+                assert_eq!(killed.take(), Some(slot), "its place is taken back, once");
+                follow = None;
+            } else {
+                assert_eq!((killed, asked, op), (None, None, Op::POST));
+                let deletes = dut.get("q_qid") == 0;
+                if let Some((cid, of)) = follow.take() {
+                    assert!(of == slot && deletes, "the deletion follows its last command");
+                    open.insert(cid, slot);
+                    deletions += 1;
+                } else if !deletes && rng.random_ratio(1, 10) {
+                    cid += 1;
+                    follow = Some((cid, slot));
+                    dut.set("q_drained", 1);
+                    dut.set("q_drained_cid", cid.into());
+                }
+                dut.set("q_found", (!closed[slot]).into());
+                dut.set("q_interrupt", 1);
+                dropped[slot] += usize::from(closed[slot]);
+                asked = (!closed[slot]).then_some(slot);
+            }
+            dut.eval();
+        }
+        if dut.get("tx_valid") == 1 && dut.get("tx_sop") == 1 {
+            let slot = dut.get("tx_owner") as usize >> 2;
+            dut.set("tx_killed", shut[slot].into());
+            dut.eval();
+            if link.ready() {
+                killed = shut[slot].then_some(slot);
+                swallowed += u64::from(killed.is_some());
+            }
+        }
+        if let Some(p) = link.taken(&dut) {
+            let slot = usize::from(p.owner >> 2);
+            assert_eq!(asked.take(), Some(slot));
+            if killed.is_none() {
+                let cid = entry::DW3_CID.of(p.payload[3].into());
+                assert_eq!(open.remove(&cid), Some(slot), "{cid} is posted twice");
+                posted += 1;
+            }
+        }
+        announced += u64::from(irq.takes(&dut));
+        for (i, feed) in feeds.iter_mut().enumerate() {
+            accept(feed, &dut, i);
+        }
+        dut.clock();
+        dut.eval();
+        assert!(dut.clocks() < 400_000, "stuck after {posted}");
+    }
+    for (slot, dropped) in dropped.iter().enumerate() {
+        assert_eq!(open.values().filter(|s| **s == slot).count(), *dropped, "slot {slot}: each once");
+    }
+    assert_eq!(announced, posted, "each entry is announced once");
+    assert!(swallowed > 200 && deletions > 50, "{swallowed} {deletions}");
+}
+
+#[test]
 fn makers_take_turns() {
     let mut dut = bench::build("poster", Poster::new);
     dut.set("tx_ready", 1);
     for i in 0..MAKERS {
         dut.set(&format!("in_valid_{i}"), 1);
-        // The maker's number as its command identifier.
-        bench::set(&mut dut, &format!("in_data_{i}"), &cat(&[(0, 1), (0, 6), (1, 3), (i as u128, 16), (0, 43)]));
+        // The maker's number as its slot.
+        bench::set(&mut dut, &format!("in_data_{i}"), &cat(&[(0, 1), (i as u128, 6), (1, 3), (0, 59)]));
     }
     let mut order = Vec::new();
     while order.len() < 30 {
         dut.set("q_ack", 0);
         dut.eval();
         if dut.get("q_valid") == 1 {
-            order.push(part(&bench::get(&dut, "ended_cid"), 0, 16) as usize);
+            order.push(dut.get("q_slot") as usize);
             dut.set("q_ack", 1);
         }
         dut.clock();

@@ -1,7 +1,7 @@
 //! The queues of all functions against the same queues in Rust: four clients at once, good and bad doorbells, creation and
 //! deletion in every state, resets in between.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use azote_regs::nvme::{entry, limits};
 use azote_rtl::storage::rings::queues::{ADMIN, Answer, FRONT, Op, POSTER, Queues, REGISTERS};
@@ -90,13 +90,23 @@ struct World {
     late: usize,
     standing: [Option<Request>; 4],
     fetched: Vec<(usize, usize)>,
+    /// Commands of each slot for which there are tags, of the I/O queues and of the admin queue; what a fetch takes, two clocks
+    /// later; who has some again.
+    tags: [[u64; 2]; SLOTS],
+    takes: VecDeque<Option<(usize, usize)>>,
+    again: VecDeque<usize>,
+    /// When a command was granted last; how many were found to have none.
+    granted: u64,
+    waited: usize,
 }
+
+/// What `tags` begins with.
+const TAGS: [u64; 2] = [3, 2];
 
 impl World {
     fn new(seed: u64) -> World {
         let mut dut = bench::build("queues", || Queues::new(VFS));
         bench::settle(&mut dut, "busy");
-        dut.set("allowed", 1);
         World {
             dut,
             rng: bench::rng(seed),
@@ -109,6 +119,11 @@ impl World {
             late: 0,
             standing: [None; 4],
             fetched: vec![],
+            tags: [TAGS; SLOTS],
+            takes: VecDeque::from([None, None]),
+            again: VecDeque::new(),
+            granted: 0,
+            waited: 0,
         }
     }
 
@@ -230,7 +245,21 @@ impl World {
 
     /// One clock; what is acknowledged in it happens to the model too.
     fn clock(&mut self) -> bool {
+        if let Some((slot, kind)) = self.takes.pop_front().unwrap() {
+            assert!(self.tags[slot][kind] > 0, "a command of slot {slot} was fetched for which there are no tags");
+            self.tags[slot][kind] -= 1;
+            self.waited += usize::from(self.tags[slot][kind] == 0);
+        }
+        self.dut.set("again", (!self.again.is_empty()).into());
+        self.dut.set("again_slot", self.again.front().copied().unwrap_or(0) as u128);
         self.dut.eval();
+        let asked = self.tags[self.dut.get("ask") as usize % SLOTS];
+        self.dut.set("allowed", (asked[0] > 0).into());
+        self.dut.set("admin_allowed", (asked[1] > 0).into());
+        self.dut.eval();
+        if self.dut.get("again_take") == 1 {
+            self.again.pop_front().expect("nobody has tags again");
+        }
         let client = (0..4).find(|c| self.dut.get(&format!("ack_{c}")) == 1);
         let wrong = self.dut.get("wrong") == 1;
         let mut expected_wrong = None;
@@ -240,6 +269,16 @@ impl World {
         }
         let seen = wrong.then(|| (self.dut.get("wrong_slot") as usize, self.dut.get("wrong_value") == 1));
         assert_eq!(seen, expected_wrong);
+        // What was fetched takes tags, and is told with whose it was; what was not takes none.
+        let fetched = client == Some(FRONT) && self.dut.get("found") == 1;
+        let (slot, qid) = (self.dut.get("f_slot") as usize, self.dut.get("f_qid") as usize);
+        let seen = ["granted", "fetched"].map(|port| self.dut.get(port) == 1);
+        assert_eq!(seen, [fetched, fetched && qid != 0]);
+        if fetched {
+            assert!(self.dut.clocks() - self.granted >= 4, "two grants within four clocks");
+            self.granted = self.dut.clocks();
+        }
+        self.takes.push_back(fetched.then_some((slot, usize::from(qid == 0))));
         self.dut.clock();
         if let Some(client) = client {
             self.dut.set(&format!("valid_{client}"), 0);
@@ -360,6 +399,12 @@ impl World {
             }
             Op::FETCH => {}
             op => {
+                // Its tags are free, whatever became of it.
+                let kind = usize::from(qid == 0);
+                if self.tags[slot][kind] == 0 {
+                    self.again.push_back(slot);
+                }
+                self.tags[slot][kind] = (self.tags[slot][kind] + 1).min(TAGS[kind]);
                 let sq = &mut self.sqs[slot][qid];
                 sq.inflight -= 1;
                 let told = (get("drained") == 1).then(|| get("drained_cid"));
@@ -421,19 +466,22 @@ fn the_queues_do_what_their_clients_ask_and_nothing_is_fetched_that_may_not_be()
             for slot in 0..SLOTS {
                 for qid in 0..QUEUES {
                     let rogue = w.cqs[slot][w.sqs[slot][qid].cqid].rogue;
-                    assert!(rogue || !w.eligible(slot, qid), "slot {slot} queue {qid} is forgotten in round {round}");
+                    let waits = w.tags[slot][usize::from(qid == 0)] == 0;
+                    let forgotten = w.eligible(slot, qid) && !(rogue || waits);
+                    assert!(!forgotten, "slot {slot} queue {qid} is forgotten in round {round}");
                 }
             }
         }
     }
     let all: HashSet<_> = w.fetched.iter().collect();
-    assert!(w.late > 10, "{} deletions were told late", w.late);
+    assert!(w.late > 10 && w.waited > 100, "{} deletions were told late, {} waited for tags", w.late, w.waited);
     assert!(w.fetched.len() > 1000 && all.len() > SLOTS * QUEUES / 2, "{} of {}", w.fetched.len(), all.len());
 }
 
 #[test]
 fn all_queues_with_work_take_turns() {
     let mut w = World::new(2);
+    w.tags = [[u64::MAX; 2]; SLOTS];
     let size = 100;
     for slot in 0..SLOTS {
         w.serve(REGISTERS, Request { op: Op::ENABLE, slot, size, ..NOTHING });

@@ -1,5 +1,7 @@
 //! Controller registers and doorbells: RDY follows EN, a close is quiet first, and nobody else waits for it.
 
+use std::collections::{HashMap, HashSet};
+
 use azote_regs::nvme::controller as nvme;
 use azote_rtl::storage::registers::Registers;
 use azote_rtl::storage::rings::queues::{Answer, Op};
@@ -22,18 +24,43 @@ struct World {
     forgotten: Vec<u64>,
     /// Whoever is to forget something takes his time.
     slow: bool,
+    /// The flushes that are under way, with the clock in which each was taken; of which none ends.
+    flushes: HashMap<u64, u64>,
+    stuck: HashSet<u64>,
+    /// For each slot the flush that ended last, by the clock in which it was taken.
+    flushed: HashMap<u64, u64>,
+    /// When a controller was enabled or closed last.
+    lives: HashMap<u64, u64>,
+    /// Whose commands at the medium are to end; how often that was said, and taken back.
+    shut: HashSet<u64>,
+    shuts: Vec<(u64, bool)>,
 }
 
 impl World {
     fn new(seed: u64) -> World {
         let mut dut = bench::build("registers", || Registers::new(VFS as usize));
         bench::settle(&mut dut, "busy");
-        World { dut, rng: bench::rng(seed), asked: vec![], used: vec![], forgotten: vec![], slow: false }
+        World {
+            dut,
+            rng: bench::rng(seed),
+            asked: vec![],
+            used: vec![],
+            forgotten: vec![],
+            slow: false,
+            flushes: HashMap::new(),
+            stuck: HashSet::new(),
+            flushed: HashMap::new(),
+            lives: HashMap::new(),
+            shut: HashSet::new(),
+            shuts: vec![],
+        }
     }
 
-    /// One clock beside the queues and admin.
+    /// One clock beside the queues, admin, and whoever flushes volumes.
     fn clock(&mut self) {
+        self.flush();
         let dut = &mut self.dut;
+        let mut quieted = None;
         dut.set("q_ack", 0);
         dut.set("forget_done", 0);
         dut.eval();
@@ -51,6 +78,7 @@ impl World {
                     if bell { get("q_value") } else { 0 },
                 ));
             }
+            quieted = (op == Op::QUIESCE).then_some(slot);
             let answer = if self.used.contains(&slot) { Answer::USED } else { Answer::YES };
             dut.set("q_answer", answer.into());
             dut.set("q_ack", 1);
@@ -60,6 +88,60 @@ impl World {
             dut.set("forget_done", 1);
         }
         dut.eval();
+        let slot = dut.get("shut_slot") as u64;
+        if dut.get("shut") == 1 {
+            assert_eq!(quieted, Some(slot), "what has queues that are open is not to end");
+            self.shut.insert(slot);
+            self.shuts.push((slot, true));
+        } else {
+            assert_eq!(quieted, None, "a controller is closed, and the medium goes on");
+        }
+        if dut.get("unshut") == 1 {
+            assert!(self.shut.remove(&slot), "it was not shut");
+            assert!(!self.used.contains(&slot) && self.forgotten.contains(&slot), "it is not quiet");
+            assert!(!self.flushes.contains_key(&slot), "its volume is being flushed");
+            self.shuts.push((slot, false));
+            self.lives.insert(slot, dut.clocks());
+        }
+        if dut.get("began") == 1 {
+            let slot = dut.get("began_slot") as u64;
+            assert!(!self.shut.contains(&slot), "it is enabled while it is closed");
+            self.lives.insert(slot, dut.clocks());
+        }
+    }
+
+    /// Before a clock: a flush is taken now and then, and ends in its time. A volume that is not there has none.
+    fn flush(&mut self) {
+        let dut = &mut self.dut;
+        let now = dut.clocks();
+        for port in ["flush_taken", "unbound", "flushed"] {
+            dut.set(port, 0);
+        }
+        dut.eval();
+        if dut.get("flush") == 1 && self.rng.random_ratio(1, 6) {
+            let slot = dut.get("flush_slot") as u64;
+            assert!(!self.flushes.contains_key(&slot), "its volume is being flushed already");
+            let unbound = !self.stuck.contains(&slot) && self.rng.random_ratio(1, 3);
+            dut.set("flush_taken", 1);
+            dut.set("unbound", unbound.into());
+            let list = if unbound { &mut self.flushed } else { &mut self.flushes };
+            list.insert(slot, now);
+        }
+        let ends: Vec<u64> = self.flushes.keys().copied().filter(|slot| !self.stuck.contains(slot)).collect();
+        if !ends.is_empty() && self.rng.random_ratio(1, 40) {
+            let slot = *ends.iter().min().unwrap();
+            self.flushed.insert(slot, self.flushes.remove(&slot).unwrap());
+            dut.set("flushed", 1);
+            dut.set("flushed_slot", slot.into());
+        }
+    }
+
+    /// So many clocks in which nobody asks for anything.
+    fn clocks(&mut self, clocks: usize) {
+        for _ in 0..clocks {
+            self.clock();
+            self.dut.clock();
+        }
     }
 
     fn access(&mut self, slot: u64, offset: u64, write: Option<(u32, u8)>) -> u32 {
@@ -98,6 +180,18 @@ impl World {
     fn enable(&mut self, slot: u64) {
         self.write(slot, nvme::CC, nvme::CC_ENABLE_VALUE);
         assert!(nvme::CSTS_RDY.is_set(self.read(slot, nvme::CSTS)));
+    }
+
+    fn shst(&mut self, slot: u64) -> u64 {
+        nvme::CSTS_SHST.of(self.read(slot, nvme::CSTS))
+    }
+
+    /// A port for one clock, with a slot.
+    fn pulse(&mut self, port: &str, field: &str, slot: u64) {
+        self.dut.set(port, 1);
+        self.dut.set(field, slot.into());
+        self.clocks(1);
+        self.dut.set(port, 0);
     }
 
     fn ready(&mut self, slot: u64) -> bool {
@@ -174,6 +268,7 @@ fn rdy_follows_en_and_falls_only_when_nothing_is_left_while_others_are_served() 
         w.asked.clear();
         w.used = vec![slot];
         w.forgotten.clear();
+        w.shuts.clear();
         w.write(slot, nvme::CC, 0);
         for _ in 0..20 {
             assert!(w.ready(slot), "its commands are still under way");
@@ -196,6 +291,7 @@ fn rdy_follows_en_and_falls_only_when_nothing_is_left_while_others_are_served() 
             assert!(polls < 200);
         }
         assert!(w.forgotten.contains(&slot) && w.forgotten.iter().all(|s| *s == slot));
+        assert_eq!(w.shuts, [(slot, true), (slot, false)], "what it had at the medium ends, once");
     }
 }
 
@@ -394,58 +490,178 @@ fn an_offline_controller_shows_a_fatal_status_and_takes_nothing_until_it_is_onli
 #[test]
 fn a_shutdown_is_complete_when_the_volume_is_flushed() {
     let mut w = World::new(7);
-    let shst = |w: &mut World, slot: u64| nvme::CSTS_SHST.of(w.read(slot, nvme::CSTS));
-    for round in 0..30 {
-        let slots = [w.rng.random_range(0..=2), w.rng.random_range(3..=VFS)];
-        for slot in slots {
+    let shn = nvme::CC_ENABLE_VALUE | nvme::CC_SHN.put(nvme::SHN_NORMAL);
+    for round in 0..40 {
+        // All of them at once. The flush of one does not end, so that of no other may wait for it.
+        let stuck = w.rng.random_range(0..=VFS);
+        w.stuck.insert(stuck);
+        for slot in 0..=VFS {
             w.enable(slot);
-            w.write(slot, nvme::CC, nvme::CC_ENABLE_VALUE | nvme::CC_SHN.put(nvme::SHN_NORMAL));
-            assert_eq!(shst(&mut w, slot), nvme::SHST_OCCURRING);
+            w.flushed.remove(&slot);
+            w.write(slot, nvme::CC, shn);
+            assert!(w.shst(slot) == nvme::SHST_OCCURRING || w.flushed.contains_key(&slot));
             // Said twice, it is one shutdown.
-            w.write(slot, nvme::CC, nvme::CC_ENABLE_VALUE | nvme::CC_SHN.put(nvme::SHN_NORMAL));
+            w.write(slot, nvme::CC, shn);
         }
-        let mut flushed = vec![];
-        while flushed.len() < 2 {
-            w.dut.set("flush_taken", 0);
-            w.clock();
-            if w.dut.get("flush") == 1 && w.rng.random_ratio(1, 4) {
-                let slot = w.dut.get("flush_slot") as u64;
-                flushed.push(slot);
-                // A volume that is not there is flushed in the same clock.
-                let at_once: bool = w.rng.random();
-                w.dut.set("flush_taken", 1);
-                w.dut.set("flushed", u128::from(at_once));
-                w.clock();
-                w.dut.clock();
-                w.dut.set("flush_taken", 0);
-                w.dut.set("flushed", 0);
-                if !at_once {
-                    assert_eq!(shst(&mut w, slot), nvme::SHST_OCCURRING, "round {round}");
-                    if round % 3 == 0 {
-                        // It is reset meanwhile: what comes after is another story.
-                        w.write(slot, nvme::CC, 0);
-                        while w.ready(slot) {}
+        w.clocks(1500);
+        for slot in 0..=VFS {
+            let wanted = if slot == stuck { nvme::SHST_OCCURRING } else { nvme::SHST_COMPLETE };
+            assert_eq!(w.shst(slot), wanted, "round {round}, slot {slot}");
+            assert_eq!(w.flushed.contains_key(&slot), slot != stuck, "round {round}, slot {slot}");
+        }
+        // Others are closed and reset beside it; its own registers are served.
+        let other = (stuck + 1) % (VFS + 1);
+        w.write(other, nvme::CC, 0);
+        assert!((0..100).any(|_| !w.ready(other)), "round {round}: a close waits for another's flush");
+        w.write(stuck, nvme::AQA, 7);
+        assert_eq!(w.read(stuck, nvme::AQA), 7);
+        // It is closed: not before its flush has ended.
+        w.forgotten.clear();
+        w.write(stuck, nvme::CC, 0);
+        w.clocks(400);
+        assert!(w.ready(stuck) && w.forgotten.is_empty(), "round {round}: its volume is being flushed");
+        w.stuck.clear();
+        assert!((0..200).any(|_| !w.ready(stuck)));
+        assert_eq!(w.shst(stuck), nvme::SHST_NORMAL, "what comes after is another story");
+        for slot in 0..=VFS {
+            w.write(slot, nvme::CC, 0);
+            assert!((0..100).any(|_| !w.ready(slot)));
+        }
+        w.clocks(100);
+        assert_eq!((w.dut.get("busy"), w.shut.len()), (0, 0), "round {round}");
+    }
+}
+
+#[test]
+fn whatever_is_asked_beside_whatever_ends_where_it_should() {
+    let mut w = World::new(9);
+    let (mut shutdowns, mut resets, mut closings) = (0, 0, 0);
+    for round in 0..150 {
+        // CC of each slot as it was written last; who is offline; whose reset is asked for and not done.
+        let mut cc = [0; VFS as usize + 1];
+        let mut off: HashSet<u64> = HashSet::new();
+        let mut owed: HashSet<u64> = HashSet::new();
+        for step in 0..120 {
+            let slot = w.rng.random_range(0..=VFS);
+            let at = slot as usize;
+            match w.rng.random_range(0..16) {
+                0..6 if !owed.contains(&slot) => {
+                    let shn = [0, 0, nvme::SHN_NORMAL, nvme::SHN_ABRUPT][w.rng.random_range(0..4)];
+                    let enable = if w.rng.random() { nvme::CC_ENABLE_VALUE } else { 0 };
+                    w.write(slot, nvme::CC, enable | nvme::CC_SHN.put(shn));
+                    if !off.contains(&slot) {
+                        cc[at] = enable | nvme::CC_SHN.put(shn);
                     }
-                    w.dut.set("flushed", 1);
-                    w.clock();
-                    w.dut.clock();
-                    w.dut.set("flushed", 0);
                 }
-                for _ in 0..10 {
-                    w.clock();
-                    w.dut.clock();
+                6 | 7 => {
+                    w.used.retain(|s| *s != slot);
+                    if w.rng.random() && !w.shut.contains(&slot) && !w.forgotten.contains(&slot) {
+                        w.used.push(slot);
+                    }
                 }
-                let reset = !at_once && round % 3 == 0;
-                assert_eq!(shst(&mut w, slot), if reset { nvme::SHST_NORMAL } else { nvme::SHST_COMPLETE });
-            } else {
-                w.dut.clock();
+                8 => {
+                    let stuck = !w.stuck.remove(&slot);
+                    if stuck && w.rng.random() && !w.flushed.contains_key(&slot) {
+                        w.stuck.insert(slot);
+                    }
+                }
+                9 | 10 if step < 100 => {
+                    // A reset that may be taken back before it is done, and asked again: then it is owed.
+                    owed.insert(slot);
+                    cc[at] = 0;
+                    w.dut.set("reset_valid", 1);
+                    w.dut.set("reset_slot", slot.into());
+                    let mut patience = w.rng.random_range(20..200);
+                    if slot == 0 {
+                        // A reset of the PF is waited for: it ends what the primary had decided of the others.
+                        off.clear();
+                        w.used.clear();
+                        w.stuck.clear();
+                        patience = 3000;
+                    }
+                    for _ in 0..patience {
+                        w.clock();
+                        let done = w.dut.get("reset_done") == 1;
+                        w.dut.clock();
+                        if done {
+                            assert!(!w.shut.contains(&slot) && !w.flushes.contains_key(&slot));
+                            owed.remove(&slot);
+                            resets += 1;
+                            break;
+                        }
+                    }
+                    w.dut.set("reset_valid", 0);
+                    w.clocks(1);
+                    if slot == 0 {
+                        assert!(!owed.contains(&0));
+                        w.clocks(1000);
+                    }
+                }
+                11 if slot != 0 && step < 100 && !owed.contains(&slot) => {
+                    if off.remove(&slot) {
+                        // The primary waits for it to be off before it asks for anything else.
+                        w.used.retain(|s| *s != slot);
+                        w.stuck.remove(&slot);
+                        w.clocks(600);
+                        w.pulse("on", "off_slot", slot);
+                    } else {
+                        w.pulse("off", "off_slot", slot);
+                        off.insert(slot);
+                        cc[at] = 0;
+                    }
+                }
+                12 => w.clocks(60),
+                _ if !owed.contains(&slot) => {
+                    let life = w.lives.get(&slot).copied().unwrap_or(0);
+                    if off.contains(&slot) {
+                        assert_eq!(w.read(slot, nvme::CSTS), nvme::CSTS_CFS.mask());
+                    } else if w.shst(slot) == nvme::SHST_COMPLETE {
+                        assert!(w.flushed.get(&slot).is_some_and(|taken| *taken >= life), "a flush of another life");
+                        shutdowns += 1;
+                    }
+                }
+                _ => {}
+            }
+            w.forgotten.retain(|s| w.shut.contains(s));
+        }
+        // Everything ends when what it waits for does.
+        w.used.clear();
+        w.stuck.clear();
+        w.clocks(1500);
+        for slot in owed {
+            w.dut.set("reset_valid", 1);
+            w.dut.set("reset_slot", slot.into());
+            let done = (0..600).any(|_| {
+                w.clocks(1);
+                w.dut.get("reset_done") == 1
+            });
+            assert!(done, "round {round}: the reset of {slot} is never done");
+            w.dut.set("reset_valid", 0);
+            w.clocks(1);
+        }
+        w.clocks(600);
+        for slot in 0..=VFS {
+            if !off.contains(&slot) {
+                let status = w.read(slot, nvme::CSTS);
+                assert_eq!(w.read(slot, nvme::CC), cc[slot as usize]);
+                assert_eq!(
+                    nvme::CSTS_RDY.is_set(status),
+                    nvme::CC_EN.is_set(cc[slot as usize]),
+                    "round {round}, {slot}"
+                );
+                let shuts = nvme::CC_SHN.of(cc[slot as usize]) != nvme::SHN_NONE;
+                let shst = nvme::CSTS_SHST.of(status);
+                assert!(!shuts || shst == nvme::SHST_COMPLETE, "round {round}, slot {slot}: {shst}");
             }
         }
-        flushed.sort_unstable();
-        assert_eq!(flushed, slots);
-        for slot in slots {
+        closings += w.shuts.len();
+        assert!(w.shut.is_empty() && w.flushes.is_empty(), "round {round}");
+        assert_eq!(w.dut.get("busy"), 0, "round {round}: nothing is left to do");
+        for slot in 0..=VFS {
             w.write(slot, nvme::CC, 0);
-            while w.ready(slot) {}
+            w.pulse("on", "off_slot", slot);
+            w.clocks(400);
         }
     }
+    assert!(shutdowns > 100 && resets > 100 && closings > 1000, "{shutdowns} {resets} {closings}");
 }

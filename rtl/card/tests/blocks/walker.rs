@@ -1,4 +1,4 @@
-//! PRPs to segments, against a walk over the same lists in Rust; and lists that are wrong.
+//! PRPs to segments and to pieces, against a walk over the same lists in Rust; and lists that are wrong.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-use crate::bench::{self, Sink};
+use crate::bench::{self, Sink, part};
 
 const PAGE: u64 = limits::PAGE_SIZE;
 
@@ -28,9 +28,36 @@ struct World {
 /// `(address, DWs, last)`.
 type Segment = (u64, u64, bool);
 
+/// 4 KiB of a command's data: first page, second page if it reaches there, DW in the first, DWs; first and last of the command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Piece {
+    page: u64,
+    next: Option<u64>,
+    at: u64,
+    dws: u64,
+    first: bool,
+    last: bool,
+}
+
+#[derive(Default)]
 struct Answer {
     fault: u64,
     segments: Vec<Segment>,
+    pieces: Vec<Piece>,
+    finished: u32,
+}
+
+/// What lies in these segments, cut.
+fn cut(segments: &[Segment]) -> Vec<Piece> {
+    let total: u64 = segments.iter().map(|s| s.1).sum();
+    let at = segments[0].0 % PAGE / 4;
+    let page = |i: u64| segments[i as usize].0 / PAGE;
+    let piece = |i: u64| {
+        let dws = (total - 1024 * i).min(1024);
+        let next = (at + dws > 1024).then(|| page(i + 1));
+        Piece { page: page(i), next, at, dws, first: i == 0, last: 1024 * i + dws == total }
+    };
+    (0..total.div_ceil(1024)).map(piece).collect()
 }
 
 impl World {
@@ -40,9 +67,10 @@ impl World {
         World { dut, rng: bench::rng(seed), host, buffer, coming: None, failing: false, failed: false, reads: 0 }
     }
 
-    fn clock(&mut self, segments: &mut Sink, out: &mut Answer) {
+    fn clock(&mut self, segments: &mut Sink, pieces: &mut Sink, out: &mut Answer) {
         let dut = &mut self.dut;
         segments.drive(dut, &mut self.rng);
+        pieces.drive(dut, &mut self.rng);
         let ready = self.coming.is_none() && self.rng.random_bool(0.5);
         dut.set("rd_ready", 0);
         dut.set("rd_pending", self.coming.is_some().into());
@@ -69,20 +97,31 @@ impl World {
         }
         if segments.takes(dut) {
             let last = dut.get("seg_last") == 1;
-            assert_eq!(last, dut.get("finished") == 1);
             out.segments.push((dut.get("seg_address") as u64, dut.get("seg_dws") as u64, last));
         }
+        if pieces.takes(dut) {
+            let [page, next, at, dws] =
+                [(73, 52), (21, 52), (11, 10), (0, 11)].map(|(lo, n)| part(&bench::get(dut, "piece"), lo, n) as u64);
+            let next = (at + dws > 1024).then_some(next);
+            let [first, last] = ["piece_first", "piece_last"].map(|port| dut.get(port) == 1);
+            out.pieces.push(Piece { page, next, at, dws, first, last });
+        }
+        // It is finished with the last of them, not before and not again.
+        let last = out.segments.last().is_some_and(|s| s.2) || out.pieces.last().is_some_and(|p| p.last);
+        let finishes = dut.get("finished") == 1;
+        assert_eq!(finishes, last && out.finished == 0);
+        out.finished += u32::from(finishes);
         dut.clock();
         // The buffer answers a clock later.
         let word = self.buffer[4 * row..4 * row + 4].iter().rev().fold(0, |v, dw| v << 32 | u128::from(*dw));
         self.dut.set("row_data", word);
     }
 
-    /// A whole command.
-    fn walk(&mut self, prp1: u64, prp2: u64, dws: u64) -> Answer {
-        let mut segments = Sink::new("seg_", 60);
-        let mut out = Answer { fault: 0, segments: vec![] };
-        for (port, v) in [("prp1", prp1), ("prp2", prp2), ("dws", dws), ("start", 1)] {
+    /// A whole command, to segments or to pieces.
+    fn walk(&mut self, prp1: u64, prp2: u64, dws: u64, cuts: bool) -> Answer {
+        let (mut segments, mut pieces) = (Sink::new("seg_", 60), Sink::new("piece_", 60));
+        let mut out = Answer::default();
+        for (port, v) in [("prp1", prp1), ("prp2", prp2), ("dws", dws), ("start", 1), ("cuts", cuts.into())] {
             self.dut.set(port, v.into());
         }
         for _ in 0..4000 {
@@ -90,23 +129,27 @@ impl World {
             if self.dut.get("checked") == 1 {
                 out.fault = self.dut.get("fault") as u64;
                 self.dut.set("start", 0);
-                self.clock(&mut segments, &mut out);
-                assert!(out.segments.is_empty(), "a segment before the answer");
+                self.clock(&mut segments, &mut pieces, &mut out);
+                assert!(out.segments.is_empty() && out.pieces.is_empty(), "something before the answer");
                 if out.fault != 0 {
                     return out;
                 }
                 self.dut.set("go", 1);
-                self.clock(&mut segments, &mut out);
+                self.clock(&mut segments, &mut pieces, &mut out);
                 self.dut.set("go", 0);
                 for _ in 0..4000 {
-                    if out.segments.last().is_some_and(|s| s.2) {
+                    if out.finished != 0 {
+                        // Nothing comes after that.
+                        for _ in 0..4 {
+                            self.clock(&mut segments, &mut pieces, &mut out);
+                        }
                         return out;
                     }
-                    self.clock(&mut segments, &mut out);
+                    self.clock(&mut segments, &mut pieces, &mut out);
                 }
                 panic!("never finished");
             }
-            self.clock(&mut segments, &mut out);
+            self.clock(&mut segments, &mut pieces, &mut out);
         }
         panic!("never checked");
     }
@@ -162,8 +205,39 @@ fn good_prps_become_the_segments_of_the_transfer() {
     let mut w = World::new(1);
     for _ in 0..400 {
         let (prp1, prp2, dws, segments, _) = w.command();
-        let answer = w.walk(prp1, prp2, dws);
+        let answer = w.walk(prp1, prp2, dws, false);
         assert_eq!((answer.fault, &answer.segments), (status::SUCCESS, &segments), "{prp1:x} {prp2:x} {dws}");
+        assert!(answer.pieces.is_empty());
+    }
+}
+
+#[test]
+fn good_prps_become_the_pieces_of_a_read() {
+    let mut w = World::new(4);
+    let (mut two, mut most) = (0, 0);
+    for _ in 0..600 {
+        let (prp1, prp2, dws, segments, _) = w.command();
+        let answer = w.walk(prp1, prp2, dws, true);
+        let pieces = cut(&segments);
+        assert_eq!((answer.fault, &answer.pieces), (status::SUCCESS, &pieces), "{prp1:x} {prp2:x} {dws}");
+        assert!(answer.segments.is_empty());
+        two += usize::from(pieces.iter().any(|p| p.next.is_some()));
+        most = most.max(segments.len() - pieces.len());
+    }
+    assert!(two > 100 && most == 1, "{two} of them had pieces in two pages");
+    // The longest there is, with as many pages as it can have and as few.
+    for offset in [0, 4, 2048, 4092] {
+        let pages: Vec<u64> = (0..33).map(|_| w.page()).collect();
+        let list = w.page();
+        for (i, page) in pages[1..].iter().enumerate() {
+            w.host.insert(list / 8 + i as u64, *page);
+        }
+        let answer = w.walk(pages[0] + offset, list, limits::MAX_TRANSFER / 4, true);
+        assert_eq!((answer.fault, answer.pieces.len()), (status::SUCCESS, 32));
+        for (i, piece) in answer.pieces.iter().enumerate() {
+            let next = (offset != 0).then(|| pages[i + 1] / PAGE);
+            assert_eq!((piece.page, piece.next, piece.dws), (pages[i] / PAGE, next, 1024));
+        }
     }
 }
 
@@ -184,8 +258,10 @@ fn a_bad_entry_anywhere_is_an_error_before_anything_happens() {
             _ => continue,
         }
         tried += 1;
-        let answer = w.walk(prp1, prp2, dws);
-        assert_eq!((answer.fault, answer.segments.len()), (status::PRP_OFFSET, 0));
+        let cuts = w.rng.random();
+        let answer = w.walk(prp1, prp2, dws, cuts);
+        assert_eq!((answer.fault, answer.finished), (status::PRP_OFFSET, 0));
+        assert!(answer.segments.is_empty() && answer.pieces.is_empty());
     }
 }
 
@@ -197,17 +273,20 @@ fn a_list_that_cannot_be_read_is_a_data_transfer_error() {
         let (prp1, prp2, dws, segments, _) = w.command();
         w.failing = true;
         let reads = w.reads;
-        let answer = w.walk(prp1, prp2, dws);
+        let cuts = w.rng.random();
+        let answer = w.walk(prp1, prp2, dws, cuts);
         w.failing = false;
         if segments.len() > 2 {
             tried += 1;
-            assert_eq!((answer.fault, answer.segments.len()), (status::DATA_TRANSFER, 0));
+            assert_eq!((answer.fault, answer.finished), (status::DATA_TRANSFER, 0));
+            assert!(answer.segments.is_empty() && answer.pieces.is_empty());
         } else {
             assert_eq!((w.reads, answer.fault), (reads, status::SUCCESS), "no list, no read");
         }
         // The next one is not hurt by it.
         let (prp1, prp2, dws, segments, _) = w.command();
-        assert_eq!(w.walk(prp1, prp2, dws).segments, segments);
+        assert_eq!(w.walk(prp1, prp2, dws, false).segments, segments);
+        assert_eq!(w.walk(prp1, prp2, dws, true).pieces, cut(&segments));
     }
 }
 

@@ -113,6 +113,9 @@ pub struct Books {
     pub answer_ready: O<1>,
     pub answer_tag: I<12>,
     pub answer_result: I<3>,
+    /// Requests for pieces that stand, and that the medium has not taken: reads, the writer.
+    pub asks: [I<1>; 2],
+    pub asks_tag: [I<12>; 2],
     /// Requests of the books' own: what is cancelled, what goes on.
     pub media_valid: O<1>,
     pub media_ready: I<1>,
@@ -165,7 +168,7 @@ pub struct Books {
     pub unshut: I<1>,
     pub shut_slot: I<6>,
     /// Abort a command: held until `abort_done`; whether something of it was cancelled.
-    pub abort: I<1>,
+    pub aborts: I<1>,
     pub abort_slot: I<6>,
     pub abort_qid: I<3>,
     pub abort_cid: I<16>,
@@ -439,7 +442,16 @@ impl Logic for Books {
         let its_name = (l_qid == self.abort_qid) & (l_cid == self.abort_cid) & !own;
         let named = (self.seek.q == Seek::PIECES) & (s_cmd == self.a_cmd.q) & (its_name | !aside);
         let doomed = self.shuts.rdata | late | named;
-        let reason = if self.shuts.rdata {
+        // What is cancelled before the medium has heard of it is not: it is looked at again.
+        let mut asking = sized(0, 1);
+        for i in 0..2 {
+            if self.asks[i] & (self.asks_tag[i] == self.r_tag.q) {
+                asking = 1;
+            }
+        }
+        let reason = if why != Why::NOT {
+            why
+        } else if self.shuts.rdata {
             sized(Why::SHUT, 2)
         } else if named {
             Why::ABORT
@@ -605,8 +617,8 @@ impl Logic for Books {
                 let mut again = sized(0, 1);
                 if at == At::MEDIUM {
                     if doomed & (why == Why::NOT) {
-                        again = self.c_busy.q;
-                        if !self.c_busy.q {
+                        again = self.c_busy.q | asking;
+                        if !again {
                             self.c_busy.d = 1;
                             self.c_op.d = media::CANCEL;
                             s_we = 1;
@@ -615,7 +627,9 @@ impl Logic for Books {
                         }
                     }
                 } else if at == At::AGAIN {
-                    if doomed {
+                    // What was cancelled too late for one part is not for the next. It waits for its limits here, and no
+                    // medium is late.
+                    if self.shuts.rdata | named | (why != Why::NOT) {
                         self.code.d = code_of(op, sized(media::ABORTED, 3), reason);
                         self.cmd.d = s_cmd;
                         l_raddr = cat(high, s_cmd);
@@ -697,13 +711,13 @@ impl Logic for Books {
         self.media_fua = self.c_what.q.bit(76);
 
         // --- Abort
-        if self.abort & (self.seek.q == Seek::NOT) {
+        if self.aborts & (self.seek.q == Seek::NOT) {
             self.seek.d = Seek::COMMAND;
             self.a_index.d = 0;
             self.a_found.d = 0;
             self.a_hit.d = 0;
         }
-        if !self.abort {
+        if !self.aborts {
             self.seek.d = Seek::NOT;
         }
         self.abort_done = self.seek.q == Seek::DONE;
