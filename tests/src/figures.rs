@@ -8,7 +8,7 @@ use serde_json::json;
 #[derive(Debug, Clone)]
 pub struct Figure {
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// What was measured.
     pub value: f64,
     /// In which unit.
@@ -23,15 +23,15 @@ pub struct Figure {
 
 impl Figure {
     /// A figure of which more is better.
-    pub fn rate(name: &'static str, value: f64, unit: &'static str, bound: f64) -> Figure {
-        Figure { name, value, unit, bound, ratio: value / bound, least: None }
+    pub fn rate(name: impl Into<String>, value: f64, unit: &'static str, bound: f64) -> Figure {
+        Figure { name: name.into(), value, unit, bound, ratio: value / bound, least: None }
     }
 
     /// A figure of which less is better.
-    pub fn cost(name: &'static str, value: f64, unit: &'static str, bound: f64) -> Figure {
+    pub fn cost(name: impl Into<String>, value: f64, unit: &'static str, bound: f64) -> Figure {
         // Nothing at all is as good as any bound.
         let ratio = if value == 0.0 { 1.0 } else { bound / value };
-        Figure { name, value, unit, bound, ratio, least: None }
+        Figure { name: name.into(), value, unit, bound, ratio, least: None }
     }
 
     /// The same, with the least ratio that is accepted.
@@ -46,7 +46,7 @@ impl Figure {
 
     /// One JSON object.
     pub fn json(&self) -> serde_json::Value {
-        let (name, unit) = (self.name, self.unit);
+        let (name, unit) = (&self.name, self.unit);
         let [value, bound, ratio] = [self.value, self.bound, self.ratio].map(|x| (x * 1e4).round() / 1e4);
         json!({ "name": name, "value": value, "unit": unit, "bound": bound, "ratio": ratio, "least": self.least })
     }

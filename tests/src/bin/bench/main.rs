@@ -11,6 +11,7 @@ mod guest;
 mod page;
 mod rounds;
 mod sim;
+mod slow;
 mod storage;
 mod sweep;
 

@@ -83,6 +83,11 @@ pub struct Tags {
     asked: LutRam<6, 9>,
     /// Which of those set aside are free.
     set_aside: LutRam<6, 3>,
+    /// What is shown: whose, and if it is of those set aside, which.
+    shown: Reg<6>,
+    shows_aside: Reg<1>,
+    lowest: Reg<3>,
+    high: Reg<6>,
     /// The free tags of each slot are a ring: its first and its end.
     heads: LutRam<6, 6>,
     tails: LutRam<6, 6>,
@@ -271,7 +276,7 @@ impl Logic for Tags {
         };
         self.set_aside.we = boots | (self.take & self.aside) | (frees & free_aside);
         self.set_aside.waddr = if boots { self.boot.q.bits(5, 0) } else { whose };
-        self.set_aside.wdata = if boots { 7 } else { if self.take { idle & !lowest } else { idle | back } };
+        self.set_aside.wdata = if boots { 7 } else { if self.take { idle & !self.lowest.q } else { idle | back } };
         check!((!(self.take & self.aside)) | idle.any(), "one of those set aside is taken and there is none");
         check!(
             (!(self.take & self.aside)) | !(frees & free_aside),
@@ -282,7 +287,15 @@ impl Logic for Tags {
             2 => media::ASIDE_FIRST + 1,
             _ => media::ASIDE_FIRST + 2,
         };
-        self.tag = if self.aside { cat(high, self.slot) } else { cat(self.slot, self.rings.rdata) };
+        self.lowest.d = lowest;
+        self.high.d = high;
+        self.shown.d = self.slot;
+        self.shows_aside.d = self.aside;
+        self.tag = if self.shows_aside.q {
+            cat(self.high.q, self.shown.q)
+        } else {
+            cat(self.shown.q, self.rings.rdata)
+        };
         self.busy = boots | grants | self.s_wait.q | self.o_wait.q | self.r_wait.q | self.revived.out_valid;
     }
 }

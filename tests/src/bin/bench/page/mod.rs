@@ -158,7 +158,7 @@ mod tests {
             assert!(text.contains(&line), "{line}");
         }
         for figure in &measured.figures {
-            assert!(text.contains(figure.name), "{} is missing", figure.name);
+            assert!(text.contains(&figure.name), "{} is missing", figure.name);
         }
         // A bound in every chart.
         let charts = document.descendants().filter(|n| n.has_tag_name("figure"));
