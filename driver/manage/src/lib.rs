@@ -202,6 +202,8 @@ impl Manager {
         if volume.blocks == 0 || volume.base.checked_add(volume.blocks).is_none() {
             return Err(Error::BadRange { volume: volume.id, base: volume.base, blocks: volume.blocks });
         }
+        // What is read back is what was written last, so nothing is before it can be taken.
+        self.settle(role)?;
         // Nothing is committed before CTRL is written, so the function never shows half of a binding.
         let (base, blocks) = (volume.base, volume.blocks);
         self.set(at + regs::BINDING_VOLUME, regs::VOLUME_ID, volume.id.into())?;
@@ -216,7 +218,6 @@ impl Manager {
         let ctrl = regs::CTRL_VALID.put(1)
             | regs::CTRL_READ_ONLY.put(volume.read_only.into())
             | regs::CTRL_BIG.put(volume.large_blocks.into());
-        self.settle(role)?;
         self.registers.write32(at + regs::BINDING_CTRL, ctrl as u32)?;
         self.verify(role, Some(volume))
     }
@@ -250,7 +251,7 @@ impl Manager {
 
     /// How long a request of a storage function may wait for its volume before the card gives it up and fails the command; zero
     /// is for ever. It counts from the next [`Self::bind`] on, whatever volume that gives, in the card's own time
-    /// ([`clock::HZ`]), and in units of 16 ms, of which the next higher number is taken.
+    /// ([`clock::HZ`]), and in units of 16 ms, of which the next higher number is taken, less the part of a millisecond in which a request begins.
     pub fn set_timeout(&self, role: Role, timeout: Duration) -> Result<()> {
         let at = self.slot(role)? + regs::BINDING_VOLUME;
         let units = timeout.as_micros().div_ceil(1000 * u128::from(regs::TIMEOUT_UNIT));
