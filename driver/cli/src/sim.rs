@@ -9,7 +9,7 @@ use std::{
 };
 
 use azote_files::{Access, Inputs, Output};
-use azote_manage::Manager;
+use azote_manage::{Manager, Volume};
 use azote_nvme::{Completions, Options};
 use azote_regs::{
     clock,
@@ -41,6 +41,8 @@ pub struct SimCard {
     manager: Manager,
     /// The files behind the volumes.
     images: Vec<PathBuf>,
+    /// Volumes whose functions have all of them, however large they become.
+    whole: Vec<u8>,
     inputs: Inputs,
     /// How long a command may take beyond its time, as a volume may be gone for so long.
     patience: Duration,
@@ -102,12 +104,13 @@ impl SimCard {
         let timeout = limits.iter().map(|spec| spec.bounds.timeout).max().unwrap_or_default();
         let microsecond = card.root().options().clock_period * clock::MHZ as u32;
         let patience = servers + microsecond.saturating_mul(timeout.as_micros() as u32);
+        let whole = (0..).zip(&images).filter(|(_, image)| !image.sized).map(|(i, _)| i).collect();
         let files = images.iter().filter(|image| matches!(image.store, Store::File(_)));
         let inputs = files.map(|image| &image.path).collect();
         for (i, image) in (0..).zip(images) {
             image.attach(card.root().media(), i).map_err(simulation)?;
         }
-        Ok(Self { card, manager, inputs, images: paths, patience, start })
+        Ok(Self { card, manager, inputs, images: paths, whole, patience, start })
     }
 
     /// Others will use it at their own pace: its clock need not wait for the host's disks, as it does where one driver's clocks
@@ -125,6 +128,21 @@ impl SimCard {
                 self.card.root().media().set_volume_options(volume, Some(own));
             }
         }
+    }
+
+    /// Gives functions whose volumes are of another size by now, as a server said when it came again, namespaces of that size: what
+    /// uses them is told by an event. One whose last change still has commands under way has to wait for the next call.
+    pub fn follow_sizes(&self) -> Result<()> {
+        for &volume in &self.whole {
+            let role = Role::Vf(volume);
+            let blocks = self.card.root().media().blocks(volume).filter(|blocks| *blocks != 0);
+            let Some((blocks, bound)) = blocks.zip(self.manager.binding(role)?) else { continue };
+            if blocks != bound.blocks && !self.manager.is_busy(role)? {
+                tracing::info!("{}: {} blocks, was {}", Target::Storage(role), blocks, bound.blocks);
+                self.manager.bind(role, Volume { blocks, ..bound })?;
+            }
+        }
+        Ok(())
     }
 
     /// The card itself.
