@@ -139,7 +139,7 @@ pub struct Volume {
     pub read_only: bool,
 }
 
-/// How fast a storage function may go, in the card's own units (`azote_manage::Limits`).
+/// How fast a storage function may go and how long its volume may take, in the card's own units (`azote_manage::Limits`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
@@ -155,6 +155,9 @@ pub struct Limit {
     /// Its share of turns.
     #[serde(default)]
     pub weight: u8,
+    /// Milliseconds after which the card gives a request to its volume up; 0 is never.
+    #[serde(default)]
+    pub timeout_ms: u32,
 }
 
 /// Where the serial port goes.

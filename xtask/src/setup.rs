@@ -80,6 +80,7 @@ pub const ALL: &[Need] = &[
     need("qemu-img", "qemu-utils", "reads a virtual function over NBD"),
     need("nbdcopy", "libnbd-bin", "copies to a virtual function over NBD"),
     need("nbdkit", "nbdkit", "backs a volume by a server in tests"),
+    need("fio", "fio", "verifies what it wrote to a virtual function over NBD (cargo xtask test)"),
 ];
 
 /// Where programs are beside PATH: those of the file system are often not on an ordinary user's.

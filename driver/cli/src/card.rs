@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use azote_files::Inputs;
-use azote_manage::{Limits, Manager, Volume};
+use azote_manage::{Manager, Volume};
 use azote_nvme::{Completions, Controller, Options};
 use azote_regs::function::{FunctionId, Role};
 use azote_regs::nvme::limits::LBA_SIZE;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{
     Error, Result,
     commands::human,
-    limit::{self, LimitSpec, Shown},
+    limit::{self, Bounds, LimitSpec, Shown},
     nbd::Allocation,
     target::Target,
 };
@@ -55,18 +55,18 @@ pub struct BoundVolume {
     pub bytes: u64,
     /// Writes are refused.
     pub read_only: bool,
-    /// How fast it may be used.
+    /// How fast it may be used, and how long it may take.
     pub limits: limit::Facts,
     #[serde(skip)]
-    limited: Limits,
+    bounds: Bounds,
 }
 
 impl BoundVolume {
     /// What the card says of a binding, and the file that is known to be behind it.
     #[must_use]
-    pub fn new(volume: Volume, file: Option<PathBuf>, limits: Limits) -> Self {
+    pub fn new(volume: Volume, file: Option<PathBuf>, bounds: Bounds) -> Self {
         let Volume { id, base, blocks, read_only, .. } = volume;
-        Self { id, file, base, bytes: blocks * LBA_SIZE, read_only, limits: limits.into(), limited: limits }
+        Self { id, file, base, bytes: blocks * LBA_SIZE, read_only, limits: bounds.into(), bounds }
     }
 }
 
@@ -79,7 +79,7 @@ impl fmt::Display for BoundVolume {
         if self.read_only {
             f.write_str(", read-only")?;
         }
-        let limits = Shown(self.limited).to_string();
+        let limits = Shown(self.bounds).to_string();
         if limits.is_empty() { f.write_str(")") } else { write!(f, ", {limits})") }
     }
 }
@@ -131,7 +131,7 @@ pub trait Card {
         Options { completions: Completions::Interrupts, ..Options::default() }
     }
     /// The limits of one of them, where they can be known.
-    fn limits(&self, _target: &Target) -> Result<Option<Limits>> {
+    fn bounds(&self, _target: &Target) -> Result<Option<Bounds>> {
         Ok(None)
     }
     /// What a clock of the card counts as in the drivers' time, if the card is a simulated one.
@@ -187,12 +187,16 @@ pub fn provision(
     if images.len() > vfs {
         return Err(Error::Usage(format!("{} volumes given, the card has {vfs} VFs", images.len())));
     }
+    // They count from the binding on.
+    for spec in limits {
+        manager.set_timeout(spec.role, spec.bounds.timeout)?;
+    }
     for (i, image) in (0..).zip(images) {
         let volume = Volume { id: i, base: 0, blocks: image.blocks, read_only: image.read_only, large_blocks: false };
         manager.bind(Role::Vf(i), volume)?;
     }
     for spec in limits {
-        manager.limit(spec.role, spec.limits)?;
+        manager.limit(spec.role, spec.bounds.limits)?;
     }
     Sriov::find(storage)?.enable(storage, vfs as u16)?;
     Ok(manager)
@@ -238,7 +242,7 @@ mod tests {
         let listed =
             |address: &str, id, volume: Bound| Listed { address: address.into(), id, state: "enabled".into(), volume };
         let volume = Volume { id: 0, base: 0, blocks: 2048, read_only: true, large_blocks: false };
-        let limits = "vf0:iops=5000".parse::<LimitSpec>().unwrap().limits;
+        let limits = "vf0:iops=5000:timeout=500ms".parse::<LimitSpec>().unwrap().bounds;
         let volume = Bound::Volume(BoundVolume::new(volume, Some("disk.img".into()), limits));
         let all = [
             listed("0000:01:00.1", Some(FunctionId::pf(Kind::Storage)), Bound::None),
@@ -248,13 +252,14 @@ mod tests {
         let json = all.each_ref().map(Listed::json);
         assert_eq!(json[1]["volume"]["bytes"], 1 << 20);
         assert_eq!(json[1]["volume"]["limits"]["iops"], 4997);
+        assert_eq!(json[1]["volume"]["limits"]["timeout_ms"], 500);
         assert_eq!((&json[1]["function"], &json[0]["function"]), (&"vf0".into(), &"pf".into()));
         assert!(json[0]["volume"].is_null() && json[0]["volume_known"] == true && json[2]["volume_known"] == false);
         let text = table(&all);
         let wanted = "\
 ADDRESS       KIND     FUNCTION  STATE    VOLUME
 0000:01:00.1  storage  PF        enabled  -
-0000:01:02.1  storage  VF 0      enabled  0: disk.img (1.00 MiB, read-only, 4997 IOPS)
+0000:01:02.1  storage  VF 0      enabled  0: disk.img (1.00 MiB, read-only, 4997 IOPS, time-out 500 ms)
 0000:02:00.1  -        -         enabled  ?
 ";
         assert_eq!(text, wanted);
@@ -280,7 +285,7 @@ ADDRESS       KIND     FUNCTION  STATE    VOLUME
     #[test]
     fn volume_k_is_bound_to_vf_k_before_the_vfs_appear() {
         let (trust, storage) = pfs(4);
-        let limit: LimitSpec = "vf1:iops=5000".parse().unwrap();
+        let limit: LimitSpec = "vf1:iops=5000:timeout=1s".parse().unwrap();
         let manager = provision(&*trust, &*storage, &[image(8), image(1)], &[limit]).unwrap();
         let bound = manager.bindings().unwrap();
         assert_eq!(
@@ -288,8 +293,9 @@ ADDRESS       KIND     FUNCTION  STATE    VOLUME
             (Role::Vf(0), Volume { id: 0, base: 0, blocks: 8, read_only: false, large_blocks: false })
         );
         assert_eq!(bound[1], (Role::Vf(1), Volume { id: 1, base: 0, blocks: 1, read_only: true, large_blocks: false }));
-        assert_eq!(manager.limits(Role::Vf(1)).unwrap(), limit.limits);
-        assert_eq!(manager.limits(Role::Vf(0)).unwrap(), Limits::default());
+        let one = Bounds { timeout: std::time::Duration::from_millis(1008), ..limit.bounds };
+        assert_eq!(Bounds::of(&manager, Role::Vf(1)).unwrap(), one);
+        assert_eq!(Bounds::of(&manager, Role::Vf(0)).unwrap(), Bounds::default());
         assert_eq!(Sriov::find(&*storage).unwrap().enabled(&*storage).unwrap(), 4);
     }
 

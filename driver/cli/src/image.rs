@@ -93,6 +93,8 @@ pub struct Image {
     pub path: PathBuf,
     /// Blocks of the namespace over it.
     pub blocks: u64,
+    /// The namespace is not to be larger or smaller, whatever becomes of the image.
+    pub sized: bool,
     /// Writes are refused.
     pub read_only: bool,
     /// It itself.
@@ -133,7 +135,13 @@ impl Image {
                 "has {len} bytes, the namespace over it was to have {size}; enlarge the image first"
             )));
         }
-        Ok(Self { path: path.clone(), blocks: size / LBA_SIZE, read_only: spec.read_only, store })
+        Ok(Self {
+            path: path.clone(),
+            blocks: size / LBA_SIZE,
+            sized: spec.size.is_some(),
+            read_only: spec.read_only,
+            store,
+        })
     }
 
     fn open(spec: &VolumeSpec) -> Result<azote_files::Image> {

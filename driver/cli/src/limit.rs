@@ -1,50 +1,69 @@
-//! How fast a function may go, as the command line has it, in seconds of a card at its full clock.
+//! How fast a function may go and how long its volume may take for an answer, as the command line has it, in seconds of a card
+//! at its full clock.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
-use azote_manage::Limits;
+use azote_manage::{Limits, Manager};
 use azote_regs::{function::Role, nvme::limits::LBA_SIZE};
 
 use crate::{Error, Result, number, target::Target};
 
-/// No limits.
-pub const NONE: Limits = Limits { commands: 0, blocks: 0, weight: 0 };
+/// What stands beside a function's volume, whatever volume that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bounds {
+    /// How fast it may go.
+    pub limits: Limits,
+    /// After how long the card gives a request to its volume up; zero is never.
+    pub timeout: Duration,
+}
+
+impl Bounds {
+    /// What a card has for a function.
+    ///
+    /// # Errors
+    /// Those of its registers.
+    pub fn of(manager: &Manager, role: Role) -> azote_manage::Result<Self> {
+        Ok(Self { limits: manager.limits(role)?, timeout: manager.timeout(role)? })
+    }
+}
 
 /// Bytes of the M in MB.
 const MEGA: u64 = 1_000_000;
 
-/// Limits of a function: `vf0:iops=5000:mbps=100:weight=4`, of which something must be there.
+/// Limits of a function: `vf0:iops=5000:mbps=100:weight=4:timeout=500ms`, of which something must be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitSpec {
     /// Whose.
     pub role: Role,
     /// What.
-    pub limits: Limits,
+    pub bounds: Bounds,
 }
 
 impl FromStr for LimitSpec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || "expected vf0:iops=N:mbps=N:weight=N, with one of the three or more".to_owned();
+        let expected = || "expected vf0:iops=N:mbps=N:weight=N:timeout=TIME, with one of the four or more".to_owned();
         let (function, words) = text.split_once(':').ok_or_else(expected)?;
         let Ok(Target::Storage(role)) = function.parse() else {
             return Err(format!("`{function}`: limits are for pf, vf0, vf1, … of a simulated card"));
         };
-        let mut limits = NONE;
+        let mut bounds = Bounds::default();
+        let limits = &mut bounds.limits;
         for word in words.split(':') {
             let (key, value) = word.split_once('=').ok_or_else(expected)?;
             let old = match key {
                 "iops" => std::mem::replace(&mut limits.commands, rate(key, value, (1, 1))?).into(),
                 "mbps" => std::mem::replace(&mut limits.blocks, rate(key, value, (MEGA, LBA_SIZE))?).into(),
                 "weight" => u64::from(std::mem::replace(&mut limits.weight, weight(value)?)),
-                _ => return Err(format!("`{key}` is no limit: iops, mbps or weight")),
+                "timeout" => std::mem::replace(&mut bounds.timeout, timeout(value)?).as_millis() as u64,
+                _ => return Err(format!("`{key}` is no limit: iops, mbps, weight or timeout")),
             };
             if old != 0 {
                 return Err(format!("{key} is given twice"));
             }
         }
-        Ok(Self { role, limits })
+        Ok(Self { role, bounds })
     }
 }
 
@@ -64,6 +83,19 @@ fn rate(key: &str, value: &str, (times, by): (u64, u64)) -> Result<u32, String> 
 fn weight(value: &str) -> Result<u8, String> {
     let most = Limits::WEIGHT_MAX;
     number::within(value, 1, most, "").map_err(|_| format!("weight=`{value}`: expected 1 to {most}"))
+}
+
+/// `500ms` or `2s`.
+fn timeout(value: &str) -> Result<Duration, String> {
+    let most = Manager::TIMEOUT_MAX.as_millis() as u64;
+    let in_ms = |number: &str, times: u64| number::whole(number).ok().and_then(|n| n.checked_mul(times));
+    let ms = match value.strip_suffix("ms") {
+        Some(number) => in_ms(number, 1),
+        None => value.strip_suffix('s').and_then(|number| in_ms(number, 1000)),
+    };
+    let ms = ms.filter(|ms| (1..=most).contains(ms));
+    ms.map(Duration::from_millis)
+        .ok_or_else(|| format!("timeout=`{value}`: expected 1ms to {most}ms, or in whole seconds 2s"))
 }
 
 /// The smallest number of commands a second that is a rate.
@@ -96,25 +128,28 @@ pub struct Facts {
     bytes_per_second: Option<u64>,
     /// Commands of each of its turns.
     weight: u8,
+    /// Milliseconds after which a request to its volume is given up.
+    timeout_ms: Option<u64>,
 }
 
-impl From<Limits> for Facts {
-    fn from(limits: Limits) -> Self {
+impl From<Bounds> for Facts {
+    fn from(Bounds { limits, timeout }: Bounds) -> Self {
         let limited = |rate: u32| Some(Limits::per_second(rate)).filter(|_| rate != 0);
         Self {
             iops: limited(limits.commands),
             bytes_per_second: limited(limits.blocks).map(|blocks| blocks * LBA_SIZE),
             weight: limits.weight.max(1),
+            timeout_ms: Some(timeout.as_millis() as u64).filter(|ms| *ms != 0),
         }
     }
 }
 
-/// Limits for people: `4997 IOPS, 100 MB/s, weight 4`; empty if there are none.
-pub struct Shown(pub Limits);
+/// Limits for people: `4997 IOPS, 100 MB/s, weight 4, time-out 512 ms`; empty if there are none.
+pub struct Shown(pub Bounds);
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Limits { commands, blocks, weight } = self.0;
+        let Bounds { limits: Limits { commands, blocks, weight }, timeout } = self.0;
         let mut parts = Vec::new();
         if commands != 0 {
             parts.push(format!("{} IOPS", Limits::per_second(commands)));
@@ -125,6 +160,9 @@ impl fmt::Display for Shown {
         }
         if weight > 1 {
             parts.push(format!("weight {weight}"));
+        }
+        if !timeout.is_zero() {
+            parts.push(format!("time-out {} ms", timeout.as_millis()));
         }
         f.write_str(&parts.join(", "))
     }
@@ -142,11 +180,25 @@ mod tests {
     fn limits_are_those_of_a_card_at_80_mhz_and_never_above_what_was_asked() {
         let spec: LimitSpec = "vf3:iops=5000:mbps=100:weight=4".parse().unwrap();
         assert_eq!(spec.role, Role::Vf(3));
-        assert_eq!(spec.limits, Limits { commands: 1048, blocks: 40959, weight: 4 });
-        assert_eq!(Shown(spec.limits).to_string(), "4997 IOPS, 99.9 MB/s, weight 4");
+        assert_eq!(spec.bounds.limits, Limits { commands: 1048, blocks: 40959, weight: 4 });
+        assert_eq!(Shown(spec.bounds).to_string(), "4997 IOPS, 99.9 MB/s, weight 4");
         assert_eq!("vf3:iops=0x1388:mbps=0x64:weight=0x4".parse(), Ok(spec));
         assert_eq!("pf:mbps=1".parse::<LimitSpec>().unwrap().role, Role::Pf);
-        assert_eq!(Shown(Limits::default()).to_string(), "");
+        assert_eq!(Shown(Bounds::default()).to_string(), "");
+    }
+
+    #[test]
+    fn a_time_out_is_in_seconds_or_thousandths() {
+        let spec = |text: &str| text.parse::<LimitSpec>().unwrap().bounds;
+        assert_eq!(spec("vf0:timeout=500ms"), Bounds { timeout: Duration::from_millis(500), ..Bounds::default() });
+        assert_eq!(spec("vf0:timeout=2s:weight=3").timeout, Duration::from_secs(2));
+        assert_eq!(Shown(spec("vf0:timeout=2s:weight=3")).to_string(), "weight 3, time-out 2000 ms");
+        for text in ["", "500", "ms", "s", "0ms", "0s", "1.5s", "-1s", "66s", "65521ms", "99999999999999999999s", "1m"]
+        {
+            let e = wrong(&format!("vf0:timeout={text}"));
+            assert_eq!(e, format!("timeout=`{text}`: expected 1ms to 65520ms, or in whole seconds 2s"));
+        }
+        assert!(wrong("vf0:timeout=1s:timeout=2s").contains("timeout is given twice"));
     }
 
     #[test]
@@ -160,7 +212,7 @@ mod tests {
             ("disk:iops=9", "`disk`: limits are for pf, vf0"),
             ("vf60:iops=9", "`vf60`: limits are for pf, vf0"),
             ("01:00.4:iops=9", "`01`: limits are for pf, vf0"),
-            ("vf0:bps=9", "`bps` is no limit: iops, mbps or weight"),
+            ("vf0:bps=9", "`bps` is no limit: iops, mbps, weight or timeout"),
             ("vf0:iops=9:iops=10", "iops is given twice"),
             ("vf0:weight=2:weight=3", "weight is given twice"),
             ("vf0:iops=many", "iops=`many` is no whole number"),

@@ -10,6 +10,7 @@ use azote_vfio::{Backend, PciFunction, Sysfs, open};
 use crate::{
     Error, Result,
     card::{Bound, BoundVolume, Card, Listed},
+    limit::Bounds,
     target::Target,
 };
 
@@ -63,7 +64,7 @@ impl Machine {
             .filter_map(|f| {
                 let function = open(&self.sysfs, &f.address, self.backend).ok()?;
                 let manager = Manager::open(&*function).ok()?;
-                let bound = |(role, v)| Some((role, BoundVolume::new(v, None, manager.limits(role).ok()?)));
+                let bound = |(role, v)| Some((role, BoundVolume::new(v, None, Bounds::of(&manager, role).ok()?)));
                 Some((bus(f).to_owned(), manager.bindings().ok()?.into_iter().filter_map(bound).collect()))
             })
             .collect()

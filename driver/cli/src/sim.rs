@@ -9,9 +9,10 @@ use std::{
 };
 
 use azote_files::{Access, Inputs, Output};
-use azote_manage::{Limits, Manager};
+use azote_manage::{Manager, Volume};
 use azote_nvme::{Completions, Options};
 use azote_regs::{
+    clock,
     function::{FunctionId, Kind, Role},
     nvme::limits::LBA_SIZE,
 };
@@ -25,7 +26,7 @@ use crate::{
     card::{Bound, BoundVolume, Card, Listed, Size, provision},
     commands::human,
     image::{Image, Store},
-    limit::{self, LimitSpec},
+    limit::{self, Bounds, LimitSpec},
     nbd::{Allocation, Stop},
     target::Target,
 };
@@ -40,8 +41,10 @@ pub struct SimCard {
     manager: Manager,
     /// The files behind the volumes.
     images: Vec<PathBuf>,
+    /// Volumes whose functions have all of them, however large they become.
+    whole: Vec<u8>,
     inputs: Inputs,
-    /// How long a command may take beyond its time, as a server behind a volume may be gone for so long.
+    /// How long a command may take beyond its time, as a volume may be gone for so long.
     patience: Duration,
     start: Instant,
 }
@@ -95,13 +98,19 @@ impl SimCard {
         let sizes: Vec<_> = images.iter().map(|i| Size { blocks: i.blocks, read_only: i.read_only }).collect();
         let manager = provision(&*function(Kind::Trust)?, &*function(Kind::Storage)?, &sizes, limits)?;
         let paths: Vec<PathBuf> = images.iter().map(|image| image.path.clone()).collect();
-        let patience = images.iter().map(Image::patience).max().unwrap_or_default();
+        let servers = images.iter().map(Image::patience).max().unwrap_or_default();
+        // The card's time-outs are of a card at its full clock; its commands may take as many clocks, and in a driver's time a clock
+        // is as long as it counts.
+        let timeout = limits.iter().map(|spec| spec.bounds.timeout).max().unwrap_or_default();
+        let microsecond = card.root().options().clock_period * clock::MHZ as u32;
+        let patience = servers + microsecond.saturating_mul(timeout.as_micros() as u32);
+        let whole = (0..).zip(&images).filter(|(_, image)| !image.sized).map(|(i, _)| i).collect();
         let files = images.iter().filter(|image| matches!(image.store, Store::File(_)));
         let inputs = files.map(|image| &image.path).collect();
         for (i, image) in (0..).zip(images) {
             image.attach(card.root().media(), i).map_err(simulation)?;
         }
-        Ok(Self { card, manager, inputs, images: paths, patience, start })
+        Ok(Self { card, manager, inputs, images: paths, whole, patience, start })
     }
 
     /// Others will use it at their own pace: its clock need not wait for the host's disks, as it does where one driver's clocks
@@ -121,6 +130,21 @@ impl SimCard {
         }
     }
 
+    /// Gives functions whose volumes are of another size by now, as a server said when it came again, namespaces of that size: what
+    /// uses them is told by an event. One whose last change still has commands under way has to wait for the next call.
+    pub fn follow_sizes(&self) -> Result<()> {
+        for &volume in &self.whole {
+            let role = Role::Vf(volume);
+            let blocks = self.card.root().media().blocks(volume).filter(|blocks| *blocks != 0);
+            let Some((blocks, bound)) = blocks.zip(self.manager.binding(role)?) else { continue };
+            if blocks != bound.blocks && !self.manager.is_busy(role)? {
+                tracing::info!("{}: {} blocks, was {}", Target::Storage(role), blocks, bound.blocks);
+                self.manager.bind(role, Volume { blocks, ..bound })?;
+            }
+        }
+        Ok(())
+    }
+
     /// The card itself.
     #[must_use]
     pub fn card(&self) -> &azote_sim::Card {
@@ -133,7 +157,7 @@ impl SimCard {
             None => Bound::None,
             Some(volume) => {
                 let file = self.images.get(usize::from(volume.id)).cloned();
-                Bound::Volume(BoundVolume::new(volume, file, self.manager.limits(id.role)?))
+                Bound::Volume(BoundVolume::new(volume, file, Bounds::of(&self.manager, id.role)?))
             }
         };
         Ok(Listed { address: function(&self.card, id)?.name().to_owned(), id: Some(id), state, volume })
@@ -188,9 +212,9 @@ impl Card for SimCard {
         Some(self.card.root().options().clock_period)
     }
 
-    fn limits(&self, target: &Target) -> Result<Option<Limits>> {
+    fn bounds(&self, target: &Target) -> Result<Option<Bounds>> {
         match target {
-            Target::Storage(role) => Ok(Some(self.manager.limits(*role)?)),
+            Target::Storage(role) => Ok(Some(Bounds::of(&self.manager, *role)?)),
             _ => Ok(None),
         }
     }

@@ -12,10 +12,11 @@ use azote_cli::{
     args::{Cli, Command},
     card::{Bound, BoundVolume, Card, Listed},
     commands,
+    limit::Bounds,
     nbd::Stop,
     target::Target,
 };
-use azote_manage::{Limits, Volume};
+use azote_manage::Volume;
 use azote_nvme::{Completions, Options};
 use azote_regs::function::{FunctionId, Kind, Role};
 use azote_seam::{Function, mock::Mock};
@@ -35,7 +36,7 @@ impl Card for Soft {
             volume: Bound::Volume(BoundVolume::new(
                 Volume { id: i, base: 0, blocks: SIZE as u64 / 512, read_only: false, large_blocks: false },
                 Some("a disk".into()),
-                Limits::default(),
+                Bounds::default(),
             )),
         };
         Ok((0..self.0.len() as u8).map(one).collect())

@@ -3,96 +3,24 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod backing;
+
 use std::{
-    io::{BufRead, BufReader},
-    os::unix::net::UnixStream,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    path::Path,
+    process::{Command, Output},
     time::{Duration, Instant},
 };
 
-use azote_nbd::{Client, Settings, Uri};
+use azote_nbd::Uri;
+use backing::{AZOTE, Process, SIZE, backing, client, image, uri};
 
-const AZOTE: &str = env!("CARGO_BIN_EXE_azote");
-const SIZE: u64 = 4 << 20;
-
-/// A process that ends with the test.
-struct Process(Child);
-
-impl Process {
-    fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-
-    fn interrupt(mut self) -> bool {
-        let pid = self.0.id().to_string();
-        Command::new("kill").args(["-INT", &pid]).status().unwrap().success() && self.0.wait().unwrap().success()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A server behind the card, at a socket in `dir`.
-fn backing(dir: &Path, name: &str, tool: &str, arguments: &[&str]) -> Process {
-    let socket = dir.join(name);
-    let _ = std::fs::remove_file(&socket);
-    let mut command = Command::new(tool);
-    let own: &[&str] = if tool == "nbdkit" {
-        &["-f", "-U"]
-    } else {
-        &["--persistent", "--shared=4", "--format=raw", "-x", "disk", "-k"]
-    };
-    command.current_dir(dir).args(own).arg(&socket).args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
-    let child = command.spawn().expect("nbdkit and qemu-nbd are there: `cargo xtask setup` installs them");
-    let end = Instant::now() + Duration::from_secs(20);
-    while UnixStream::connect(&socket).is_err() {
-        assert!(Instant::now() < end, "{command:?} does not listen");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Process(child)
-}
-
-fn uri(dir: &Path, name: &str, export: &str) -> String {
-    format!("nbd+unix:///{export}?socket={}", dir.join(name).display())
-}
-
-/// The card, exporting its VFs in turn; with the URIs of these.
+/// The card in software, exporting its VFs in turn; with the URIs of these.
 fn card(dir: &Path, arguments: &[&str]) -> (Process, Vec<Uri>) {
-    let mut command = Command::new(AZOTE);
-    command.current_dir(dir).args(["--sim", "--soft"]).args(arguments).args(["nbd", "--listen", "unix:card"]);
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    let volumes = arguments.iter().filter(|a| **a == "--volume").count();
-    let mut line = || {
-        let mut line = String::new();
-        out.read_line(&mut line).unwrap();
-        // Relative, as it was given.
-        let printed = line.split_whitespace().nth(1).expect("a URI").replace("socket=card", "socket=./card");
-        printed.replace("./card", dir.join("card").to_str().unwrap()).parse().unwrap()
-    };
-    let uris = (0..volumes).map(|_| line()).collect();
-    child.stdout = Some(out.into_inner());
-    (Process(child), uris)
-}
-
-fn client(uri: &Uri) -> Client {
-    Client::open(uri, Settings { read_only: false, patience: Duration::from_secs(60) }).unwrap()
+    backing::card(dir, &[&["--soft"], arguments].concat())
 }
 
 fn azote(dir: &Path, arguments: &[&str]) -> Output {
     Command::new(AZOTE).current_dir(dir).args(["--sim", "--soft"]).args(arguments).output().unwrap()
-}
-
-fn image(dir: &Path) -> PathBuf {
-    let path = dir.join("image");
-    std::fs::File::create(&path).unwrap().set_len(SIZE).unwrap();
-    path
 }
 
 #[test]

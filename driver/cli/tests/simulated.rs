@@ -103,19 +103,31 @@ fn every_function_is_listed_with_its_volume() {
 #[test]
 fn limits_are_set_and_shown_and_wrong_ones_end_it_before_the_card_is_made() {
     let dir = folder();
-    let limits =
-        ["--volume", "a.img", "--volume", "b.img", "--limit", "vf0:iops=5000:weight=4", "--limit", "vf2:mbps=9"];
+    let limits = [
+        "--volume",
+        "a.img",
+        "--volume",
+        "b.img",
+        "--limit",
+        "vf0:iops=5000:weight=4:timeout=17ms",
+        "--limit",
+        "vf2:mbps=9",
+    ];
     let list = ok(&azote(dir.path(), &[&limits[..], &["list"]].concat()).output().unwrap());
     assert!(
-        list.contains("0: a.img (2.00 MiB, 4997 IOPS, weight 4)") && list.contains("1: b.img (2.00 MiB)"),
+        list.contains("0: a.img (2.00 MiB, 4997 IOPS, weight 4, time-out 32 ms)")
+            && list.contains("1: b.img (2.00 MiB)"),
         "{list}"
     );
+    let list = ok(&azote(dir.path(), &[&limits[..], &["list", "--json"]].concat()).output().unwrap());
+    assert!(list.contains("\"timeout_ms\":32") && list.contains("\"timeout_ms\":null"), "{list}");
     let shown = |vf: &str| ok(&azote(dir.path(), &[&limits[..], &["stats", vf]].concat()).output().unwrap());
-    assert!(shown("vf0").contains("limits             4997 IOPS, weight 4\n"));
+    assert!(shown("vf0").contains("limits             4997 IOPS, weight 4, time-out 32 ms\n"));
     assert!(shown("vf1").contains("limits             none\n"));
     assert!(shown("vf2").contains("limits             8.9 MB/s\n"));
     for (limit, said) in [
         ("vf9:iops=5000", "azote: --limit vf9: the card has 4 VFs; give --vfs 10 or more\n"),
+        ("vf0:timeout=66s", "timeout=`66s`: expected 1ms to 65520ms, or in whole seconds 2s\n"),
         ("vf0:iops=4", "iops=4 is less than the card can count; the least is 5\n"),
     ] {
         let out = azote(dir.path(), &["--limit", limit, "list"]).output().unwrap();

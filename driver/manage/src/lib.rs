@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use azote_regs::{Field, bar, clock, function, function::Role, manage as regs, pcie::header};
 use azote_seam::{Function, Mmio, set_command};
@@ -56,6 +57,27 @@ pub enum Error {
         value: u64,
         /// The largest.
         most: u64,
+    },
+    /// A time-out that the card's registers cannot hold.
+    #[error("a time-out of {asked:?} for {slot}: the card counts {:?} at most", Manager::TIMEOUT_MAX)]
+    BadTimeout {
+        /// Whose.
+        slot: String,
+        /// What was asked for.
+        asked: Duration,
+    },
+    /// Commands that were begun under the binding before are under way.
+    #[error(
+        "{function}: {slot} still has commands under way that were begun with another volume, and in {waited:?} they did not \
+         end; reset its controller (CC.EN, or FLR) and do this again; a time-out ends such commands by itself"
+    )]
+    Busy {
+        /// The function's name.
+        function: String,
+        /// Whose.
+        slot: String,
+        /// How long it was waited for.
+        waited: Duration,
     },
     /// A volume that can not be.
     #[error("volume {volume}: {blocks} blocks from block {base} is not a range of blocks")]
@@ -129,9 +151,18 @@ pub struct Manager {
     name: String,
     registers: Arc<dyn Mmio>,
     vfs: u8,
+    patience: Duration,
 }
 
 impl Manager {
+    /// The longest time-out.
+    pub const TIMEOUT_MAX: Duration =
+        Duration::from_millis(regs::VOLUME_TIMEOUT.of(regs::VOLUME_TIMEOUT.mask()) * regs::TIMEOUT_UNIT);
+    /// How long commands of a binding that is over are waited for, unless told otherwise.
+    pub const PATIENCE: Duration = Duration::from_secs(10);
+    /// From one look at what is under way to the next. A look is time for a simulated card as well.
+    const LOOK: Duration = Duration::from_micros(50);
+
     /// Takes the trust PF.
     pub fn open(function: &dyn Function) -> Result<Self> {
         let name = function.name().to_owned();
@@ -147,7 +178,13 @@ impl Manager {
             return Err(Error::Version { function: name, major: major as u16, minor: minor as u16 });
         }
         let vfs = u64::from(registers.read32(regs::VFS)?).min(function::MAX_VFS) as u8;
-        Ok(Self { name, registers, vfs })
+        Ok(Self { name, registers, vfs, patience: Self::PATIENCE })
+    }
+
+    /// The same, with another bound for the wait for what is under way.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The number of VFs of each kind that the card was built with.
@@ -156,12 +193,17 @@ impl Manager {
         self.vfs
     }
 
-    /// Gives a storage function its volume, in place of what it had.
+    /// Gives a storage function its volume, in place of what it had. If commands that were begun with the volume before that one
+    /// are still under way, they are waited for: the card remembers two bindings and no more.
+    ///
+    /// What is under way at the present volume goes on there; [`Self::settle`] waits for its end.
     pub fn bind(&self, role: Role, volume: Volume) -> Result<()> {
         let at = self.slot(role)?;
         if volume.blocks == 0 || volume.base.checked_add(volume.blocks).is_none() {
             return Err(Error::BadRange { volume: volume.id, base: volume.base, blocks: volume.blocks });
         }
+        // What is read back is what was written last, so nothing is before it can be taken.
+        self.settle(role)?;
         // Nothing is committed before CTRL is written, so the function never shows half of a binding.
         let (base, blocks) = (volume.base, volume.blocks);
         self.set(at + regs::BINDING_VOLUME, regs::VOLUME_ID, volume.id.into())?;
@@ -180,10 +222,51 @@ impl Manager {
         self.verify(role, Some(volume))
     }
 
-    /// Takes a storage function's volume away. Nothing happens if it has none.
+    /// Takes a storage function's volume away. Nothing happens if it has none. Commands may still be under way at it afterwards:
+    /// before it is given to somebody else, [`Self::settle`].
     pub fn unbind(&self, role: Role) -> Result<()> {
-        self.registers.write32(self.slot(role)? + regs::BINDING_CTRL, 0)?;
+        let at = self.slot(role)?;
+        self.settle(role)?;
+        self.registers.write32(at + regs::BINDING_CTRL, 0)?;
         self.verify(role, None)
+    }
+
+    /// Whether a command is under way that was begun before the last [`Self::bind`] or [`Self::unbind`].
+    pub fn is_busy(&self, role: Role) -> Result<bool> {
+        Ok(regs::CTRL_BUSY.is_set(self.registers.read32(self.slot(role)? + regs::BINDING_CTRL)?.into()))
+    }
+
+    /// Waits until none is, for a bounded time.
+    pub fn settle(&self, role: Role) -> Result<()> {
+        let start = Instant::now();
+        while self.is_busy(role)? {
+            let waited = start.elapsed();
+            if waited >= self.patience {
+                return Err(Error::Busy { function: self.name.clone(), slot: named(role), waited: self.patience });
+            }
+            std::thread::sleep(Self::LOOK);
+        }
+        Ok(())
+    }
+
+    /// How long a request of a storage function may wait for its volume before the card gives it up and fails the command; zero
+    /// is for ever. It counts from the next [`Self::bind`] on, whatever volume that gives, in the card's own time
+    /// ([`clock::HZ`]), and in units of 16 ms, of which the next higher number is taken, less the part of a millisecond in which a request begins.
+    pub fn set_timeout(&self, role: Role, timeout: Duration) -> Result<()> {
+        let at = self.slot(role)? + regs::BINDING_VOLUME;
+        let units = timeout.as_micros().div_ceil(1000 * u128::from(regs::TIMEOUT_UNIT));
+        let bad = || Error::BadTimeout { slot: named(role), asked: timeout };
+        let units = u64::try_from(units).ok().filter(|n| *n <= regs::VOLUME_TIMEOUT.of(regs::VOLUME_TIMEOUT.mask()));
+        let units = units.ok_or_else(bad)?;
+        self.set(at, regs::VOLUME_TIMEOUT, units)?;
+        let held = regs::VOLUME_TIMEOUT.of(self.registers.read32(at)?.into());
+        if held == units { Ok(()) } else { Err(self.not_taken(role)) }
+    }
+
+    /// The same, read back: what was asked for, or up to 16 ms more.
+    pub fn timeout(&self, role: Role) -> Result<Duration> {
+        let word = self.registers.read32(self.slot(role)? + regs::BINDING_VOLUME)?;
+        Ok(Duration::from_millis(regs::VOLUME_TIMEOUT.of(word.into()) * regs::TIMEOUT_UNIT))
     }
 
     /// The volume of a storage function.
@@ -261,11 +344,7 @@ impl Manager {
     }
 
     fn not_taken(&self, role: Role) -> Error {
-        let slot = match role {
-            Role::Pf => "the storage PF".into(),
-            Role::Vf(i) => format!("storage VF {i}"),
-        };
-        Error::NotTaken { function: self.name.clone(), slot }
+        Error::NotTaken { function: self.name.clone(), slot: named(role) }
     }
 
     fn slot(&self, role: Role) -> Result<u64> {
@@ -276,10 +355,19 @@ impl Manager {
     }
 }
 
+/// A storage function as messages name it.
+fn named(role: Role) -> String {
+    match role {
+        Role::Pf => "the storage PF".into(),
+        Role::Vf(i) => format!("storage VF {i}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use azote_seam::mock::{Mock, Plain};
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     fn card(vfs: u32) -> (Arc<Mock<Plain>>, Manager) {
         let f = Mock::new("trust", Plain::default());
@@ -388,7 +476,99 @@ mod tests {
                 Ok(())
             }
         }
-        let m = Manager { name: "trust".into(), registers: Arc::new(Locked), vfs: 4 };
+        let m = Manager { name: "trust".into(), registers: Arc::new(Locked), vfs: 4, patience: Duration::ZERO };
         assert!(matches!(m.bind(Role::Vf(0), VOLUME), Err(Error::NotTaken { .. })));
+    }
+    #[test]
+    fn a_time_out_stands_beside_the_binding_and_is_never_shorter_than_asked() {
+        let (f, m) = card(4);
+        let role = Role::Vf(1);
+        assert_eq!(m.timeout(role).unwrap(), Duration::ZERO);
+        for (asked, units) in [(1u64, 1), (16_000, 1), (16_001, 2), (500_000, 32), (65_520_000, 4095), (0, 0)] {
+            m.set_timeout(role, Duration::from_micros(asked)).unwrap();
+            assert_eq!(m.timeout(role).unwrap(), Duration::from_millis(16 * units));
+            assert_eq!(f.bar(2).unwrap().read32(0x1044).unwrap() >> 20, units as u32);
+        }
+        m.set_timeout(role, Duration::from_millis(32)).unwrap();
+        m.limit(role, Limits { weight: 5, ..Limits::default() }).unwrap();
+        m.bind(role, VOLUME).unwrap();
+        assert_eq!(f.bar(2).unwrap().read32(0x1044).unwrap(), 0x25_0003);
+        assert_eq!(
+            (m.timeout(role).unwrap(), m.timeout(Role::Vf(0)).unwrap()),
+            (Duration::from_millis(32), Duration::ZERO)
+        );
+        let e = m.set_timeout(role, Duration::from_micros(65_520_001)).unwrap_err();
+        assert_eq!(e.to_string(), "a time-out of 65.520001s for storage VF 1: the card counts 65.52s at most");
+        assert!(m.set_timeout(role, Duration::MAX).is_err() && m.set_timeout(Role::Vf(4), Duration::ZERO).is_err());
+        assert_eq!(m.timeout(role).unwrap(), Duration::from_millis(32));
+    }
+
+    /// A card on which something is under way at the first slots: CTRL says so for so many looks, and drops what is written.
+    struct Busy {
+        looks: AtomicU32,
+        ctrl: AtomicU32,
+        refused: AtomicU32,
+    }
+
+    impl Mmio for Busy {
+        fn size(&self) -> u64 {
+            bar::BAR2_SIZE
+        }
+        fn read32(&self, at: u64) -> azote_seam::Result<u32> {
+            if at != regs::binding(0) {
+                return Ok(if at == regs::binding(0) + regs::BINDING_LENGTH_LO { 8 } else { 0 });
+            }
+            let one_less = |n: u32| n.checked_sub(1);
+            let busy = self.looks.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok();
+            Ok(self.ctrl.load(Ordering::SeqCst) | regs::CTRL_BUSY.put(busy.into()) as u32)
+        }
+        fn write32(&self, at: u64, value: u32) -> azote_seam::Result<()> {
+            if at == regs::binding(0) {
+                let (busy, place) = (self.looks.load(Ordering::SeqCst) > 0, &self.ctrl);
+                if busy {
+                    self.refused.fetch_add(1, Ordering::SeqCst)
+                } else {
+                    place.swap(value, Ordering::SeqCst)
+                };
+            }
+            Ok(())
+        }
+        fn read64(&self, _: u64) -> azote_seam::Result<u64> {
+            Ok(0)
+        }
+        fn write64(&self, _: u64, _: u64) -> azote_seam::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_under_way_is_waited_for_and_not_for_ever() {
+        let volume = Volume { id: 0, base: 0, blocks: 8, read_only: false, large_blocks: false };
+        let busy = |looks, patience| {
+            let (looks, ctrl, refused) = (AtomicU32::new(looks), AtomicU32::new(0), AtomicU32::new(0));
+            let card = Arc::new(Busy { looks, ctrl, refused });
+            let m = Manager { name: "trust".into(), registers: card.clone(), vfs: 4, patience };
+            (card, m)
+        };
+        let (card, m) = busy(30, Duration::from_secs(60));
+        assert!(m.is_busy(Role::Pf).unwrap());
+        m.bind(Role::Pf, volume).unwrap();
+        assert_eq!(m.binding(Role::Pf).unwrap(), Some(volume));
+        // Busy with what was begun before that bind.
+        card.looks.store(20, Ordering::SeqCst);
+        assert_eq!(m.binding(Role::Pf).unwrap(), Some(volume), "that is no other binding");
+        m.unbind(Role::Pf).unwrap();
+        assert_eq!((m.binding(Role::Pf).unwrap(), card.refused.load(Ordering::SeqCst)), (None, 0));
+
+        let (card, m) = busy(u32::MAX, Duration::from_millis(3));
+        for e in [m.bind(Role::Pf, volume), m.unbind(Role::Pf), m.settle(Role::Pf)] {
+            assert_eq!(
+                e.unwrap_err().to_string(),
+                "trust: the storage PF still has commands under way that were begun with another volume, and in 3ms they did \
+                 not end; reset its controller (CC.EN, or FLR) and do this again; a time-out ends such commands by itself"
+            );
+        }
+        assert_eq!(card.refused.load(Ordering::SeqCst), 0, "nothing is written that would be dropped");
+        m.settle(Role::Vf(0)).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! The whole simulated card in this process, on the guest's own bus: PFs, SR-IOV and all. What the guest's kernel writes to a
 //! doorbell becomes a TLP; what the card sends is the guest's memory and its interrupts.
 
-use std::{os::fd::AsFd, path::Path, sync::Arc};
+use std::{os::fd::AsFd, path::Path, sync::Arc, time::Duration};
 
 use azote_manage::{Limits, Manager, Volume};
 use azote_regs::function::{FunctionId, Kind, Role};
@@ -77,13 +77,18 @@ fn bind<'a>(card: &Card, config: &'a config::Card) -> Result<(), (Option<&'a Pat
     let trust = card.function(FunctionId::pf(Kind::Trust).number());
     let trust = trust.ok_or_else(|| none(&"it has no trust function"))?;
     let manager = Manager::open(&*trust).map_err(|e| none(&e))?;
+    // Time-outs count from the binding on.
+    for limit in &config.limits {
+        let (role, timeout) = (limit.vf.map_or(Role::Pf, Role::Vf), Duration::from_millis(limit.timeout_ms.into()));
+        manager.set_timeout(role, timeout).map_err(|e| none(&e))?;
+    }
     for (i, volume) in (0u8..).zip(&config.volumes) {
         let at = |e: &dyn std::fmt::Display| (Some(volume.path.as_path()), e.to_string());
         let blocks = card.root().media().attach(i, &volume.path, volume.read_only).map_err(|e| at(&e))?;
         let bound = Volume { id: i, base: 0, blocks, read_only: volume.read_only, large_blocks: false };
         manager.bind(Role::Vf(i), bound).map_err(|e| at(&e))?;
     }
-    for &config::Limit { vf, commands, blocks, weight } in &config.limits {
+    for &config::Limit { vf, commands, blocks, weight, .. } in &config.limits {
         let limits = Limits { commands, blocks, weight };
         manager.limit(vf.map_or(Role::Pf, Role::Vf), limits).map_err(|e| none(&e))?;
     }

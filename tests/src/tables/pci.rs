@@ -45,8 +45,10 @@ pub fn tables() -> Vec<Table> {
         ("CTRL_VALID", manage::CTRL_VALID),
         ("CTRL_READ_ONLY", manage::CTRL_READ_ONLY),
         ("CTRL_BIG", manage::CTRL_BIG),
+        ("CTRL_BUSY", manage::CTRL_BUSY),
         ("VOLUME_ID", manage::VOLUME_ID),
         ("VOLUME_WEIGHT", manage::VOLUME_WEIGHT),
+        ("VOLUME_TIMEOUT", manage::VOLUME_TIMEOUT),
         ("RATE", manage::RATE),
     ];
     vec![

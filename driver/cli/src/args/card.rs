@@ -20,12 +20,14 @@ pub struct CardArgs {
     /// nbd://HOST[:PORT]/EXPORT or nbd+unix:///EXPORT?socket=PATH, with [:ro][:size=SIZE][:timeout=SECONDS].
     #[arg(long, value_name = "FILE")]
     pub volume: Vec<VolumeSpec>,
-    /// Limit a function: vf0:iops=5000:mbps=100:weight=4, all or some of them; once a function.
+    /// Limit a function: vf0:iops=5000:mbps=100:weight=4:timeout=500ms, all or some of them; once a function.
     ///
     /// IOPS and MB/s (10^6 bytes) are those of a card at 80 MHz, the clock that the core is made for: the card counts commands
     /// and 512-byte blocks in 2^24 clocks, so that n IOPS are n * 2^24 / 80,000,000 of them, rounded down. The weight (1 to 15)
-    /// is how many commands a function may begin in its turn while others want theirs.
-    #[arg(long, value_name = "vf0:iops=N:mbps=N:weight=N")]
+    /// is how many commands a function may begin in its turn while others want theirs. What its volume has not answered after
+    /// the time-out (in units of 16 ms, at most 65520ms) the card gives up, and the command fails; without one it waits for
+    /// ever. A millisecond is 80,000 clocks, which take a simulated card about a tenth of a second.
+    #[arg(long, value_name = "vf0:iops=N:mbps=N:weight=N:timeout=TIME")]
     pub limit: Vec<LimitSpec>,
     /// VFs of each kind that it is built with (4 unless given).
     #[arg(long, value_name = "N", value_parser = number::vfs)]

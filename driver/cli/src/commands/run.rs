@@ -47,7 +47,7 @@ pub struct Run {
     #[arg(long, value_name = "KIND[=PF]", value_parser = vf)]
     pub vf: Vec<(Kind, Option<String>)>,
     /// A whole simulated card on the guest's bus, its physical functions with SR-IOV included:
-    /// volume=FILE[:ro],volume=…,limit=vf0:iops=N:mbps=N:weight=N,limit=…,vfs=N,soft=on,model=FILE.so
+    /// volume=FILE[:ro],volume=…,limit=vf0:iops=N:mbps=N:weight=N:timeout=TIME,limit=…,vfs=N,soft=on,model=FILE.so
     #[arg(long, value_name = "volume=…", value_parser = card)]
     pub card: Option<CardArgs>,
     /// The serial port: tty, null or file=PATH.
@@ -198,9 +198,10 @@ fn whole_card(args: &CardArgs) -> Result<config::Card> {
             Role::Pf => None,
             Role::Vf(i) => Some(i),
         },
-        commands: spec.limits.commands,
-        blocks: spec.limits.blocks,
-        weight: spec.limits.weight,
+        commands: spec.bounds.limits.commands,
+        blocks: spec.bounds.limits.blocks,
+        weight: spec.bounds.limits.weight,
+        timeout_ms: spec.bounds.timeout.as_millis() as u32,
     };
     Ok(config::Card { volumes, limits: args.limit.iter().map(limit).collect(), vfs, library })
 }
@@ -346,9 +347,9 @@ mod tests {
         assert!(vf("disk").is_err() && vf("storage=x").is_err());
         assert_eq!(card("volume=a:ro,volume=b,vfs=8,soft=on").unwrap().volume.len(), 2);
         assert!(card("vfs=0").is_err() && card("volumes=a").is_err());
-        let limited = card("soft=on,limit=vf1:iops=5000:weight=2,limit=pf:mbps=9").unwrap();
+        let limited = card("soft=on,limit=vf1:iops=5000:weight=2:timeout=3s,limit=pf:mbps=9").unwrap();
         let limits = whole_card(&limited).unwrap().limits;
-        assert_eq!(limits[0], config::Limit { vf: Some(1), commands: 1048, blocks: 0, weight: 2 });
+        assert_eq!(limits[0], config::Limit { vf: Some(1), commands: 1048, blocks: 0, weight: 2, timeout_ms: 3000 });
         assert_eq!((limits.len(), limits[1].vf), (2, None));
         assert!(card("limit=vf0").unwrap_err().contains("vf0: expected"));
         assert_eq!(card("vfs=0x10").unwrap().vfs, Some(16));

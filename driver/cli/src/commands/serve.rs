@@ -74,8 +74,14 @@ pub fn run(card: &SimCard, places: Places<'_>, json: bool, out: &mut dyn Write, 
     }
     print(out, &text)?;
     stop.set_orderly();
+    let mut follows = true;
     while !stop.is_stopped() {
         std::thread::sleep(Duration::from_millis(100));
+        if let Some(Err(e)) = follows.then(|| card.follow_sizes()) {
+            // What is served goes on with the sizes that it has.
+            tracing::error!("sizes of volumes are not looked at any more: {e}");
+            follows = false;
+        }
     }
     server.stop();
     print(out, &summary(&server, &functions, json))?;

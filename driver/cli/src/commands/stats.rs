@@ -10,7 +10,7 @@ use crate::{
     Result,
     args::Facts,
     card::{Card, controller},
-    limit::{self, Shown},
+    limit::{self, Bounds, Shown},
 };
 
 /// Zero degrees Celsius in the unit of the SMART log.
@@ -22,7 +22,7 @@ struct Logs {
     firmware: FirmwareLog,
     errors: Vec<LoggedError>,
     volume: Option<VolumeLog>,
-    limits: Option<azote_manage::Limits>,
+    bounds: Option<Bounds>,
 }
 
 pub(super) fn run(card: &dyn Card, facts: &Facts, out: &mut dyn Write) -> Result<()> {
@@ -32,7 +32,7 @@ pub(super) fn run(card: &dyn Card, facts: &Facts, out: &mut dyn Write) -> Result
         firmware: c.firmware_log()?,
         errors: c.error_log()?,
         volume: c.volume_log()?,
-        limits: card.limits(&facts.target)?,
+        bounds: card.bounds(&facts.target)?,
     };
     c.shutdown()?;
     if facts.json {
@@ -75,8 +75,8 @@ impl Logs {
         if let Some(volume) = &self.volume {
             text.push_str(&latency::show(volume));
         }
-        if let Some(limits) = self.limits {
-            let shown = Shown(limits).to_string();
+        if let Some(bounds) = self.bounds {
+            let shown = Shown(bounds).to_string();
             let _ = writeln!(text, "limits             {}", if shown.is_empty() { "none" } else { &shown });
         }
         text
@@ -113,7 +113,7 @@ impl Logs {
             "firmware": { "slot": self.firmware.active, "revision": self.revision() },
             "errors": errors.collect::<Vec<_>>(),
             "volume": self.volume.as_ref().map(latency::value),
-            "limits": self.limits.map(limit::Facts::from),
+            "limits": self.bounds.map(limit::Facts::from),
         })
     }
 }

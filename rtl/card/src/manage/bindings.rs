@@ -295,11 +295,14 @@ impl Logic for Bindings {
         if commits {
             self.turns.d = self.turns.q ^ which;
         }
-        if self.format & (self.format_turn == self.turns.q.sel(self.format_slot)) {
+        // A format of the binding that ends in this clock says nothing of the next one.
+        let late = commits & (self.format_slot == slot);
+        let stale = self.f_slot.q == slot;
+        if self.format & (self.format_turn == self.turns.q.sel(self.format_slot)) & !late {
             self.f_wait.d = 1;
             self.f_slot.d = self.format_slot;
             self.f_big.d = self.format_big;
-        } else if !commits {
+        } else if stale | !commits {
             self.f_wait.d = 0;
         }
         if commits | self.f_wait.q {

@@ -277,7 +277,7 @@ impl Logic for Storage {
         self.admin.read_only = self.front.read_only;
         self.admin.tiny = self.front.tiny;
         self.format_turn = self.front.turn;
-        self.books.aborts = self.admin.abort;
+        self.books.aborts = self.admin.abort_valid;
         self.books.abort_slot = self.front.slot;
         self.books.abort_qid = self.admin.abort_qid;
         self.books.abort_cid = self.admin.abort_cid;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use azote_regs::bar;
-use azote_regs::nvme::{command as cmd, entry, identify, limits, opcode, status};
+use azote_regs::nvme::{command as cmd, entry, identify, limits, log, opcode, status};
 use azote_rtl::storage::admin::{Admin, Next};
 use azote_rtl::storage::pages::What;
 use azote_rtl::storage::rings::queues::{Answer, Op};
@@ -32,6 +32,9 @@ struct World {
     rng: SmallRng,
     asked: Vec<u64>,
     answer: u64,
+    /// Aborts that the books were asked for: slot, queue, command; whether they find one.
+    aborts: Vec<(u64, u64, u64)>,
+    aborted: bool,
     /// There is room for an event in the admin completion queue.
     room: bool,
 }
@@ -40,7 +43,15 @@ impl World {
     fn new(seed: u64) -> World {
         let mut dut = bench::build("admin", || Admin::new(VFS as usize));
         bench::settle(&mut dut, "busy");
-        World { dut, rng: bench::rng(seed), asked: vec![], answer: Answer::YES, room: true }
+        World {
+            dut,
+            rng: bench::rng(seed),
+            asked: vec![],
+            answer: Answer::YES,
+            aborts: vec![],
+            aborted: false,
+            room: true,
+        }
     }
 
     fn clock(&mut self) {
@@ -54,6 +65,16 @@ impl World {
             dut.set("q_found", self.room.into());
             dut.set("q_ack", 1);
         }
+        // The books look through all tags of the slot, and hold their answer until they are not asked any more.
+        let asked = dut.get("abort_valid") == 1;
+        let answers = asked && (dut.get("abort_done") == 1 || self.rng.random_ratio(1, 20));
+        if answers && dut.get("abort_done") == 0 {
+            let get = |port: &str| dut.get(port) as u64;
+            self.aborts.push((get("slot"), get("abort_qid"), get("abort_cid")));
+            self.aborted = self.rng.random();
+        }
+        dut.set("aborted", (answers && self.aborted).into());
+        dut.set("abort_done", answers.into());
         dut.eval();
     }
 
@@ -247,8 +268,76 @@ fn identify_and_logs_choose_their_page_or_refuse() {
     assert_eq!(w.run(&w.of(1, 0x55, 0, 0)), refused(status::INVALID_OPCODE));
     let fused = Command { cdw0: opcode::IDENTIFY | entry::CDW0_FUSE.put(1), ..w.of(1, 0, 1, 0) };
     assert_eq!(w.run(&fused), refused(status::INVALID_FIELD));
-    assert_eq!(w.run(&w.of(1, opcode::ABORT, 0, 0)), DONE);
-    assert_eq!(w.dut.get("dw0") as u64, cmd::ABORT_NOT_DONE.mask());
+}
+
+#[test]
+fn an_abort_is_the_books_and_dw0_says_what_came_of_it() {
+    let mut w = World::new(6);
+    let mut seen = [0; 2];
+    for _ in 0..400 {
+        let (slot, cid) = (w.rng.random_range(0..=VFS), w.rng.random_range(0..=0xffff));
+        // Also queues that cannot be, whose numbers end like those of others.
+        let sqid = if w.rng.random() {
+            w.rng.random_range(0..limits::QUEUES)
+        } else {
+            [limits::QUEUES, limits::QUEUES + 1, 0x8001, 0xffff][w.rng.random_range(0..4)]
+        };
+        w.aborts.clear();
+        let cdw10 = cmd::ABORT_SQID.put(sqid) | cmd::ABORT_CID.put(cid);
+        assert_eq!(w.run(&w.of(slot, opcode::ABORT, cdw10, 0)), DONE, "it never fails");
+        assert!(w.asked.is_empty(), "it reaches no queue");
+        let exists = sqid < limits::QUEUES;
+        assert_eq!(w.aborts, if exists { vec![(slot, sqid, cid)] } else { vec![] });
+        let taken_back = exists && w.aborted;
+        assert_eq!(w.dut.get("dw0") as u64, if taken_back { 0 } else { cmd::ABORT_NOT_DONE.mask() });
+        seen[usize::from(taken_back)] += 1;
+        // Its answer is its own: the next command has none of it.
+        assert_eq!(w.run(&w.of(slot, opcode::IDENTIFY, opcode::CNS_CONTROLLER, 0)), (Next::PAGE, status::SUCCESS));
+        assert_eq!(w.dut.get("dw0"), 0);
+    }
+    assert!(seen[0] > 100 && seen[1] > 50, "{seen:?}");
+}
+
+#[test]
+fn a_log_page_is_read_from_any_of_its_dws_and_no_further_than_its_end() {
+    let mut w = World::new(7);
+    let logs = [
+        (opcode::LOG_ERROR, log::SMART_SIZE),
+        (opcode::LOG_SMART, log::SMART_SIZE),
+        (opcode::LOG_FIRMWARE, log::SMART_SIZE),
+        (opcode::LOG_CHANGED, identify::SIZE),
+        (opcode::LOG_EFFECTS, identify::SIZE),
+        (opcode::LOG_VOLUME, identify::SIZE),
+    ];
+    let mut seen = [0; 2];
+    for round in 0..600 {
+        let (lid, size) = logs[round % logs.len()];
+        let lower = match w.rng.random_range(0..4) {
+            0 => w.rng.random_range(0..=size / 4) * 4,
+            1 => size - 4 + w.rng.random_range(0..3) * 4,
+            2 => w.rng.random_range(0..=size),
+            _ => u64::from(w.rng.random::<u32>()),
+        };
+        let upper = if w.rng.random_ratio(1, 8) { 1 << w.rng.random_range(0..32) } else { 0 };
+        let (dws, nsid) = (w.rng.random_range(1..=limits::MAX_TRANSFER / 4), [0, limits::NSID_ALL][round % 2]);
+        let cdw10 = cmd::LOG_LID.put(lid) | cmd::LOG_NUMDL.put(dws - 1);
+        let slot = w.rng.random_range(0..=VFS);
+        let c = Command { nsid, cdw: [cdw10, 0, lower, upper], ..w.of(slot, opcode::GET_LOG_PAGE, 0, 0) };
+        let good = lower % 4 == 0 && lower <= size && upper == 0;
+        let wanted = if good { (Next::PAGE, status::SUCCESS) } else { refused(status::INVALID_FIELD) };
+        assert_eq!(w.run(&c), wanted, "log {lid:#x} from {upper:x}{lower:08x}");
+        if good {
+            assert_eq!((w.dut.get("offset") as u64, w.dut.get("dws") as u64), (lower / 4, dws));
+        } else {
+            assert_eq!(w.dut.get("location") as u64, log::location(entry::SQE_CDW12, 0));
+        }
+        seen[usize::from(good)] += 1;
+        // What is no log begins at its beginning.
+        let identify = Command { cdw: [opcode::CNS_CONTROLLER, 0, lower, upper], ..w.of(slot, opcode::IDENTIFY, 0, 0) };
+        assert_eq!(w.run(&identify), (Next::PAGE, status::SUCCESS));
+        assert_eq!(w.dut.get("offset"), 0);
+    }
+    assert!(seen[0] > 200 && seen[1] > 200, "{seen:?}");
 }
 
 #[test]
@@ -392,6 +481,7 @@ fn a_function_is_forgotten_whatever_another_ones_command_is_just_doing() {
         w.of(1, opcode::SET_FEATURES, opcode::FEATURE_TEMPERATURE, full),
         w.of(1, opcode::GET_FEATURES, opcode::FEATURE_TEMPERATURE, 0),
         w.of(1, opcode::DELETE_SQ, 1, 0),
+        w.of(1, opcode::ABORT, 1, 0),
     ];
     for c in &commands {
         // `forget` comes in each of the clocks from before the command to after its end.

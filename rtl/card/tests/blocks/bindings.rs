@@ -1,13 +1,18 @@
-//! The binding table: fields count at the write of CTRL, all at once, and only for their slot.
+//! The binding table: fields count at the write of CTRL, all at once, and only for their slot; CTRL is not taken while a
+//! command of the binding before the present one is under way.
 
 use azote_regs::manage;
 use azote_rtl::manage::Bindings;
 use azote_verilate::Dut;
 use rand::Rng;
+use rand::rngs::SmallRng;
 
 use crate::bench;
 
 const VFS: u64 = 4;
+const SLOTS: usize = VFS as usize + 1;
+/// As many commands of a slot may be under way.
+const TAGS: usize = 64;
 /// DWs of a binding.
 const WORDS: usize = manage::BINDING_STRIDE as usize / 4;
 
@@ -33,6 +38,12 @@ fn committed(w: &[u32; WORDS]) -> Binding {
     )
 }
 
+/// The time-out of a slot in milliseconds.
+fn timeout(w: &[u32; WORDS]) -> u128 {
+    let units = manage::VOLUME_TIMEOUT.of(w[manage::BINDING_VOLUME as usize / 4].into());
+    (units * manage::TIMEOUT_UNIT).into()
+}
+
 /// The limits of a slot as the limiter sees them.
 fn rates(w: &[u32; WORDS]) -> u128 {
     let at = |offset: u64| u64::from(w[offset as usize / 4]);
@@ -42,92 +53,320 @@ fn rates(w: &[u32; WORDS]) -> u128 {
         | rate(manage::BINDING_COMMANDS)
 }
 
-#[test]
-fn a_binding_counts_whole_from_the_write_of_ctrl_and_touches_no_other_slot() {
-    let mut dut = bench::build("bindings", || Bindings::new(VFS as usize));
-    let mut rng = bench::rng(1);
-    bench::settle(&mut dut, "busy");
-    let mut words = [[0u32; WORDS]; VFS as usize + 1];
-    let mut bindings = [committed(&words[0]); VFS as usize + 1];
-    let mut limits = [0u128; VFS as usize + 1];
-    for _ in 0..4000 {
-        if rng.random_ratio(1, 10) {
-            // A guest formats its namespace: readers see that, and so does who reads the register.
-            let (slot, big) = (rng.random_range(0..=VFS) as usize, rng.random::<bool>());
-            for (port, v) in [("format", 1), ("format_slot", slot as u128), ("format_big", big.into())] {
-                dut.set(port, v);
+/// The turn of a binding that was looked up.
+fn turn(dut: &Dut) -> usize {
+    bench::part(&bench::get(dut, "binding"), 107, 1) as usize
+}
+
+/// What one clock showed.
+struct Shown {
+    ack: bool,
+    rdata: u32,
+    changed: Option<usize>,
+}
+
+/// The table, and beside it a front that judges commands by what it looks up, and commands that end.
+struct World {
+    dut: Dut,
+    rng: SmallRng,
+    words: [[u32; WORDS]; SLOTS],
+    bindings: [Binding; SLOTS],
+    limits: [u128; SLOTS],
+    timeouts: [u128; SLOTS],
+    turns: [usize; SLOTS],
+    /// Commands under way: their slot, and the turn of the binding by which they were judged.
+    flight: Vec<(usize, usize)>,
+    /// Ends that the table may not have counted yet: when they were told.
+    ended: Vec<(u64, (usize, usize))>,
+    look: usize,
+    page: usize,
+    /// The look-up's answer is of `look`.
+    fresh: bool,
+    front_rests: bool,
+    /// How many commands are begun and ended in a hundred clocks.
+    begins: u32,
+    ends: u32,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut dut = bench::build("bindings", || Bindings::new(VFS as usize));
+        bench::settle(&mut dut, "busy");
+        World {
+            dut,
+            rng: bench::rng(seed),
+            words: [[0; WORDS]; SLOTS],
+            bindings: [committed(&[0; WORDS]); SLOTS],
+            limits: [0; SLOTS],
+            timeouts: [0; SLOTS],
+            turns: [0; SLOTS],
+            flight: vec![],
+            ended: vec![],
+            look: 0,
+            page: 0,
+            fresh: false,
+            front_rests: false,
+            begins: 0,
+            ends: 0,
+        }
+    }
+
+    /// Whether a command of the binding before the present one is under way: surely, and perhaps.
+    fn busy(&self, slot: usize) -> (bool, bool) {
+        let before = (slot, 1 - self.turns[slot]);
+        let surely = self.flight.contains(&before);
+        (surely, surely || self.ended.iter().any(|(_, who)| *who == before))
+    }
+
+    /// A clock: commands begin, come to nothing and end.
+    fn clock(&mut self) -> Shown {
+        let (dut, rng) = (&mut self.dut, &mut self.rng);
+        for port in ["uses", "unuses", "over"] {
+            dut.set(port, 0);
+        }
+        if rng.random_ratio(1, 3) {
+            self.fresh = false;
+            (self.look, self.page) = (rng.random_range(0..SLOTS), rng.random_range(0..SLOTS));
+        }
+        dut.set("slot", self.look as u128);
+        dut.set("page_slot", self.page as u128);
+        let mine = self.flight.iter().filter(|(slot, _)| *slot == self.look).count();
+        let mut event = false;
+        if !self.front_rests && self.fresh && rng.random_ratio(self.begins, 100) && mine < TAGS {
+            let seen = turn(dut);
+            dut.set("uses", 1);
+            dut.set("use_turn", seen as u128);
+            self.flight.push((self.look, seen));
+            event = true;
+        } else if !self.front_rests
+            && rng.random_ratio(self.ends, 200)
+            && let Some(at) = self.flight.iter().rposition(|(slot, _)| *slot == self.look)
+        {
+            let (_, of) = self.flight.remove(at);
+            dut.set("unuses", 1);
+            dut.set("use_turn", of as u128);
+            self.ended.push((dut.clocks(), (self.look, of)));
+            event = true;
+        }
+        let rests = self.ended.last().is_none_or(|(at, _)| dut.clocks() - at >= 3);
+        if rests && !self.flight.is_empty() && rng.random_ratio(self.ends, 100) {
+            let last = self.flight.len() - usize::from(event && dut.get("uses") == 1);
+            if last > 0 {
+                let who = self.flight.remove(rng.random_range(0..last));
+                dut.set("over", 1);
+                dut.set("over_slot", who.0 as u128);
+                dut.set("over_turn", who.1 as u128);
+                self.ended.push((dut.clocks(), who));
             }
-            dut.clock();
-            dut.set("format", 0);
-            dut.clock_n(3);
-            words[slot][0] = words[slot][0] & 3 | (big as u32) << 2;
-            bindings[slot].5 = big;
         }
-        let slot = rng.random_range(0..VFS + 3) as usize;
-        let word = rng.random_range(0..WORDS);
-        let table = rng.random_ratio(9, 10);
-        let offset = if table { manage::binding(slot as u64) + 4 * word as u64 } else { rng.random_range(0..8) * 4 };
-        let (write, be, data) = (rng.random_bool(0.7), rng.random_range(0..16u32), rng.random::<u32>());
+        self.front_rests = event;
+        dut.eval();
+        let told = dut.get("changed") == 1;
+        let changed = told.then(|| dut.get("changed_slot") as usize);
+        let shown = Shown { ack: dut.get("bus_ack") == 1, rdata: dut.get("bus_rdata") as u32, changed };
+        dut.clock();
+        self.fresh = true;
+        let now = dut.clocks();
+        self.ended.retain(|(at, _)| now - at < 6);
+        shown
+    }
+
+    fn format(&mut self, slot: usize, big: bool, of: usize) {
+        let ports =
+            [("format", 1), ("format_slot", slot as u128), ("format_big", big.into()), ("format_turn", of as u128)];
+        for (port, v) in ports {
+            self.dut.set(port, v);
+        }
+        self.clock();
+        self.dut.set("format", 0);
+        (0..3).for_each(|_| _ = self.clock());
+        if of == self.turns[slot] {
+            self.words[slot][0] = self.words[slot][0] & 3 | u32::from(big) << 2;
+            self.bindings[slot].5 = big;
+        }
+    }
+
+    /// An access to this word, and whether a binding counts since. It may be refused only while somebody is under way, and
+    /// may be taken only when nobody is.
+    fn access(&mut self, offset: u64, write: bool, be: u32, data: u32) -> bool {
         for (port, v) in [("bus_valid", 1), ("bus_write", write.into()), ("bus_be", be), ("bus_wdata", data)] {
-            dut.set(port, v.into());
+            self.dut.set(port, v.into());
         }
-        dut.set("bus_offset", offset.into());
-        let exists = table && slot <= VFS as usize;
+        self.dut.set("bus_offset", offset.into());
+        let slot = (offset.wrapping_sub(manage::BINDINGS) / manage::BINDING_STRIDE) as usize;
+        let word = (offset % manage::BINDING_STRIDE / 4) as usize;
+        let exists = offset >= manage::BINDINGS && slot < SLOTS;
         let old = match offset {
-            _ if exists => words[slot][word],
+            _ if exists => self.words[slot][word],
             manage::MAGIC => manage::MAGIC_VALUE as u32,
             manage::VERSION => manage::VERSION_VALUE as u32,
             manage::VFS => VFS as u32,
             _ => 0,
         };
-        let before = bindings;
-        if write && exists {
-            let mask = (0..4).fold(0u32, |m, i| if be >> i & 1 == 1 { m | 0xff << (8 * i) } else { m });
-            words[slot][word] = old & !mask | data & mask;
-            if word == 0 {
-                words[slot][0] &= 7;
-                bindings[slot] = committed(&words[slot]);
-            }
-            if word == (manage::BINDING_BLOCKS / 4) as usize {
-                limits[slot] = rates(&words[slot]);
-            }
+        let is_ctrl = exists && word == 0;
+        let mask = (0..4).fold(0u32, |m, i| if be >> i & 1 == 1 { m | 0xff << (8 * i) } else { m });
+        let mut new = old & !mask | data & mask;
+        if is_ctrl {
+            new &= (manage::CTRL_VALID.mask() | manage::CTRL_READ_ONLY.mask() | manage::CTRL_BIG.mask()) as u32;
         }
-        // While it is written a reader sees the old binding or the new one, never a mixture.
-        let (mut look, mut told) = (0, 0);
+        let (mut could, mut must) = (false, true);
+        let mut told = false;
         loop {
-            look = (look + 1) % (VFS as usize + 1);
-            let page = rng.random_range(0..=VFS as usize);
-            dut.set("slot", look as u128);
-            dut.set("page_slot", page as u128);
-            dut.eval();
-            let ack = dut.get("bus_ack") == 1;
-            if dut.get("changed") == 1 {
-                told += 1;
-                assert_eq!(dut.get("changed_slot"), slot as u128);
+            let busy = if is_ctrl { self.busy(slot) } else { (false, false) };
+            (could, must) = (could | busy.1, must & busy.0);
+            let before = self.bindings;
+            let turns = self.turns;
+            let shown = self.clock();
+            if let Some(who) = shown.changed {
+                assert!(write && is_ctrl && !told, "told once, and nothing but a new binding");
+                assert_eq!(who, slot);
+                assert!(!must, "a binding counts while a command of the one before it is under way");
+                told = true;
+                self.words[slot][0] = new;
+                self.bindings[slot] = committed(&self.words[slot]);
+                self.timeouts[slot] = timeout(&self.words[slot]);
+                self.turns[slot] = 1 - self.turns[slot];
             }
-            if ack && !write {
-                assert_eq!(dut.get("bus_rdata") as u32, old, "{offset:x}");
-            }
-            dut.clock();
-            for (at, port) in [(look, "binding"), (page, "page_binding")] {
-                let b = seen(&dut, port);
-                assert!(b == before[at] || b == bindings[at], "slot {at}: {b:x?}");
-            }
-            if ack {
+            // A reader sees the old binding or the new one, never a mixture, and its own turn with each.
+            let (b, of) = (seen(&self.dut, "binding"), turn(&self.dut));
+            let was = (before[self.look], turns[self.look]);
+            let is = (self.bindings[self.look], self.turns[self.look]);
+            assert!((b, of) == was || (b, of) == is, "slot {}: {b:x?} of turn {of}, {is:x?}", self.look);
+            let b = seen(&self.dut, "page_binding");
+            assert!(b == before[self.page] || b == self.bindings[self.page], "slot {}: {b:x?}", self.page);
+            if shown.ack {
+                if !write {
+                    let said = manage::CTRL_BUSY.is_set(shown.rdata.into()) && is_ctrl;
+                    assert!(!said || could, "{offset:x} says busy, and nobody is under way");
+                    assert!(said || !must || !is_ctrl, "{offset:x} does not say busy");
+                    let busy = if said { manage::CTRL_BUSY.mask() as u32 } else { 0 };
+                    assert_eq!(shown.rdata, old | busy, "{offset:x}");
+                }
                 break;
             }
         }
-        assert_eq!(told, u32::from(write && exists && word == 0), "a new binding is told once, and nothing else is");
-        dut.set("bus_valid", 0);
-        dut.set("slot", slot.min(VFS as usize) as u128);
-        dut.set("page_slot", slot.min(VFS as usize) as u128);
-        dut.set("rate_slot", slot.min(VFS as usize) as u128);
-        dut.clock();
-        assert_eq!(dut.get("rates"), limits[slot.min(VFS as usize)]);
-        // From the acknowledgement on it is the new one.
-        assert_eq!(seen(&dut, "binding"), bindings[slot.min(VFS as usize)]);
-        assert_eq!(seen(&dut, "page_binding"), bindings[slot.min(VFS as usize)]);
+        self.dut.set("bus_valid", 0);
+        if write && exists && !is_ctrl {
+            self.words[slot][word] = new;
+            if word == (manage::BINDING_BLOCKS / 4) as usize {
+                self.limits[slot] = rates(&self.words[slot]);
+            }
+        }
+        assert!(!(write && is_ctrl) || told || could, "a write of CTRL is refused, and nobody is under way");
+        told
     }
+
+    /// Everything that is told of a slot, from the acknowledgement on.
+    fn check(&mut self, slot: usize) {
+        self.dut.set("rate_slot", slot as u128);
+        self.dut.set("patience_slot", slot as u128);
+        self.dut.eval();
+        assert_eq!(self.dut.get("patience_of"), self.timeouts[slot], "time-out of slot {slot}, in the same clock");
+        self.clock();
+        assert_eq!(self.dut.get("rates"), self.limits[slot]);
+        assert_eq!(seen(&self.dut, "binding"), self.bindings[self.look]);
+        assert_eq!(turn(&self.dut), self.turns[self.look]);
+        assert_eq!(seen(&self.dut, "page_binding"), self.bindings[self.page]);
+    }
+}
+
+#[test]
+fn a_binding_counts_whole_from_the_write_of_ctrl_and_touches_no_other_slot() {
+    let mut w = World::new(1);
+    let (mut taken, mut refused) = (0, 0);
+    for round in 0..12_000 {
+        // Times in which much is under way, little, and nothing at all.
+        (w.begins, w.ends) = [(30, 30), (60, 10), (5, 40), (0, 60)][round / 250 % 4];
+        if w.rng.random_ratio(1, 10) {
+            // A guest formats its namespace: readers see that, and so does who reads the register. Who was judged by the
+            // binding before it formats nothing.
+            let (slot, big, of) = (w.rng.random_range(0..SLOTS), w.rng.random(), w.rng.random_range(0..2));
+            w.format(slot, big, of);
+        }
+        let slot = w.rng.random_range(0..VFS + 3);
+        let word = if w.rng.random() { 0 } else { w.rng.random_range(0..WORDS as u64) };
+        let table = w.rng.random_ratio(9, 10);
+        let offset = if table { manage::binding(slot) + 4 * word } else { w.rng.random_range(0..8) * 4 };
+        let (write, be, data) = (w.rng.random_bool(0.7), w.rng.random_range(0..16u32), w.rng.random::<u32>());
+        let told = w.access(offset, write, be, data);
+        if table && write && word == 0 && slot <= VFS {
+            taken += u32::from(told);
+            refused += u32::from(!told);
+        }
+        w.check(slot.min(VFS) as usize);
+    }
+    assert!(taken > 500 && refused > 500, "taken {taken}, refused {refused}");
+}
+
+#[test]
+fn ctrl_is_taken_again_when_the_last_command_of_the_binding_before_is_over() {
+    let mut w = World::new(2);
+    let bind = |w: &mut World, slot: u64| w.access(manage::binding(slot), true, 15, 1);
+    // As many as may be under way of two bindings, and one more slot that has nothing to do with it.
+    assert!(bind(&mut w, 1) && bind(&mut w, 2));
+    w.begins = 100;
+    while w.flight.iter().filter(|who| **who == (1, 1)).count() < TAGS {
+        w.clock();
+    }
+    assert!(bind(&mut w, 1), "what is judged by the present binding keeps nobody from the next");
+    w.begins = 0;
+    assert!(!bind(&mut w, 1), "now they are the one before's");
+    assert!(bind(&mut w, 3), "another slot's");
+    w.ends = 60;
+    while w.flight.contains(&(1, 1)) {
+        if w.flight.iter().filter(|who| **who == (1, 1)).count() == 1 {
+            w.ends = 0;
+            (0..8).for_each(|_| _ = w.clock());
+            assert!(!bind(&mut w, 1), "one is left");
+            assert_eq!(w.busy(1), (true, true));
+            w.ends = 60;
+        }
+        w.clock();
+    }
+    w.ends = 0;
+    (0..8).for_each(|_| _ = w.clock());
+    assert!(bind(&mut w, 1));
+    assert!(!w.access(manage::binding(1), false, 15, 0));
+}
+
+#[test]
+fn a_format_of_the_binding_before_never_touches_the_next() {
+    let mut w = World::new(3);
+    let mut counted = [0; 2];
+    // Whatever the clock of the format is, from before the write to after it.
+    for round in 0..4 * 24u64 {
+        let (delay, big, new) = (round / 4, round % 2 == 1, round % 4 / 2 == 1);
+        w.look = 1;
+        for (port, v) in [("bus_valid", 1), ("bus_write", 1), ("bus_be", 15), ("bus_wdata", 1 | u128::from(!big) << 2)]
+        {
+            w.dut.set(port, v);
+        }
+        w.dut.set("bus_offset", manage::binding(1).into());
+        let before = w.turns[1];
+        let mut of = before;
+        for clock in 0..24 {
+            w.dut.set("format", (clock == delay).into());
+            if clock == delay {
+                of = if new { w.turns[1] } else { before };
+                let ports = [("format_slot", 1), ("format_big", big.into()), ("format_turn", of as u128)];
+                ports.into_iter().for_each(|(port, v)| w.dut.set(port, v));
+            }
+            let shown = w.clock();
+            if shown.changed.is_some() {
+                w.turns[1] = 1 - w.turns[1];
+            }
+            if shown.ack {
+                w.dut.set("bus_valid", 0);
+            }
+        }
+        assert_ne!(w.turns[1], before);
+        let counts = of == w.turns[1];
+        counted[usize::from(counts)] += 1;
+        w.dut.set("slot", 1);
+        w.dut.clock_n(2);
+        assert_eq!(seen(&w.dut, "binding").5, if counts { big } else { !big }, "format in clock {delay} of turn {of}");
+    }
+    assert!(counted[0] > 24 && counted[1] > 10, "{counted:?}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 
 use azote_regs::function::{FunctionId, Kind};
 use azote_regs::pcie::msix;
-use azote_regs::{bar, manage};
+use azote_regs::{bar, clock, manage};
 use azote_tlp::{Assembler, Body, Completion, Memory, Packet, Rid, Status, Tlp};
 
 use crate::device::{Inputs, Outputs, TlpDevice};
@@ -54,6 +54,15 @@ pub enum Misbehave {
     WrongCompleter,
 }
 
+/// What a storage slot is bound to, from the write of CTRL on.
+#[derive(Default)]
+struct Slot {
+    binding: Option<Binding>,
+    turn: bool,
+    /// Clocks.
+    timeout: u64,
+}
+
 /// A card in software.
 pub struct SoftCard {
     bus: u8,
@@ -62,6 +71,8 @@ pub struct SoftCard {
     bars: Vec<Vec<u8>>,
     engine: Engine,
     nvme: Nvme,
+    /// By storage slot.
+    slots: Vec<Slot>,
     vfs: u8,
     rx: Assembler,
     tx: VecDeque<Packet>,
@@ -79,6 +90,7 @@ impl SoftCard {
             bars: vec![vec![0; bar::BAR2_SIZE as usize]; 257],
             engine: Engine::default(),
             nvme: Nvme::default(),
+            slots: Vec::new(),
             vfs,
             rx: Assembler::default(),
             tx: VecDeque::new(),
@@ -98,6 +110,7 @@ impl SoftCard {
                 Nvme::registers(memory);
             }
         }
+        self.slots = (0..=self.vfs).map(|_| Slot::default()).collect();
         for (at, value) in [
             (manage::MAGIC, manage::MAGIC_VALUE),
             (manage::VERSION, manage::VERSION_VALUE),
@@ -107,20 +120,44 @@ impl SoftCard {
         }
     }
 
-    fn binding(&self, function: u8) -> Option<Binding> {
-        let slot = FunctionId::from_number(function)?.slot();
-        let word = |at: u64| {
-            let bytes = self.bars[MANAGEMENT].get((manage::binding(slot) + at) as usize..)?.first_chunk()?;
-            Some(u64::from(u32::from_le_bytes(*bytes)))
-        };
-        let control = word(manage::BINDING_CTRL)?;
-        let wide = |low: u64, high: u64| Some(word(low)? | word(high)? << 32);
-        manage::CTRL_VALID.is_set(control).then_some(Binding {
-            volume: manage::VOLUME_ID.of(word(manage::BINDING_VOLUME)?) as u8,
-            base: wide(manage::BINDING_BASE_LO, manage::BINDING_BASE_HI)?,
-            blocks: wide(manage::BINDING_LENGTH_LO, manage::BINDING_LENGTH_HI)?,
+    fn slot(&self, function: u8) -> Option<&Slot> {
+        let id = FunctionId::from_number(function).filter(|id| id.kind == Kind::Storage)?;
+        self.slots.get(id.slot() as usize)
+    }
+
+    /// Whether a command is under way that was judged by the binding before this slot's.
+    fn is_busy(&self, slot: usize) -> bool {
+        let of = |(function, turn)| FunctionId::from_number(function).map(|id| (id.slot() as usize, turn));
+        self.nvme.judged().and_then(of).is_some_and(|(of, turn)| of == slot && turn != self.slots[slot].turn)
+    }
+
+    /// Slots whose CTRL is among these bytes of card management.
+    fn controls(&self, offset: u64, len: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let slots =
+            (0..self.slots.len()).map(|slot| (slot, (manage::binding(slot as u64) + manage::BINDING_CTRL) as usize));
+        let (from, to) = (offset as usize, offset as usize + len);
+        slots.filter(move |(_, at)| *at + 4 > from && *at < to)
+    }
+
+    /// What was written to a CTRL counts from now on, with all that was written before.
+    fn bind(&mut self, slot: usize) {
+        let from = manage::binding(slot as u64) as usize;
+        let words = &mut self.bars[MANAGEMENT][from..][..manage::BINDING_STRIDE as usize];
+        let taken = manage::CTRL_VALID.mask() | manage::CTRL_READ_ONLY.mask() | manage::CTRL_BIG.mask();
+        words[manage::BINDING_CTRL as usize] &= taken as u8;
+        words[manage::BINDING_CTRL as usize + 1..][..3].fill(0);
+        let word = |at: u64| words[at as usize..].first_chunk().map_or(0, |b| u64::from(u32::from_le_bytes(*b)));
+        let wide = |low: u64, high: u64| word(low) | word(high) << 32;
+        let turn = !self.slots[slot].turn;
+        let (control, volume) = (word(manage::BINDING_CTRL), word(manage::BINDING_VOLUME));
+        let binding = manage::CTRL_VALID.is_set(control).then(|| Binding {
+            volume: manage::VOLUME_ID.of(volume) as u8,
+            base: wide(manage::BINDING_BASE_LO, manage::BINDING_BASE_HI),
+            blocks: wide(manage::BINDING_LENGTH_LO, manage::BINDING_LENGTH_HI),
             read_only: manage::CTRL_READ_ONLY.is_set(control),
-        })
+        });
+        let timeout = manage::VOLUME_TIMEOUT.of(volume) * manage::TIMEOUT_UNIT * 1000 * clock::MHZ;
+        self.slots[slot] = Slot { binding, turn, timeout };
     }
 
     /// The message of each vector of a function that may be sent.
@@ -140,12 +177,15 @@ impl SoftCard {
 
     fn context(&self, function: u8) -> Context {
         let (max_payload, max_read) = self.config.sizes(function);
+        let slot = self.slot(function);
         Context {
             rid: self.rid(function),
             allowed: self.config.may_request(function),
             max_payload,
             max_read,
-            binding: self.binding(function),
+            binding: slot.and_then(|slot| slot.binding),
+            turn: slot.is_some_and(|slot| slot.turn),
+            timeout: slot.map_or(0, |slot| slot.timeout),
             vectors: self.vectors(function),
         }
     }
@@ -225,12 +265,17 @@ impl SoftCard {
             };
             return self.complete(completion, None);
         };
-        let data = self.bars[Self::bar(function, index)]
-            .iter()
-            .skip(offset as usize)
-            .take(usize::from(m.length) * 4)
-            .copied()
-            .collect();
+        let bar = self.bars[Self::bar(function, index)].iter().skip(offset as usize);
+        let mut data: Vec<u8> = bar.take(usize::from(m.length) * 4).copied().collect();
+        if index == bar::BAR2 {
+            for (slot, at) in self.controls(offset, data.len()) {
+                if self.is_busy(slot)
+                    && let Some(byte) = at.checked_sub(offset as usize).and_then(|at| data.get_mut(at))
+                {
+                    *byte |= manage::CTRL_BUSY.mask() as u8;
+                }
+            }
+        }
         if self.misbehave == Some(Misbehave::WrongCompleter) {
             function &= 3;
         }
@@ -244,6 +289,9 @@ impl SoftCard {
 
     fn mem_write(&mut self, m: &Memory, data: &[u8]) {
         let Some((function, index, offset)) = self.config.decode(m.address) else { return };
+        let controls: Vec<_> =
+            if index == bar::BAR2 { self.controls(offset, data.len()).collect() } else { Vec::new() };
+        let before: Vec<_> = controls.iter().map(|(_, at)| self.bars[MANAGEMENT][*at..][..4].to_vec()).collect();
         let memory = &mut self.bars[Self::bar(function, index)];
         for (i, byte) in data.iter().enumerate() {
             if m.enabled(i)
@@ -252,6 +300,15 @@ impl SoftCard {
                 *slot = *byte;
             }
         }
+        for ((slot, at), before) in controls.into_iter().zip(before) {
+            // It is not taken while a command of the binding before is under way.
+            if self.is_busy(slot) {
+                self.bars[MANAGEMENT][at..][..4].copy_from_slice(&before);
+            } else {
+                self.bind(slot);
+            }
+        }
+        let memory = &mut self.bars[Self::bar(function, index)];
         if is_storage(function) {
             self.nvme.written(function, offset, memory);
         } else if index == bar::BAR0 && offset == bar::DOORBELLS {

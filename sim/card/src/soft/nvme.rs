@@ -30,6 +30,9 @@ pub(super) struct Context {
     pub max_payload: u64,
     pub max_read: u64,
     pub binding: Option<Binding>,
+    /// The turn of its slot, and after how many clocks an answer of the medium's is late; 0 is never.
+    pub turn: bool,
+    pub timeout: u64,
     /// Address and data of each vector, if MSI-X is enabled and it is not masked.
     pub vectors: Vec<Option<(u64, u32)>>,
 }
@@ -74,6 +77,9 @@ struct Task {
     fua: bool,
     lba: u64,
     volume: u8,
+    /// What its function was bound to when it was looked at, and whose turn that was.
+    binding: Option<Binding>,
+    judged: Option<bool>,
     /// Ranges of a Dataset Management command that are still to be given back: first block, blocks.
     dataset: VecDeque<(u64, u64)>,
     /// It is a shutdown's flush and no command's; the controller has been reset since.
@@ -110,6 +116,8 @@ impl Task {
             fua: false,
             lba: 0,
             volume: 0,
+            binding: None,
+            judged: None,
             dataset: VecDeque::new(),
         }
     }
@@ -181,6 +189,12 @@ impl Nvme {
                 self.fetch = Fetch::default();
             }
         }
+    }
+
+    /// The function whose command is in hand and was judged by a binding, and by which.
+    pub fn judged(&self) -> Option<(u8, bool)> {
+        let task = self.task.as_ref()?;
+        Some((task.function, task.judged?))
     }
 
     /// A register was written; `memory` is the function's BAR0 with the new value in it.
@@ -291,6 +305,7 @@ impl Nvme {
     pub fn work(&mut self, context: &Context, tx: &mut VecDeque<Packet>) {
         if let Some(task) = self.task.as_mut().filter(|task| matches!(task.step, Step::Shutdown)) {
             // This asks nothing of the host, and so needs no leave of it.
+            task.judged = Some(context.turn);
             match context.binding {
                 Some(binding) => {
                     task.volume = binding.volume;
@@ -318,6 +333,7 @@ impl Nvme {
             (Err(()), _) => (status::DATA_TRANSFER, 0),
             (Ok(data), Step::Sqe) => {
                 task.sqe = data;
+                (task.binding, task.judged) = (context.binding, Some(context.turn));
                 self.advance(&task);
                 let next = if task.qid == 0 { self.admin(&mut task, context, tx) } else { self.io(&mut task, context) };
                 match next {
@@ -349,7 +365,7 @@ impl Nvme {
             }
             (Ok(data), Step::Pull) => {
                 if task.media == MediaOp::Deallocate {
-                    match dataset(&data, context.binding) {
+                    match dataset(&data, task.binding) {
                         Ok(ranges) => task.dataset = ranges,
                         Err(code) => return self.finish(&task, code, 0, context, tx),
                     }
@@ -567,7 +583,12 @@ impl Nvme {
     pub fn media(&mut self, inputs: &Inputs, context: &Context, tx: &mut VecDeque<Packet>) {
         let Some(task) = &mut self.task else { return };
         let Step::Medium(transfer) = &mut task.step else { return };
-        let Some(result) = transfer.step(inputs) else { return };
+        let Some(result) = transfer.step(inputs) else {
+            if context.timeout != 0 {
+                transfer.limit(context.timeout);
+            }
+            return;
+        };
         let data = std::mem::take(&mut transfer.data);
         if result == MediaResult::Done && task.next_range() {
             return;

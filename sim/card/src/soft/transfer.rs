@@ -18,6 +18,8 @@ struct Piece {
     /// Where its data is, and how much of it has come.
     start: usize,
     come: usize,
+    /// The clock of this transfer in which it was asked for.
+    since: u64,
     /// A read that is answered, and whose data was not called for because the whole is given up.
     answered: bool,
     cancelled: bool,
@@ -45,6 +47,7 @@ pub(super) struct Transfer {
     given: usize,
     result: MediaResult,
     cancelled: bool,
+    clock: u64,
 }
 
 impl Transfer {
@@ -68,6 +71,7 @@ impl Transfer {
             given: 0,
             result: MediaResult::Done,
             cancelled: false,
+            clock: 0,
         };
         transfer.next();
         transfer
@@ -84,6 +88,23 @@ impl Transfer {
         }
     }
 
+    /// Whether something is to be had of this piece that nobody has called for: its answer.
+    fn waits(&self, tag: usize) -> bool {
+        let mine = |called: &u16| usize::from(*called) == tag;
+        self.pieces[tag].as_ref().is_some_and(|p| !p.cancelled) && !self.ready.iter().chain(&self.called).any(mine)
+    }
+
+    /// Gives it up, and as failed, if the medium has owed an answer for longer than so many clocks.
+    pub fn limit(&mut self, clocks: u64) {
+        let late = |tag: usize| self.pieces[tag].as_ref().is_some_and(|p| self.clock - p.since > clocks);
+        if !self.cancelled && (0..PIECES).any(|tag| late(tag) && self.waits(tag)) {
+            if self.result == MediaResult::Done {
+                self.result = MediaResult::Failed;
+            }
+            self.cancel();
+        }
+    }
+
     /// What stands at the port from now on: nothing that stands there is withdrawn.
     fn next(&mut self) {
         if self.offer.is_some() {
@@ -92,9 +113,7 @@ impl Transfer {
         let request =
             MediaRequest { tag: 0, op: self.op, volume: self.volume, fua: self.fua, lba: self.lba, blocks: 0 };
         if self.cancelled {
-            let mine = |tag: usize| self.ready.iter().chain(&self.called).any(|called| usize::from(*called) == tag);
-            let given_up = |(tag, p): (usize, &Option<Piece>)| p.as_ref().is_some_and(|p| !p.cancelled && !mine(tag));
-            let piece = self.pieces.iter().enumerate().position(given_up);
+            let piece = (0..PIECES).find(|tag| self.waits(*tag));
             self.offer = piece.map(|tag| MediaRequest { tag: tag as u16, op: MediaOp::Cancel, ..request });
         } else if self.asked < self.blocks
             && self.result == MediaResult::Done
@@ -123,6 +142,7 @@ impl Transfer {
 
     /// What was transferred in this clock. At the end, how it went.
     pub fn step(&mut self, inputs: &Inputs) -> Option<MediaResult> {
+        self.clock += 1;
         if let Some((start, end)) = self.owed.front().filter(|_| inputs.mwr_ready) {
             self.given += BEAT as usize;
             if start + self.given == *end {
@@ -189,7 +209,7 @@ impl Transfer {
             return;
         }
         let start = (self.asked * LBA_SIZE) as usize;
-        *place = Some(Piece { start, come: 0, answered: false, cancelled: false });
+        *place = Some(Piece { start, come: 0, since: self.clock, answered: false, cancelled: false });
         if self.op.takes_data() {
             self.owed.push_back((start, start + (request.blocks * LBA_SIZE) as usize));
         }

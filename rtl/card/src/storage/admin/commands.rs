@@ -57,7 +57,7 @@ pub struct Commands {
     /// The DW of the page from which it is read.
     pub offset: O<16>,
     /// Abort a command: held until `abort_done`; something of it was.
-    pub abort: O<1>,
+    pub abort_valid: O<1>,
     pub abort_done: I<1>,
     pub aborted: I<1>,
     /// To the queues.
@@ -334,8 +334,11 @@ impl Logic for Commands {
                         }
                         opcode::GET_FEATURES => self.result.d = self.f_value,
                         opcode::ABORT => {
-                            // What waits for the medium can be taken back, and nothing else.
-                            self.st.d = St::ABORT;
+                            // What waits for the medium can be taken back, and nothing else; of no queue, nothing.
+                            self.result.d = konst(cmd::ABORT_NOT_DONE.mask());
+                            if self.cdw10.get(cmd::ABORT_SQID) < limits::QUEUES {
+                                self.st.d = St::ABORT;
+                            }
                         }
                         opcode::ASYNC_EVENT => {
                             self.ask.d = Ask::REQUEST;
@@ -425,7 +428,7 @@ impl Logic for Commands {
         self.q_cqid = self.cdw11.get(cmd::SQ_CQID).trunc(3);
         self.q_vector = self.cdw11.get(cmd::CQ_IV).trunc(3);
         self.q_interrupts = self.cdw11.get(cmd::CQ_IEN);
-        self.abort = self.st.q == St::ABORT;
+        self.abort_valid = self.st.q == St::ABORT;
         self.offset = if opc == opcode::GET_LOG_PAGE { self.cdw12.bits(17, 2) } else { 0 };
         self.e_valid = self.st.q == St::EVENT;
         self.e_ask = self.ask.q;

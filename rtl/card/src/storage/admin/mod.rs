@@ -59,7 +59,7 @@ pub struct Admin {
     pub dws: O<16>,
     pub offset: O<16>,
     /// Abort a command: held until `abort_done`; something of it was.
-    pub abort: O<1>,
+    pub abort_valid: O<1>,
     pub abort_qid: O<3>,
     pub abort_cid: O<16>,
     pub abort_done: I<1>,
@@ -163,7 +163,7 @@ impl Logic for Admin {
         self.from = self.commands.from;
         self.dws = self.commands.dws;
         self.offset = self.commands.offset;
-        self.abort = self.commands.abort;
+        self.abort_valid = self.commands.abort_valid;
         self.abort_qid = self.cdw10.get(cmd::ABORT_SQID).trunc(3);
         self.abort_cid = self.cdw10.get(cmd::ABORT_CID);
         self.commands.abort_done = self.abort_done;

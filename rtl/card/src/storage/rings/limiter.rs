@@ -215,6 +215,13 @@ impl Logic for Limiter {
             self.l_slot.d = self.more_slot;
             self.l_blocks.d = self.more_blocks;
         }
+        let idle = self.st.q == St::IDLE;
+        check!((!(self.fetched & self.f_wait.q)) | idle, "a command is not paid for");
+        check!((!(self.moves & self.m_wait.q)) | (idle & !self.f_wait.q), "a command's blocks are not paid for");
+        check!(
+            (!(self.more & self.l_wait.q)) | (idle & !(self.f_wait.q | self.m_wait.q)),
+            "a long command's blocks are not paid for"
+        );
         match self.st.q {
             St::BOOT => {
                 self.boot.d = self.boot.q + 1;

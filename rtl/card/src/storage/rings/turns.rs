@@ -220,9 +220,12 @@ impl Logic for Turns {
                 }
             }
             St::MARK => {
-                let joins = (!standing) & ((!parked) | (self.q.q == 0));
+                // One that is parked waits for one kind of queue and may have come for the other.
+                let one = sized(1, 8) << self.q.q;
+                let may = (one & (of_admin | of_io)) != 0;
+                let joins = (!standing) & ((!parked) | may);
                 we = 1;
-                new = cat(last, parked, standing | joins, marks | (sized(1, 8) << self.q.q));
+                new = cat(last, parked, standing | joins, marks | one);
                 to_fresh = joins & self.new.q;
                 to_rest = joins & !self.new.q;
                 self.st.d = St::IDLE;
