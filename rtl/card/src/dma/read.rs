@@ -20,8 +20,8 @@ use crate::transaction::{ErrorOut, Found, TxOut};
 
 /// Tags in flight.
 const TAGS: usize = 32;
-/// 0 to 7 are the chunks of the data buffer, 8 to 10 use the control buffer: PRP lists, and two queue entries.
-pub const CLIENTS: usize = 11;
+/// 0 to 7 are the chunks of the data buffer, 8 to 12 use the control buffer: PRP lists, and four queue entries.
+pub const CLIENTS: usize = 13;
 pub const LISTS: u64 = 8;
 pub const ENTRIES: u64 = 9;
 /// Clocks in a tick of the completion timer.
@@ -42,9 +42,9 @@ pub struct Read {
     pub dest: I<13>,
     pub ready: O<1>,
     /// For each client: something is under way; something failed since `forget`.
-    pub pending: O<11>,
-    pub failed: O<11>,
-    pub forget: I<11>,
+    pub pending: O<13>,
+    pub failed: O<13>,
+    pub forget: I<13>,
     /// The tags, one after the other: in this clock one is looked at, it is in use, whose it is, and whether that function is
     /// being reset: then the read times out even if its function is patient.
     pub look_turn: O<1>,
@@ -87,7 +87,7 @@ pub struct Read {
     used: Reg<32>,
     resting: Reg<32>,
     count: [Reg<6>; CLIENTS],
-    fail: Reg<11>,
+    fail: Reg<13>,
     /// A free tag, found a clock ago.
     found: Reg<1>,
     pick: Reg<5>,
@@ -482,7 +482,7 @@ impl Logic for Read {
         self.d_ends.d = ends;
         self.d_badly.d = ends_badly;
         self.d_client.d = end_client;
-        let mut pending = sized(0, 11);
+        let mut pending = sized(0, 13);
         let mut fail = self.fail.q & !self.forget;
         for c in 0..CLIENTS {
             let up = starts_tag & (self.s_client.q == c);

@@ -16,6 +16,7 @@ use azote_regs::nvme::{command as cmd, entry, limits, log, opcode, status};
 use super::admin::Next;
 use super::data::walker::Walker;
 use super::data::writer::has_data;
+use super::flight::tags::LARGEST;
 
 /// What the statistics count a command as.
 pub struct Kind;
@@ -52,7 +53,7 @@ pub struct Front {
     // Entries that were fetched.
     pub sqe_valid: I<1>,
     pub sqe_failed: I<1>,
-    pub sqe_place: I<1>,
+    pub sqe_place: I<2>,
     pub sqe_slot: I<6>,
     pub sqe_qid: I<3>,
     pub sqe_take: O<1>,
@@ -171,7 +172,7 @@ pub struct Front {
     st: Reg<5>,
     s: Reg<6>,
     q: Reg<3>,
-    place: Reg<1>,
+    place: Reg<2>,
     step: Reg<3>,
     r_cdw0: Reg<32>,
     r_nsid: Reg<32>,
@@ -190,6 +191,8 @@ pub struct Front {
     /// It is counted as used; the tags that were put aside for the command are.
     used: Reg<1>,
     owes: Reg<1>,
+    /// What it was told to need already.
+    early: Reg<6>,
     r_tag: Reg<12>,
     r_kind: Reg<2>,
     fua: Reg<1>,
@@ -246,7 +249,7 @@ impl Logic for Front {
         self.walker.rd_ready = self.rd_ready;
         self.walker.rd_pending = self.rd_pending;
         self.walker.rd_failed = self.rd_failed;
-        let sqe_row = cat(sized(0, 2), self.place.q, sized(0, 2)) + self.step.q.zext(5);
+        let sqe_row = cat(sized(0, 1), self.place.q, sized(0, 2)) + self.step.q.zext(5);
         self.row = if self.st.q == St::ROWS { sqe_row } else { self.walker.row };
         self.sqe_take = 0;
         self.flush_taken = 0;
@@ -288,17 +291,26 @@ impl Logic for Front {
         self.begins = (self.st.q == St::BEGIN) | good;
         self.pieces = need;
         self.aside = (self.q.q == 0) | self.own.q;
-        self.settle = self.owes.q & (goes | keeps | (self.st.q == St::COMPLETE));
+        // What an I/O command needs is told as soon as it is known: the next one is fetched then, before the data of this one
+        // is asked for and the link is full of it. If its PRPs are wrong, it is given back.
+        let completed = self.st.q == St::COMPLETE;
+        let ends = self.owes.q & (goes | keeps | completed);
+        let moved = (self.blocks.q.bits(8, 0).zext(9) + 7).bits(8, 3);
+        let back = sized(LARGEST, 6) - self.early.q;
+        self.settle = ends & ((self.early.q == 0) | completed);
         self.settle_admin = self.q.q == 0;
-        self.settle_count = if goes { need } else { 0 };
-        if self.settle {
+        self.settle_count = if self.early.q != 0 { back } else { if goes { need } else { 0 } };
+        check!((!(goes & (self.early.q != 0))) | (need == self.early.q), "a command needs other than was told");
+        let mut passes = sized(0, 1);
+        if ends {
             self.owes.d = 0;
+            self.early.d = 0;
         }
         let of_page = (self.dws.q.zext(17) + 127).bits(16, 7).zext(12);
         let listed = cat(self.dws.q.bits(10, 2), sized(0, 3));
         let long =
             if self.blocks.q > media::LONG_BLOCKS { sized(media::LONG_BLOCKS, 12) } else { self.blocks.q.trunc(12) };
-        self.pays = self.settle & goes;
+        self.pays = self.owes.q & goes;
         self.pays_blocks = if self.page.q {
             of_page
         } else {
@@ -471,10 +483,15 @@ impl Logic for Front {
                     self.location.d = konst(log::location(entry::SQE_CDW10, 0));
                 } else if (is_write | is_zeroes | is_dataset) & held.bit(1) {
                     self.code.d = status::WRITE_PROTECTED;
-                } else if moves | is_dataset {
-                    self.st.d = St::CHECK;
                 } else {
-                    self.st.d = St::BEGIN;
+                    passes = 1;
+                    self.st.d = if moves | is_dataset { St::CHECK } else { St::BEGIN };
+                }
+                if passes {
+                    let told = if moves { moved } else { sized(1, 6) };
+                    self.settle = 1;
+                    self.settle_count = told;
+                    self.early.d = told;
                 }
             }
             St::ADMIN => {

@@ -70,9 +70,9 @@ pub struct Storage {
     pub rd_client: O<4>,
     pub rd_dest: O<13>,
     pub rd_ready: I<1>,
-    pub rd_pending: I<11>,
-    pub rd_failed: I<11>,
-    pub rd_forget: O<11>,
+    pub rd_pending: I<13>,
+    pub rd_failed: I<13>,
+    pub rd_forget: O<13>,
     pub landed: I<1>,
     pub landed_at: I<13>,
     pub landed_dws: I<3>,
@@ -370,8 +370,8 @@ impl Logic for Storage {
         self.fetch.rd_ready = read_done & (who == 0);
         self.front.rd_ready = read_done & (who == 1);
         self.writer.rd_ready = read_done & (who == 2);
-        self.fetch.rd_pending = self.rd_pending.bits(10, 9);
-        self.fetch.rd_failed = self.rd_failed.bits(10, 9);
+        self.fetch.rd_pending = self.rd_pending.bits(12, 9);
+        self.fetch.rd_failed = self.rd_failed.bits(12, 9);
         self.front.rd_pending = self.rd_pending.bit(8);
         self.front.rd_failed = self.rd_failed.bit(8);
         self.writer.rd_pending = self.rd_pending.bits(7, 0);

@@ -19,6 +19,8 @@ use crate::parts::Fifo;
 
 /// Chunks of the data buffer.
 pub const CHUNKS: usize = 8;
+/// DWs that are asked for at once: the largest Max_Read_Request_Size that is used.
+const REQUEST_DWS: u64 = 128;
 /// [`limits::BIG_SHIFT`], for widths.
 const BIG: usize = limits::BIG_SHIFT as usize;
 
@@ -182,7 +184,10 @@ impl Logic for Writer {
         let some_free = (self.tail.q - self.head.q) != konst(CHUNKS);
         let s_left = s_dws - self.s_at.q;
         let c_left = sized(1024, 11) - self.c_at.q;
-        let piece = if s_left < c_left { s_left } else { c_left };
+        // No more than one request at a time, so that an entry or a list which is fetched waits for no more than that.
+        let most = sized(REQUEST_DWS, 11);
+        let least = if s_left < c_left { s_left } else { c_left };
+        let piece = if least < most { least } else { most };
         self.seg_ready = 0;
         self.cmds.out_ready = 0;
         self.pieces.in_valid = 0;

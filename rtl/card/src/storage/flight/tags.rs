@@ -18,7 +18,7 @@ use crate::parts::Fifo;
 const SHARE: u64 = media::TAGS_PER_SLOT;
 const ASIDE: u64 = media::TAGS_ASIDE;
 /// Pieces of the largest command, and what must be left of those set aside for an admin command: one is for a shutdown.
-const LARGEST: u64 = limits::MAX_TRANSFER / limits::PAGE_SIZE;
+pub const LARGEST: u64 = limits::MAX_TRANSFER / limits::PAGE_SIZE;
 const ADMIN: u64 = 2;
 const _: () = assert!(SHARE == 64 && SHARE >= 2 * LARGEST && ASIDE == 3);
 
@@ -36,7 +36,7 @@ pub struct Tags {
     pub grant: I<1>,
     pub grant_slot: I<6>,
     pub grant_admin: I<1>,
-    /// One clock: it needs so many. Never twice within eight clocks.
+    /// One clock: it needs so many. Never twice within four clocks.
     pub settle: I<1>,
     pub settle_slot: I<6>,
     pub settle_admin: I<1>,

@@ -1,5 +1,5 @@
-//! Fetches submission queue entries ahead of the front: two at a time, so that the next entry is on its way while the
-//! front looks at one, and does not queue on the link behind the data that this one will ask for.
+//! Fetches submission queue entries ahead of the front, four at a time: the next are on their way while the front looks at one, and
+//! a far host's latency is waited for once for all of them.
 //!
 //! Promise: entries reach the front in the order in which the ring gave them; who asks is told how many entries of a queue
 //! were taken from its ring and are not here yet.
@@ -16,6 +16,8 @@ impl St {
 
 /// DWs of an entry; entry `i` lies at `i` times as many in the control buffer.
 const SQE_DWS: u64 = entry::SQE_SIZE / 4;
+/// Entries on their way or here.
+pub const PLACES: usize = 4;
 /// Rows of an entry.
 pub const SQE_ROWS: u64 = SQE_DWS / 4;
 
@@ -31,21 +33,21 @@ pub struct Fetch {
     pub q_slot: I<6>,
     pub q_qid: I<3>,
     pub q_address: I<64>,
-    // Reads of host memory: into place 0 or 1.
+    // Reads of host memory: into a place.
     pub rd_valid: O<1>,
     pub rd_owner: O<8>,
     pub rd_address: O<64>,
     pub rd_dws: O<11>,
-    pub rd_place: O<1>,
+    pub rd_place: O<2>,
     pub rd_dest: O<13>,
     pub rd_ready: I<1>,
-    pub rd_pending: I<2>,
-    pub rd_failed: I<2>,
-    pub rd_forget: O<2>,
+    pub rd_pending: I<4>,
+    pub rd_failed: I<4>,
+    pub rd_forget: O<4>,
     /// The oldest entry is here; `failed` says that it could not be read.
     pub valid: O<1>,
     pub failed: O<1>,
-    pub place: O<1>,
+    pub place: O<2>,
     pub slot: O<6>,
     pub qid: O<3>,
     /// The front has read it from the control buffer.
@@ -53,20 +55,20 @@ pub struct Fetch {
     /// How many entries of this queue were taken from its ring and are not here yet.
     pub look_slot: I<6>,
     pub look_qid: I<3>,
-    pub unread: O<2>,
+    pub unread: O<3>,
     /// The front will wait: fetch no more than one, so that a function which comes now waits for no more than it must.
     pub linger: I<1>,
     pub busy: O<1>,
     st: Reg<2>,
     /// The next place to fill, the next to hand out, and which are in use.
-    tail: Reg<1>,
-    head: Reg<1>,
-    used: Reg<2>,
-    asked: Reg<2>,
+    tail: Reg<2>,
+    head: Reg<2>,
+    used: Reg<4>,
+    asked: Reg<4>,
     s: Reg<6>,
     q: Reg<3>,
     from: Reg<64>,
-    who: [Reg<9>; 2],
+    who: [Reg<9>; PLACES],
 }
 
 #[kernel]
@@ -83,7 +85,12 @@ impl Logic for Fetch {
         self.rd_place = tail;
         self.rd_dest = cat(tail, sized(0, 4)).zext(13);
         self.rd_forget = 0;
-        let whose = if head { self.who[1].q } else { self.who[0].q };
+        let whose = match head {
+            0 => self.who[0].q,
+            1 => self.who[1].q,
+            2 => self.who[2].q,
+            _ => self.who[3].q,
+        };
         self.valid = here;
         self.failed = self.rd_failed.sel(head);
         self.place = head;
@@ -91,8 +98,8 @@ impl Logic for Fetch {
         self.qid = whose.bits(2, 0);
 
         let looked_at = cat(self.look_slot, self.look_qid);
-        let mut unread = sized(0, 2);
-        for i in 0..2 {
+        let mut unread = sized(0, 3);
+        for i in 0..PLACES {
             let away = self.used.q.bit(i) & !(self.asked.q.bit(i) & !self.rd_pending.bit(i));
             if away & (self.who[i].q == looked_at) {
                 unread = unread + 1;
@@ -105,7 +112,7 @@ impl Logic for Fetch {
             St::IDLE => {
                 let ahead = self.linger & (self.used.q != 0);
                 if self.work & !self.used.q.sel(tail) & !ahead {
-                    self.rd_forget = sized(1, 2) << tail;
+                    self.rd_forget = sized(1, 4) << tail;
                     self.st.d = St::TAKE;
                 }
             }
@@ -116,8 +123,8 @@ impl Logic for Fetch {
                     self.from.d = self.q_address;
                     self.st.d = if self.q_found { St::READ } else { St::IDLE };
                     if self.q_found {
-                        used = used | (sized(1, 2) << tail);
-                        for i in 0..2 {
+                        used = used | (sized(1, 4) << tail);
+                        for i in 0..PLACES {
                             if tail == i {
                                 self.who[i].d = cat(self.q_slot, self.q_qid);
                             }
@@ -127,7 +134,7 @@ impl Logic for Fetch {
             }
             St::READ => {
                 if self.rd_ready {
-                    asked = asked | (sized(1, 2) << tail);
+                    asked = asked | (sized(1, 4) << tail);
                     self.tail.d = tail + 1;
                     self.st.d = St::IDLE;
                 }
@@ -135,8 +142,8 @@ impl Logic for Fetch {
             _ => self.st.d = St::IDLE,
         }
         if self.take {
-            used = used & !(sized(1, 2) << head);
-            asked = asked & !(sized(1, 2) << head);
+            used = used & !(sized(1, 4) << head);
+            asked = asked & !(sized(1, 4) << head);
             self.head.d = head + 1;
         }
         self.used.d = used;

@@ -94,7 +94,7 @@ pub struct Queues {
     /// A doorbell is of a queue beyond the last.
     pub beyond: I<1>,
     /// How many entries of `f_slot`'s `f_qid` were taken and are not here yet.
-    pub unread: I<2>,
+    pub unread: I<3>,
     /// For DELETE_SQ: the command, to be complete when the queue is drained.
     pub cid: I<16>,
     /// For CREATE.
