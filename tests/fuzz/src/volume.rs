@@ -22,7 +22,7 @@ pub fn run(data: &[u8]) {
         assert_eq!(target.to_string().parse(), Ok(target), "what it is called is its name");
     }
     match words.parse::<LimitSpec>() {
-        Ok(spec) => assert!(spec.limits != azote_cli::limit::NONE),
+        Ok(spec) => assert!(spec.bounds != azote_cli::limit::Bounds::default()),
         Err(e) => one_line(&e),
     }
     let file = tempfile::NamedTempFile::new().expect("a file");

@@ -322,7 +322,21 @@ fn log_pages_count_what_happened() {
         assert_eq!(code(b.admin(get(lid, 128, 0, 0))), status::INVALID_LOG, "log {lid:#x}");
     }
     assert_eq!(code(b.admin(get(opcode::LOG_SMART, 128, 1, 0))), status::INVALID_FIELD, "more than MDTS");
-    assert_eq!(code(b.admin(get(opcode::LOG_SMART, 128, 0, 16))), status::INVALID_FIELD, "offsets are not supported");
+    // From a DW of it on, up to its end.
+    for (offset, length) in [(16u32, 496), (508, 4), (512, 0)] {
+        let mut whole = vec![0; 512];
+        b.admin(get(opcode::LOG_SMART, 128, 0, 0)).unwrap();
+        b.buffer.read(0, &mut whole).unwrap();
+        b.buffer.fill(0xee);
+        b.admin(get(opcode::LOG_SMART, 128, 0, offset)).unwrap();
+        let mut got = vec![0xff; 512];
+        b.buffer.read(0, &mut got).unwrap();
+        assert!(got[..length] == whole[offset as usize..], "from {offset}");
+        assert!(got[length..].iter().all(|b| *b == 0), "from {offset}: behind its end");
+    }
+    for offset in [18u32, 516, 0xffff_fffc] {
+        assert_eq!(code(b.admin(get(opcode::LOG_SMART, 128, 0, offset))), status::INVALID_FIELD, "from {offset}");
+    }
     // Odd lengths: exactly what was asked for, not a DW more.
     for dws in [1u32, 3, 5, 127, 129, 1024, 2000] {
         b.buffer.fill(0xee);
