@@ -45,6 +45,14 @@ pub enum Error {
         /// Its console.
         log: PathBuf,
     },
+    /// The emulated machine was gone from one moment to the next, and none of its programs had a part in it.
+    #[error("{reason}\n    the whole console: {}", log.display())]
+    Gone {
+        /// What is known of it.
+        reason: String,
+        /// Its console.
+        log: PathBuf,
+    },
     /// There is no such case.
     #[error("there is no case `{0}`; `cargo xtask lab list` shows them")]
     NoCase(String),

@@ -57,11 +57,12 @@ pub fn run(name: &str) -> Result<Outcome> {
     attempt(case, &pieces)
 }
 
-/// Runs a case. One that is late is tried once more, and said to be: about one in a hundred nested guests stands still in its
-/// boot (docs/not-yet.md). What fails in any other way, or twice, fails; the first console is kept.
+/// Runs a case. One that is late, or whose emulated machine was gone all at once, is tried once more, and said to be: about one in a
+/// hundred nested guests stands still in its boot (docs/not-yet.md). What fails in any other way, or twice, fails; the first
+/// console is kept.
 pub fn attempt(case: &Case, pieces: &Pieces) -> Result<Outcome> {
     let first = (case.run)(pieces);
-    let Err(Error::Late { reason, log }) = &first else { return first };
+    let Err(Error::Late { reason, log } | Error::Gone { reason, log }) = &first else { return first };
     let kept = log.with_extension("first.log");
     std::fs::copy(log, &kept).map_err(Error::io("copy", log))?;
     eprintln!("lab: {}: {reason}; its console is kept in {}; once more", case.name, kept.display());

@@ -1,6 +1,7 @@
 //! The host machine of a case: Linux in an emulated computer with an IOMMU and nested virtualization.
 
 mod console;
+mod end;
 mod monitor;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use crate::patience::Patience;
 use crate::pieces::Pieces;
 use crate::{Error, Result, command, folder};
 use console::Console;
+use end::End;
 
 /// How long a hypervisor may take to end when it has said all that it says.
 const END: Duration = Duration::from_secs(60);
@@ -144,6 +146,9 @@ impl<'a> Machine<'a> {
             qemu.args(["-machine", "q35,kernel-irqchip=split,memory-backend=memory"]);
         }
         qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot"]);
+        // What becomes of a processor that ends without a word of its kernel's.
+        let resets = logs.join(format!("{}.resets", self.name));
+        qemu.args(["-d", "cpu_reset", "-D"]).arg(&resets);
         qemu.arg("-qmp").arg(format!("unix:{},server=on,wait=off", socket.display()));
         qemu.arg("-kernel").arg(&self.pieces.kernel.image).arg("-initrd").arg(&self.initramfs);
         qemu.args(["-append", &format!("console=ttyS0 panic=-1 quiet{}", self.append)]).args(&self.arguments);
@@ -163,7 +168,13 @@ impl<'a> Machine<'a> {
                     let reason = format!("the machine took too long ({story}) after: {last}{}", console.hint());
                     break Err(Error::Late { reason, log: log.clone() });
                 }
-                break Err(failed(format!("the machine ended by itself after: {last}{}", console.hint())));
+                let end = End::of(&mut child, &resets);
+                let reason = format!("the machine ended by itself ({end}) after: {last}{}", console.hint());
+                break Err(if end.is_the_emulators() {
+                    Error::Gone { reason, log: log.clone() }
+                } else {
+                    failed(reason)
+                });
             };
             match line {
                 Line::Step(step) => {
