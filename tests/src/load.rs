@@ -60,6 +60,9 @@ impl Client {
     fn fill(&mut self, nvme: &mut Controller, now: u64) -> Result<()> {
         let bytes = self.load.bytes;
         let mut rung = true;
+        if self.free.len() < self.batch() {
+            return Ok(());
+        }
         while self.left > 0 && !nvme.is_full(0) {
             let Some(slot) = self.free.pop() else { break };
             let data = self.buffer.slice(slot * bytes, bytes)?;
@@ -77,6 +80,13 @@ impl Client {
             nvme.ring(0)?;
         }
         Ok(())
+    }
+
+    /// How many commands one doorbell tells of. Of small ones a doorbell each would be a tenth of what is on the link, and who has
+    /// many in flight rings for several.
+    fn batch(&self) -> usize {
+        let few = if self.load.bytes < 4096 { 4 } else { 1 };
+        few.min(self.load.depth).min(self.left.try_into().unwrap_or(usize::MAX))
     }
 
     /// How soon it would stand still if nobody looked, beside others.

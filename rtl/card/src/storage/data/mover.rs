@@ -187,6 +187,7 @@ impl Logic for Mover {
         let mut pop = sized(0, 1);
         let mut fill = (!self.cur_valid.q) & (!self.zeroes.q) & (in_header | in_data);
         let mut tells = sized(0, 1);
+        let mut takes = sized(0, 1);
         let mut hurt = self.hurt.q;
         self.pieces.out_ready = 0;
         let known = self.zeroes.q | self.ends.out_valid;
@@ -198,19 +199,8 @@ impl Logic for Mover {
 
         match self.st.q {
             St::NEXT => {
-                self.r_page.d = p.bit(140);
-                self.zeroes.d = p.bit(139);
-                self.off.d = p.bits(138, 137);
-                self.tag.d = p.bits(136, 125);
-                self.at.d = p.bits(124, 73);
-                self.then.d = p.bits(72, 21);
-                self.dw.d = p_dw;
-                self.left.d = if one_page { p_dws } else { room };
-                self.more.d = if one_page { sized(0, 11) } else { p_dws - room };
-                self.hurt.d = 0;
-                self.told.d = 0;
                 if self.pieces.out_valid {
-                    self.pieces.out_ready = 1;
+                    takes = 1;
                     fill = !p.bit(139);
                     self.st.d = St::HEADER;
                 }
@@ -230,6 +220,8 @@ impl Logic for Mover {
                 }
             }
             St::DATA => {
+                let ends = self.whole.q & (self.more.q == 0);
+                tells = ends & known & free & !self.told.q;
                 if here & self.tx.ready {
                     self.packet.d = self.packet.q - many.zext(7);
                     self.many.d = if self.packet.q >= 8 { sized(4, 3) } else { self.packet.q.trunc(3) - 4 };
@@ -252,7 +244,13 @@ impl Logic for Mover {
                                 self.cur_valid.d = 0;
                                 fill = 0;
                                 pop = both & !self.zeroes.q;
-                                self.st.d = St::DONE;
+                                self.st.d = if self.told.q | tells { sized(St::NEXT, 2) } else { St::DONE };
+                                // The next piece follows without a gap, if nothing of this one is in its way.
+                                if (self.told.q | tells) & self.pieces.out_valid & !pop {
+                                    takes = 1;
+                                    fill = !p.bit(139);
+                                    self.st.d = St::HEADER;
+                                }
                             }
                         }
                     }
@@ -289,6 +287,20 @@ impl Logic for Mover {
             } else {
                 konst(status::SUCCESS)
             };
+        }
+        if takes {
+            self.pieces.out_ready = 1;
+            self.r_page.d = p.bit(140);
+            self.zeroes.d = p.bit(139);
+            self.off.d = p.bits(138, 137);
+            self.tag.d = p.bits(136, 125);
+            self.at.d = p.bits(124, 73);
+            self.then.d = p.bits(72, 21);
+            self.dw.d = p_dw;
+            self.left.d = if one_page { p_dws } else { room };
+            self.more.d = if one_page { sized(0, 11) } else { p_dws - room };
+            self.hurt.d = 0;
+            self.told.d = 0;
         }
         self.left_valid = self.l_valid.q;
         self.left_page = self.l_page.q;
