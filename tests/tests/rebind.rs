@@ -134,6 +134,33 @@ fn a_function_is_bound_anew_when_nothing_of_the_binding_before_is_under_way(mode
     b.card.assert_clean();
 }
 
+fn flr_of_a_function_with_a_dead_volume_ends_and_its_next_tenant_is_served(model: Model) {
+    let b = Bench::new(model);
+    let mut held = b.open(0);
+    b.stick(true);
+    let buffer = held.dma().alloc(32 * 4096, 4096).unwrap();
+    for i in 0..8u64 {
+        let data = buffer.slice(i * 4096, 4096).unwrap();
+        let io = if i % 2 == 0 { Io::Read { lba: i * 8, data } } else { Io::Write { lba: 512 + i * 8, data } };
+        held.submit(0, io, i).unwrap();
+    }
+    b.card.run_idle(20_000);
+    b.bind(0, 1).unwrap();
+    let start = b.card.clocks();
+    held.function().reset().unwrap();
+    let clocks = b.card.clocks() - start;
+    assert!(clocks < 8_000_000, "{clocks} clocks");
+    drop(held);
+    b.manager.settle(Role::Vf(0)).unwrap();
+    // The volume is as dead as before, and nobody's.
+    let mut next = b.open(0);
+    assert!(read(&mut next).unwrap() == b.file(1, 4096));
+    b.bind(0, 0).unwrap();
+    b.stick(false);
+    assert!(read(&mut next).unwrap() == b.file(0, 4096));
+    b.card.assert_clean();
+}
+
 mod on_the_rtl {
     use super::Model::Rtl;
 
@@ -145,6 +172,11 @@ mod on_the_rtl {
     #[test]
     fn a_function_is_bound_anew_when_nothing_of_the_binding_before_is_under_way() {
         super::a_function_is_bound_anew_when_nothing_of_the_binding_before_is_under_way(Rtl);
+    }
+
+    #[test]
+    fn flr_of_a_function_with_a_dead_volume_ends_and_its_next_tenant_is_served() {
+        super::flr_of_a_function_with_a_dead_volume_ends_and_its_next_tenant_is_served(Rtl);
     }
 }
 
@@ -159,5 +191,10 @@ mod on_the_card_in_software {
     #[test]
     fn a_function_is_bound_anew_when_nothing_of_the_binding_before_is_under_way() {
         super::a_function_is_bound_anew_when_nothing_of_the_binding_before_is_under_way(Soft);
+    }
+
+    #[test]
+    fn flr_of_a_function_with_a_dead_volume_ends_and_its_next_tenant_is_served() {
+        super::flr_of_a_function_with_a_dead_volume_ends_and_its_next_tenant_is_served(Soft);
     }
 }
