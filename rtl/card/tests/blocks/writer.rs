@@ -91,8 +91,10 @@ impl Command {
             words: words.to_vec(),
             code: if broken { status::DATA_TRANSFER } else { status::SUCCESS },
             all: self.blocks & 0xf_ffff,
+            first: false,
+            last: false,
         };
-        match self.op {
+        let mut pieces: VecDeque<Piece> = match self.op {
             media::FLUSH => [request(self.lba, 0, &[], false)].into(),
             media::RANGES => {
                 let row = |r: &(u64, u64)| {
@@ -118,7 +120,10 @@ impl Command {
                 };
                 self.words.chunks(CHUNK as usize).enumerate().map(chunk).collect()
             }
-        }
+        };
+        let end = pieces.len() - 1;
+        (pieces[0].first, pieces[end].last) = (true, true);
+        pieces
     }
 }
 
@@ -129,6 +134,8 @@ struct Piece {
     words: Vec<u32>,
     code: u64,
     all: u64,
+    first: bool,
+    last: bool,
 }
 
 #[derive(Default)]
@@ -138,6 +145,7 @@ struct Seen {
     early: usize,
     spoilt: usize,
     again: usize,
+    ahead: usize,
 }
 
 struct World {
@@ -149,13 +157,14 @@ struct World {
     host: HashMap<u64, (u32, bool)>,
     landing: Landing,
     nullifies: bool,
-    /// Commands by their pieces, whether one of the first command's has failed, and whether its next piece is its first.
-    under_way: VecDeque<VecDeque<Piece>>,
+    /// Pieces in their order, and whether one of the command at hand has failed.
+    under_way: VecDeque<Piece>,
     hurt: bool,
-    first: bool,
-    /// The tag of the piece that is open, what was sent of it, and the media's verdict on its way.
-    open: Option<u64>,
-    sent: Option<Vec<u32>>,
+    /// The piece that is open, those that were asked for and wait for their data, what was sent of the first, and the media's verdict
+    /// on its way.
+    open: Option<(u64, Piece)>,
+    asked: VecDeque<(u64, Piece)>,
+    sent: Vec<u32>,
     verdict: Option<u32>,
     base: u64,
     seen: Seen,
@@ -184,80 +193,79 @@ impl World {
         let what = [(c.op.into(), 4), (c.volume.into(), 8), (c.blocks.into(), 48), (c.lba.into(), 48)];
         self.commands.push("data", cat(&[flags.as_slice(), what.as_slice()].concat()));
         assert!(c.has_data() || c.words.is_empty());
-        self.under_way.push_back(c.pieces());
+        self.under_way.extend(c.pieces());
     }
 
     fn get(&self, port: &str) -> u64 {
         self.dut.get(port) as u64
     }
 
-    /// The piece at hand is over.
-    fn over(&mut self, failed: bool) {
-        self.open = None;
-        self.hurt |= failed;
-        self.first = false;
-        self.under_way[0].pop_front();
-        if self.under_way[0].is_empty() {
-            self.under_way.pop_front();
-            self.seen.commands += 1;
-            self.seen.failed += usize::from(self.hurt);
-            (self.hurt, self.first) = (false, true);
+    /// A piece is over.
+    fn over(&mut self, piece: &Piece, failed: bool) {
+        if failed {
+            // All that follow of its command fail as well.
+            self.hurt = !piece.last;
         }
+        self.seen.commands += usize::from(piece.last);
+        self.seen.failed += usize::from(piece.last && failed);
     }
 
     fn opened(&mut self) {
-        let (piece, tag) = (&self.under_way[0][0], self.open);
-        assert_eq!(tag, None, "one is open");
-        assert_eq!((self.get("open_first") == 1, self.get("open_cmd")), (self.first, piece.tag));
+        assert!(self.open.is_none(), "one is open");
+        let piece = self.under_way.pop_front().expect("a piece that nobody asked for");
+        assert_eq!((self.get("open_first") == 1, self.get("open_cmd")), (piece.first, piece.tag));
         let code = self.get("open_code");
         if code != 0 {
             assert_eq!(code, if self.hurt { status::DATA_TRANSFER } else { piece.code });
-            self.over(true);
-        } else {
-            assert!(!self.hurt, "nothing after what failed is asked for");
-            let own = self.rng.random_range(0..1 << media::TAG_BITS);
-            self.open = Some(if self.first { piece.tag } else { own });
-            if [media::ZEROES, media::VERIFY].contains(&piece.request[0]) {
-                assert_eq!(self.get("media_all"), piece.all);
-            }
+            self.over(&piece, true);
+            return;
         }
+        assert!(!self.hurt, "nothing after what failed is asked for");
+        if [media::ZEROES, media::VERIFY].contains(&piece.request[0]) {
+            assert_eq!(self.get("media_all"), piece.all);
+        }
+        let own = self.rng.random_range(0..1 << media::TAG_BITS);
+        self.open = Some((if piece.first { piece.tag } else { own }, piece));
     }
 
     fn requested(&mut self) {
-        let piece = &self.under_way[0][0];
-        assert_eq!(Some(self.get("media_tag")), self.open);
-        assert!(self.sent.is_none() && self.verdict.is_none());
+        // It is open, or the one that was spoilt is asked for once more.
+        let (tag, piece) = self.open.take().or_else(|| self.asked.pop_front()).expect("nothing is open");
+        assert_eq!(self.get("media_tag"), tag);
+        assert!(self.verdict.is_none());
         let got = ["op", "fua", "volume", "lba", "blocks"].map(|field| self.get(&format!("media_{field}")));
         assert_eq!(got, piece.request);
         if piece.words.is_empty() {
             assert_eq!(piece.code, status::SUCCESS);
-            self.over(false);
+            self.over(&piece, false);
         } else {
             self.seen.early += usize::from(self.landing.pending() != 0);
-            self.sent = Some(Vec::new());
+            self.asked.push_back((tag, piece));
+            self.seen.ahead += usize::from(self.asked.len() == 2);
         }
     }
 
     fn sent(&mut self, row: u128) {
-        let sent = self.sent.as_mut().expect("data that nobody was told of");
-        sent.extend((0..4).map(|i| (row >> (32 * i)) as u32));
-        let piece = &self.under_way[0][0];
-        let last = sent.len() == piece.words.len();
+        self.sent.extend((0..4).map(|i| (row >> (32 * i)) as u32));
+        let piece = &self.asked.front().expect("data that nobody was told of").1;
+        let last = self.sent.len() == piece.words.len();
         assert_eq!(self.dut.get("wr_last") == 1, last);
         let spoilt = self.dut.get("wr_spoilt") == 1;
         assert!(last || !spoilt);
         if !last {
             return;
         }
-        let sent = self.sent.take().unwrap();
+        let sent = std::mem::take(&mut self.sent);
         if spoilt {
             assert!(self.nullifies || piece.code == status::DATA_TRANSFER, "spoilt for nothing");
+            assert_eq!(self.asked.len(), 1, "another was asked for before this one was known to be good");
             self.seen.spoilt += 1;
             self.verdict = Some(self.rng.random_range(0..30));
         } else {
             assert_eq!(piece.code, status::SUCCESS, "broken data is written");
             assert!(sent == piece.words, "other data is written than the host has");
-            self.over(false);
+            let (_, piece) = self.asked.pop_front().unwrap();
+            self.over(&piece, false);
         }
     }
 
@@ -286,18 +294,19 @@ impl World {
         if opened {
             self.opened();
             self.dut.set("opened", 1);
-            self.dut.set("tag", self.open.unwrap_or(0).into());
+            self.dut.set("tag", self.open.as_ref().map_or(0, |open| open.0).into());
         }
         match self.verdict {
             Some(0) => {
                 self.verdict = None;
                 // Or it was cancelled meanwhile.
                 let again = self.dut.get("redo") == 1 && !self.rng.random_ratio(1, 10);
-                assert!(!again || self.under_way[0][0].code == status::SUCCESS, "broken data is tried again");
+                assert!(!again || self.asked[0].1.code == status::SUCCESS, "broken data is tried again");
                 self.dut.set(if again { "again" } else { "gone" }, 1);
                 self.seen.again += usize::from(again);
                 if !again {
-                    self.over(true);
+                    let (_, piece) = self.asked.pop_front().unwrap();
+                    self.over(&piece, true);
                 }
             }
             left => self.verdict = left.map(|clocks| clocks - 1),
@@ -310,7 +319,7 @@ impl World {
             assert_eq!(dest / CHUNK, self.get("rd_client"), "into its own chunk");
             assert!(dest % CHUNK + dws <= CHUNK);
             assert_eq!(self.get("rd_owner") & 3, Kind::Storage.code());
-            assert!(self.under_way.iter().any(|c| c[0].tag >> 6 == self.get("rd_owner") >> 2));
+            assert!(self.under_way.iter().any(|piece| piece.tag >> 6 == self.get("rd_owner") >> 2));
             let words: Vec<_> = (0..dws).map(|i| self.host[&(at / 4 + i)]).collect();
             self.landing.ask(dest as usize, words.iter().map(|w| w.0).collect(), words[0].1);
         }
@@ -344,15 +353,15 @@ fn run(nullified: u32, overtakes: u32) -> Seen {
         nullifies: nullified > 0,
         under_way: VecDeque::new(),
         hurt: false,
-        first: true,
         open: None,
-        sent: None,
+        asked: VecDeque::new(),
+        sent: Vec::new(),
         verdict: None,
         base: 1 << 33,
         seen: Seen::default(),
     };
     while w.seen.commands < 400 {
-        if w.commands.items.len() < 3 && w.segments.items.len() < 20 && w.under_way.len() < CHUNKS + 4 {
+        if w.commands.items.len() < 3 && w.segments.items.len() < 20 && w.under_way.len() < 4 * CHUNKS {
             w.add();
         }
         w.clock();
@@ -365,7 +374,7 @@ fn run(nullified: u32, overtakes: u32) -> Seen {
 fn writes_reach_the_media_in_order_while_they_land_and_no_block_of_broken_data_does() {
     let seen = run(0, 0);
     assert!(seen.failed > 30 && seen.early > 200, "{} failed, {} early", seen.failed, seen.early);
-    assert!(seen.spoilt > 10, "{} were spoilt", seen.spoilt);
+    assert!(seen.spoilt > 10 && seen.ahead > 50, "{} were spoilt, {} asked for ahead", seen.spoilt, seen.ahead);
     assert_eq!(seen.again, 0);
 }
 

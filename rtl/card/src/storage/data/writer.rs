@@ -4,11 +4,12 @@
 //! The list of Dataset Management comes the way of a write's data, into one chunk; its ranges, a row each, are all looked
 //! at before the first is handed to the media, so that a list with a wrong range changes nothing.
 //!
-//! Two hands, each in order: one asks the host for data into the chunks of a ring (a chunk is a piece of the command, 4 KiB of it), one
-//! opens a chunk in the books as soon as the first of it is here, and hands it to the media under its tag while the rest lands. What
-//! becomes of it there is the books' to know: a medium that takes its time holds nothing here. A chunk whose data could not be read
-//! is not written, for the media are told so with its last beat, nor is anything of the command after it. One of which a
-//! packet was nullified while it was on its way to the media is sent once more.
+//! Three hands, each in order: one asks the host for data into the chunks of a ring (a chunk is a piece of the command, 4 KiB of it), one
+//! opens a chunk in the books as soon as the first of it is here and asks the media under its tag, one sends them the data while the
+//! rest lands. What becomes of it there is the books' to know: a medium that takes its time holds nothing here. A chunk whose data
+//! could not be read is not written, for the media are told so with its last beat, nor is anything of the command after it. One
+//! of which a packet was nullified while it was on its way to the media is sent once more. So the second hand goes on to the next
+//! chunk when all of this one is known to be good.
 
 use azote_hdl::prelude::*;
 use azote_regs::media;
@@ -36,8 +37,8 @@ struct Put;
 impl Put {
     const IDLE: u64 = 0;
     const REQUEST: u64 = 1;
-    const PREPARE: u64 = 2;
-    const STREAM: u64 = 3;
+    const START: u64 = 2;
+    const WATCH: u64 = 3;
     const OPEN: u64 = 4;
     const OVER: u64 = 5;
     const RANGE_READ: u64 = 6;
@@ -127,6 +128,8 @@ pub struct Writer {
     at: Reg<9>,
     end: Reg<9>,
     loaded: Reg<1>,
+    /// The chunk at the head is being sent.
+    streams: Reg<1>,
     spoilt: Reg<1>,
     /// All of the chunk was here when the first of it was sent.
     whole: Reg<1>,
@@ -264,6 +267,11 @@ impl Logic for Writer {
         let p_rows = p.bits(119, 111);
         let p_who = p.bits(131, 120);
         let from = self.head.q.bits(2, 0);
+        let streams = self.streams.q;
+        // The piece in hand is that of the next chunk while one is being sent, unless that is watched.
+        let mine = (self.head.q + streams.zext(4)).bits(2, 0);
+        let my_all = !(self.rd_pending.sel(mine));
+        let my_broken = self.rd_failed.sel(mine);
         let ready = !(self.rd_pending.sel(from));
         let broken = self.rd_failed.sel(from);
         let data = has_data(p_op);
@@ -278,12 +286,15 @@ impl Logic for Writer {
         let rows = self.here.dws.bits(10, 2);
         let doubted = self.here.doubted & !self.whole.q;
         let pop = self.loaded.q & self.wr_ready;
-        let row = if pop { self.at.q + 1 } else { self.at.q };
+        let starts = (self.put.q == Put::START) & !streams;
+        let row = if starts { sized(0, 9) } else { if pop { self.at.q + 1 } else { self.at.q } };
+        let end = if starts { p_rows } else { self.end.q };
         self.row = cat(from, row.bits(7, 0));
         // The last row waits for the verdict on all of them.
-        let is_here = ready | ((row < rows) & ((row + 1) != self.end.q));
+        let is_here = ready | ((row < rows) & ((row + 1) != end));
         let spoils = broken | doubted;
         self.redo = doubted & !broken;
+        let sure = ready & !spoils;
         self.open = self.put.q == Put::OPEN;
         self.open_first = self.next.q;
         self.open_cmd = p_who;
@@ -314,22 +325,40 @@ impl Logic for Writer {
         self.wr_spoilt = last_row & (!is_list) & spoils;
         self.pieces.out_ready = 0;
         self.loaded.d = 0;
+        let sent = pop & last_row;
+        if streams {
+            self.loaded.d = is_here | (self.loaded.q & !pop);
+            if pop {
+                self.at.d = self.at.q + 1;
+            }
+            if sent {
+                self.loaded.d = 0;
+                self.streams.d = 0;
+                if !spoils {
+                    self.head.d = self.head.q + 1;
+                }
+            }
+        }
+        check!((!sent) | (!spoils) | (self.put.q == Put::WATCH), "spoilt data was not watched");
         match self.put.q {
             Put::IDLE => {
-                self.at.d = 0;
-                self.end.d = p_rows;
                 self.apply.d = 0;
                 self.why.d = status::SUCCESS;
+                let alone = !streams;
+                if alone {
+                    self.at.d = 0;
+                    self.end.d = p_rows;
+                }
                 if self.pieces.out_valid {
                     if !data {
                         self.put.d = Put::OPEN;
-                    } else if ready {
+                    } else if my_all & (alone | !is_list) {
                         self.put.d = if is_list { Put::RANGE_READ } else { Put::OPEN };
-                        if broken | self.spoilt.q {
+                        if my_broken | self.spoilt.q {
                             self.why.d = konst(status::DATA_TRANSFER);
                             self.put.d = Put::OPEN;
                         }
-                    } else if (rows != 0) & !(is_list | broken | self.spoilt.q | self.here.doubted) {
+                    } else if alone & (rows != 0) & !(is_list | my_broken | self.spoilt.q | self.here.doubted) {
                         self.put.d = Put::OPEN;
                     }
                 }
@@ -347,27 +376,30 @@ impl Logic for Writer {
                     } else if is_list {
                         Put::RANGE_READ
                     } else {
-                        Put::PREPARE
+                        Put::START
                     };
                 }
             }
-            Put::PREPARE => {
-                self.loaded.d = is_here;
-                self.whole.d = ready;
-                self.put.d = Put::STREAM;
+            Put::START => {
+                if starts {
+                    self.at.d = 0;
+                    self.end.d = p_rows;
+                    self.loaded.d = is_here;
+                    self.whole.d = ready;
+                    self.streams.d = 1;
+                    self.put.d = Put::WATCH;
+                }
             }
-            Put::STREAM => {
-                self.loaded.d = is_here | (self.loaded.q & !pop);
-                if pop {
-                    self.at.d = self.at.q + 1;
-                    if last_row {
-                        self.loaded.d = 0;
-                        self.put.d = if spoils { Put::SPOILT } else { Put::OVER };
-                    }
+            Put::WATCH => {
+                if sent & spoils {
+                    self.put.d = Put::SPOILT;
+                } else if sent | sure {
+                    self.pieces.out_ready = 1;
+                    self.next.d = p_last;
+                    self.put.d = Put::IDLE;
                 }
             }
             Put::SPOILT => {
-                self.at.d = 0;
                 if self.again {
                     self.put.d = Put::REQUEST;
                 } else if self.gone {
@@ -376,13 +408,15 @@ impl Logic for Writer {
                 }
             }
             Put::OVER => {
-                self.pieces.out_ready = 1;
-                self.next.d = p_last;
-                self.spoilt.d = (self.why.q != 0) & !p_last;
-                if data {
-                    self.head.d = self.head.q + 1;
+                if !(data & streams) {
+                    self.pieces.out_ready = 1;
+                    self.next.d = p_last;
+                    self.spoilt.d = (self.why.q != 0) & !p_last;
+                    if data {
+                        self.head.d = self.head.q + 1;
+                    }
+                    self.put.d = Put::IDLE;
                 }
-                self.put.d = Put::IDLE;
             }
             Put::RANGE_READ => self.put.d = Put::RANGE_TAKE,
             Put::RANGE_TAKE => {
@@ -421,6 +455,6 @@ impl Logic for Writer {
             _ => self.put.d = Put::IDLE,
         }
 
-        self.busy = self.cmds.out_valid | self.pieces.out_valid | (self.ask.q != Ask::IDLE);
+        self.busy = streams | self.cmds.out_valid | self.pieces.out_valid | (self.ask.q != Ask::IDLE);
     }
 }
