@@ -291,11 +291,8 @@ impl Logic for Tags {
         self.high.d = high;
         self.shown.d = self.slot;
         self.shows_aside.d = self.aside;
-        self.tag = if self.shows_aside.q {
-            cat(self.high.q, self.shown.q)
-        } else {
-            cat(self.shown.q, self.rings.rdata)
-        };
+        self.tag =
+            if self.shows_aside.q { cat(self.high.q, self.shown.q) } else { cat(self.shown.q, self.rings.rdata) };
         self.busy = boots | grants | self.s_wait.q | self.o_wait.q | self.r_wait.q | self.revived.out_valid;
     }
 }
