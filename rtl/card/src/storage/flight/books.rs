@@ -201,6 +201,8 @@ pub struct Books {
     pub log_full: I<1>,
     pub busy: O<1>,
     vfs: Param,
+    /// Of a tag, what the memories look at.
+    mask: Param,
     st: Reg<4>,
     boot: Reg<12>,
     who: Reg<2>,
@@ -245,11 +247,12 @@ pub struct Books {
 impl Books {
     /// The books of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        // With room for those set aside behind the functions' own.
+        // With room for those set aside behind the functions' own: the slots that they have are the last of any power of two.
         let slots = (vfs + 1 + media::TAGS_ASIDE as usize).next_power_of_two();
         let tags = slots * media::TAGS_PER_SLOT as usize;
         Books {
             vfs: Param::new(vfs),
+            mask: Param::new(tags - 1),
             states: Ram::new(tags),
             places: Ram::new(tags),
             lines: Ram::new(tags),
@@ -724,17 +727,17 @@ impl Logic for Books {
         self.aborted = self.a_hit.q;
 
         self.live.d = self.live.q + ups.zext(13) - downs.zext(13);
-        self.states.raddr = s_raddr;
+        self.states.raddr = s_raddr & konst(self.mask.get());
         self.states.we = s_we;
-        self.states.waddr = s_at;
+        self.states.waddr = s_at & konst(self.mask.get());
         self.states.wdata = s_new;
-        self.places.raddr = s_raddr;
+        self.places.raddr = s_raddr & konst(self.mask.get());
         self.places.we = p_we;
-        self.places.waddr = p_at;
+        self.places.waddr = p_at & konst(self.mask.get());
         self.places.wdata = p_new;
-        self.lines.raddr = l_raddr;
+        self.lines.raddr = l_raddr & konst(self.mask.get());
         self.lines.we = l_we;
-        self.lines.waddr = l_at;
+        self.lines.waddr = l_at & konst(self.mask.get());
         self.lines.wdata = l_new;
         self.busy = (!idle)
             | (self.live.q != 0)
