@@ -22,7 +22,7 @@ pub const WRITER: usize = 2;
 
 /// Rows that may be called for before they have left: as many as the mover keeps, less one piece.
 const AHEAD: u64 = 256;
-/// Between two looks at the tags, at most so many clocks.
+/// In so many clocks the tags are looked at once, behind no more than what is in hand.
 const LOOKS: u64 = 64;
 
 /// How far a tag is.
@@ -225,6 +225,7 @@ pub struct Books {
     s_slot: Reg<6>,
     s_index: Reg<6>,
     timer: Reg<6>,
+    due: Reg<1>,
     seek: Reg<2>,
     a_index: Reg<6>,
     a_cmd: Reg<6>,
@@ -247,7 +248,7 @@ pub struct Books {
 impl Books {
     /// The books of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        // With room for those set aside behind the functions' own.
+        // With room for those set aside behind the functions' own: the slots that they have are the last of any power of two.
         let slots = (vfs + 1 + media::TAGS_ASIDE as usize).next_power_of_two();
         let tags = slots * media::TAGS_PER_SLOT as usize;
         Books {
@@ -349,7 +350,8 @@ impl Logic for Books {
         // --- what is to be done
         let idle = self.st.q == St::IDLE;
         let seeks = (self.seek.q == Seek::COMMAND) | (self.seek.q == Seek::PIECES);
-        let due = if seeks { self.timer.q.bits(1, 0).all() } else { self.timer.q == konst(LOOKS - 1) };
+        // It stands until there is a look: the clock in which it comes may be one of other work every time.
+        let comes = if seeks { self.timer.q.bits(1, 0).all() } else { self.timer.q == konst(LOOKS - 1) };
         let some = seeks | (self.live.q != 0);
         let may_call = self.piece_ready & (!self.g_valid.q) & (self.ahead.q <= AHEAD);
         let page_turn = self.page_valid & may_call & !(self.next_valid & self.page_last.q);
@@ -360,7 +362,8 @@ impl Logic for Books {
         let a_low = if self.abort_qid == 0 { self.abort_slot } else { self.a_index.q };
         let seen = if seeks { cat(a_high, a_low) } else { cat(self.s_slot.q, self.s_index.q) };
         let next_tag = cat(self.next_slot, self.next_index);
-        let looks_first = due & some;
+        let looks_first = self.due.q & some;
+        self.due.d = comes | (self.due.q & (self.st.q != St::LOOK));
         let answers = self.answer_valid & !looks_first;
         let leaves = self.left_valid & !(looks_first | self.answer_valid);
         let calls = next_turn & !(looks_first | self.answer_valid | self.left_valid);

@@ -164,3 +164,55 @@ fn a_place_of_the_volume_is_free_again() {
     assert_eq!(bench.result(third), MediaResult::Done);
     assert!(bench.clock < 1000);
 }
+
+#[test]
+fn what_the_card_calls_spoilt_is_answered_so_at_once_and_nothing_of_it_is_written() {
+    use MediaOp::{Compare, Write};
+    // A volume that takes its time, and one that is dead.
+    for stuck in [false, true] {
+        let mut bench = Bench::new(MediaOptions::default(), false);
+        let slow = MediaOptions { latency: 9999, depth: 1, stuck, ..MediaOptions::default() };
+        bench.media.set_volume_options(3, Some(slow));
+        let before = std::fs::read(&bench.path).unwrap();
+        // Others of its blocks are under way, and it waits for none of them.
+        let other = bench.request(MediaOp::Verify, 0, 2);
+        for op in [Write, Compare] {
+            let tag = bench.request(op, 0, 2);
+            bench.spoil(0xaa, 2);
+            let sent = bench.clock;
+            assert_eq!(bench.result(tag), MediaResult::Spoilt, "{op:?}");
+            assert!(bench.clock <= sent + 2, "after {} clocks", bench.clock - sent);
+            // Its tag is free, and has nothing more to say.
+            bench.cancel(tag);
+            bench.next = tag;
+            assert_eq!(bench.request(op, 0, 2), tag);
+            bench.spoil(0xaa, 2);
+            assert_eq!(bench.result(tag), MediaResult::Spoilt, "{op:?}");
+        }
+        bench.media.set_volume_options(3, None);
+        bench.idle(20_000);
+        assert_eq!(bench.result(other), MediaResult::Done);
+        assert!(!bench.media.busy() && bench.order.len() == 5);
+        assert_eq!(std::fs::read(&bench.path).unwrap(), before);
+        // The data of the next is its own.
+        let tag = bench.request(Write, 0, 2);
+        bench.write(0xbb, 2);
+        assert_eq!(bench.result(tag), MediaResult::Done);
+        assert_eq!(std::fs::read(&bench.path).unwrap()[..1024], [0xbb; 1024]);
+    }
+}
+
+#[test]
+fn what_is_spoilt_is_answered_so_also_when_it_was_cancelled() {
+    let mut bench = stuck();
+    let tags = [bench.request(MediaOp::Write, 0, 1), bench.request(MediaOp::Write, 1, 1)];
+    bench.cancel(tags[0]);
+    bench.spoil(0xaa, 1);
+    bench.spoil(0xbb, 1);
+    // The answer stands already.
+    bench.cancel(tags[1]);
+    assert_eq!(tags.map(|tag| bench.result(tag)), [MediaResult::Spoilt; 2]);
+    bench.idle(2000);
+    assert!(bench.order.len() == 2 && !bench.media.busy());
+    assert!(bench.media.take_broken().is_none());
+}

@@ -207,8 +207,18 @@ impl Bench {
 
     /// All data of a request.
     fn beats(&mut self, beats: &[[u32; 4]]) {
+        self.data(beats, false);
+    }
+
+    /// As [`Bench::write`], but with the last of it the card says that it was spoilt.
+    fn spoil(&mut self, byte: u8, blocks: usize) {
+        self.data(&vec![[u32::from_le_bytes([byte; 4]); 4]; blocks * 32], true);
+    }
+
+    fn data(&mut self, beats: &[[u32; 4]], spoilt: bool) {
         for (i, data) in beats.iter().enumerate() {
-            let mwr = Some(MediaBeat { data: *data, last: i + 1 == beats.len(), spoilt: false });
+            let last = i + 1 == beats.len();
+            let mwr = Some(MediaBeat { data: *data, last, spoilt: spoilt && last });
             while !self.clock(Outputs { mwr, ..Outputs::default() }).mwr_ready {}
         }
     }

@@ -62,8 +62,9 @@ struct Flight {
     /// It is to be cancelled, and was.
     giving_up: bool,
     cancelled: bool,
-    /// Beats that it owes.
+    /// Beats that it owes; with the last it says that they are spoilt.
     owes: usize,
+    spoilt: bool,
     /// Clocks since then in which the card took answers, and owed nothing for it.
     since: u64,
 }
@@ -162,12 +163,13 @@ impl Card {
             }
             return;
         }
-        let flight = Flight { request, at: At::Asked, giving_up: false, cancelled: false, owes: 0, since: 0 };
+        let spoilt = op.takes_data() && self.one(8);
+        let flight = Flight { request, at: At::Asked, giving_up: false, cancelled: false, owes: 0, spoilt, since: 0 };
         assert!(self.flights.insert(tag, flight).is_none());
         let byte = self.rng.random_range(1..=255);
         let mut written = |from: u64, blocks: u64, byte: u8| {
             let held = &mut self.possible[usize::from(volume)][from as usize..(from + blocks) as usize];
-            held.iter_mut().for_each(|block| block.extend([byte]));
+            held.iter_mut().filter(|_| !spoilt).for_each(|block| block.extend([byte]));
         };
         let mut beats = Vec::new();
         match op {
@@ -190,7 +192,7 @@ impl Card {
         }
         let count = beats.len();
         self.flights.get_mut(&tag).unwrap().owes = count;
-        let beat = |(i, data)| (tag, MediaBeat { data, last: i + 1 == count, spoilt: false });
+        let beat = |(i, data)| (tag, MediaBeat { data, last: i + 1 == count, spoilt: spoilt && i + 1 == count });
         self.owed.extend(beats.into_iter().enumerate().map(beat));
     }
 
@@ -198,6 +200,7 @@ impl Card {
         let flight = self.flights.get_mut(&done.tag).expect("an answer to what was not asked");
         assert_eq!(flight.at, At::Asked, "two answers: {flight:?}");
         let (op, cancelled) = (flight.request.op, flight.cancelled);
+        assert_eq!(done.result == MediaResult::Spoilt, flight.spoilt, "{flight:?}");
         match done.result {
             MediaResult::Done if op == MediaOp::Read && !cancelled => {
                 flight.at = At::Answered;
@@ -211,6 +214,8 @@ impl Card {
             }
             MediaResult::Differs => assert_eq!(op, MediaOp::Compare),
             MediaResult::Aborted => assert!(cancelled, "{flight:?}"),
+            MediaResult::Spoilt if cancelled => self.see("spoilt and cancelled"),
+            MediaResult::Spoilt => {}
             MediaResult::Failed => panic!("nothing can fail here: {flight:?}"),
         }
         self.flights.remove(&done.tag);
@@ -275,10 +280,12 @@ impl Card {
         if let Some(done) = inputs.mdone.filter(|_| outputs.mdone_ready) {
             self.answered(done);
         }
-        let waits = |f: &&mut Flight| f.cancelled && f.at == At::Asked && f.owes == 0;
+        let waits = |f: &&mut Flight| (f.cancelled || f.spoilt) && f.at == At::Asked && f.owes == 0;
         for flight in self.flights.values_mut().filter(waits) {
             flight.since += u64::from(outputs.mdone_ready);
-            assert!(flight.since <= media::CANCEL_CLOCKS, "it was cancelled: {flight:?}");
+            // What is spoilt goes before whatever has waited for longer, but for what is as short.
+            let most = if flight.spoilt { MOST as u64 } else { media::CANCEL_CLOCKS };
+            assert!(flight.since <= most, "it was cancelled: {flight:?}");
         }
     }
 
@@ -339,7 +346,8 @@ fn whatever_a_card_does_within_the_rules_each_request_ends_once_and_right() {
             *seen.entry(what).or_insert(0) += times;
         }
     }
-    for what in ["read", "done", "hole", "differs", "aborted", "let go", "cancelled too late", "reset"] {
+    let given_up = ["aborted", "let go", "cancelled too late", "spoilt", "spoilt and cancelled"];
+    for what in ["read", "done", "hole", "differs", "reset"].iter().chain(&given_up) {
         assert!(seen.get(what) > Some(&3), "{what}: {seen:?}");
     }
 }

@@ -70,6 +70,20 @@ fn last_comes_with_the_last_beat_and_no_other() {
 }
 
 #[test]
+fn spoilt_is_said_with_the_last_beat_and_no_other() {
+    let write = MediaRequest { op: MediaOp::Write, ..READ };
+    let beat =
+        |last| Outputs { mwr: Some(MediaBeat { last, spoilt: true, ..MediaBeat::default() }), ..Outputs::default() };
+    let mut bench = Bench::new(MediaOptions::default(), false);
+    assert_eq!(broken(&mut bench, asks(write)), None);
+    assert!(broken(&mut bench, beat(false)).unwrap().contains("spoilt is said after 16 bytes"));
+    let good = Outputs { mwr: Some(MediaBeat::default()), ..Outputs::default() };
+    (0..30).for_each(|_| assert_eq!(broken(&mut bench, good.clone()), None));
+    bench.free.remove(&7);
+    assert_eq!(broken(&mut bench, beat(true)), None);
+}
+
+#[test]
 fn what_is_not_taken_stands() {
     let changed = |first: Outputs, second: Outputs| {
         let mut bench = Bench::new(MediaOptions { stall: 255, ..MediaOptions::default() }, false);
@@ -83,6 +97,8 @@ fn what_is_not_taken_stands() {
     let beat = |last| Outputs { mwr: Some(MediaBeat { last, ..MediaBeat::default() }), ..Outputs::default() };
     assert_eq!(changed(beat(false), beat(false)), None);
     assert!(changed(beat(false), beat(true)).unwrap().contains("changed before mwr_ready"));
+    let spoilt = Outputs { mwr: Some(MediaBeat { spoilt: true, ..MediaBeat::default() }), ..Outputs::default() };
+    assert!(changed(beat(false), spoilt).unwrap().contains("changed before mwr_ready"));
     let call = |mget| Outputs { mget, ..Outputs::default() };
     assert_eq!(changed(call(Some(7)), call(Some(7))), None);
     assert!(changed(call(Some(7)), call(Some(8))).unwrap().contains("changed before mget_ready"));
