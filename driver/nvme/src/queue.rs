@@ -178,10 +178,6 @@ impl Queue {
         // One word holds the phase, the identifier and the status; the rest is valid once it has been seen.
         let dw3 = self.cq.read_u32(at + CQE_DW3)?;
         if DW3_PHASE.is_set(dw3.into()) != self.phase {
-            if self.untold != 0 {
-                self.untold = 0;
-                self.registers.write32(self.cq_doorbell, self.head.into())?;
-            }
             return Ok(None);
         }
         fence(Ordering::Acquire);
@@ -192,7 +188,8 @@ impl Queue {
             self.phase = !self.phase;
         }
         self.untold += 1;
-        // Not at every entry: a register write is the dearest thing here. Never so late that the controller runs dry.
+        // Not at every entry: a register write is the dearest thing here. The controller never runs dry: what was in flight when it was
+        // last told had room, each entry that was taken since was one of those, and who pushes tells.
         if self.untold >= self.depth / 4 {
             self.untold = 0;
             self.registers.write32(self.cq_doorbell, self.head.into())?;
