@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use azote_sim::device::{Inputs, MediaDone, MediaOp, MediaRead, MediaResult, Outputs, TlpDevice, WaveScope};
+use azote_sim::device::{Inputs, MediaBeat, MediaDone, MediaOp, MediaRead, MediaResult, Outputs, TlpDevice, WaveScope};
 use azote_sim::{Error, Hardware, Options as Settings, Root};
 use azote_tlp::{Assembler, Body, Memory, Packet, Rid, Tlp};
 use azote_verilate::Options;

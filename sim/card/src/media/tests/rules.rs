@@ -78,7 +78,7 @@ fn spoilt_is_said_with_the_last_beat_and_no_other() {
     assert_eq!(broken(&mut bench, asks(write)), None);
     assert!(broken(&mut bench, beat(false)).unwrap().contains("spoilt is said after 16 bytes"));
     let good = Outputs { mwr: Some(MediaBeat::default()), ..Outputs::default() };
-    (0..30).for_each(|_| assert_eq!(broken(&mut bench, good.clone()), None));
+    (0..30).for_each(|_| assert_eq!(broken(&mut bench, good), None));
     bench.free.remove(&7);
     assert_eq!(broken(&mut bench, beat(true)), None);
 }
