@@ -59,7 +59,7 @@ fn an_abort_ends_the_command_that_it_names_and_no_other() {
     }
     w.drain();
     let aborted = w.last_code.values().filter(|code| **code == status::ABORT_REQUESTED).count();
-    assert!(hits > 8 && misses > 8 && aborted > 8 && admin > 8, "{hits} {misses} {aborted} {admin}");
+    assert!(hits > 8 && misses > 8 && aborted > 8 && admin > 4, "{hits} {misses} {aborted} {admin}");
 }
 
 #[test]
@@ -123,4 +123,29 @@ fn a_long_command_that_waits_for_its_limits_is_not_late() {
         w.limits = [0; SLOTS];
     }
     assert!(w.continued > 0 && w.cancels == 0);
+}
+
+#[test]
+fn an_abort_is_done_however_busy_the_books_are() {
+    let mut w = World::new(6);
+    for phase in 1..=4 {
+        // A medium that has much to answer, and answers all at once.
+        (w.percent, w.answers) = (100, 0);
+        w.load(6000);
+        while w.front.is_some() {
+            w.clock();
+        }
+        let waits = |(_, c): &(&u64, &Command)| c.op == media::READ && c.qid != 0;
+        let (id, c) = w.commands.iter().rfind(waits).unwrap();
+        let (id, slot, qid, cid) = (*id, c.slot, c.qid, c.cid);
+        w.stuck.insert(slot);
+        (w.answers, w.beat) = (100, Some(w.dut.clocks() - phase));
+        let asked = w.dut.clocks();
+        assert!(w.abort(slot, qid, cid) || !w.commands.contains_key(&id));
+        // Twice 64 tags, each look behind one thing of those that there were to do.
+        let took = w.dut.clocks() - asked;
+        assert!(took < 2 * media::TAGS_PER_SLOT * 8 + 16, "done after {took} clocks");
+        w.beat = None;
+        w.drain();
+    }
 }

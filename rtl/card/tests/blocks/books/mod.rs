@@ -140,6 +140,8 @@ struct World {
     limits: [u64; SLOTS],
     /// Nobody is within the limits of what it may move.
     limited: bool,
+    /// Only in the last clock of each four, counted from this one, is there anything to do but pages of zeroes.
+    beat: Option<u64>,
     /// How many of a hundred clocks everybody is ready in, and the medium answers in.
     percent: u32,
     answers: u32,
@@ -198,6 +200,7 @@ impl World {
             shut: HashSet::new(),
             limits: [0; SLOTS],
             limited: false,
+            beat: None,
             percent: 70,
             answers: 10,
             refused: HashSet::new(),
