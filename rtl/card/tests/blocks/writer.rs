@@ -288,7 +288,8 @@ impl World {
         let media_ready = self.rng.random_ratio(1, 3);
         self.dut.set("media_ready", media_ready.into());
         self.dut.set("opened", 0);
-        (self.dut.set("again", 0), self.dut.set("gone", 0));
+        self.dut.set("again", 0);
+        self.dut.set("gone", 0);
         self.dut.eval();
         let opened = self.dut.get("open") == 1 && self.rng.random_ratio(1, 2);
         if opened {
