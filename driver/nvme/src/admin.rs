@@ -9,11 +9,17 @@ use azote_regs::nvme::{
 use azote_seam::Vector;
 
 use crate::{
-    Controller, Descriptor, Error, Event, FirmwareLog, Identity, LoggedError, Namespace, Result, SmartLog, command,
-    controller::csts, entry::Sqe, io::Command, queue::Slot,
+    Completion, Controller, Descriptor, Error, Event, FirmwareLog, Identity, LoggedError, Namespace, Result, SmartLog,
+    command,
+    controller::csts,
+    entry::Sqe,
+    io::{Command, completion},
+    queue::Slot,
 };
 
 const EVENT: &str = "Asynchronous Event Request";
+/// A command that its sender does not wait for.
+const BESIDE: &str = "admin command beside others";
 /// Turns of an idle loop between looks at the status register.
 const TURNS_PER_LOOK: u32 = 1024;
 
@@ -33,6 +39,7 @@ impl Controller {
                 Some((cqe, slot)) if slot.command == Some(EVENT) => {
                     self.take_event(cqe.dw0, cqe.status.is_success())?
                 }
+                Some((cqe, slot)) if slot.command == Some(BESIDE) => self.ended.push_back(completion(cqe, slot)),
                 Some((cqe, _)) if cqe.cid == cid => {
                     return if cqe.status.is_success() {
                         Ok(cqe.dw0)
@@ -69,6 +76,39 @@ impl Controller {
     pub fn admin_command(&mut self, command: Command) -> Result<u32> {
         let (sqe, data) = command.into_parts();
         self.admin("admin command", sqe, data)
+    }
+
+    /// Sends any admin command and does not wait for it; `user` comes back with its end, from [`Self::poll_admin`]. A reset of
+    /// the controller forgets it.
+    pub fn submit_admin(&mut self, command: Command, user: u64) -> Result<()> {
+        self.require_up()?;
+        let (sqe, data) = command.into_parts();
+        let slot = Slot { command: Some(BESIDE), user, deadline: Duration::MAX, ..Slot::default() };
+        self.admin.push(sqe, data, slot)?;
+        self.admin.ring()
+    }
+
+    /// Takes the end of an admin command that nobody waited for, if there is one.
+    pub fn poll_admin(&mut self) -> Result<Option<Completion>> {
+        let taken = self.take_admin();
+        self.recover_from(taken)?;
+        Ok(self.ended.pop_front())
+    }
+
+    /// Takes what has come in the admin completion queue. Bounded by what it holds: what comes later is for the next call.
+    fn take_admin(&mut self) -> Result<()> {
+        for _ in 0..self.admin.depth() {
+            match self.admin.pop()? {
+                Some((cqe, slot)) if slot.command == Some(EVENT) => {
+                    self.take_event(cqe.dw0, cqe.status.is_success())?
+                }
+                Some((cqe, slot)) if slot.command == Some(BESIDE) => self.ended.push_back(completion(cqe, slot)),
+                // One that was given up on earlier.
+                Some(_) => {}
+                None => break,
+            }
+        }
+        Ok(())
     }
 
     /// Lets the device go on while nothing has completed.
@@ -125,16 +165,7 @@ impl Controller {
 
     /// Takes the oldest asynchronous event that has come. Read the log page that it names to see the next of its type.
     pub fn next_event(&mut self) -> Result<Option<Event>> {
-        // Bounded by what a queue holds: what comes later is for the next call.
-        for _ in 0..self.admin.depth() {
-            match self.admin.pop()? {
-                Some((cqe, slot)) if slot.command == Some(EVENT) => {
-                    self.take_event(cqe.dw0, cqe.status.is_success())?
-                }
-                Some(_) => {}
-                None => break,
-            }
-        }
+        self.take_admin()?;
         Ok(self.events.pop_front())
     }
 

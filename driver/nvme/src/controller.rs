@@ -10,7 +10,10 @@ use azote_regs::{
 };
 use azote_seam::{Capabilities, Function, Mmio, Vector, enable_bus_master, poll_until, set_command};
 
-use crate::{Completions, Error, Event, Identity, Namespace, Options, Result, command, io::IoQueue, prp, queue::Queue};
+use crate::{
+    Completion, Completions, Error, Event, Identity, Namespace, Options, Result, command, io::IoQueue, prp,
+    queue::Queue,
+};
 
 /// Entries of the admin queues: Asynchronous Event Requests, an Abort, and the one command at a time.
 const ADMIN_DEPTH: u16 = 32;
@@ -28,6 +31,8 @@ pub struct Controller {
     pub(crate) queues: Vec<IoQueue>,
     pub(crate) vectors: Vec<Arc<dyn Vector>>,
     pub(crate) events: VecDeque<Event>,
+    /// Ends of admin commands that nobody waited for ([`Self::submit_admin`]).
+    pub(crate) ended: VecDeque<Completion>,
     /// Asynchronous Event Requests that the controller has.
     pub(crate) armed: u8,
     pub(crate) resets: u64,
@@ -73,6 +78,7 @@ impl Controller {
             queues: Vec::new(),
             vectors: Vec::new(),
             events: VecDeque::with_capacity(16),
+            ended: VecDeque::new(),
             armed: 0,
             resets: 0,
             up: false,
@@ -231,6 +237,7 @@ impl Controller {
     pub(crate) fn enable(&mut self) -> Result<()> {
         self.enable_interrupts()?;
         self.admin.clear();
+        self.ended.clear();
         self.armed = 0;
         let size = u64::from(self.admin.depth()) - 1;
         self.registers.write32(regs::AQA, (regs::AQA_ASQS.put(size) | regs::AQA_ACQS.put(size)) as u32)?;
@@ -290,17 +297,31 @@ impl Controller {
 
     /// Creates the I/O queues in a controller that has none.
     pub(crate) fn create_queues(&mut self) -> Result<()> {
-        for i in 0..self.queues.len() {
-            let q = &mut self.queues[i].queue;
-            q.clear();
-            let (id, depth, sq, cq) = (q.id, q.depth(), q.sq_iova(), q.cq_iova());
-            let vector = self.vector(id);
-            let number = vector.as_ref().map(|v| v.0);
-            self.queues[i].vector = vector.map(|v| v.1);
-            self.admin_once("Create I/O Completion Queue", command::create_cq(id, depth, cq, number), None)?;
-            self.admin_once("Create I/O Submission Queue", command::create_sq(id, depth, sq), None)?;
-        }
+        (0..self.queues.len()).try_for_each(|i| self.create_queue(i))
+    }
+
+    fn create_queue(&mut self, i: usize) -> Result<()> {
+        let q = &mut self.io_queue(i)?.queue;
+        q.clear();
+        let (id, depth, sq, cq) = (q.id, q.depth(), q.sq_iova(), q.cq_iova());
+        let vector = self.vector(id);
+        let number = vector.as_ref().map(|v| v.0);
+        self.io_queue(i)?.vector = vector.map(|v| v.1);
+        self.admin_once("Create I/O Completion Queue", command::create_cq(id, depth, cq, number), None)?;
+        self.admin_once("Create I/O Submission Queue", command::create_sq(id, depth, sq), None)?;
         Ok(())
+    }
+
+    /// Makes an I/O queue pair anew whose submission queue was deleted by hand ([`Self::submit_admin`]). What was in flight there
+    /// ends as [`Failure::Reset`](crate::Failure::Reset).
+    pub fn renew_queue(&mut self, queue: usize) -> Result<()> {
+        self.require_up()?;
+        let q = self.io_queue(queue)?;
+        q.fail_all();
+        let id = q.queue.id;
+        let made = self.admin_once("Delete I/O Completion Queue", command::delete_cq(id), None);
+        let made = made.and_then(|_| self.create_queue(queue));
+        self.recover_from(made)
     }
 }
 

@@ -198,7 +198,7 @@ fn inside(size: u64, lba: u64, blocks: u64, most: u64) -> Result<()> {
 }
 
 #[inline(always)]
-fn completion(cqe: Cqe, slot: Slot) -> Completion {
+pub(crate) fn completion(cqe: Cqe, slot: Slot) -> Completion {
     let result = if cqe.status.is_success() {
         Ok(cqe.dw0)
     } else if slot.aborting && cqe.status.code() == status::ABORT_REQUESTED {
@@ -332,6 +332,12 @@ impl Controller {
     #[must_use]
     pub fn in_flight(&self, queue: usize) -> usize {
         self.queues.get(queue).map_or(0, |q| q.queue.in_flight())
+    }
+
+    /// The identifier that a command in flight has, as an Abort names it.
+    #[must_use]
+    pub fn command_id(&self, queue: usize, user: u64) -> Option<u16> {
+        self.queues.get(queue)?.queue.slots().find(|(_, slot)| slot.user == user).map(|(id, _)| id)
     }
 
     /// Whether a queue takes no more commands before something completes.

@@ -33,7 +33,7 @@ pub struct Case {
 }
 
 /// The number is another one when steps mean something else.
-const FIRST: &str = "azote soak case 2";
+const FIRST: &str = "azote soak case 3";
 
 impl Case {
     /// As text, a step a line.

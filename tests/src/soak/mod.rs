@@ -1,29 +1,39 @@
 //! Random commands, resets and faults on several VFs at once, against a model: as a case that can be kept, replayed and
 //! made smaller.
 //!
+//! What takes long (a deletion, a reset, an FLR, a volume that is stuck) is begun in one step and looked at in later ones, so that
+//! it happens beside everything else. Each wait has a bound in clocks; who stands still longer is a failure that says who waits for
+//! what.
+//!
 //! A case is a list of steps, and a step is one number, from which everything random about it comes. So a step does the
 //! same whatever stands before it, as far as the state lets it, and steps can be left out.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a panic is what is looked for: `attempt` makes a finding of it
 
 mod case;
+mod ends;
+mod events;
 mod minimise;
+mod phase;
 mod vf;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use azote_manage::{Limits, Manager};
+use azote_dma::Dma;
+use azote_manage::Manager;
+use azote_nvme::{Controller, Options as NvmeOptions};
 use azote_regs::function::{FunctionId, Kind, Role};
-use azote_sim::{Card, FaultPlan, MediaFault, Options, ReadFault};
+use azote_sim::{Card, Options};
 use rand::rngs::SmallRng;
-use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::rig::{self, Setup};
 pub use case::{Case, Steps};
 pub use minimise::minimise;
-use vf::{BLOCKS, SLOTS, Vf, open};
+use phase::Phase;
+use vf::{SLOTS, VOLUME, Vf, open};
 
 /// VFs that work at once.
 pub const VFS: usize = 3;
@@ -41,6 +51,22 @@ pub struct Report {
     pub deletions: u64,
     /// Times when all VFs were disabled under load.
     pub disables: u64,
+    /// Times when Bus Master Enable was turned off under load.
+    pub mutes: u64,
+    /// Times when a VF was taken offline under load.
+    pub offline: u64,
+    /// Times when a VF was bound anew.
+    pub rebinds: u64,
+    /// Times when a volume was stuck for a while.
+    pub stuck: u64,
+    /// Of all these, those that began beside a deletion or a reset that had not ended.
+    pub beside: u64,
+    /// Commands that a time-out ended.
+    pub late: u64,
+    /// Commands that an Abort ended.
+    pub aborted: u64,
+    /// Commands of which a deletion or a reset left no completion.
+    pub cut: u64,
     /// Limits and weights set, or lifted.
     pub limits: u64,
     /// Times when a VF's commands waited for its limit while its admin queue was asked something.
@@ -63,18 +89,44 @@ fn run(case: &Case, steps: &mut Vec<u64>) -> Report {
     let folder = tempfile::tempdir().unwrap();
     let paths: Vec<PathBuf> = (0..VFS).map(|i| folder.path().join(format!("vf{i}"))).collect();
     for p in &paths {
-        rig::pattern(p, BLOCKS).unwrap();
+        rig::pattern(p, VOLUME).unwrap();
     }
-    rig::provision(&card, &paths.iter().map(|p| (p.as_path(), false)).collect::<Vec<_>>()).unwrap();
-    let vfs = (0..VFS as u8).map(|index| {
-        let (nvme, buffer) = open(&card, index);
-        let path = paths[usize::from(index)].clone();
-        let model = std::fs::read(&path).unwrap();
-        let free = (0..SLOTS).collect();
-        Vf { index, path, nvme: Some(nvme), buffer, model, flying: HashMap::new(), free, next: 0, done: 0 }
-    });
     let manager = Manager::open(&*rig::function(&card, FunctionId::pf(Kind::Trust)).unwrap()).unwrap();
-    let mut world = World { vfs: vfs.collect(), manager, card, report: Report::default(), planted: case.planted };
+    rig::provision(&card, &paths.iter().map(|p| (p.as_path(), false)).collect::<Vec<_>>()).unwrap();
+    let mut vfs = Vec::new();
+    for (index, path) in (0u8..).zip(&paths) {
+        let (nvme, buffer) = open(&card, index);
+        vfs.push(Vf {
+            index,
+            path: path.clone(),
+            nvme: Some(nvme),
+            buffer,
+            model: std::fs::read(path).unwrap(),
+            base: 0,
+            flying: BTreeMap::new(),
+            free: (0..SLOTS).collect(),
+            next: 0,
+            done: 0,
+            card: card.clone(),
+            phase: Phase::Up,
+            deleting: Default::default(),
+            stuck: (0, 0),
+            is_stuck: false,
+            before: Vec::new(),
+            seen: Default::default(),
+        });
+    }
+    let options = NvmeOptions { events: 0, timeout: Duration::from_secs(4), ..NvmeOptions::default() };
+    let pf = rig::function(&card, FunctionId::pf(Kind::Storage)).unwrap();
+    let primary = Controller::open(pf, Dma::new(1 << 20).unwrap(), options).unwrap();
+    let report = Report::default();
+    let mut world = World { vfs, manager, primary, card, report, lost: [false; VFS], planted: case.planted };
+    for vf in 0..VFS {
+        let timeout =
+            if world.vfs[vf].has_timeout() { Duration::from_millis(ends::TIMEOUT_MS) } else { Duration::ZERO };
+        world.manager.set_timeout(Role::Vf(vf as u8), timeout).unwrap();
+        world.bind(vf, 0);
+    }
     let mut rng = SmallRng::seed_from_u64(case.seed);
     match &case.steps {
         Steps::Until(commands) => {
@@ -91,21 +143,21 @@ fn run(case: &Case, steps: &mut Vec<u64>) -> Report {
             }
         }
     }
-    for vf in &mut world.vfs {
-        while !vf.flying.is_empty() {
-            vf.collect(&mut rng);
-        }
-        vf.settle();
-    }
-    world.card.assert_clean();
-    Report { commands: world.done(), clocks: world.card.clocks(), ..world.report }
+    world.finish(&mut rng);
+    let seen = |of: fn(&vf::Seen) -> u64| world.vfs.iter().map(|vf| of(&vf.seen)).sum();
+    let (late, aborted, cut) = (seen(|s| s.late), seen(|s| s.aborted), seen(|s| s.cut));
+    Report { commands: world.done(), clocks: world.card.clocks(), late, aborted, cut, ..world.report }
 }
 
 struct World {
     vfs: Vec<Vf>,
     manager: Manager,
+    /// The storage PF's.
+    primary: Controller,
     card: Card,
     report: Report,
+    /// Reads of the host's memory were lost: what waits for them takes longer.
+    lost: [bool; VFS],
     planted: bool,
 }
 
@@ -117,108 +169,55 @@ impl World {
     fn step(&mut self, step: u64, events: bool) {
         let rng = &mut SmallRng::seed_from_u64(step);
         let at = rng.random_range(0..VFS);
-        let vf = &mut self.vfs[at];
-        match rng.random_range(0..2000) {
-            0..=2 if events => {
-                vf.reset(&self.card, rng);
-                self.report.resets += 1;
-                // A failure on purpose, to try what makes cases smaller: the third VF after a fault.
-                assert!(!(self.planted && at == 2 && self.report.faults > 0), "planted");
-            }
-            3..=4 if events => self.fault(at, rng),
-            5 if events => {
-                vf.load(rng);
-                vf.delete_queue(rng);
-                vf.reset(&self.card, rng);
-                self.report.deletions += 1;
-            }
-            6 if events => self.disable(rng),
-            7..=8 => self.limit(at, rng),
-            9..=999 => vf.submit(rng),
-            _ => vf.collect(rng),
+        let event = rng.random_range(0..2000);
+        for vf in &mut self.vfs {
+            vf.unstick(false);
+        }
+        match event {
+            0..60 if events || (40..43).contains(&event) => self.event(event, at, rng),
+            60..1000 if self.vfs[at].phase == Phase::Up => self.vfs[at].submit(rng),
+            _ => self.collect(at, rng),
         }
         if rng.random_bool(0.2) {
             self.card.root().advance(rng.random_range(1..200));
         }
     }
 
-    /// Another limit and weight for a VF, while it works. They slow it down and change nothing else: what is submitted under
-    /// them is compared as ever, and resets and faults meet them as they come. The smallest limit there is stops a VF nearly;
-    /// then it must answer admin commands, and go on where it stopped once the limit is lifted.
-    fn limit(&mut self, at: usize, rng: &mut SmallRng) {
-        let role = Role::Vf(at as u8);
-        let weight = rng.random_range(0..16);
-        let rate = |rng: &mut SmallRng, rates| if rng.random_bool(0.4) { 0 } else { rng.random_range::<u32, _>(rates) };
-        let limits = Limits { commands: rate(rng, 8_000..60_000), blocks: rate(rng, 300_000..3_000_000), weight };
-        self.report.limits += 1;
-        if rng.random_bool(0.7) {
-            self.manager.limit(role, limits).unwrap();
-            return;
+    /// What a VF has to tell.
+    fn collect(&mut self, at: usize, rng: &mut SmallRng) {
+        if self.vfs[at].phase == Phase::Up {
+            self.vfs[at].collect(rng);
+            if self.vfs[at].deleting == [None; 2] {
+                return;
+            }
         }
-        let least = if rng.random() { Limits { commands: 1, ..limits } } else { Limits { blocks: 1, ..limits } };
-        self.manager.limit(role, least).unwrap();
-        let vf = &mut self.vfs[at];
-        vf.load(rng);
-        for _ in 0..rng.random_range(1..16) {
-            self.card.root().advance(2000);
-        }
-        vf.nvme().smart_log().unwrap();
-        for queue in 0..2 {
-            while vf.poll(queue) {}
-        }
-        self.report.held += u64::from(!vf.flying.is_empty());
-        self.manager.limit(role, Limits { weight, ..Limits::default() }).unwrap();
-        while !vf.flying.is_empty() {
-            vf.collect(rng);
+        if rng.random_bool(0.2) {
+            self.look(at, rng);
         }
     }
 
-    /// Something goes wrong around one VF while it works; then all is well again, and a reset must bring it back.
-    fn fault(&mut self, at: usize, rng: &mut SmallRng) {
-        let function = rig::storage_vf(at as u8).unwrap().number();
-        if rng.random_bool(0.7) {
-            // Not `Duplicate`: on a busy link the second answer comes when its tag is in use again, and nobody can tell it from
-            // the first answer to the new read.
-            let faults = [
-                ReadFault::Unsupported,
-                ReadFault::Abort,
-                ReadFault::Poisoned,
-                ReadFault::Dropped,
-                ReadFault::Late(rng.random_range(1..2000)),
-            ];
-            let fault = *faults.choose(rng).unwrap();
-            let (skip, times) = (rng.random_range(0..8), rng.random_range(1..4));
-            self.card.root().inject(FaultPlan { function: Some(function), skip, times, fault });
+    fn look(&mut self, at: usize, rng: &mut SmallRng) {
+        let others: Vec<_> = self.vfs.iter().filter(|vf| vf.index != at as u8).map(Vf::waits).collect();
+        if self.vfs[at].phase == Phase::Offline {
+            self.online(at);
         } else {
-            let lba = rng.random_range(0..BLOCKS);
-            let (read, write) = (rng.random(), rng.random());
-            let fault = MediaFault { volume: at as u8, lba, blocks: rng.random_range(1..2000), read, write };
-            self.card.root().media().inject(fault);
+            self.vfs[at].look(rng, self.lost[at], &others.join("; "));
         }
-        self.vfs[at].load(rng);
-        self.card.root().advance(rng.random_range(1..4000));
-        self.card.root().heal();
-        self.card.root().media().heal();
-        self.vfs[at].reset(&self.card, rng);
-        self.report.faults += 1;
+        self.lost[at] &= self.vfs[at].phase != Phase::Up;
     }
 
-    /// All VFs go, whatever they were doing, and come back.
-    fn disable(&mut self, rng: &mut SmallRng) {
-        let pf = FunctionId::pf(Kind::Storage).number();
-        for vf in &mut self.vfs {
-            vf.load(rng);
+    /// Everything that was begun ends, and all is as the commands left it.
+    fn finish(&mut self, rng: &mut SmallRng) {
+        for at in 0..VFS {
+            while self.vfs[at].phase != Phase::Up || self.vfs[at].deleting != [None; 2] {
+                self.look(at, rng);
+                self.vfs[at].unstick(true);
+                self.card.root().advance(200);
+            }
+            self.vfs[at].unstick(true);
+            self.vfs[at].drain();
+            self.vfs[at].settle();
         }
-        self.card.root().advance(rng.random_range(1..2000));
-        self.card.set_vfs(pf, 0).unwrap();
-        for vf in &mut self.vfs {
-            vf.nvme = None;
-        }
-        self.card.set_vfs(pf, 4).unwrap();
-        for vf in &mut self.vfs {
-            vf.reopen(&self.card);
-            vf.settle();
-        }
-        self.report.disables += 1;
+        self.card.assert_clean();
     }
 }

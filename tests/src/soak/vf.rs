@@ -1,28 +1,37 @@
 //! A VF with its driver, and the model of it: a plain array of bytes.
 //!
-//! Every byte that a read brings is compared, and the bytes around it must be untouched. A write that a reset met in
-//! flight may have happened or not, block by block; nothing else may.
+//! Every byte that a read brings is compared, and the bytes around it must be untouched. A write that was cut off in flight may
+//! have happened or not, block by block; nothing else may.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use azote_dma::Buffer;
-use azote_nvme::{Command, Completion, Completions, Controller, Data, Failure, Io, Options as NvmeOptions};
+use azote_nvme::{Command, Completions, Controller, Data, Io, Options as NvmeOptions};
 use azote_regs::nvme::{command as cmd, limits, opcode, status};
-use azote_sim::Card;
+use azote_sim::{Card, MediaOptions};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::{IndexedMutRandom, IndexedRandom, SliceRandom};
 
+use super::phase::Phase;
 use crate::rig;
 
 /// Size of each VF.
 pub const BLOCKS: u64 = 3000;
+/// Size of each volume: a VF has one half of it at a time.
+pub const VOLUME: u64 = 2 * BLOCKS;
+/// I/O queues of a VF.
+pub const QUEUES: usize = 2;
+/// How long drivers wait for anything before they say that it does not come, in the clocks of the simulation (a microsecond each):
+/// longer than a time-out of the card.
+const PATIENCE: Duration = Duration::from_secs(4);
 /// Buffers of a VF.
 pub const SLOTS: usize = 12;
 /// Room of a buffer slot: the largest transfer, an offset of up to a page, and guards.
-const SLOT: u64 = limits::MAX_TRANSFER + 3 * 4096;
-const GUARD: u64 = 64;
+pub const SLOT: u64 = limits::MAX_TRANSFER + 3 * 4096;
+pub const GUARD: u64 = 64;
 
 /// What is in flight.
 #[derive(Debug)]
@@ -53,7 +62,7 @@ pub enum Op {
 }
 
 impl Op {
-    fn range(&self) -> Option<(u64, u64)> {
+    pub fn range(&self) -> Option<(u64, u64)> {
         match self {
             Op::Read { lba, blocks, .. } | Op::Write { lba, blocks, .. } | Op::Look { lba, blocks, .. } => {
                 Some((*lba, lba + blocks))
@@ -61,13 +70,24 @@ impl Op {
             _ => None,
         }
     }
-    fn slot(&self) -> Option<usize> {
+    pub fn slot(&self) -> Option<usize> {
         match self {
             Op::Read { slot, .. } => Some(*slot),
             Op::Write { slot, .. } | Op::Look { slot, .. } if *slot < SLOTS => Some(*slot),
             _ => None,
         }
     }
+}
+
+/// A command in flight.
+#[derive(Debug)]
+pub struct Flight {
+    pub op: Op,
+    pub queue: usize,
+    /// When it was sent, in clocks.
+    pub since: u64,
+    /// What an Abort of it said: that it is aborted. The medium may have done it all the same.
+    pub aborted: bool,
 }
 
 /// A VF, its driver and its model.
@@ -77,16 +97,38 @@ pub struct Vf {
     pub nvme: Option<Controller>,
     pub buffer: Buffer,
     pub model: Vec<u8>,
-    pub flying: HashMap<u64, Op>,
+    /// Which half of its volume it has, as the first block of it.
+    pub base: u64,
+    pub flying: BTreeMap<u64, Flight>,
     pub free: Vec<usize>,
     pub next: u64,
     pub done: u64,
+    pub card: Card,
+    pub phase: Phase,
+    /// When the deletion of a submission queue was asked for that has not ended.
+    pub deleting: [Option<u64>; QUEUES],
+    /// The volume answers nothing from the first clock on, until the second.
+    pub stuck: (u64, u64),
+    pub is_stuck: bool,
+    /// Commands that were in flight when it was last bound.
+    pub before: Vec<u64>,
+    /// What became of things, to be told at the end.
+    pub seen: Seen,
+}
+
+/// What happened to commands.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Seen {
+    pub late: u64,
+    pub aborted: u64,
+    pub cut: u64,
 }
 
 pub fn open(card: &Card, vf: u8) -> (Controller, Buffer) {
     let completions = if vf == 0 { Completions::Polled } else { Completions::Interrupts };
-    let options = NvmeOptions { completions, io_queues: 2, depth: 16, ..NvmeOptions::default() };
-    let nvme = rig::controller(card, vf, 4 << 20, options).unwrap();
+    let options = NvmeOptions { completions, io_queues: 2, depth: 16, timeout: PATIENCE, ..NvmeOptions::default() };
+    let nvme =
+        rig::controller(card, vf, 4 << 20, options).unwrap_or_else(|e| panic!("VF {vf}: it does not start: {e}"));
     let buffer = nvme.dma().alloc(SLOT * SLOTS as u64, 4096).unwrap();
     (nvme, buffer)
 }
@@ -97,14 +139,31 @@ impl Vf {
         self.nvme.as_mut().unwrap()
     }
 
+    /// Clocks of the card.
+    pub fn now(&self) -> u64 {
+        self.card.clocks()
+    }
+
+    /// How its volume behaves from now on.
+    pub fn medium(&mut self, change: impl FnOnce(MediaOptions) -> MediaOptions) {
+        let mut root = self.card.root();
+        let now = change(root.media().volume_options(self.index));
+        root.media().set_volume_options(self.index, Some(now));
+    }
+
+    /// The blocks of the volume that a command's are.
+    pub fn place(&self, lba: u64) -> usize {
+        ((self.base + lba) * 512) as usize
+    }
+
     fn clear_of_others(&self, lba: u64, blocks: u64) -> bool {
-        self.flying.values().filter_map(Op::range).all(|(a, b)| lba + blocks <= a || b <= lba)
+        self.flying.values().filter_map(|f| f.op.range()).all(|(a, b)| lba + blocks <= a || b <= lba)
     }
 
     /// One command of any sort, if there is room for it.
     pub fn submit(&mut self, rng: &mut SmallRng) {
-        let queue = rng.random_range(0..2);
-        if self.nvme().is_full(queue) {
+        let queue = rng.random_range(0..QUEUES);
+        if self.deleting[queue].is_some() || self.nvme().is_full(queue) {
             return;
         }
         let user = self.next;
@@ -114,7 +173,7 @@ impl Vf {
         if kind < 90 && !self.clear_of_others(lba, blocks) {
             return;
         }
-        match kind {
+        let op = match kind {
             0..=79 => {
                 let Some(slot) = self.free.pop() else { return };
                 let at = GUARD + if rng.random_bool(0.5) { 4096 - GUARD } else { 4 * rng.random_range(0..1024) };
@@ -124,28 +183,29 @@ impl Vf {
                     let around = vec![0xc3; (blocks * 512 + 2 * GUARD) as usize];
                     self.buffer.write(base + at - GUARD, &around).unwrap();
                     self.nvme().submit(queue, Io::Read { lba, data: slice }, user).unwrap();
-                    self.flying.insert(user, Op::Read { lba, blocks, slot, at });
+                    Op::Read { lba, blocks, slot, at }
                 } else {
                     let data: Vec<u8> = (0..blocks * 512).map(|_| rng.random()).collect();
                     self.buffer.write(base + at, &data).unwrap();
                     self.nvme().submit(queue, Io::Write { lba, data: slice }, user).unwrap();
-                    self.flying.insert(user, Op::Write { lba, blocks, slot, data });
+                    Op::Write { lba, blocks, slot, data }
                 }
             }
             80..=87 => {
                 let Some(op) = self.uncommon(rng, queue, lba, blocks) else { return };
-                self.flying.insert(user, op);
+                op
             }
             88..=89 => {
                 self.nvme().submit(queue, Io::Flush, user).unwrap();
-                self.flying.insert(user, Op::Flush);
+                Op::Flush
             }
             _ => {
                 let (command, want) = bad(rng, self.buffer.iova());
                 self.nvme().submit_command(queue, command, user).unwrap();
-                self.flying.insert(user, Op::Bad { want });
+                Op::Bad { want }
             }
-        }
+        };
+        self.flying.insert(user, Flight { op, queue, since: self.now(), aborted: false });
         self.next += 1;
     }
 
@@ -170,7 +230,7 @@ impl Vf {
             2 => {
                 let slot = self.free.pop()?;
                 let base = slot as u64 * SLOT + 4 * rng.random_range(0..1024);
-                let mut data = self.model[(lba * 512) as usize..][..zero.len()].to_vec();
+                let mut data = self.model[self.place(lba)..][..zero.len()].to_vec();
                 let differs = rng.random();
                 if differs {
                     *data.choose_mut(rng)? ^= 1 << rng.random_range(0..8);
@@ -205,119 +265,11 @@ impl Vf {
         }
     }
 
-    /// Looks for a completion, or waits for one, and looks at what it brought.
-    pub fn collect(&mut self, rng: &mut SmallRng) {
-        let queue = rng.random_range(0..2);
-        if self.nvme().in_flight(queue) == 0 {
-            return;
-        }
-        if rng.random_bool(0.3) {
-            let completion = self.nvme().wait(queue).unwrap();
-            self.completed(completion);
-        } else {
-            self.poll(queue);
-        }
-    }
-
-    /// Looks for a completion; true if there was one.
-    pub fn poll(&mut self, queue: usize) -> bool {
-        let Some(completion) = self.nvme().poll(queue).unwrap() else { return false };
-        self.completed(completion);
-        true
-    }
-
-    fn completed(&mut self, completion: Completion) {
-        let op = self.flying.remove(&completion.user).expect("a completion of something that was asked");
-        self.done += 1;
-        self.free.extend(op.slot());
-        match op {
-            Op::Bad { want } => match completion.result {
-                Err(Failure::Status(s)) => assert_eq!(s.code(), want, "VF {}: {s}", self.index),
-                other => panic!("VF {}: a bad command ended with {other:?}", self.index),
-            },
-            Op::Look { want, .. } => {
-                let code = match completion.result {
-                    Ok(_) => status::SUCCESS,
-                    Err(Failure::Status(s)) => s.code(),
-                    Err(other) => panic!("VF {}: {other}", self.index),
-                };
-                assert_eq!(code, want, "VF {}: {op:?}", self.index);
-            }
-            Op::Flush => assert!(completion.result.is_ok()),
-            Op::Write { lba, data, .. } => {
-                assert!(completion.result.is_ok(), "VF {}: write: {completion:?}", self.index);
-                self.model[(lba * 512) as usize..][..data.len()].copy_from_slice(&data);
-            }
-            Op::Read { lba, blocks, slot, at } => {
-                assert!(completion.result.is_ok(), "VF {}: read: {completion:?}", self.index);
-                let mut got = vec![0; (blocks * 512 + 2 * GUARD) as usize];
-                self.buffer.read(slot as u64 * SLOT + at - GUARD, &mut got).unwrap();
-                let (before, rest) = got.split_at(GUARD as usize);
-                let (body, after) = rest.split_at((blocks * 512) as usize);
-                let want = &self.model[(lba * 512) as usize..][..body.len()];
-                if let Some(i) = (0..body.len()).find(|i| body[*i] != want[*i]) {
-                    panic!("VF {}: read of {blocks} at {lba} (offset {at:#x}) differs from byte {i}", self.index);
-                }
-                assert!(before.iter().chain(after).all(|b| *b == 0xc3), "VF {}: wrote beyond its buffer", self.index);
-            }
-        }
-    }
-
-    /// After a reset: what was in flight happened or did not, block by block.
-    pub fn settle(&mut self) {
-        let file = std::fs::read(&self.path).unwrap();
-        for (_, op) in self.flying.drain() {
-            self.free.extend(op.slot());
-            let Op::Write { lba, data, .. } = op else { continue };
-            for (i, new) in data.chunks(512).enumerate() {
-                let at = (lba as usize + i) * 512;
-                let now = &file[at..at + 512];
-                let old = &self.model[at..at + 512];
-                assert!(now == old || now == new, "VF {}: block {} is neither old nor new", self.index, lba + i as u64);
-                self.model[at..at + 512].copy_from_slice(now);
-            }
-        }
-        assert!(file == self.model, "VF {}: the image is not what the commands made of it", self.index);
-    }
-
-    /// A reset of the controller or of the function, by chance.
-    pub fn reset(&mut self, card: &Card, rng: &mut SmallRng) {
-        if rng.random_bool(0.5) {
-            self.nvme().reset().unwrap();
-            for queue in 0..2 {
-                while let Some(ended) = self.nvme().poll(queue).unwrap() {
-                    assert!(self.flying.contains_key(&ended.user), "an end of something that was not asked");
-                }
-            }
-        } else {
-            let nvme = self.nvme.take().unwrap();
-            nvme.function().reset().unwrap();
-            drop(nvme);
-            self.reopen(card);
-        }
-        self.settle();
-    }
-
-    /// A new driver on a function that has forgotten everything.
-    pub fn reopen(&mut self, card: &Card) {
-        let (nvme, buffer) = open(card, self.index);
-        self.nvme = Some(nvme);
-        self.buffer = buffer;
-    }
-
-    /// Commands without looking at what becomes of them: a reset must follow.
+    /// A few commands at once.
     pub fn load(&mut self, rng: &mut SmallRng) {
         for _ in 0..rng.random_range(1..8) {
             self.submit(rng);
         }
-    }
-
-    /// Takes a submission queue away, with commands in it.
-    pub fn delete_queue(&mut self, rng: &mut SmallRng) {
-        let queue = rng.random_range(1..=2);
-        let data = Data::None;
-        let command = Command { opcode: opcode::DELETE_SQ as u8, nsid: 0, cdw: [queue, 0, 0, 0, 0, 0], data };
-        self.nvme().admin_command(command).unwrap();
     }
 }
 
