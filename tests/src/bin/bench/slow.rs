@@ -7,8 +7,8 @@ use azote_tests::figures::Figure;
 use azote_tests::load::{Load, run_each};
 use azote_tests::rig::Setup;
 
-use crate::storage::{TOGETHER, WANTED, beats, clean, driver, rig_of};
 use crate::Arguments;
+use crate::storage::{TOGETHER, WANTED, beats, clean, driver, rig_of};
 
 /// Clocks that are measured.
 const CLOCKS: u64 = 400_000;
