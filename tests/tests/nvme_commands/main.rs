@@ -7,6 +7,7 @@ mod blocks;
 mod collected;
 mod logs;
 mod secondary;
+mod under_way;
 
 use std::path::PathBuf;
 
