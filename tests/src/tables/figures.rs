@@ -10,9 +10,11 @@ use crate::{Error, Result};
 /// Where the bench's lines are kept: `cargo xtask bench storage --json > docs/figures.json`, and `bench guest --json >> …`.
 const FILE: &str = "docs/figures.json";
 /// What a name does not say.
-const NOTES: [(&str, &str); 5] = [
+const NOTES: [(&str, &str); 7] = [
     ("storage.mix70.4k.qd32.8vf", "both directions at once"),
     ("storage.latency.read.4k.qd1", "from the doorbell to the interrupt"),
+    ("storage.latency.write.4k.qd1", "from the doorbell to the interrupt"),
+    ("storage.fairness.slow", "seven VFs beside a volume that takes 1,000,000 clocks"),
     ("storage.fairness.quiet.8vf", "depth 1 beside seven at 64"),
     ("driver.instructions_per_io", "the dearer of reads and writes"),
     ("sim.clocks_per_second", "one thread; the machine's"),
