@@ -323,7 +323,11 @@ fn log_pages_count_what_happened() {
         assert_eq!(code(b.admin(get(lid, 128, 0, 0))), status::INVALID_LOG, "log {lid:#x}");
     }
     assert_eq!(code(b.admin(get(opcode::LOG_SMART, 128, 1, 0))), status::INVALID_FIELD, "more than MDTS");
-    assert_eq!(code(b.admin(get(opcode::LOG_SMART, 128, 0, 16))), status::INVALID_FIELD, "offsets are not supported");
+    // It is read from any DW of it up to its end.
+    for offset in [2, log::SMART_SIZE as u32 + 4, 1 << 20] {
+        assert_eq!(code(b.admin(get(opcode::LOG_SMART, 1, 0, offset))), status::INVALID_FIELD, "from {offset}");
+    }
+    b.admin(get(opcode::LOG_SMART, 1, 0, log::SMART_SIZE as u32)).unwrap();
     // Odd lengths: exactly what was asked for, not a DW more.
     for dws in [1u32, 3, 5, 127, 129, 1024, 2000] {
         b.buffer.fill(0xee);
