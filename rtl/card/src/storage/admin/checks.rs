@@ -73,7 +73,7 @@ pub fn identify(cdw10: V, nsid: V, bound: V, primary: V) -> V {
     }
 }
 
-/// Get Log Page (NVMe 5.14); offsets are not offered.
+/// Get Log Page (NVMe 5.14).
 #[pure]
 pub fn log_page(cdw10: V, cdw11: V, cdw12: V, cdw13: V, nsid: V) -> V {
     let lid = cdw10.get(cmd::LOG_LID);
