@@ -158,15 +158,16 @@ impl Queue {
     /// Tells the controller of what was pushed and of what was taken.
     #[inline(always)]
     pub fn ring(&mut self) -> Result<()> {
-        if self.untold != 0 {
-            self.untold = 0;
-            self.registers.write32(self.cq_doorbell, self.head.into())?;
-        }
+        // What is new first: somebody waits for it.
         if self.unrung {
             self.unrung = false;
             // The entries and lists are in memory before the doorbell says so.
             fence(Ordering::Release);
             self.registers.write32(self.sq_doorbell, self.tail.into())?;
+        }
+        if self.untold != 0 {
+            self.untold = 0;
+            self.registers.write32(self.cq_doorbell, self.head.into())?;
         }
         Ok(())
     }
