@@ -17,7 +17,7 @@ pub const INPUTS: usize = 287;
 pub const OUTPUTS: usize = 421;
 /// Groups of the first fold, of ten bits, and of the second, of six.
 const FOLDS: usize = 43;
-const REFOLDS: usize = 7;
+const REFOLDS: usize = 8;
 
 /// The harness; see above.
 #[derive(LogicBlock, Default)]

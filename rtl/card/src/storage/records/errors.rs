@@ -1,7 +1,6 @@
 //! The error log: the last wrong commands of each function, and how many there were.
 //!
-//! A command is wrong at once, in the front, which knows the field; or at its end, in mover or writer, where the journal
-//! knows the block.
+//! A command is wrong at once, in the front, which knows the field; or at its end, when the books know the block.
 
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{limits, log, status};
