@@ -127,9 +127,9 @@ pub struct Limits {
 
 impl Limits {
     /// The largest rate.
-    pub const RATE_MAX: u64 = regs::RATE.of(regs::RATE.mask());
+    pub const RATE_MAX: u64 = regs::RATE.max();
     /// The largest weight.
-    pub const WEIGHT_MAX: u64 = regs::VOLUME_WEIGHT.of(regs::VOLUME_WEIGHT.mask());
+    pub const WEIGHT_MAX: u64 = regs::VOLUME_WEIGHT.max();
 
     /// So many a second, as a rate of a card that runs at [`clock::HZ`]: never more than was asked for, so that the
     /// least that there is are five.
@@ -156,8 +156,7 @@ pub struct Manager {
 
 impl Manager {
     /// The longest time-out.
-    pub const TIMEOUT_MAX: Duration =
-        Duration::from_millis(regs::VOLUME_TIMEOUT.of(regs::VOLUME_TIMEOUT.mask()) * regs::TIMEOUT_UNIT);
+    pub const TIMEOUT_MAX: Duration = Duration::from_millis(regs::VOLUME_TIMEOUT.max() * regs::TIMEOUT_UNIT);
     /// How long commands of a binding that is over are waited for, unless told otherwise.
     pub const PATIENCE: Duration = Duration::from_secs(10);
     /// From one look at what is under way to the next. A look is time for a simulated card as well.
@@ -256,7 +255,7 @@ impl Manager {
         let at = self.slot(role)? + regs::BINDING_VOLUME;
         let units = timeout.as_micros().div_ceil(1000 * u128::from(regs::TIMEOUT_UNIT));
         let bad = || Error::BadTimeout { slot: named(role), asked: timeout };
-        let units = u64::try_from(units).ok().filter(|n| *n <= regs::VOLUME_TIMEOUT.of(regs::VOLUME_TIMEOUT.mask()));
+        let units = u64::try_from(units).ok().filter(|n| *n <= regs::VOLUME_TIMEOUT.max());
         let units = units.ok_or_else(bad)?;
         self.set(at, regs::VOLUME_TIMEOUT, units)?;
         let held = regs::VOLUME_TIMEOUT.of(self.registers.read32(at)?.into());
