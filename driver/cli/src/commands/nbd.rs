@@ -39,8 +39,9 @@ pub(super) fn run(card: &dyn Card, arguments: &Nbd, out: &mut dyn Write, stop: &
         exports.push(export);
         engines.push((name, engine));
     }
-    print(out, &text)?;
+    // Before anybody is told that it is there, who may end it at once.
     stop.set_orderly();
+    print(out, &text)?;
     server.serve(exports, stop);
     let mut text = String::new();
     for (name, engine) in engines {

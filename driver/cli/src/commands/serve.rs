@@ -72,8 +72,9 @@ pub fn run(card: &SimCard, places: Places<'_>, json: bool, out: &mut dyn Write, 
         let example = functions.first().map_or_else(PathBuf::new, |(_, _, path)| path.clone());
         text += &usage(&example);
     }
-    print(out, &text)?;
+    // Before anybody is told that it is there, who may end it at once.
     stop.set_orderly();
+    print(out, &text)?;
     let mut follows = true;
     while !stop.is_stopped() {
         std::thread::sleep(Duration::from_millis(100));

@@ -186,7 +186,7 @@ impl Nvme {
                 transfer.cancel();
             } else {
                 self.task = None;
-                self.fetch = Fetch::default();
+                self.fetch.forget();
             }
         }
     }
@@ -536,7 +536,7 @@ impl Nvme {
             opcode::ABORT => return Some((status::SUCCESS, dw::ABORT_NOT_DONE.put(1))),
             // Nothing ever happens here: the request stays, and the controller goes on without it.
             opcode::ASYNC_EVENT => {
-                self.fetch = Fetch::default();
+                self.fetch.forget();
                 return Some((HELD, 0));
             }
             _ => return Some((status::INVALID_OPCODE, 0)),
