@@ -125,6 +125,7 @@ impl Logic for Card {
         for class in 0..CLASSES {
             self.transmit.credit[class] = 1;
         }
+        self.transmit.bus_number = self.completer.bus_number;
         self.space.ask = self.transmit.ask;
         self.transmit.may = self.space.may;
         self.transmit.changed = self.space.changed;
@@ -197,7 +198,6 @@ impl Logic for Card {
         self.posted.hit_owner = self.decode.owner;
         self.posted.hit_offset = self.decode.offset;
         self.posted.hit_manage = self.decode.manage;
-        let bus_number = self.completer.bus_number;
 
         // The register bus: management, the MSI-X pages of all, the storage pages; other pages read as zero.
         join!(self.posted.bus, self.shared.writes);
@@ -251,7 +251,6 @@ impl Logic for Card {
         self.message.send = self.space.message;
         self.message.owner = self.space.message_owner;
         self.message.code = self.space.message_code;
-        self.message.bus_number = bus_number;
 
         // Interrupts and resets.
         self.msix.valid = self.storage.irq_valid;
@@ -264,7 +263,6 @@ impl Logic for Card {
         self.msix.kick = self.space.kick;
         self.msix.kick_owner = self.space.kick_owner;
         self.msix.kick_all = self.space.kick_all;
-        self.msix.bus_number = bus_number;
         let forgotten_is_storage = self.space.reset_owner.bits(1, 0) == function::STORAGE;
         self.msix.reset_valid = self.space.reset_valid;
         self.msix.reset_owner = self.space.reset_owner;
@@ -295,7 +293,7 @@ impl Logic for Card {
         self.read.forgotten = self.space.tag_forgotten;
         self.read.mrrs = self.space.mrrs[function::STORAGE as usize];
         self.read.patient = self.space.patient[function::STORAGE as usize];
-        self.read.bus_number = bus_number;
+        self.read.bus_number = self.completer.bus_number;
         self.read.cpl_valid = self.receive.cpl_valid;
         self.read.cpl_sop = self.receive.cpl_sop;
         self.read.cpl_eop = self.receive.cpl_eop;
@@ -315,7 +313,6 @@ impl Logic for Card {
         self.storage.data_data = self.data.rdata;
 
         // Storage and its media.
-        self.storage.bus_number = bus_number;
         self.storage.mps = self.space.mps;
         self.bindings.slot = self.storage.slot;
         self.bindings.page_slot = self.storage.page_slot;

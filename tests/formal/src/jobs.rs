@@ -85,7 +85,7 @@ pub const JOBS: [Job; 5] = [
 ];
 
 /// Broken designs. Each is one line of the printed Verilog, such as a slip in the kernel would change it.
-pub const FLAWS: [Flaw; 10] = [
+pub const FLAWS: [Flaw; 12] = [
     Flaw {
         name: "the transmitter does not ask the gate",
         job: "gate",
@@ -119,6 +119,20 @@ pub const FLAWS: [Flaw; 10] = [
         job: "gate",
         find: "assign tx_data = data_q;",
         replace: "assign tx_data = data_q ^ (128'h4 << 48);",
+        caught_by: "rule 1: a beat leaves that is not what its maker gave",
+    },
+    Flaw {
+        name: "the transmitter signs for another kind of function",
+        job: "gate",
+        find: "whose[1:0]}})}, data[47:32]}",
+        replace: "2'h0}})}, data[47:32]}",
+        caught_by: "rule 1: a beat leaves that is not what its maker gave",
+    },
+    Flaw {
+        name: "the transmitter leaves the kind of a packet to its maker",
+        job: "gate",
+        find: "data_d = beat;",
+        replace: "data_d = {beat[127:32], data[31:24], beat[23:0]};",
         caught_by: "rule 1: a beat leaves that is not what its maker gave",
     },
     Flaw {

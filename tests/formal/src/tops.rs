@@ -67,6 +67,7 @@ impl Logic for Gate {
             watch!(self.door, i, self.transmit.client[i], ready, killed);
         }
         self.door.bus_number = self.bus_number;
+        self.transmit.bus_number = self.bus_number;
         self.begun.d = 1;
         self.before.d = self.watched;
         self.before_may.d = self.may;

@@ -4,11 +4,9 @@
 //! so that there is room when three fit.
 
 use azote_hdl::prelude::*;
-use azote_regs::pcie::tlp;
 
 use crate::parts::Fifo;
 use crate::transaction::TxOut;
-use crate::transaction::header::id;
 
 /// Messages that wait.
 const DEPTH: usize = 4;
@@ -25,7 +23,6 @@ pub struct Message {
     pub code: I<8>,
     /// The messages of one more error fit.
     pub room: O<1>,
-    pub bus_number: I<8>,
     pub tx: TxOut,
     pub busy: O<1>,
     waiting: Fifo<16>,
@@ -40,7 +37,6 @@ impl Default for Message {
             owner: Default::default(),
             code: Default::default(),
             room: Default::default(),
-            bus_number: Default::default(),
             tx: Default::default(),
             busy: Default::default(),
             waiting: Fifo::new(DEPTH),
@@ -59,13 +55,12 @@ impl Logic for Message {
         let whose = self.waiting.out_data.bits(15, 8);
         let what = self.waiting.out_data.bits(7, 0);
         self.waiting.out_ready = self.tx.ready;
-        let dw0 = sized((tlp::MSG | tlp::ROUTE_TO_ROOT) << tlp::FMT_TYPE.lo, 32);
-        let dw1 = cat(id(self.bus_number, whose), sized(0, 8), what);
+        // The rest of a message's header is the door's, or zero.
         self.tx.valid = self.waiting.out_valid;
         self.tx.sop = 1;
         self.tx.eop = 1;
         self.tx.keep = 15;
-        self.tx.data = cat(sized(0, 64), dw1, dw0);
+        self.tx.data = cat(sized(0, 88), what, sized(0, 32));
         self.tx.owner = whose;
         self.busy = self.waiting.out_valid;
     }

@@ -15,7 +15,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::pcie::tlp;
 
-use crate::transaction::header::{dw, id, in_gap, memory, owner_of};
+use crate::transaction::header::{dw, in_gap, owner_of, request};
 use crate::transaction::{ErrorOut, Found, TxOut};
 
 /// Tags in flight.
@@ -454,21 +454,12 @@ impl Logic for Read {
         self.old.we = starts_tag;
         self.old.waddr = self.tag.q;
         self.old.wdata = cat(self.s_owner.q, self.s_client.q, self.now.q);
-        let only = self.piece.q == 1;
         self.tx.valid = self.sending.q;
         self.tx.sop = 1;
         self.tx.eop = 1;
         self.tx.keep = 15;
         self.tx.owner = self.s_owner.q;
-        self.tx.data = memory(
-            sized(0, 1),
-            self.at.q,
-            self.piece.q.zext(11),
-            id(self.bus_number, self.s_owner.q),
-            self.tag.q.zext(8),
-            if only { sized(0, 4) } else { 15 },
-            sized(15, 4),
-        );
+        self.tx.data = request(self.at.q, self.piece.q.zext(11), self.tag.q.zext(8));
 
         // --- books
         let begun = if starts_tag { one_hot(self.tag.q) } else { 0 };

@@ -15,7 +15,7 @@ use azote_regs::bar;
 use azote_regs::pcie::msix;
 
 use crate::parts::{Fifo, byte_mask};
-use crate::transaction::header::{id, memory};
+use crate::transaction::header::request;
 use crate::transaction::{BusSlave, TxOut};
 
 const LAST_VECTOR: u64 = bar::MSIX_VECTORS - 1;
@@ -75,7 +75,6 @@ pub struct Msix {
     pub reset_valid: I<1>,
     pub reset_owner: I<8>,
     pub reset_done: O<1>,
-    pub bus_number: I<8>,
     pub tx: TxOut,
     pub busy: O<1>,
     st: Reg<4>,
@@ -174,15 +173,7 @@ impl Logic for Msix {
         self.tx.sop = self.message.q == Message::HEADER;
         self.tx.eop = self.message.q == Message::DATA;
         self.tx.owner = self.m_owner.q;
-        let header = memory(
-            sized(1, 1),
-            self.m_address.q,
-            sized(1, 11),
-            id(self.bus_number, self.m_owner.q),
-            sized(0, 8),
-            sized(0, 4),
-            sized(15, 4),
-        );
+        let header = request(self.m_address.q, sized(1, 11), sized(0, 8));
         self.tx.keep = if self.message.q == Message::HEADER { sized(15, 4) } else { 1 };
         self.tx.data = if self.message.q == Message::HEADER { header } else { self.m_data.q.zext(128) };
         match self.message.q {

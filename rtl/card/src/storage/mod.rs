@@ -32,7 +32,6 @@ pub struct Storage {
     pub clock: Clk,
     pub reset: Rst,
     pub bus: BusSlave,
-    pub bus_number: I<8>,
     pub mps: I<3>,
     /// The binding of `slot` and of `page_slot`, a clock later:
     /// `{turn, large blocks, length 48, base 48, volume 8, read only, valid}`, the page's without its turn.
@@ -575,7 +574,6 @@ impl Logic for Storage {
         self.pages.left_code = self.mover.left_code;
         self.mover.left_ready = if self.mover.left_page { sized(1, 1) } else { self.books.left_ready };
         self.mover.mps = self.mps;
-        self.mover.bus_number = self.bus_number;
         link!(self.tx_data, self.mover.tx);
 
         // Writes.
@@ -709,7 +707,6 @@ impl Logic for Storage {
         self.poster.again = self.gate_changed | self.registers.unquiet;
         self.poster.q_drained = self.queues.drained;
         self.poster.q_drained_cid = self.queues.drained_cid;
-        self.poster.bus_number = self.bus_number;
         link!(self.tx_entry, self.poster.tx);
         self.coalesce.valid = self.poster.irq_valid;
         self.coalesce.slot = self.poster.q_slot;

@@ -42,18 +42,84 @@ pub fn id(bus: V, owner: V) -> V {
     cat(bus, function_number(owner))
 }
 
-/// The header of a memory request: three DWs below 4 GiB, four above (PCIe 2.2.4.1).
+/// What a maker asks the door for: a memory request of whole DWs. It is a header of three DWs below 4 GiB, four above (PCIe
+/// 2.2.4.1), without what only the door knows: what kind of request it is, and who sends it ([`signed`]).
 #[pure]
-pub fn memory(write: V, address: V, dws: V, requester: V, tag: V, last_be: V, first_be: V) -> V {
-    let high = address.bits(63, 32);
+pub fn request(address: V, dws: V, tag: V) -> V {
+    let last_be = if dws == 1 { sized(0, 4) } else { 15 };
+    unsigned(address.bits(63, 2), dws, tag, last_be, sized(15, 4))
+}
+
+/// The same of single bytes: `bytes` of them, at least one, from `address` on. The payload of a write begins with the DW that
+/// holds the first byte, and so does that of the completions of a read ([`spans`] DWs).
+#[pure]
+pub fn byte_request(address: V, bytes: V, tag: V) -> V {
+    let start = address.bits(1, 0);
+    let dws = spans(start, bytes);
+    let first = sized(15, 4) << start;
+    let last = last_bytes(start, bytes);
+    let only = dws == 1;
+    let last_be = if only { sized(0, 4) } else { last };
+    let first_be = if only { first & last } else { first };
+    unsigned(address.bits(63, 2), dws, tag, last_be, first_be)
+}
+
+/// The DWs that `bytes` bytes lie in, of which the first is byte `start` of its DW.
+#[pure]
+pub fn spans(start: V, bytes: V) -> V {
+    let reach = bytes + start.zext(13) + 3;
+    reach.bits(12, 2)
+}
+
+/// Byte enables of the DW in which `bytes` bytes end.
+#[pure]
+pub fn last_bytes(start: V, bytes: V) -> V {
+    let end = bytes.trunc(2) + start;
+    match end {
+        1 => sized(1, 4),
+        2 => 3,
+        3 => 7,
+        _ => 15,
+    }
+}
+
+/// A memory request's header without its kind and its sender.
+#[pure]
+fn unsigned(place: V, dws: V, tag: V, last_be: V, first_be: V) -> V {
+    let high = place.bits(61, 30);
     let long = high != 0;
-    let fmt_type = cat(sized(0, 1), write, long, sized(tlp::TYPE_MEM, 5));
-    let dw0 = cat(fmt_type, sized(0, 14), dws.trunc(10));
-    let dw1 = cat(requester, tag, last_be, first_be);
-    let low = cat(address.bits(31, 2), sized(0, 2));
+    let low = cat(place.bits(29, 0), sized(0, 2));
+    let dw0 = cat(sized(0, 2), long, sized(0, 19), dws.trunc(10));
+    let dw1 = cat(sized(0, 16), tag, last_be, first_be);
     let dw2 = if long { high } else { low };
     let dw3 = if long { low } else { 0 };
     cat(dw3, dw2, dw1, dw0)
+}
+
+/// The beat of a header with what the door adds: the kind of packet that its maker sends, one of [`Sends`], and who sends it.
+/// A completion has its completer's ID already: it may be one of a function that is not there.
+#[pure]
+pub fn signed(beat: V, kind: V, sender: V) -> V {
+    let given = dw(beat, { 0 }).get(tlp::FMT_TYPE);
+    let long = given.bit(5);
+    let with_data = given.bit(6);
+    let fmt_type = match kind {
+        Sends::COMPLETION => cat(sized(0, 1), with_data, sized(0, 1), sized(tlp::TYPE_CPL, 5)),
+        Sends::READ => cat(sized(0, 2), long, sized(tlp::TYPE_MEM, 5)),
+        Sends::WRITE => cat(sized(1, 2), long, sized(tlp::TYPE_MEM, 5)),
+        _ => sized(tlp::MSG | tlp::ROUTE_TO_ROOT, 8),
+    };
+    let whose = if kind == Sends::COMPLETION { beat.bits(63, 48) } else { sender };
+    cat(beat.bits(127, 64), whose, beat.bits(47, 32), fmt_type, beat.bits(23, 0))
+}
+
+/// What a maker sends; each sends one kind.
+pub struct Sends;
+impl Sends {
+    pub const COMPLETION: u64 = 0;
+    pub const READ: u64 = 1;
+    pub const WRITE: u64 = 2;
+    pub const MESSAGE: u64 = 3;
 }
 
 /// The header of a completion (PCIe 2.2.9), three DWs.

@@ -5,7 +5,8 @@ use azote_hdl::prelude::*;
 /// Bits of a function's name inside the card, `{slot[5:0], kind[1:0]}`.
 pub const FN: usize = 8;
 
-/// Outgoing TLP beats, at their taker.
+/// Outgoing TLP beats, at their taker. The first beat of a packet is its header without its kind and its sender, which the
+/// door adds: makers make it with [`request`](super::header::request) and the like.
 #[derive(LogicInterface, Clone, Debug, Default)]
 #[join = "TxOut"]
 pub struct TxIn {

@@ -1,6 +1,9 @@
 //! The one door to the link. Packets of six makers take turns, whole packet by whole packet, and every request passes
 //! the gate here: a function without Bus Master Enable, in FLR, or a VF that is not enabled, sends nothing.
 //!
+//! Headers belong to the door: what a maker gives says what is asked for, and the door adds what kind of packet this maker
+//! sends and the ID of the function that it is for, so that no engine can speak in another's name, or send a completion.
+//!
 //! Promise: no bubble between packets while one waits whose function the gate knows; a packet that entered is finished; a
 //! request whose owner may not send is swallowed whole and its maker told so (`killed`); what passed the gate before a
 //! completion leaves before it, so that whoever saw "Bus Master Enable is off" completed sees no request after it.
@@ -17,23 +20,46 @@
 
 use azote_hdl::prelude::*;
 
+use super::header::{Sends, id, signed};
 use super::stream::TxIn;
 
 /// Makers: completions first (never gated), then requests, error messages last (never gated).
 pub const CLIENTS: usize = 6;
 /// Makers whose packets are requests: all but the first and the last.
 const GATED: usize = CLIENTS - 2;
+/// What each maker sends.
+pub const KINDS: [u64; CLIENTS] =
+    [Sends::COMPLETION, Sends::READ, Sends::WRITE, Sends::WRITE, Sends::WRITE, Sends::MESSAGE];
 /// The classes of flow control, and the class of each maker.
 pub const POSTED: usize = 0;
 pub const NON_POSTED: usize = 1;
 pub const COMPLETION: usize = 2;
 pub const CLASSES: usize = 3;
-pub const CLASS: [usize; CLIENTS] = [COMPLETION, NON_POSTED, POSTED, POSTED, POSTED, POSTED];
+pub const CLASS: [usize; CLIENTS] = classes();
+
+const fn classes() -> [usize; CLIENTS] {
+    let mut class = [POSTED; CLIENTS];
+    let mut i = 0;
+    while i < CLIENTS {
+        class[i] = match KINDS[i] {
+            Sends::COMPLETION => COMPLETION,
+            Sends::READ => NON_POSTED,
+            _ => POSTED,
+        };
+        i += 1;
+    }
+    class
+}
+
+/// Bits of the number of a maker that is gated.
+const LOOK: usize = 2;
+const _: () = assert!(GATED <= 1 << LOOK, "the gate's rotation asks for every maker");
 
 #[derive(LogicBlock)]
 pub struct Transmit {
     pub clock: Clk,
     pub reset: Rst,
+    pub bus_number: I<8>,
     /// 0 is the completer.
     pub client: [TxIn; CLIENTS],
     /// Whose request may pass? Answered in the same clock.
@@ -63,7 +89,7 @@ pub struct Transmit {
     midway: Reg<1>,
     kill: Reg<1>,
     /// The rotation of questions, and the one that is being answered.
-    look: Reg<2>,
+    look: Reg<LOOK>,
     asked: Reg<8>,
     asked_for: Reg<CLIENTS>,
     /// What the gate said of each maker's function, of which, and whether that still holds.
@@ -82,6 +108,7 @@ impl Default for Transmit {
         Transmit {
             clock: Default::default(),
             reset: Default::default(),
+            bus_number: Default::default(),
             client: Default::default(),
             ask: Default::default(),
             may: Default::default(),
@@ -155,6 +182,8 @@ impl Logic for Transmit {
         let mut eop = sized(0, 1);
         let mut keep = sized(0, 4);
         let mut data = sized(0, 128);
+        let mut kind = sized(0, 2);
+        let mut whose = sized(0, 8);
         for i in 0..CLIENTS {
             // Completions and error messages are not requests: Bus Master Enable does not stop them (PCIe 7.5.1.1.3).
             let free: bool = i == 0 || i == CLIENTS - 1;
@@ -184,7 +213,12 @@ impl Logic for Transmit {
             eop = eop | (mine & self.client[i].eop);
             keep = keep | (mine.rep(4) & self.client[i].keep);
             data = data | (mine.rep(128) & self.client[i].data);
+            whose = whose | (mine.rep(8) & self.client[i].owner);
+            if mine {
+                kind = konst(KINDS[i]);
+            }
         }
+        let beat = if sop { signed(data, kind, id(self.bus_number, whose)) } else { data };
 
         // --- who is next: the first after this one
         let others = wants & !turn;
@@ -215,7 +249,7 @@ impl Logic for Transmit {
             self.sop.d = sop;
             self.eop.d = eop;
             self.keep.d = keep;
-            self.data.d = data;
+            self.data.d = beat;
         }
         self.tx_valid = self.v.q;
         self.tx_sop = self.sop.q;

@@ -7,6 +7,9 @@ use std::collections::VecDeque;
 
 use azote_hdl::BigUint;
 use azote_hdl::rust_hdl::core::prelude::Block;
+use azote_regs::function;
+use azote_regs::pcie::tlp;
+use azote_rtl::transaction::header::Sends;
 use azote_verilate::{Dut, Options, Port, Source};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -158,6 +161,28 @@ impl Packet {
     /// DW `n` of the header.
     pub fn dw(&self, n: usize) -> u64 {
         u64::from((self.header >> (32 * n)) as u32)
+    }
+
+    /// The packet as the door sends it: of this kind, and with the ID of its owner.
+    pub fn signed(mut self, kind: u64, bus: u64) -> Packet {
+        let given = tlp::FMT_TYPE.of(self.dw(0));
+        let fmt_type = match kind {
+            Sends::COMPLETION => tlp::CPL | (given & tlp::CPLD & !tlp::CPL),
+            Sends::READ => tlp::MRD32 | (given & tlp::MRD64),
+            Sends::WRITE => tlp::MWR32 | (given & tlp::MRD64),
+            Sends::MESSAGE => tlp::MSG | tlp::ROUTE_TO_ROOT,
+            other => panic!("kind {other}"),
+        };
+        let (slot, of) = (u64::from(self.owner >> 2), u64::from(self.owner & 3));
+        let index = if slot == 0 { 0 } else { slot - 1 + function::FIRST_VF_INDEX };
+        let sender = tlp::ID_BUS.put(bus) | function::INDEX.put(index % 64) | function::KIND.put(of);
+        let [dw0, mut dw1] = [0, 1].map(|n| self.dw(n));
+        if kind != Sends::COMPLETION {
+            dw1 = tlp::REQUESTER_ID.set(dw1, sender);
+        }
+        let low = u128::from(tlp::FMT_TYPE.set(dw0, fmt_type)) | u128::from(dw1) << 32;
+        self.header = self.header >> 64 << 64 | low;
+        self
     }
 
     /// Its beats: `{sop, eop, keep, data}`.

@@ -3,6 +3,7 @@
 use azote_regs::function::{FunctionId, Kind};
 use azote_regs::pcie::tlp;
 use azote_rtl::config::Message;
+use azote_rtl::transaction::header::Sends;
 use rand::Rng;
 
 use crate::bench::{self, Packets};
@@ -13,7 +14,6 @@ const BUS: u64 = 0x11;
 fn messages_go_to_the_root_complex_once_each_and_none_is_lost_while_there_is_room() {
     let mut dut = bench::build("message", Message::default);
     let mut rng = bench::rng(1);
-    dut.set("bus_number", BUS.into());
     let codes = [tlp::MSG_ERR_COR, tlp::MSG_ERR_NONFATAL, tlp::MSG_ERR_FATAL];
     let mut link = Packets::new("tx_", 20);
     let (mut sent, mut seen) = (vec![], vec![]);
@@ -35,7 +35,7 @@ fn messages_go_to_the_root_complex_once_each_and_none_is_lost_while_there_is_roo
         }
         link.drive(&mut dut, &mut rng);
         dut.eval();
-        seen.extend(link.taken(&dut));
+        seen.extend(link.taken(&dut).map(|p| p.signed(Sends::MESSAGE, BUS)));
         dut.clock();
     }
     assert!(sent.len() > 500 && dut.get("busy") == 0);

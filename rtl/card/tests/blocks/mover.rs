@@ -7,6 +7,7 @@ use azote_regs::function::{FunctionId, Kind};
 use azote_regs::nvme::status;
 use azote_regs::pcie::{express, tlp};
 use azote_rtl::storage::data::mover::Mover;
+use azote_rtl::transaction::header::Sends;
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -134,7 +135,6 @@ fn data_lands_where_its_pieces_say_in_whole_packets_and_the_end_is_told_once() {
     let mut rng = bench::rng(1);
     let mut sources = Sources::new();
     let (mut link, mut left) = (Packets::new("tx_", 80), Sink::new("left_", 40));
-    dut.set("bus_number", BUS.into());
     // Host memory as it must become, by address, with whose packet brings it; and the pieces under way, with
     // whether a packet of theirs was swallowed, and how many DWs have the link.
     let mut expected: HashMap<u64, (u32, u64)> = HashMap::new();
@@ -175,7 +175,7 @@ fn data_lands_where_its_pieces_say_in_whole_packets_and_the_end_is_told_once() {
             piece.2 += tlp::LENGTH.of(dw(0));
             swallowed += u64::from(killing);
         }
-        if let Some(p) = link.taken(&dut) {
+        if let Some(p) = link.taken(&dut).map(|p| p.signed(Sends::WRITE, BUS)) {
             let dws = tlp::LENGTH.of(p.dw(0));
             let long = tlp::FMT_BIT_4DW.is_set(p.dw(0));
             let at = if long { p.dw(2) << 32 | p.dw(3) } else { p.dw(2) };

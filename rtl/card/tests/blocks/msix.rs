@@ -4,6 +4,7 @@ use azote_regs::bar;
 use azote_regs::function::FunctionId;
 use azote_regs::pcie::{msix, tlp};
 use azote_rtl::interrupt::Msix;
+use azote_rtl::transaction::header::Sends;
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -60,7 +61,6 @@ fn number(owner: u8) -> u8 {
 impl World {
     fn new(seed: u64) -> World {
         let mut dut = bench::build("msix", || Msix::new(VFS.into()));
-        dut.set("bus_number", BUS.into());
         bench::settle(&mut dut, "busy");
         let functions = vec![AT_RESET; usize::from(VFS + 1) * 4];
         World {
@@ -93,7 +93,7 @@ impl World {
         if let Some(packet) = self.link.taken(&self.dut)
             && !killed
         {
-            self.seen.push(packet);
+            self.seen.push(packet.signed(Sends::WRITE, BUS));
         }
     }
 

@@ -3,18 +3,21 @@
 use std::collections::VecDeque;
 
 use azote_rtl::transaction::Transmit;
-use azote_rtl::transaction::transmit::{CLASS, CLASSES, CLIENTS};
+use azote_rtl::transaction::transmit::{CLASS, CLASSES, CLIENTS, KINDS};
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
 use crate::bench::{self, Feed, Packet, Packets};
 
+const BUS: u64 = 0x5a;
+
 /// The completer and the maker of error messages: what they send is no request.
 const NEVER_GATED: [usize; 2] = [0, CLIENTS - 1];
 
 fn dut() -> Dut {
     let mut dut = bench::build("transmit", Transmit::default);
+    dut.set("bus_number", BUS.into());
     for class in 0..CLASSES {
         dut.set(&format!("credit_{class}"), 1);
     }
@@ -91,7 +94,7 @@ fn packets_leave_whole_and_in_order_and_gated_ones_are_swallowed_and_told() {
                 let allowed = may[usize::from(packet.owner)] || NEVER_GATED.contains(&i);
                 if allowed {
                     // From here on it is finished, whatever the gate says, and it leaves in this order.
-                    expected.push_back(packet.clone());
+                    expected.push_back(packet.clone().signed(KINDS[i], BUS));
                 }
                 (allowed, packet.beats().len())
             });

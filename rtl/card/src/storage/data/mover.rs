@@ -14,7 +14,7 @@ use azote_regs::nvme::status;
 
 use crate::parts::{BlockFifo, Fifo};
 use crate::transaction::TxOut;
-use crate::transaction::header::{id, memory};
+use crate::transaction::header::request;
 
 struct St;
 impl St {
@@ -45,7 +45,6 @@ pub struct Mover {
     /// One clock: a row has left the buffer, a clock ago.
     pub drained: O<1>,
     pub mps: I<3>,
-    pub bus_number: I<8>,
     pub tx: TxOut,
     /// Pieces that have left: a page's, or that of a tag.
     pub left_valid: O<1>,
@@ -142,7 +141,6 @@ impl Logic for Mover {
         let largest = if self.mps == 0 { sized(32, 11) } else { 64 };
         let size = if self.left.q < largest { self.left.q } else { largest };
         let address = cat(self.at.q, self.dw.q, sized(0, 2));
-        let one = size == 1;
         let final_packet = (self.left.q <= largest) & (self.more.q == 0);
 
         // The beat that would come next.
@@ -165,15 +163,7 @@ impl Logic for Mover {
             3 => 7,
             _ => 15,
         };
-        let header = memory(
-            sized(1, 1),
-            address,
-            size,
-            id(self.bus_number, owner),
-            sized(0, 8),
-            if one { sized(0, 4) } else { 15 },
-            sized(15, 4),
-        );
+        let header = request(address, size, sized(0, 8));
         let in_header = self.st.q == St::HEADER;
         let in_data = self.st.q == St::DATA;
         let start = in_header & (self.zeroes.q | self.cur_valid.q);

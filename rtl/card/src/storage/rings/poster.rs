@@ -14,7 +14,7 @@ use super::queues::Op;
 use crate::parts::{Arbiter, BlockFifo, Fifo};
 use crate::storage::records::errors::field;
 use crate::transaction::TxOut;
-use crate::transaction::header::{id, memory};
+use crate::transaction::header::request;
 
 struct St;
 impl St {
@@ -57,7 +57,6 @@ pub struct Poster {
     pub q_interrupt: I<1>,
     pub q_drained: I<1>,
     pub q_drained_cid: I<16>,
-    pub bus_number: I<8>,
     pub tx: TxOut,
     /// An interrupt for a completion of `q_slot` and `q_qid`.
     pub irq_valid: O<1>,
@@ -139,15 +138,7 @@ impl Logic for Poster {
         let owner = cat(slot, sized(azote_regs::function::STORAGE, 2));
         let status = field(code);
         let entry = cat(status, self.phase.q, cid, qid.zext(16), self.head.q.zext(16), sized(0, 32), dw0);
-        let header = memory(
-            sized(1, 1),
-            self.address.q,
-            sized(4, 11),
-            id(self.bus_number, owner),
-            sized(0, 8),
-            sized(15, 4),
-            sized(15, 4),
-        );
+        let header = request(self.address.q, sized(4, 11), sized(0, 8));
         let undoes = self.st.q == St::UNDO;
         self.q_valid = (self.st.q == St::ASK) | undoes;
         self.q_op = if undoes {
