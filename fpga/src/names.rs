@@ -21,7 +21,8 @@ pub fn split(name: &str) -> (String, String) {
     let path: Vec<&str> = parts[..blocks]
         .iter()
         .map(|part| part.strip_prefix("u_").unwrap_or(part))
-        .filter(|part| *part != "card")
+        // The card holds a core and engines; the core's blocks are the card's.
+        .filter(|part| !["card", "core"].contains(part))
         .collect();
     let signal = parts[blocks..].join(".");
     let signal = signal.split('[').next().unwrap_or_default();

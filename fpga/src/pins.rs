@@ -51,47 +51,47 @@ impl Logic for Pins {
         clocked!(self.card);
         let now = self.shift.q;
         self.shift.d = cat(now.bits(INPUTS - 2, 0), self.serial_in);
-        self.card.rx_data = now.bits(127, 0);
-        self.card.mrd_data = now.bits(255, 128);
-        self.card.rx_keep = now.bits(259, 256);
-        self.card.rx_valid = now.bit(260);
-        self.card.rx_sop = now.bit(261);
-        self.card.rx_eop = now.bit(262);
-        self.card.tx_ready = now.bit(263);
-        self.card.mreq_ready = now.bit(264);
-        self.card.mrd_valid = now.bit(265);
-        self.card.mrd_last = now.bit(266);
-        self.card.mrd_error = now.bit(267);
-        self.card.mwr_ready = now.bit(268);
-        self.card.mdone_valid = now.bit(269);
-        self.card.mdone_result = now.bits(272, 270);
-        self.card.mdone_tag = now.bits(284, 273);
-        self.card.mget_ready = now.bit(285);
-        self.card.mrd_hole = now.bit(286);
+        self.card.rx.data = now.bits(127, 0);
+        self.card.mrd.data = now.bits(255, 128);
+        self.card.rx.keep = now.bits(259, 256);
+        self.card.rx.valid = now.bit(260);
+        self.card.rx.sop = now.bit(261);
+        self.card.rx.eop = now.bit(262);
+        self.card.tx.ready = now.bit(263);
+        self.card.mreq.ready = now.bit(264);
+        self.card.mrd.valid = now.bit(265);
+        self.card.mrd.last = now.bit(266);
+        self.card.mrd.error = now.bit(267);
+        self.card.mwr.ready = now.bit(268);
+        self.card.mdone.valid = now.bit(269);
+        self.card.mdone.result = now.bits(272, 270);
+        self.card.mdone.tag = now.bits(284, 273);
+        self.card.mget.ready = now.bit(285);
+        self.card.mrd.hole = now.bit(286);
         let link = cat(
-            self.card.rx_ready,
-            self.card.tx_valid,
-            self.card.tx_sop,
-            self.card.tx_eop,
-            self.card.tx_keep,
-            self.card.tx_data,
+            self.card.rx.ready,
+            self.card.tx.valid,
+            self.card.tx.sop,
+            self.card.tx.eop,
+            self.card.tx.keep,
+            self.card.tx.data,
         );
         let media = cat(
-            self.card.mreq_valid,
-            self.card.mreq_tag,
-            self.card.mreq_op,
-            self.card.mreq_fua,
-            self.card.mreq_volume,
-            self.card.mreq_lba,
-            self.card.mreq_blocks,
-            self.card.mrd_ready,
-            self.card.mwr_valid,
-            self.card.mwr_data,
-            self.card.mwr_last,
-            self.card.mwr_spoilt,
-            self.card.mdone_ready,
-            self.card.mget_valid,
-            self.card.mget_tag,
+            self.card.mreq.valid,
+            self.card.mreq.tag,
+            self.card.mreq.op,
+            self.card.mreq.fua,
+            self.card.mreq.volume,
+            self.card.mreq.lba,
+            self.card.mreq.blocks,
+            self.card.mrd.ready,
+            self.card.mwr.valid,
+            self.card.mwr.data,
+            self.card.mwr.last,
+            self.card.mwr.spoilt,
+            self.card.mdone.ready,
+            self.card.mget.valid,
+            self.card.mget.tag,
         );
         self.taken.d = cat(self.card.busy, link, media);
         let taken = self.taken.q.zext(10 * FOLDS);

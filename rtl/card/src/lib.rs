@@ -6,7 +6,9 @@
 
 pub mod card;
 pub mod config;
+pub mod core;
 pub mod dma;
+pub mod engine;
 pub mod interrupt;
 pub mod manage;
 pub mod parts;

@@ -89,7 +89,7 @@ pub const FLAWS: [Flaw; 12] = [
     Flaw {
         name: "the transmitter does not ask the gate",
         job: "gate",
-        find: "(answered & (may ? 6'h3f : 6'h0))",
+        find: "(answered & (may ? 10'h3ff : 10'h0))",
         replace: "answered",
         caught_by: "rule 3: what is believed of the gate does not hold any more",
     },
@@ -103,7 +103,7 @@ pub const FLAWS: [Flaw; 12] = [
     Flaw {
         name: "the transmitter believes what was said before a change",
         job: "gate",
-        find: "known_d = (changed ? 6'h0 : (known_q | answered));",
+        find: "known_d = (changed ? 10'h0 : (known_q | answered));",
         replace: "known_d = (known_q | answered);",
         caught_by: "rule 3: what is believed of the gate does not hold any more",
     },

@@ -80,7 +80,7 @@ impl Logic for Gate {
         for class in 0..CLASSES {
             self.transmit.credit[class] = self.credit[class];
         }
-        self.transmit.tx_ready = self.tx_ready;
+        self.transmit.tx.ready = self.tx_ready;
         self.door.midway = self.transmit.open;
         self.door.turn = self.transmit.has_turn;
         self.door.knows = self.transmit.knows;
@@ -91,11 +91,11 @@ impl Logic for Gate {
         self.door.swallows = self.transmit.swallows;
         self.door.watched = self.watched;
         self.door.may = self.may;
-        self.door.tx_valid = self.transmit.tx_valid;
+        self.door.tx_valid = self.transmit.tx.valid;
         self.door.tx_ready = self.tx_ready;
-        self.door.tx_sop = self.transmit.tx_sop;
-        self.door.tx_eop = self.transmit.tx_eop;
-        self.door.tx_data = self.transmit.tx_data;
+        self.door.tx_sop = self.transmit.tx.sop;
+        self.door.tx_eop = self.transmit.tx.eop;
+        self.door.tx_data = self.transmit.tx.data;
         self.busy = self.transmit.busy;
     }
 }

@@ -114,7 +114,7 @@ mod tests {
         for port in design.ports.iter().filter(|p| p.name != "reset") {
             assert!(shown.contains(&format!("{TOP}.{}", port.name).as_str()), "{}", port.name);
         }
-        for block in ["u_completer", "u_storage.u_front", "u_storage.u_admin.u_commands"] {
+        for block in ["u_core.u_completer", "u_storage.u_front", "u_storage.u_admin.u_commands"] {
             assert!(shown.contains(&format!("{TOP}.{block}.st_name").as_str()), "{block}: {shown:?}");
         }
     }

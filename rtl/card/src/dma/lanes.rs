@@ -6,9 +6,11 @@ use azote_hdl::prelude::*;
 #[derive(LogicBlock, Default)]
 pub struct Lanes<const A: usize> {
     pub clock: Clk,
-    /// For each lane: write `data`'s DW of this lane to `row`.
+    /// For each lane: write `data`'s DW of this lane to `row`, or to `next` if `off` is above the lane's number.
     pub we: I<4>,
-    pub row: [I<A>; 4],
+    pub row: I<A>,
+    pub next: I<A>,
+    pub off: I<2>,
     pub data: I<128>,
     pub raddr: I<A>,
     /// The row at the `raddr` of the clock before.
@@ -22,7 +24,9 @@ impl<const A: usize> Logic for Lanes<A> {
         for i in 0..4 {
             memories!(self.lane[i]);
             self.lane[i].we = self.we.bit(i);
-            self.lane[i].waddr = self.row[i];
+            // Lane 3 never wraps.
+            self.lane[i].waddr =
+                if const { i == 3 } { self.row } else { if self.off > i { self.next } else { self.row } };
             self.lane[i].wdata = self.data.bits(32 * i + 31, 32 * i);
             self.lane[i].raddr = self.raddr;
         }

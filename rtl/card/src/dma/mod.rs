@@ -4,7 +4,9 @@
 //! the order of [`Transmit`](crate::transaction::Transmit) are shared.
 
 pub mod lanes;
+pub mod port;
 pub mod read;
 
 pub use lanes::Lanes;
+pub use port::{LandIn, LandOut, ReadIn, ReadOut};
 pub use read::Read;

@@ -1,8 +1,12 @@
 //! Reads of host memory.
 //!
+//! An engine asks for any bytes of a page, for one of its clients. Who is served is chosen request by request, the engines in
+//! turn, and each has a share of the tags, so that a host that is slow with one engine's reads is not slow with another's.
+//!
 //! A request is cut at Max_Read_Request_Size (512 bytes at most) and at 4 KiB; each piece has a tag. Completions come back
 //! in any order between tags, in pieces of any legal size, and every beat is written where it belongs in the clock it
-//! comes: there is no buffer to overflow and nothing to wait for.
+//! comes: there is no buffer to overflow and nothing to wait for. Data lands in whole DWs; what the first and the last hold
+//! beside the bytes that were asked for means nothing.
 //!
 //! Promise: a request's `client` sees `pending` fall only when every byte has landed or is known never to; what cannot
 //! land (Unsupported Request, Completer Abort, poison, time-out, a gate that closed) sets `failed`; a completion that
@@ -13,17 +17,23 @@
 //! free tag is chosen before one is wanted, and a tag's age is read in one clock and acted upon in another.
 
 use azote_hdl::prelude::*;
+use azote_regs::function;
 use azote_regs::pcie::tlp;
 
-use crate::transaction::header::{dw, in_gap, owner_of, request};
+use super::port::{LandOut, ReadIn};
+use crate::transaction::header::{covering, dw, in_gap, missing, owner_of, spans};
 use crate::transaction::{ErrorOut, Found, TxOut};
 
 /// Tags in flight.
-const TAGS: usize = 32;
-/// 0 to 7 are the chunks of the data buffer, 8 to 12 use the control buffer: PRP lists, and four queue entries.
-pub const CLIENTS: usize = 13;
-pub const LISTS: u64 = 8;
-pub const ENTRIES: u64 = 9;
+pub const TAGS: usize = 32;
+/// Engines, by the kind of function that they serve, and the clients that each may have.
+pub const ENGINES: usize = function::KINDS as usize;
+pub const CLIENTS: [usize; ENGINES] = [8, 13, 4];
+/// The clients of all engines, one after the other, and the first of each engine's among them.
+const ALL: usize = CLIENTS[0] + CLIENTS[1] + CLIENTS[2];
+const FIRST: [usize; ENGINES] = [0, CLIENTS[0], CLIENTS[0] + CLIENTS[1]];
+/// Bits of an engine's vector of clients.
+const WIDTH: usize = 16;
 /// Clocks in a tick of the completion timer.
 const TICK: usize = 1024;
 
@@ -31,28 +41,17 @@ const TICK: usize = 1024;
 pub struct Read {
     pub clock: Clk,
     pub reset: Rst,
-    /// A read: held until `ready`, which says that all of it was sent (or failed).
-    pub valid: I<1>,
-    pub owner: I<8>,
-    pub address: I<64>,
-    /// 1 to 1024; never beyond the page.
-    pub dws: I<11>,
-    pub client: I<4>,
-    /// DW in the client's memory where the first DW goes.
-    pub dest: I<13>,
-    pub ready: O<1>,
-    /// For each client: something is under way; something failed since `forget`.
-    pub pending: O<13>,
-    pub failed: O<13>,
-    pub forget: I<13>,
+    pub rd: [ReadIn; ENGINES],
+    pub land: [LandOut; ENGINES],
     /// The tags, one after the other: in this clock one is looked at, it is in use, whose it is, and whether that function is
     /// being reset: then the read times out even if its function is patient.
     pub look_turn: O<1>,
     pub look_used: O<1>,
     pub look_owner: O<8>,
     pub forgotten: I<1>,
-    pub mrrs: I<3>,
-    pub patient: I<1>,
+    /// Of each kind of function.
+    pub mrrs: [I<3>; ENGINES],
+    pub patient: [I<1>; ENGINES],
     pub bus_number: I<8>,
     pub tx: TxOut,
     pub cpl_valid: I<1>,
@@ -60,75 +59,76 @@ pub struct Read {
     pub cpl_eop: I<1>,
     pub cpl_bad: I<1>,
     pub cpl_data: I<128>,
-    /// Where the data goes: to the data buffer or to the control buffer.
-    pub we_data: O<4>,
-    pub we_control: O<4>,
-    pub row: [O<11>; 4],
-    pub data: O<128>,
-    /// Of what goes to the data buffer in this clock: its first DW, and how many there are.
-    pub landed: O<1>,
-    pub landed_at: O<13>,
-    pub landed_dws: O<3>,
-    /// One clock: what has landed in this chunk was of a packet that was nullified; it comes again.
-    pub nulled: O<1>,
-    pub nulled_chunk: O<3>,
     pub error: ErrorOut,
     pub busy: O<1>,
     timeout: Param,
+    /// The most tags that each engine may have in use.
+    share: [Param; ENGINES],
     // Sending.
     sending: Reg<1>,
     active: Reg<1>,
     at: Reg<64>,
     left: Reg<11>,
     to: Reg<13>,
+    /// Bytes of the first DW and of the last that are not asked for.
+    start: Reg<2>,
+    missing: Reg<2>,
     piece: Reg<8>,
     tag: Reg<5>,
     // Tags: in use, and resting after a time-out.
     used: Reg<32>,
     resting: Reg<32>,
-    count: [Reg<6>; CLIENTS],
-    fail: Reg<13>,
+    count: [Reg<6>; ALL],
+    fail: [Reg<WIDTH>; ENGINES],
+    held: [Reg<6>; ENGINES],
     /// A free tag, found a clock ago.
     found: Reg<1>,
     pick: Reg<5>,
     /// Whose request is being sent.
     s_owner: Reg<8>,
-    s_client: Reg<4>,
+    s_client: Reg<6>,
+    /// The engine whose turn was the last.
+    served: Reg<2>,
+    /// How many DWs of each engine's request are sent: one whose share of the tags is used up gives way, and goes on later.
+    sent: [Reg<11>; ENGINES],
     // The beat in hand, a clock after it came, and what was asked for under its tag.
     p_valid: Reg<1>,
     p_sop: Reg<1>,
     p_eop: Reg<1>,
     p_bad: Reg<1>,
     p_data: Reg<128>,
-    p_ctx: Reg<33>,
+    p_ctx: Reg<39>,
     /// Its requester is one of our functions, and which.
     p_ours: Reg<1>,
     p_owner: Reg<8>,
     /// What was written in the clock in which the context was read, if it was the same.
     p_newer: Reg<1>,
-    p_new: Reg<33>,
+    p_new: Reg<39>,
     d_ends: Reg<1>,
     d_badly: Reg<1>,
-    d_client: Reg<4>,
+    d_client: Reg<6>,
     // The completion in hand.
     live: Reg<1>,
     c_tag: Reg<5>,
     c_owner: Reg<8>,
-    c_client: Reg<4>,
+    c_client: Reg<6>,
     c_left: Reg<8>,
     c_piece: Reg<8>,
     c_to: Reg<13>,
+    c_missing: Reg<2>,
     c_poison: Reg<1>,
     c_header: Reg<96>,
     // The write to memory, a clock later.
-    w_data: Reg<4>,
-    w_control: Reg<4>,
-    w_row: [Reg<11>; 4],
+    w_lanes: Reg<4>,
+    w_client: Reg<6>,
+    w_row: Reg<11>,
+    w_next: Reg<11>,
+    w_off: Reg<2>,
     w_word: Reg<128>,
     w_at: Reg<13>,
     w_dws: Reg<3>,
     n_valid: Reg<1>,
-    n_chunk: Reg<3>,
+    n_client: Reg<6>,
     // Time.
     tick: Reg<10>,
     now: Reg<8>,
@@ -140,30 +140,39 @@ pub struct Read {
     l_resting: Reg<1>,
     l_late: Reg<1>,
     l_rested: Reg<1>,
-    l_client: Reg<4>,
+    l_client: Reg<6>,
     l_owner: Reg<8>,
     e_valid: Reg<1>,
     e_event: Reg<4>,
     e_owner: Reg<8>,
     e_everyone: Reg<1>,
     e_header: Reg<96>,
-    ctx: LutRam<5, 33>,
-    old: LutRam<5, 20>,
+    ctx: LutRam<5, 39>,
+    old: LutRam<5, 22>,
     rested: LutRam<5, 8>,
 }
 
 impl Read {
-    /// `timeout` in ticks of 1024 clocks, below 128.
-    pub fn new(timeout: usize) -> Self {
+    /// `timeout` in ticks of 1024 clocks, below 128; the share of the tags that each engine has, 0 where there is none.
+    pub fn new(timeout: usize, share: [usize; ENGINES]) -> Self {
         assert!((2..128).contains(&timeout), "a completion time-out of {timeout} ticks");
+        assert!(share.iter().all(|tags| *tags <= TAGS), "{share:?} of {TAGS} tags");
         Read {
             timeout: Param::new(timeout),
+            share: share.map(Param::new),
             ctx: LutRam::new(TAGS),
             old: LutRam::new(TAGS),
             rested: LutRam::new(TAGS),
             ..Self::default()
         }
     }
+}
+
+/// The context of a tag: whose read it is, for which client, how many DWs are to come and where the next goes, and the bytes
+/// of the first of them and of the last that were not asked for.
+#[pure]
+fn context(missing: V, start: V, to: V, left: V, client: V, owner: V) -> V {
+    cat(missing, start, to, left, client, owner)
 }
 
 /// One bit of 32, by number.
@@ -231,15 +240,18 @@ impl Logic for Read {
         let starts = valid & self.p_sop.q;
         let ctx = if self.p_newer.q { self.p_new.q } else { self.p_ctx.q };
         let ctx_owner = ctx.bits(7, 0);
-        let ctx_client = ctx.bits(11, 8);
-        let ctx_left = ctx.bits(19, 12);
-        let ctx_to = ctx.bits(32, 20);
+        let ctx_client = ctx.bits(13, 8);
+        let ctx_left = ctx.bits(21, 14);
+        let ctx_to = ctx.bits(34, 22);
+        let ctx_start = ctx.bits(36, 35);
+        let ctx_missing = ctx.bits(38, 37);
         let in_use = self.used.q.sel(tag) & (tag9.bits(7, 5) == 0);
         let expected = in_use & self.p_ours.q & (self.p_owner.q == ctx_owner);
         let good_status = (dw1.get(tlp::STATUS) == tlp::SC) & dw0.get(tlp::FMT_BIT_DATA);
         let length = dw0.get(tlp::LENGTH);
         let bytes = dw1.get(tlp::BYTE_COUNT);
-        let fits = (length != 0) & (length <= ctx_left.zext(10)) & (bytes == cat(sized(0, 2), ctx_left, sized(0, 2)));
+        let whole = bytes + ctx_start.zext(12) + ctx_missing.zext(12);
+        let fits = (length != 0) & (length <= ctx_left.zext(10)) & (whole == cat(sized(0, 2), ctx_left, sized(0, 2)));
         let takes = expected & good_status & fits;
 
         // One tag may end in a clock, for one reason.
@@ -255,7 +267,7 @@ impl Logic for Read {
 
         let mut ctx_we = sized(0, 1);
         let mut ctx_at = self.tag.q;
-        let mut ctx_new = sized(0, 33);
+        let mut ctx_new = sized(0, 39);
 
         let off = self.c_to.q.bits(1, 0);
         let many = if self.c_piece.q > 4 { sized(4, 8) } else { self.c_piece.q };
@@ -274,17 +286,17 @@ impl Logic for Read {
             if nth.zext(8) < many {
                 lanes = lanes | konst(1 << i);
             }
-            // Lane 3 never wraps.
-            self.w_row[i].d = if const { i == 3 } { row } else { if off > i { row + 1 } else { row } };
-            self.row[i] = self.w_row[i].q;
         }
+        self.w_row.d = row;
+        self.w_next.d = row + 1;
+        self.w_off.d = off;
         self.w_word.d = turned;
-        self.w_data.d = 0;
-        self.w_control.d = 0;
+        self.w_lanes.d = 0;
+        self.w_client.d = self.c_client.q;
         self.w_at.d = self.c_to.q;
         self.w_dws.d = many.trunc(3);
-        self.n_valid.d = valid & self.live.q & (!starts) & eop & bad & !self.c_client.q.bit(3);
-        self.n_chunk.d = self.c_client.q.trunc(3);
+        self.n_valid.d = valid & self.live.q & (!starts) & eop & bad;
+        self.n_client.d = self.c_client.q;
 
         if starts {
             self.live.d = takes & !eop;
@@ -294,6 +306,7 @@ impl Logic for Read {
             self.c_left.d = ctx_left;
             self.c_piece.d = length.trunc(8);
             self.c_to.d = ctx_to;
+            self.c_missing.d = ctx_missing;
             self.c_poison.d = dw0.get(tlp::EP);
             self.c_header.d = h.bits(95, 0);
             whose = ctx_owner;
@@ -321,11 +334,7 @@ impl Logic for Read {
             self.c_to.d = self.c_to.q + many.zext(13);
             self.c_piece.d = self.c_piece.q - many;
             self.c_left.d = self.c_left.q - many;
-            if self.c_client.q.bit(3) {
-                self.w_control.d = lanes;
-            } else {
-                self.w_data.d = lanes;
-            }
+            self.w_lanes.d = lanes;
             if eop {
                 self.live.d = 0;
                 let left = self.c_left.q - many;
@@ -336,7 +345,8 @@ impl Logic for Read {
                     }
                     ctx_we = 1;
                     ctx_at = self.c_tag.q;
-                    ctx_new = cat(self.c_to.q + many.zext(13), left, self.c_client.q, self.c_owner.q);
+                    let to = self.c_to.q + many.zext(13);
+                    ctx_new = context(self.c_missing.q, sized(0, 2), to, left, self.c_client.q, self.c_owner.q);
                     if self.c_poison.q {
                         record = 1;
                         what = konst(Found::POISONED_COMPLETION);
@@ -364,14 +374,24 @@ impl Logic for Read {
         self.l_late.d = age >= konst(self.timeout.get());
         let rest_age = self.now.q - self.rested.rdata;
         self.l_rested.d = rest_age >= konst(self.timeout.get());
-        self.l_client.d = self.old.rdata.bits(11, 8);
-        self.l_owner.d = self.old.rdata.bits(19, 12);
+        self.l_client.d = self.old.rdata.bits(13, 8);
+        self.l_owner.d = self.old.rdata.bits(21, 14);
         let still = self.l_used.q & self.used.q.sel(self.l_tag.q);
         self.turn.d = !self.turn.q;
         self.look_turn = self.turn.q;
         self.look_used = still;
         self.look_owner = self.l_owner.q;
-        let expires = self.turn.q & still & self.l_late.q & ((!self.patient) | self.forgotten);
+        let mut patient = sized(0, 1);
+        let mut mrrs = sized(0, 3);
+        for e in 0..ENGINES {
+            if self.l_client.q.bits(5, 4) == e {
+                patient = self.patient[e];
+            }
+            if self.s_client.q.bits(5, 4) == e {
+                mrrs = self.mrrs[e];
+            }
+        }
+        let expires = self.turn.q & still & self.l_late.q & ((!patient) | self.forgotten);
         let answered = (valid & (self.p_sop.q | eop)) | (self.live.q & (self.c_tag.q == self.l_tag.q));
         let acts = expires & !answered;
         self.rested.we = acts;
@@ -390,7 +410,7 @@ impl Logic for Read {
         }
 
         // --- what is asked for
-        let limit = match self.mrrs {
+        let limit = match mrrs {
             0 => sized(32, 8),
             1 => 64,
             _ => 128,
@@ -412,27 +432,75 @@ impl Logic for Read {
         }
         self.found.d = found;
         self.pick.d = pick;
-        self.ready = 0;
+        // Whose turn it is, and what is asked; a later assignment wins, and so the order of preference is read from below.
+        let mut some = sized(0, 1);
+        let mut who = sized(0, 2);
+        for step in 0..ENGINES {
+            for from in 0..ENGINES {
+                let e: usize = (from + ENGINES - step) % ENGINES;
+                let share: usize = self.share[e].get();
+                if const { share != 0 } {
+                    let room = if const { share < TAGS } { self.held[e].q < konst(share) } else { sized(1, 1) };
+                    if (self.served.q == from) & self.rd[e].valid & room {
+                        some = 1;
+                        who = konst(e);
+                    }
+                }
+            }
+        }
+        let mut owner = sized(0, 8);
+        let mut address = sized(0, 64);
+        let mut asked = sized(0, 13);
+        let mut client = sized(0, 4);
+        let mut dest = sized(0, 13);
+        let mut gone = sized(0, 11);
+        let mut may = sized(1, 1);
+        for e in 0..ENGINES {
+            if const { self.share[e].get() != 0 } {
+                if who == e {
+                    owner = self.rd[e].owner;
+                    address = self.rd[e].address;
+                    asked = self.rd[e].bytes;
+                    client = self.rd[e].client;
+                    dest = self.rd[e].dest;
+                    gone = self.sent[e].q;
+                }
+                if const { self.share[e].get() < TAGS } {
+                    if self.s_client.q.bits(5, 4) == e {
+                        may = self.held[e].q < konst(self.share[e].get());
+                    }
+                }
+            }
+        }
+        let is_last = self.left.q == self.piece.q.zext(11);
+        let mut finished = sized(0, 1);
         let mut starts_tag = sized(0, 1);
         let mut gated = sized(0, 1);
         if !self.active.q {
-            if self.valid {
+            if some {
                 self.active.d = 1;
-                self.at.d = self.address;
-                self.left.d = self.dws;
-                self.to.d = self.dest;
-                self.s_owner.d = self.owner;
-                self.s_client.d = self.client;
+                self.served.d = who;
+                // Within its page.
+                self.at.d = cat(address.bits(63, 12), address.bits(11, 2) + gone.trunc(10), sized(0, 2));
+                self.left.d = spans(address.bits(1, 0), asked) - gone;
+                self.start.d = if gone == 0 { address.bits(1, 0) } else { 0 };
+                self.missing.d = missing(address.bits(1, 0), asked);
+                self.to.d = dest + gone.zext(13);
+                self.s_owner.d = owner;
+                self.s_client.d = cat(who, client);
             }
         } else if !self.sending.q {
             // The completion side has the memory of contexts first.
-            if self.found.q & !ctx_we {
+            if !may {
+                self.active.d = 0;
+            } else if self.found.q & !ctx_we {
                 self.sending.d = 1;
                 self.tag.d = self.pick.q;
                 self.piece.d = piece.trunc(8);
                 ctx_we = 1;
                 ctx_at = self.pick.q;
-                ctx_new = cat(self.to.q, piece.trunc(8), self.s_client.q, self.s_owner.q);
+                let pad = if self.left.q == piece { self.missing.q } else { 0 };
+                ctx_new = context(pad, self.start.q, self.to.q, piece.trunc(8), self.s_client.q, self.s_owner.q);
             }
         } else if self.tx.ready {
             self.sending.d = 0;
@@ -441,9 +509,22 @@ impl Logic for Read {
             self.at.d = self.at.q + cat(self.piece.q, sized(0, 2)).zext(64);
             self.left.d = self.left.q - self.piece.q.zext(11);
             self.to.d = self.to.q + self.piece.q.zext(13);
-            if self.left.q == self.piece.q.zext(11) {
+            self.start.d = 0;
+            if is_last {
                 self.active.d = 0;
-                self.ready = 1;
+                finished = 1;
+            }
+        }
+        let passes = self.sending.q & self.tx.ready;
+        for e in 0..ENGINES {
+            let its = self.s_client.q.bits(5, 4) == e;
+            self.rd[e].ready = finished & its;
+            if const { self.share[e].get() < TAGS } {
+                if passes & its {
+                    self.sent[e].d = if finished { 0 } else { self.sent[e].q + self.piece.q.zext(11) };
+                }
+            } else {
+                self.sent[e].d = 0;
             }
         }
         self.ctx.we = ctx_we;
@@ -459,7 +540,8 @@ impl Logic for Read {
         self.tx.eop = 1;
         self.tx.keep = 15;
         self.tx.owner = self.s_owner.q;
-        self.tx.data = request(self.at.q, self.piece.q.zext(11), self.tag.q.zext(8));
+        let pad = if is_last { self.missing.q } else { 0 };
+        self.tx.data = covering(self.at.q.bits(63, 2), self.piece.q.zext(11), self.tag.q.zext(8), self.start.q, pad);
 
         // --- books
         let begun = if starts_tag { one_hot(self.tag.q) } else { 0 };
@@ -473,28 +555,50 @@ impl Logic for Read {
         self.d_ends.d = ends;
         self.d_badly.d = ends_badly;
         self.d_client.d = end_client;
-        let mut pending = sized(0, 13);
-        let mut fail = self.fail.q & !self.forget;
-        for c in 0..CLIENTS {
-            let up = starts_tag & (self.s_client.q == c);
-            let down = self.d_ends.q & (self.d_client.q == c);
-            if up & !down {
-                self.count[c].d = self.count[c].q + 1;
+        for e in 0..ENGINES {
+            let mut pending = sized(0, WIDTH);
+            let mut fail = self.fail[e].q & !self.land[e].forget;
+            for c in 0..CLIENTS[e] {
+                let client: usize = 16 * e + c;
+                let nth: usize = FIRST[e] + c;
+                let up = starts_tag & (self.s_client.q == client);
+                let down = self.d_ends.q & (self.d_client.q == client);
+                if up & !down {
+                    self.count[nth].d = self.count[nth].q + 1;
+                }
+                if down & !up {
+                    self.count[nth].d = self.count[nth].q - 1;
+                }
+                if self.count[nth].q != 0 {
+                    pending = pending | konst(1 << c);
+                }
+                let hurt = poisoned_part & (self.c_client.q == client);
+                if (down & self.d_badly.q) | (gated & (self.s_client.q == client)) | hurt {
+                    fail = fail | konst(1 << c);
+                }
             }
-            if down & !up {
-                self.count[c].d = self.count[c].q - 1;
+            self.fail[e].d = fail;
+            self.land[e].pending = pending;
+            self.land[e].failed = self.fail[e].q;
+            let more = starts_tag & (self.s_client.q.bits(5, 4) == e);
+            let less = self.d_ends.q & (self.d_client.q.bits(5, 4) == e);
+            if more & !less {
+                self.held[e].d = self.held[e].q + 1;
             }
-            if self.count[c].q != 0 {
-                pending = pending | konst(1 << c);
+            if less & !more {
+                self.held[e].d = self.held[e].q - 1;
             }
-            let hurt = poisoned_part & (self.c_client.q == c);
-            if (down & self.d_badly.q) | (gated & (self.s_client.q == c)) | hurt {
-                fail = fail | konst(1 << c);
-            }
+            self.land[e].lanes = self.w_lanes.q & (self.w_client.q.bits(5, 4) == e).rep(4);
+            self.land[e].client = self.w_client.q.trunc(4);
+            self.land[e].row = self.w_row.q;
+            self.land[e].next = self.w_next.q;
+            self.land[e].off = self.w_off.q;
+            self.land[e].data = self.w_word.q;
+            self.land[e].at = self.w_at.q;
+            self.land[e].dws = self.w_dws.q;
+            self.land[e].nulled = self.n_valid.q & (self.n_client.q.bits(5, 4) == e);
+            self.land[e].nulled_client = self.n_client.q.trunc(4);
         }
-        self.fail.d = fail;
-        self.pending = pending;
-        self.failed = self.fail.q;
 
         // Completions come when they come: what was found is told for one clock, to one who takes it always.
         self.e_valid.d = record;
@@ -509,16 +613,8 @@ impl Logic for Read {
         self.error.everyone = self.e_everyone.q;
         self.error.event = self.e_event.q;
         self.error.header = cat(self.e_header.q.all().rep(32), self.e_header.q);
-        self.we_data = self.w_data.q;
-        self.we_control = self.w_control.q;
-        self.data = self.w_word.q;
-        self.landed = self.w_data.q.any();
-        self.landed_at = self.w_at.q;
-        self.landed_dws = self.w_dws.q;
-        self.nulled = self.n_valid.q;
-        self.nulled_chunk = self.n_chunk.q;
         self.busy = self.active.q
-            | self.valid
+            | some
             | (self.used.q != 0)
             | (self.resting.q != 0)
             | self.live.q

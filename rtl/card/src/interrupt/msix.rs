@@ -14,6 +14,8 @@ use azote_hdl::prelude::*;
 use azote_regs::bar;
 use azote_regs::pcie::msix;
 
+use crate::dma::read::ENGINES;
+use crate::engine::IrqIn;
 use crate::parts::{Fifo, byte_mask};
 use crate::transaction::header::request;
 use crate::transaction::{BusSlave, TxOut};
@@ -54,11 +56,8 @@ pub struct Msix {
     pub reset: Rst,
     /// Pages 2 and 3 of every function's BAR0.
     pub bus: BusSlave,
-    /// An interrupt: held until `ready`.
-    pub valid: I<1>,
-    pub owner: I<8>,
-    pub irq_vector: I<3>,
-    pub ready: O<1>,
+    /// The engines' interrupts.
+    pub irq: [IrqIn; ENGINES],
     /// The function's MSI-X Enable and Function Mask, in the same clock.
     pub ask: O<8>,
     pub enable: I<1>,
@@ -78,6 +77,8 @@ pub struct Msix {
     pub tx: TxOut,
     pub busy: O<1>,
     st: Reg<4>,
+    /// The engine whose turn was the last.
+    served: Reg<2>,
     who: Reg<8>,
     vec: Reg<3>,
     /// Walking over all vectors of `who` that are pending, and as part of a scan of all functions.
@@ -151,7 +152,23 @@ impl Logic for Msix {
             _ => self.entry[3].rdata ^ konst(msix::ENTRY_CONTROL_MASK.mask()),
         };
 
-        self.ready = 0;
+        // The engines in turn; later assignments win.
+        let mut irq = sized(0, 1);
+        let mut from = sized(0, 2);
+        let mut irq_owner = sized(0, 8);
+        let mut irq_vector = sized(0, 4);
+        for step in 0..ENGINES {
+            for last in 0..ENGINES {
+                let e: usize = (last + ENGINES - step) % ENGINES;
+                if (self.served.q == last) & self.irq[e].valid {
+                    irq = 1;
+                    from = konst(e);
+                    irq_owner = self.irq[e].owner;
+                    irq_vector = self.irq[e].vector;
+                }
+            }
+        }
+        let mut takes = sized(0, 1);
         self.bus.ack = self.st.q == St::BUS_DONE;
         self.bus.rdata = if !exists {
             0
@@ -190,7 +207,7 @@ impl Logic for Msix {
             _ => {}
         }
 
-        let last = self.vec.q == LAST_VECTOR;
+        let is_last = self.vec.q == LAST_VECTOR;
         // The walk's step, if it is one: to the next vector, or to its end.
         let mut steps = sized(0, 1);
         let mut rescan = self.kick_all | (self.kick & !self.kicks.in_ready);
@@ -216,10 +233,11 @@ impl Logic for Msix {
                     self.who.d = self.m_owner.q;
                     self.vec.d = self.m_vec.q;
                     self.st.d = St::RETURN;
-                } else if self.valid {
-                    self.ready = 1;
-                    self.who.d = self.owner;
-                    self.vec.d = self.irq_vector;
+                } else if irq {
+                    takes = 1;
+                    self.served.d = from;
+                    self.who.d = irq_owner;
+                    self.vec.d = irq_vector.trunc(3);
                     self.st.d = St::LOOK;
                 } else if self.kicks.out_valid & m_free {
                     self.kicks.out_ready = 1;
@@ -310,7 +328,7 @@ impl Logic for Msix {
                 we = 15;
                 pba_we = 1;
                 self.vec.d = self.vec.q + 1;
-                if last {
+                if is_last {
                     self.st.d = St::FORGOTTEN;
                 }
             }
@@ -320,10 +338,13 @@ impl Logic for Msix {
             }
             _ => self.st.d = St::IDLE,
         }
+        for e in 0..ENGINES {
+            self.irq[e].ready = takes & (from == e);
+        }
         if steps {
             self.vec.d = self.vec.q + 1;
             self.st.d = St::SWEEP;
-            if last {
+            if is_last {
                 self.st.d = St::IDLE;
                 if self.scanning.q {
                     self.scan.d = self.scan.q + 1;
@@ -361,7 +382,7 @@ impl Logic for Msix {
         self.busy = (self.st.q != St::IDLE)
             | boot
             | self.bus.valid
-            | self.valid
+            | irq
             | self.kicks.out_valid
             | (self.left.q != 0)
             | !m_free

@@ -7,6 +7,7 @@ use azote_hdl::prelude::*;
 use azote_regs::manage;
 
 use crate::parts::byte_mask;
+use crate::storage::port::BindingsOut;
 use crate::transaction::BusSlave;
 
 struct St;
@@ -34,34 +35,7 @@ pub struct Bindings {
     pub clock: Clk,
     pub reset: Rst,
     pub bus: BusSlave,
-    /// Look-up, for the front and for the page maker: the binding of the clock before's slot, `{turn, large blocks, length 48,
-    /// base 48, volume 8, read only, valid}`. The turn is another with each binding; the page maker does not hear of it.
-    pub slot: I<6>,
-    pub binding: O<108>,
-    pub page_slot: I<6>,
-    pub page_binding: O<107>,
-    /// One clock: the namespace of this slot was formatted, with large blocks or small ones.
-    pub format: I<1>,
-    pub format_slot: I<6>,
-    pub format_big: I<1>,
-    pub format_turn: I<1>,
-    /// One clock: a command of `slot` is judged by its binding; one came to nothing, one is over. The last never twice within
-    /// three clocks.
-    pub uses: I<1>,
-    pub unuses: I<1>,
-    pub use_turn: I<1>,
-    pub over: I<1>,
-    pub over_slot: I<6>,
-    pub over_turn: I<1>,
-    /// The time-out of this slot in milliseconds, in the same clock.
-    pub patience_slot: I<6>,
-    pub patience_of: O<16>,
-    /// One clock: the binding of this slot is another.
-    pub changed: O<1>,
-    pub changed_slot: O<6>,
-    /// The limits of the clock before's slot: `{weight 4, blocks 24, commands 24}`.
-    pub rate_slot: I<6>,
-    pub rates: O<52>,
+    pub tenants: BindingsOut,
     pub busy: O<1>,
     vfs: Param,
     st: Reg<3>,
@@ -152,8 +126,8 @@ impl Logic for Bindings {
         let mut t_we = sized(0, 1);
         let mut r_we = sized(0, 1);
         let commits = (self.st.q == St::COMMIT) & self.binds.q;
-        self.changed = commits;
-        self.changed_slot = slot;
+        self.tenants.changed = commits;
+        self.tenants.changed_slot = slot;
         let mut t_at = slot;
         let mut t_new = cat(self.count.q, self.from.q, self.vol.q, self.ctrl.q.bits(1, 0));
         self.bus.ack = self.st.q == St::ACK;
@@ -240,55 +214,55 @@ impl Logic for Bindings {
         self.volumes.we = t_we;
         self.volumes.waddr = t_at;
         self.volumes.wdata = t_new;
-        self.volumes.raddr = self.slot;
+        self.volumes.raddr = self.tenants.slot;
         self.page_table.we = t_we;
         self.page_table.waddr = t_at;
         self.page_table.wdata = t_new;
-        self.page_table.raddr = self.page_slot;
+        self.page_table.raddr = self.tenants.page_slot;
         self.rate_table.we = r_we;
         self.rate_table.waddr = t_at;
         self.rate_table.wdata =
             if self.st.q == St::BOOT { 0 } else { cat(self.share.q, self.blocks.q, self.commands.q) };
-        self.rate_table.raddr = self.rate_slot;
-        self.rates = self.rate_table.rdata;
+        self.rate_table.raddr = self.tenants.rate_slot;
+        self.tenants.rates = self.rate_table.rdata;
         self.waits.we = t_we;
         self.waits.waddr = t_at;
         self.waits.wdata = if self.st.q == St::BOOT { 0 } else { self.patience.q };
-        self.waits.raddr = self.patience_slot;
-        self.patience_of = cat(self.waits.rdata, sized(0, 4));
+        self.waits.raddr = self.tenants.patience_slot;
+        self.tenants.patience = cat(self.waits.rdata, sized(0, 4));
 
         // --- who is judged by which
-        if self.over {
+        if self.tenants.over {
             self.o_wait.d = 1;
-            self.o_at.d = cat(self.over_slot, self.over_turn);
+            self.o_at.d = cat(self.tenants.over_slot, self.tenants.over_turn);
         }
-        let front = self.uses | self.unuses;
+        let front = self.tenants.uses | self.tenants.unuses;
         let ends = self.o_wait.q & !front;
         if ends {
-            self.o_wait.d = self.over;
+            self.o_wait.d = self.tenants.over;
         }
-        check!((!(self.over & self.o_wait.q)) | ends, "a command is over and nobody notes it");
+        check!((!(self.tenants.over & self.o_wait.q)) | ends, "a command is over and nobody notes it");
         let boots = self.st.q == St::BOOT;
         let counted = if boots {
             cat(self.boot.q.bits(8, 3), self.boot.q.bit(0))
         } else if front {
-            cat(self.slot, self.use_turn)
+            cat(self.tenants.slot, self.tenants.use_turn)
         } else {
             self.o_at.q
         };
         self.counts.raddr = counted;
         let count = self.counts.rdata;
-        let step = if self.uses { count + 1 } else { count - 1 };
+        let step = if self.tenants.uses { count + 1 } else { count - 1 };
         let new = if boots { 0 } else { step };
-        check!(boots | !(self.uses & count.all()), "more commands are judged by a binding than can be counted");
-        check!((!(self.unuses | ends)) | (count != 0), "a command is over that was not judged");
+        check!(boots | !(self.tenants.uses & count.all()), "more commands are judged by a binding than can be counted");
+        check!((!(self.tenants.unuses | ends)) | (count != 0), "a command is over that was not judged");
         self.counts.we = boots | front | ends;
         self.counts.waddr = counted;
         self.counts.wdata = new;
         self.befores.we = boots | front | ends;
         self.befores.waddr = counted;
         self.befores.wdata = new;
-        self.slot_turn.d = self.turns.q.sel(self.slot);
+        self.slot_turn.d = self.turns.q.sel(self.tenants.slot);
         let one = sized(1, 64);
         let which = one << (if commits { slot } else { self.f_slot.q });
         let on = if commits { self.ctrl.q.bit(2) } else { self.f_big.q };
@@ -296,22 +270,22 @@ impl Logic for Bindings {
             self.turns.d = self.turns.q ^ which;
         }
         // A format of the binding that ends in this clock says nothing of the next one.
-        let late = commits & (self.format_slot == slot);
+        let late = commits & (self.tenants.format_slot == slot);
         let stale = self.f_slot.q == slot;
-        if self.format & (self.format_turn == self.turns.q.sel(self.format_slot)) & !late {
+        if self.tenants.format & (self.tenants.format_turn == self.turns.q.sel(self.tenants.format_slot)) & !late {
             self.f_wait.d = 1;
-            self.f_slot.d = self.format_slot;
-            self.f_big.d = self.format_big;
+            self.f_slot.d = self.tenants.format_slot;
+            self.f_big.d = self.tenants.format_big;
         } else if stale | !commits {
             self.f_wait.d = 0;
         }
         if commits | self.f_wait.q {
             self.big.d = if on { self.big.q | which } else { self.big.q & !which };
         }
-        self.slot_big.d = self.big.q.sel(self.slot);
-        self.page_big.d = self.big.q.sel(self.page_slot);
-        self.binding = cat(self.slot_turn.q, self.slot_big.q, self.volumes.rdata);
-        self.page_binding = cat(self.page_big.q, self.page_table.rdata);
+        self.slot_big.d = self.big.q.sel(self.tenants.slot);
+        self.page_big.d = self.big.q.sel(self.tenants.page_slot);
+        self.tenants.binding = cat(self.slot_turn.q, self.slot_big.q, self.volumes.rdata);
+        self.tenants.page_binding = cat(self.page_big.q, self.page_table.rdata);
         self.busy = (self.st.q != St::IDLE) | self.bus.valid | self.o_wait.q;
     }
 }

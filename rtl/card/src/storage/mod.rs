@@ -12,6 +12,7 @@ pub mod data;
 pub mod flight;
 pub mod front;
 pub mod pages;
+pub mod port;
 pub mod records;
 pub mod registers;
 pub mod rings;
@@ -21,106 +22,31 @@ use azote_regs::media;
 
 use self::data::{mover, writer};
 use self::flight::{books, issue, ready, tags};
+use self::port::{BindingsIn, MediaDone, MediaGet, MediaRead, MediaRequest, MediaWrite};
 use self::records::{counters, errors, volume, wipe};
 use self::rings::{coalesce, fetch, limiter, poster, queues};
-use crate::dma::read::{ENTRIES, LISTS};
+use crate::dma::Lanes;
+use crate::engine::Engine;
 use crate::parts::Fifo;
-use crate::transaction::{BusSlave, TxOut};
+
+/// Clients of host memory: 0 to 7 are the chunks of the data buffer; the others use the control buffer, PRP lists and four queue
+/// entries.
+pub const LISTS: u64 = 8;
+pub const ENTRIES: u64 = 9;
+/// The client bit that tells the buffers apart.
+const CONTROL: usize = 3;
 
 #[derive(LogicBlock, Default)]
 pub struct Storage {
     pub clock: Clk,
     pub reset: Rst,
-    pub bus: BusSlave,
-    pub mps: I<3>,
-    /// The binding of `slot` and of `page_slot`, a clock later:
-    /// `{turn, large blocks, length 48, base 48, volume 8, read only, valid}`, the page's without its turn.
-    pub slot: O<6>,
-    pub binding: I<108>,
-    pub page_slot: O<6>,
-    pub page_binding: I<107>,
-    /// One clock: the namespace of `slot` was formatted, with large blocks or small ones.
-    pub format: O<1>,
-    pub format_big: O<1>,
-    pub format_turn: O<1>,
-    /// One clock: a command of `slot` is judged by its binding, came to nothing; one is over.
-    pub uses: O<1>,
-    pub unuses: O<1>,
-    pub use_turn: O<1>,
-    pub over: O<1>,
-    pub over_slot: O<6>,
-    pub over_turn: O<1>,
-    /// The media's time-out of this slot in milliseconds, in the same clock.
-    pub patience_slot: O<6>,
-    pub patience: I<16>,
-    /// VFs that are enabled.
-    pub enabled_vfs: I<6>,
-    /// One clock: the binding of this slot is another.
-    pub changed: I<1>,
-    pub changed_slot: I<6>,
-    /// The limits of `rate_slot`, a clock later: `{weight 4, blocks 24, commands 24}`.
-    pub rate_slot: O<6>,
-    pub rates: I<52>,
-    /// A read of host memory; see `dma::Read`.
-    pub rd_valid: O<1>,
-    pub rd_owner: O<8>,
-    pub rd_address: O<64>,
-    pub rd_dws: O<11>,
-    pub rd_client: O<4>,
-    pub rd_dest: O<13>,
-    pub rd_ready: I<1>,
-    pub rd_pending: I<13>,
-    pub rd_failed: I<13>,
-    pub rd_forget: O<13>,
-    pub landed: I<1>,
-    pub landed_at: I<13>,
-    pub landed_dws: I<3>,
-    pub nulled: I<1>,
-    pub nulled_chunk: I<3>,
-    pub control_row: O<5>,
-    pub control_data: I<128>,
-    pub data_row: O<11>,
-    pub data_data: I<128>,
-    /// Packets: data of reads; completion entries.
-    pub tx_data: TxOut,
-    pub tx_entry: TxOut,
-    /// One clock: who may send is no longer what it was.
-    pub gate_changed: I<1>,
-    pub irq_valid: O<1>,
-    pub irq_owner: O<8>,
-    pub irq_vector: O<3>,
-    pub irq_ready: I<1>,
-    pub reset_valid: I<1>,
-    pub reset_slot: I<6>,
-    pub reset_done: O<1>,
-    pub mreq_valid: O<1>,
-    pub mreq_ready: I<1>,
-    pub mreq_tag: O<12>,
-    pub mreq_op: O<4>,
-    pub mreq_fua: O<1>,
-    pub mreq_volume: O<8>,
-    pub mreq_lba: O<64>,
-    pub mreq_blocks: O<48>,
-    pub mwr_valid: O<1>,
-    pub mwr_ready: I<1>,
-    pub mwr_data: O<128>,
-    pub mwr_last: O<1>,
-    pub mwr_spoilt: O<1>,
-    pub mdone_valid: I<1>,
-    pub mdone_ready: O<1>,
-    pub mdone_tag: I<12>,
-    pub mdone_result: I<3>,
-    pub mget_valid: O<1>,
-    pub mget_ready: I<1>,
-    pub mget_tag: O<12>,
-    pub mrd_valid: I<1>,
-    pub mrd_ready: O<1>,
-    pub mrd_data: I<128>,
-    pub mrd_last: I<1>,
-    pub mrd_error: I<1>,
-    /// Whoever keeps data encrypted will want to know; a mover of bytes does not.
-    pub mrd_hole: I<1>,
-    pub busy: O<1>,
+    pub socket: Engine,
+    pub tenants: BindingsIn,
+    pub mreq: MediaRequest,
+    pub mwr: MediaWrite,
+    pub mdone: MediaDone,
+    pub mget: MediaGet,
+    pub mrd: MediaRead,
     // Who reads host memory, and whose media request stands.
     rd_busy: Reg<1>,
     rd_who: Reg<2>,
@@ -147,6 +73,8 @@ pub struct Storage {
     writer: writer::Writer,
     poster: poster::Poster,
     write_segments: Fifo<76>,
+    control: Lanes<5>,
+    rows: Lanes<11>,
 }
 
 impl Storage {
@@ -178,12 +106,13 @@ impl Storage {
 impl Logic for Storage {
     fn update(&mut self) {
         clocked!(self.limiter);
+        memories!(self.control, self.rows);
         clocked!(self.registers, self.queues, self.fetch, self.front, self.admin, self.pages, self.counters);
         clocked!(self.errors, self.statistics, self.coalesce, self.tags, self.issue, self.books, self.ready, self.wipe);
         clocked!(self.mover, self.writer, self.poster, self.write_segments);
 
         // Registers and queues.
-        link!(self.bus, self.registers.bus);
+        link!(self.socket.bus, self.registers.bus);
         self.queues.valid[queues::REGISTERS] = self.registers.q_valid;
         self.queues.op[queues::REGISTERS] = self.registers.q_op;
         self.queues.slot[queues::REGISTERS] = self.registers.q_slot;
@@ -199,9 +128,9 @@ impl Logic for Storage {
         self.registers.fatal = self.front.fatal;
         self.registers.fatal_slot = self.front.slot;
         self.front.fatal_ready = self.registers.fatal_ready;
-        self.registers.reset_valid = self.reset_valid;
-        self.registers.reset_slot = self.reset_slot;
-        self.reset_done = self.registers.reset_done;
+        self.registers.reset_valid = self.socket.reset.valid;
+        self.registers.reset_slot = self.socket.reset.slot;
+        self.socket.reset.done = self.registers.reset_done;
         self.registers.posting = self.poster.posting;
         self.registers.posting_slot = self.poster.q_slot;
         self.registers.forget_done = self.admin.forget_done & self.coalesce.forget_done;
@@ -210,17 +139,17 @@ impl Logic for Storage {
         self.registers.off_slot = self.admin.v_slot;
         self.admin.v_done = self.registers.off_done;
         self.admin.offline = self.registers.offline;
-        self.admin.enabled_vfs = self.enabled_vfs;
+        self.admin.enabled_vfs = self.socket.enabled_vfs;
         self.admin.began = self.registers.began;
         self.admin.began_slot = self.registers.began_slot;
-        self.admin.changed = self.changed;
-        self.admin.changed_slot = self.changed_slot;
+        self.admin.changed = self.tenants.changed;
+        self.admin.changed_slot = self.tenants.changed_slot;
         self.admin.forget = self.registers.forget;
         self.admin.forget_slot = self.registers.forget_slot;
 
         // Limits.
-        self.rate_slot = self.limiter.rate_slot;
-        self.limiter.rates = self.rates;
+        self.tenants.rate_slot = self.limiter.rate_slot;
+        self.limiter.rates = self.tenants.rates;
         self.limiter.fetched = self.queues.fetched;
         self.limiter.fetched_slot = self.queues.f_slot;
         self.limiter.moves = self.front.pays;
@@ -275,15 +204,15 @@ impl Logic for Storage {
         self.admin.bound = self.front.bound;
         self.admin.read_only = self.front.read_only;
         self.admin.tiny = self.front.tiny;
-        self.format_turn = self.front.turn;
+        self.tenants.format_turn = self.front.turn;
         self.books.aborts = self.admin.abort_valid;
         self.books.abort_slot = self.front.slot;
         self.books.abort_qid = self.admin.abort_qid;
         self.books.abort_cid = self.admin.abort_cid;
         self.admin.abort_done = self.books.abort_done;
         self.admin.aborted = self.books.aborted;
-        self.format = self.admin.set_format;
-        self.format_big = self.admin.big;
+        self.tenants.format = self.admin.set_format;
+        self.tenants.format_big = self.admin.big;
         self.front.a_done = self.admin.done;
         self.front.a_next = self.admin.next;
         self.front.a_status = self.admin.status;
@@ -313,20 +242,21 @@ impl Logic for Storage {
         self.front.sqe_place = self.fetch.place;
         self.front.sqe_slot = self.fetch.slot;
         self.front.sqe_qid = self.fetch.qid;
-        self.slot = self.front.slot;
-        self.front.binding = self.binding;
-        self.uses = self.front.uses;
-        self.unuses = self.front.unuses;
-        self.use_turn = if self.front.uses { self.binding.bit(107) } else { self.front.turn };
+        self.tenants.slot = self.front.slot;
+        self.tenants.format_slot = self.front.slot;
+        self.front.binding = self.tenants.binding;
+        self.tenants.uses = self.front.uses;
+        self.tenants.unuses = self.front.unuses;
+        self.tenants.use_turn = if self.front.uses { self.tenants.binding.bit(107) } else { self.front.turn };
         self.front.through = self.admin.through;
-        self.front.row_data = self.control_data;
-        self.control_row = self.front.row;
+        self.front.row_data = self.control.rdata;
+        self.control.raddr = self.front.row;
 
         // Host memory reads, a request at a time: entries before lists before data, so that what is short never queues
         // behind what is long. Entries and lists are asked for a few at a time; data cannot starve.
         let who = self.rd_who.q;
         if self.rd_busy.q {
-            if self.rd_ready {
+            if self.socket.rd.ready {
                 self.rd_busy.d = 0;
             }
         } else {
@@ -339,48 +269,61 @@ impl Logic for Storage {
                 2
             };
         }
-        self.rd_valid = self.rd_busy.q;
-        self.rd_owner = match who {
+        self.socket.rd.valid = self.rd_busy.q;
+        self.socket.rd.owner = match who {
             0 => self.fetch.rd_owner,
             1 => self.front.rd_owner,
             _ => self.writer.rd_owner,
         };
-        self.rd_address = match who {
+        self.socket.rd.address = match who {
             0 => self.fetch.rd_address,
             1 => self.front.rd_address,
             _ => self.writer.rd_address,
         };
-        self.rd_dws = match who {
+        let dws = match who {
             0 => self.fetch.rd_dws,
             1 => self.front.rd_dws,
             _ => self.writer.rd_dws,
         };
-        self.rd_client = match who {
+        self.socket.rd.bytes = cat(dws, sized(0, 2));
+        self.socket.rd.client = match who {
             0 => sized(ENTRIES, 4) + self.fetch.rd_place.zext(4),
             1 => LISTS,
             _ => self.writer.rd_client,
         };
-        self.rd_dest = match who {
+        self.socket.rd.dest = match who {
             0 => self.fetch.rd_dest,
             1 => self.front.rd_dest,
             _ => self.writer.rd_dest,
         };
-        let read_done = self.rd_ready & self.rd_busy.q;
+        let read_done = self.socket.rd.ready & self.rd_busy.q;
         self.fetch.rd_ready = read_done & (who == 0);
         self.front.rd_ready = read_done & (who == 1);
         self.writer.rd_ready = read_done & (who == 2);
-        self.fetch.rd_pending = self.rd_pending.bits(12, 9);
-        self.fetch.rd_failed = self.rd_failed.bits(12, 9);
-        self.front.rd_pending = self.rd_pending.bit(8);
-        self.front.rd_failed = self.rd_failed.bit(8);
-        self.writer.rd_pending = self.rd_pending.bits(7, 0);
-        self.writer.rd_failed = self.rd_failed.bits(7, 0);
-        self.writer.landed = self.landed;
-        self.writer.landed_at = self.landed_at;
-        self.writer.landed_dws = self.landed_dws;
-        self.writer.nulled = self.nulled;
-        self.writer.nulled_chunk = self.nulled_chunk;
-        self.rd_forget = cat(self.fetch.rd_forget, self.front.rd_forget, self.writer.rd_forget);
+        self.fetch.rd_pending = self.socket.land.pending.bits(12, 9);
+        self.fetch.rd_failed = self.socket.land.failed.bits(12, 9);
+        self.front.rd_pending = self.socket.land.pending.bit(8);
+        self.front.rd_failed = self.socket.land.failed.bit(8);
+        self.writer.rd_pending = self.socket.land.pending.bits(7, 0);
+        self.writer.rd_failed = self.socket.land.failed.bits(7, 0);
+        let controls = self.socket.land.client.bit(CONTROL);
+        let lanes = self.socket.land.lanes;
+        self.control.we = lanes & controls.rep(4);
+        self.control.row = self.socket.land.row.trunc(5);
+        self.control.next = self.socket.land.next.trunc(5);
+        self.control.off = self.socket.land.off;
+        self.control.data = self.socket.land.data;
+        self.rows.we = lanes & (!controls).rep(4);
+        self.rows.row = self.socket.land.row;
+        self.rows.next = self.socket.land.next;
+        self.rows.off = self.socket.land.off;
+        self.rows.data = self.socket.land.data;
+        self.writer.landed = lanes.any() & !controls;
+        self.writer.landed_at = self.socket.land.at;
+        self.writer.landed_dws = self.socket.land.dws;
+        self.writer.nulled = self.socket.land.nulled & !self.socket.land.nulled_client.bit(CONTROL);
+        self.writer.nulled_chunk = self.socket.land.nulled_client.trunc(3);
+        self.socket.land.forget = cat(sized(0, 3), self.fetch.rd_forget, self.front.rd_forget, self.writer.rd_forget);
 
         // Tags, and what is under way.
         self.tags.grant = self.queues.granted;
@@ -433,17 +376,17 @@ impl Logic for Storage {
         self.books.write_redo = self.writer.redo;
         self.writer.again = self.books.write_again;
         self.writer.gone = self.books.write_gone;
-        self.books.answer_valid = self.mdone_valid;
-        self.mdone_ready = self.books.answer_ready;
-        self.books.answer_tag = self.mdone_tag;
-        self.books.answer_result = self.mdone_result;
+        self.books.answer_valid = self.mdone.valid;
+        self.mdone.ready = self.books.answer_ready;
+        self.books.answer_tag = self.mdone.tag;
+        self.books.answer_result = self.mdone.result;
         self.books.asks[0] = self.issue.media_valid;
         self.books.asks_tag[0] = self.issue.media_tag;
         self.books.asks[1] = self.writer.media_valid;
         self.books.asks_tag[1] = self.writer.media_tag;
-        self.mget_valid = self.books.get_valid;
-        self.books.get_ready = self.mget_ready;
-        self.mget_tag = self.books.get_tag;
+        self.mget.valid = self.books.get_valid;
+        self.books.get_ready = self.mget.ready;
+        self.mget.tag = self.books.get_tag;
         self.ready.push = self.books.ready_push;
         self.ready.push_slot = self.books.ready_slot;
         self.ready.push_index = self.books.ready_index;
@@ -457,12 +400,12 @@ impl Logic for Storage {
         self.books.shut = self.registers.shut;
         self.books.unshut = self.registers.unshut;
         self.books.shut_slot = self.registers.shut_slot;
-        self.patience_slot = self.books.look_slot;
-        self.books.limit = self.patience;
+        self.tenants.patience_slot = self.books.look_slot;
+        self.books.limit = self.tenants.patience;
         self.books.log_full = self.errors.full;
-        self.over = self.books.closed;
-        self.over_slot = self.books.done_slot;
-        self.over_turn = self.books.closed_turn;
+        self.tenants.over = self.books.closed;
+        self.tenants.over_slot = self.books.done_slot;
+        self.tenants.over_turn = self.books.closed_turn;
 
         // Pieces of reads, and of pages.
         self.issue.valid = self.front.piece_valid & !self.front.to_page;
@@ -483,19 +426,19 @@ impl Logic for Storage {
         self.books.page_valid = self.pages.piece_valid;
         self.books.page_piece = self.pages.piece_data;
         self.pages.piece_ready = self.books.page_ready;
-        self.page_slot = self.pages.slot;
-        self.pages.bound = self.page_binding.bit(0);
-        self.pages.read_only = self.page_binding.bit(1);
-        self.pages.length = self.page_binding.bits(105, 58);
-        self.pages.volume = self.page_binding.bits(9, 2);
-        self.pages.base = self.page_binding.bits(57, 10);
-        self.pages.big = self.page_binding.bit(106);
+        self.tenants.page_slot = self.pages.slot;
+        self.pages.bound = self.tenants.page_binding.bit(0);
+        self.pages.read_only = self.tenants.page_binding.bit(1);
+        self.pages.length = self.tenants.page_binding.bits(105, 58);
+        self.pages.volume = self.tenants.page_binding.bits(9, 2);
+        self.pages.base = self.tenants.page_binding.bits(57, 10);
+        self.pages.big = self.tenants.page_binding.bit(106);
         self.counters.slot = self.pages.slot;
         self.pages.reads = self.counters.reads;
         self.pages.writes = self.counters.writes;
         self.pages.units_read = self.counters.units_read;
         self.pages.units_written = self.counters.units_written;
-        self.pages.enabled_vfs = self.enabled_vfs;
+        self.pages.enabled_vfs = self.socket.enabled_vfs;
         self.pages.offline = self.registers.offline;
         self.pages.warm = self.admin.warm;
         self.errors.slot = self.pages.slot;
@@ -545,11 +488,11 @@ impl Logic for Storage {
         self.statistics.held_commands = self.limiter.held_commands;
         self.statistics.held_blocks = self.limiter.held_blocks;
         // The next tenant finds nothing of the last one's.
-        self.wipe.reset_valid = self.reset_valid;
+        self.wipe.reset_valid = self.socket.reset.valid;
         self.wipe.reset_done = self.registers.reset_done;
-        self.wipe.reset_slot = self.reset_slot;
-        self.wipe.changed = self.changed;
-        self.wipe.changed_slot = self.changed_slot;
+        self.wipe.reset_slot = self.socket.reset.slot;
+        self.wipe.changed = self.tenants.changed;
+        self.wipe.changed_slot = self.tenants.changed_slot;
         self.errors.wipe = self.wipe.wipe;
         self.errors.wipe_slot = self.wipe.slot;
         self.counters.wipe = self.wipe.wipe;
@@ -560,9 +503,9 @@ impl Logic for Storage {
         self.mover.piece_valid = self.books.piece_valid;
         self.mover.piece_data = self.books.piece_data;
         self.books.piece_ready = self.mover.piece_ready;
-        self.mover.media_valid = self.mrd_valid;
-        self.mover.media_data = cat(self.mrd_error & self.mrd_last, self.mrd_last, self.mrd_data);
-        self.mrd_ready = self.mover.media_ready;
+        self.mover.media_valid = self.mrd.valid;
+        self.mover.media_data = cat(self.mrd.error & self.mrd.last, self.mrd.last, self.mrd.data);
+        self.mrd.ready = self.mover.media_ready;
         self.mover.page_valid = self.pages.out_valid;
         self.mover.page_data = self.pages.out_data;
         self.pages.out_ready = self.mover.page_ready;
@@ -573,8 +516,8 @@ impl Logic for Storage {
         self.pages.left = self.mover.left_valid & self.mover.left_page;
         self.pages.left_code = self.mover.left_code;
         self.mover.left_ready = if self.mover.left_page { sized(1, 1) } else { self.books.left_ready };
-        self.mover.mps = self.mps;
-        link!(self.tx_data, self.mover.tx);
+        self.mover.mps = self.socket.mps;
+        link!(self.socket.data, self.mover.tx);
 
         // Writes.
         self.writer.cmd_valid = self.front.wr_valid;
@@ -601,18 +544,18 @@ impl Logic for Storage {
         self.writer.seg_valid = self.write_segments.out_valid;
         self.write_segments.out_ready = self.writer.seg_ready;
         self.writer.seg_data = self.write_segments.out_data;
-        self.data_row = self.writer.row;
-        self.writer.row_data = self.data_data;
-        self.mwr_valid = self.writer.wr_valid;
-        self.mwr_data = self.writer.wr_data;
-        self.mwr_last = self.writer.wr_last;
-        self.mwr_spoilt = self.writer.wr_spoilt;
-        self.writer.wr_ready = self.mwr_ready;
+        self.rows.raddr = self.writer.row;
+        self.writer.row_data = self.rows.rdata;
+        self.mwr.valid = self.writer.wr_valid;
+        self.mwr.data = self.writer.wr_data;
+        self.mwr.last = self.writer.wr_last;
+        self.mwr.spoilt = self.writer.wr_spoilt;
+        self.writer.wr_ready = self.mwr.ready;
 
         // Media requests: a request stands until it is taken. The books' own are few and go first; reads and writes take turns.
         let who = self.m_who.q;
         if self.m_busy.q {
-            if self.mreq_ready {
+            if self.mreq.ready {
                 self.m_busy.d = 0;
             }
         } else if self.issue.media_valid | self.writer.media_valid | self.books.media_valid {
@@ -629,18 +572,18 @@ impl Logic for Storage {
                 self.m_turn.d = writes;
             }
         }
-        self.mreq_valid = self.m_busy.q;
-        self.mreq_tag = match who {
+        self.mreq.valid = self.m_busy.q;
+        self.mreq.tag = match who {
             books::FRONT => self.books.media_tag,
             books::WRITER => self.writer.media_tag,
             _ => self.issue.media_tag,
         };
-        self.mreq_op = match who {
+        self.mreq.op = match who {
             books::FRONT => self.books.media_op,
             books::WRITER => self.writer.media_op,
             _ => sized(media::READ, 4),
         };
-        self.mreq_volume = match who {
+        self.mreq.volume = match who {
             books::FRONT => self.books.media_volume,
             books::WRITER => self.writer.media_volume,
             _ => self.front.media_volume,
@@ -650,18 +593,18 @@ impl Logic for Storage {
             books::WRITER => self.writer.media_lba,
             _ => self.issue.media_lba,
         };
-        self.mreq_lba = lba.zext(64);
-        self.mreq_fua = match who {
+        self.mreq.lba = lba.zext(64);
+        self.mreq.fua = match who {
             books::FRONT => self.books.media_fua,
             books::WRITER => self.writer.media_fua,
             _ => self.front.media_fua,
         };
-        self.mreq_blocks = match who {
+        self.mreq.blocks = match who {
             books::FRONT => self.books.media_blocks,
             books::WRITER => self.writer.media_blocks,
             _ => self.issue.media_blocks,
         };
-        let asked = self.m_busy.q & self.mreq_ready;
+        let asked = self.m_busy.q & self.mreq.ready;
         self.books.media_ready = asked & (who == books::FRONT);
         self.issue.media_ready = asked & (who == books::READS);
         self.writer.media_ready = asked & (who == books::WRITER);
@@ -704,10 +647,10 @@ impl Logic for Storage {
         self.poster.q_head = self.queues.head;
         self.poster.q_vector = self.queues.p_vector;
         self.poster.q_interrupt = self.queues.p_interrupt;
-        self.poster.again = self.gate_changed | self.registers.unquiet;
+        self.poster.again = self.socket.gate_changed | self.registers.unquiet;
         self.poster.q_drained = self.queues.drained;
         self.poster.q_drained_cid = self.queues.drained_cid;
-        link!(self.tx_entry, self.poster.tx);
+        link!(self.socket.entry, self.poster.tx);
         self.coalesce.valid = self.poster.irq_valid;
         self.coalesce.slot = self.poster.q_slot;
         self.coalesce.irq = self.poster.irq_vector;
@@ -720,12 +663,12 @@ impl Logic for Storage {
         self.coalesce.set_disabled = self.admin.vectors;
         self.coalesce.forget = self.registers.forget;
         self.coalesce.forget_slot = self.registers.forget_slot;
-        self.irq_valid = self.coalesce.irq_valid;
-        self.irq_owner = cat(self.coalesce.irq_slot, sized(azote_regs::function::STORAGE, 2));
-        self.irq_vector = self.coalesce.irq_vector;
-        self.coalesce.irq_ready = self.irq_ready;
+        self.socket.irq.valid = self.coalesce.irq_valid;
+        self.socket.irq.owner = cat(self.coalesce.irq_slot, sized(azote_regs::function::STORAGE, 2));
+        self.socket.irq.vector = self.coalesce.irq_vector.zext(4);
+        self.coalesce.irq_ready = self.socket.irq.ready;
 
-        self.busy = self.registers.busy
+        self.socket.busy = self.registers.busy
             | self.queues.busy
             | self.limiter.busy
             | self.fetch.busy

@@ -15,6 +15,10 @@ use azote_regs::pcie::tlp;
 use super::header::{dw, id, signed};
 use super::transmit::{CLIENTS, KINDS};
 
+/// Bits of a maker's number.
+const MAKER: usize = 4;
+const _: () = assert!(CLIENTS <= 1 << MAKER);
+
 #[derive(LogicBlock, Default)]
 pub struct Door {
     pub clock: Clk,
@@ -48,7 +52,7 @@ pub struct Door {
     assumed: Param,
     /// A packet is on its way in: from whom, whose.
     open: Reg<1>,
-    maker: Reg<3>,
+    maker: Reg<MAKER>,
     whose: Reg<8>,
     swallowed: Reg<1>,
     /// What the link must show: the beat, the requester id that is due, and whether the gate was open.
@@ -87,7 +91,7 @@ impl Logic for Door {
     fn update(&mut self) {
         let mut takes = sized(0, 1);
         let mut twice = sized(0, 1);
-        let mut maker = sized(0, 3);
+        let mut maker = sized(0, MAKER);
         let mut sop = sized(0, 1);
         let mut eop = sized(0, 1);
         let mut owner = sized(0, 8);
@@ -138,7 +142,7 @@ impl Logic for Door {
         check!(one, "rule 5: nobody has the turn, or two have it");
         check!((!(takes & self.open.q)) | (killed == self.swallowed.q), "a packet is sent in part");
         check!(self.midway == self.open.q, "a packet has no end, or no beginning");
-        check!((!self.open.q) | (self.turn == (sized(1, 6) << self.maker.q)), "a packet loses its turn");
+        check!((!self.open.q) | (self.turn == (sized(1, CLIENTS) << self.maker.q)), "a packet loses its turn");
         check!((!self.open.q) | (self.swallows == self.swallowed.q), "a packet is sent in part");
         let free = (self.maker.q == 0) | (self.maker.q == konst(CLIENTS - 1));
         check!(!(self.open.q & free & self.swallowed.q), "a completion or a message is swallowed");

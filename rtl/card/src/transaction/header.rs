@@ -46,8 +46,7 @@ pub fn id(bus: V, owner: V) -> V {
 /// 2.2.4.1), without what only the door knows: what kind of request it is, and who sends it ([`signed`]).
 #[pure]
 pub fn request(address: V, dws: V, tag: V) -> V {
-    let last_be = if dws == 1 { sized(0, 4) } else { 15 };
-    unsigned(address.bits(63, 2), dws, tag, last_be, sized(15, 4))
+    covering(address.bits(63, 2), dws, tag, sized(0, 2), sized(0, 2))
 }
 
 /// The same of single bytes: `bytes` of them, at least one, from `address` on. The payload of a write begins with the DW that
@@ -55,13 +54,7 @@ pub fn request(address: V, dws: V, tag: V) -> V {
 #[pure]
 pub fn byte_request(address: V, bytes: V, tag: V) -> V {
     let start = address.bits(1, 0);
-    let dws = spans(start, bytes);
-    let first = sized(15, 4) << start;
-    let last = last_bytes(start, bytes);
-    let only = dws == 1;
-    let last_be = if only { sized(0, 4) } else { last };
-    let first_be = if only { first & last } else { first };
-    unsigned(address.bits(63, 2), dws, tag, last_be, first_be)
+    covering(address.bits(63, 2), spans(start, bytes), tag, start, missing(start, bytes))
 }
 
 /// The DWs that `bytes` bytes lie in, of which the first is byte `start` of its DW.
@@ -71,21 +64,21 @@ pub fn spans(start: V, bytes: V) -> V {
     reach.bits(12, 2)
 }
 
-/// Byte enables of the DW in which `bytes` bytes end.
+/// Bytes of the last of those DWs that are not among them.
 #[pure]
-pub fn last_bytes(start: V, bytes: V) -> V {
+pub fn missing(start: V, bytes: V) -> V {
     let end = bytes.trunc(2) + start;
-    match end {
-        1 => sized(1, 4),
-        2 => 3,
-        3 => 7,
-        _ => 15,
-    }
+    sized(0, 2) - end
 }
 
-/// A memory request's header without its kind and its sender.
+/// A request of `dws` DWs from DW `place` on, without the first `start` bytes and the last `missing`.
 #[pure]
-fn unsigned(place: V, dws: V, tag: V, last_be: V, first_be: V) -> V {
+pub fn covering(place: V, dws: V, tag: V, start: V, missing: V) -> V {
+    let first = sized(15, 4) << start;
+    let last = sized(15, 4) >> missing;
+    let only = dws == 1;
+    let last_be = if only { sized(0, 4) } else { last };
+    let first_be = if only { first & last } else { first };
     let high = place.bits(61, 30);
     let long = high != 0;
     let low = cat(place.bits(29, 0), sized(0, 2));

@@ -14,5 +14,5 @@ pub use door::Door;
 pub use posted::Posted;
 pub use receive::Receive;
 pub use shared::Shared;
-pub use stream::{BusMaster, BusSlave, ErrorIn, ErrorOut, Found, TxIn, TxOut};
+pub use stream::{BusMaster, BusSlave, ErrorIn, ErrorOut, Found, LinkIn, LinkOut, TxIn, TxOut};
 pub use transmit::Transmit;

@@ -18,7 +18,7 @@ use azote_hdl::prelude::*;
 use azote_regs::pcie::{express, tlp};
 
 use super::header::{dw, last_keep};
-use super::stream::{ErrorOut, Found};
+use super::stream::{ErrorOut, Found, LinkIn};
 use crate::parts::BlockFifo;
 
 /// The largest payload that a TLP may bring with the largest Max_Payload_Size that we support, in DWs.
@@ -34,12 +34,7 @@ pub const ORDER: usize = 8;
 pub struct Receive {
     pub clock: Clk,
     pub reset: Rst,
-    pub rx_valid: I<1>,
-    pub rx_sop: I<1>,
-    pub rx_eop: I<1>,
-    pub rx_keep: I<4>,
-    pub rx_data: I<128>,
-    pub rx_ready: O<1>,
+    pub rx: LinkIn,
     /// Max_Payload_Size of PF 0, which counts for all (PCIe 7.5.3.4).
     pub mps: I<3>,
     /// Beats of memory writes, header first, whole packets only.
@@ -138,7 +133,7 @@ impl Logic for Receive {
     fn update(&mut self) {
         clocked!(self.requests);
         memories!(self.mem);
-        let h = self.rx_data;
+        let h = self.rx.data;
         let dw0 = dw(h, { 0 });
         let kind = dw0.get(tlp::TYPE);
         let has_data = dw0.get(tlp::FMT_BIT_DATA);
@@ -160,22 +155,22 @@ impl Logic for Receive {
         let level = self.write.q - self.read.q;
         let room = (level < (BEATS as u64)) & !((level == konst(BEATS - 1)) & self.b_valid.q);
         let req_room = self.requests.level < konst((1usize << WORDS) - 1);
-        let starts = self.rx_valid & self.rx_sop;
+        let starts = self.rx.valid & self.rx.sop;
         // A completion always has room; so has a beat of a packet that is being dropped.
         let ready =
-            if self.rx_sop { ((!is_posted) | room) & ((!is_req) | req_room) } else { (!self.to_posted.q) | room };
-        self.rx_ready = ready;
-        let taken = self.rx_valid & ready;
+            if self.rx.sop { ((!is_posted) | room) & ((!is_req) | req_room) } else { (!self.to_posted.q) | room };
+        self.rx.ready = ready;
+        let taken = self.rx.valid & ready;
 
         // What is left of the payload after this beat, and whether this beat is as the header said.
         let full = self.left.q > 4;
         let beat_ok = if full {
-            (!self.rx_eop) & (self.rx_keep == 15)
+            (!self.rx.eop) & (self.rx.keep == 15)
         } else {
-            self.rx_eop & (self.rx_keep == last_keep(self.left.q)) & (self.left.q != 0)
+            self.rx.eop & (self.rx.keep == last_keep(self.left.q)) & (self.left.q != 0)
         };
-        let header_ok = form & (self.rx_eop == !has_data) & (self.rx_keep == 15);
-        let good = if self.rx_sop { header_ok } else { beat_ok & !self.bad.q };
+        let header_ok = form & (self.rx.eop == !has_data) & (self.rx.keep == 15);
+        let good = if self.rx.sop { header_ok } else { beat_ok & !self.bad.q };
 
         // Written a clock later: a packet begins where the last good one ended, whatever came of another in between.
         let base = if self.b_sop.q { self.commit.q } else { self.write.q };
@@ -190,10 +185,10 @@ impl Logic for Receive {
             }
         }
         self.b_valid.d = 0;
-        self.b_sop.d = self.rx_sop;
-        self.b_eop.d = self.rx_eop;
+        self.b_sop.d = self.rx.sop;
+        self.b_eop.d = self.rx.eop;
         self.b_good.d = good;
-        self.b_data.d = self.rx_data;
+        self.b_data.d = self.rx.data;
         self.mem.raddr = self.read.q.trunc(6);
         self.posted_data = self.mem.rdata;
         self.posted_valid = self.read.q != self.commit.q;
@@ -204,9 +199,9 @@ impl Logic for Receive {
         // A clock later as well, so that posted requests that came before are counted.
         let begun = self.header.q;
         let header_long = dw(begun, { 0 }).get(tlp::FMT_BIT_4DW);
-        let written = if header_long { begun } else { cat(self.rx_data.bits(31, 0), begun.bits(95, 0)) };
+        let written = if header_long { begun } else { cat(self.rx.data.bits(31, 0), begun.bits(95, 0)) };
         self.n_valid.d = 0;
-        self.n_data.d = if self.rx_sop { self.rx_data } else { written };
+        self.n_data.d = if self.rx.sop { self.rx.data } else { written };
         self.requests.in_valid = self.n_valid.q;
         self.requests.in_data = cat(self.posted.q, self.n_data.q);
         check!((!self.n_valid.q) | self.requests.in_ready, "a non-posted request is lost");
@@ -216,39 +211,39 @@ impl Logic for Receive {
         self.requests.out_ready = self.req_ready;
 
         self.c_valid.d = 0;
-        self.c_sop.d = self.rx_sop;
-        self.c_eop.d = self.rx_eop;
+        self.c_sop.d = self.rx.sop;
+        self.c_eop.d = self.rx.eop;
         self.c_bad.d = !good;
-        self.c_data.d = self.rx_data;
+        self.c_data.d = self.rx.data;
         if self.e_valid.q & self.error.ready {
             self.e_valid.d = 0;
         }
         self.f_valid.d = 0;
-        self.f_header.d = if self.rx_sop & !self.midway.q { self.rx_data } else { self.header.q };
+        self.f_header.d = if self.rx.sop & !self.midway.q { self.rx.data } else { self.header.q };
 
         if taken {
-            let posted = if self.rx_sop { is_posted } else { self.to_posted.q };
-            let req = if self.rx_sop { is_req } else { self.to_req.q };
+            let posted = if self.rx.sop { is_posted } else { self.to_posted.q };
+            let req = if self.rx.sop { is_req } else { self.to_req.q };
             // What is wrong with a completion's header is known before any of its data could land.
-            let cpl = if self.rx_sop { is_cpl & good } else { self.to_cpl.q };
+            let cpl = if self.rx.sop { is_cpl & good } else { self.to_cpl.q };
             // A packet that begins inside another ends that one badly: its tail never came.
-            let cut = self.rx_sop & self.midway.q;
+            let cut = self.rx.sop & self.midway.q;
             self.c_valid.d = cpl;
             self.b_valid.d = posted;
-            self.n_valid.d = req & good & self.rx_eop;
-            if self.rx_sop {
-                self.header.d = self.rx_data;
+            self.n_valid.d = req & good & self.rx.eop;
+            if self.rx.sop {
+                self.header.d = self.rx.data;
                 self.left.d = payload;
             } else {
                 self.left.d = if full { self.left.q - 4 } else { 0 };
             }
-            self.midway.d = !self.rx_eop;
+            self.midway.d = !self.rx.eop;
             self.bad.d = !good;
-            self.to_cpl.d = cpl & !self.rx_eop;
-            self.to_posted.d = posted & good & !self.rx_eop;
-            self.to_req.d = req & good & !self.rx_eop;
+            self.to_cpl.d = cpl & !self.rx.eop;
+            self.to_posted.d = posted & good & !self.rx.eop;
+            self.to_req.d = req & good & !self.rx.eop;
             // Once a packet, where it first goes wrong.
-            let newly = if self.rx_sop { !good } else { (!good) & !self.bad.q };
+            let newly = if self.rx.sop { !good } else { (!good) & !self.bad.q };
             self.f_valid.d = newly | cut;
         }
         if self.f_valid.q & !self.e_valid.q {

@@ -5,6 +5,29 @@ use azote_hdl::prelude::*;
 /// Bits of a function's name inside the card, `{slot[5:0], kind[1:0]}`.
 pub const FN: usize = 8;
 
+/// The link's beats, on their way into the card.
+#[derive(LogicInterface, Clone, Debug, Default)]
+pub struct LinkIn {
+    pub valid: I<1>,
+    pub ready: O<1>,
+    pub sop: I<1>,
+    pub eop: I<1>,
+    /// Valid DWs.
+    pub keep: I<4>,
+    pub data: I<128>,
+}
+
+/// The link's beats, on their way out.
+#[derive(LogicInterface, Clone, Debug, Default)]
+pub struct LinkOut {
+    pub valid: O<1>,
+    pub ready: I<1>,
+    pub sop: O<1>,
+    pub eop: O<1>,
+    pub keep: O<4>,
+    pub data: O<128>,
+}
+
 /// Outgoing TLP beats, at their taker. The first beat of a packet is its header without its kind and its sender, which the
 /// door adds: makers make it with [`request`](super::header::request) and the like.
 #[derive(LogicInterface, Clone, Debug, Default)]

@@ -1,4 +1,4 @@
-//! The one door to the link. Packets of six makers take turns, whole packet by whole packet, and every request passes
+//! The one door to the link. Packets of its makers take turns, whole packet by whole packet, and every request passes
 //! the gate here: a function without Bus Master Enable, in FLR, or a VF that is not enabled, sends nothing.
 //!
 //! Headers belong to the door: what a maker gives says what is asked for, and the door adds what kind of packet this maker
@@ -21,15 +21,30 @@
 use azote_hdl::prelude::*;
 
 use super::header::{Sends, id, signed};
-use super::stream::TxIn;
+use super::stream::{LinkOut, TxIn};
+use crate::dma::read::ENGINES;
 
-/// Makers: completions first (never gated), then requests, error messages last (never gated).
-pub const CLIENTS: usize = 6;
+/// Makers: completions first (never gated), then the reader, two of each engine, MSI-X, and error messages last (never gated).
+pub const COMPLETIONS: usize = 0;
+pub const READS: usize = 1;
+pub const DATA: usize = 2;
+pub const ENTRY: usize = 3;
+pub const MSIX: usize = DATA + 2 * ENGINES;
+pub const MESSAGES: usize = MSIX + 1;
+pub const CLIENTS: usize = MESSAGES + 1;
 /// Makers whose packets are requests: all but the first and the last.
 const GATED: usize = CLIENTS - 2;
 /// What each maker sends.
-pub const KINDS: [u64; CLIENTS] =
-    [Sends::COMPLETION, Sends::READ, Sends::WRITE, Sends::WRITE, Sends::WRITE, Sends::MESSAGE];
+pub const KINDS: [u64; CLIENTS] = kinds();
+
+const fn kinds() -> [u64; CLIENTS] {
+    let mut kinds = [Sends::WRITE; CLIENTS];
+    kinds[COMPLETIONS] = Sends::COMPLETION;
+    kinds[READS] = Sends::READ;
+    kinds[MESSAGES] = Sends::MESSAGE;
+    kinds
+}
+
 /// The classes of flow control, and the class of each maker.
 pub const POSTED: usize = 0;
 pub const NON_POSTED: usize = 1;
@@ -52,8 +67,8 @@ const fn classes() -> [usize; CLIENTS] {
 }
 
 /// Bits of the number of a maker that is gated.
-const LOOK: usize = 2;
-const _: () = assert!(GATED <= 1 << LOOK, "the gate's rotation asks for every maker");
+const LOOK: usize = 3;
+const _: () = assert!(GATED == 1 << LOOK, "the gate's rotation asks for every maker");
 
 #[derive(LogicBlock)]
 pub struct Transmit {
@@ -69,12 +84,7 @@ pub struct Transmit {
     pub changed: I<1>,
     /// For each class: the link takes the largest packet of it. Looked at when a packet begins.
     pub credit: [I<1>; CLASSES],
-    pub tx_valid: O<1>,
-    pub tx_sop: O<1>,
-    pub tx_eop: O<1>,
-    pub tx_keep: O<4>,
-    pub tx_data: O<128>,
-    pub tx_ready: I<1>,
+    pub tx: LinkOut,
     pub busy: O<1>,
     /// For [`Door`](super::Door): a packet is on its way in, whose turn it is, whether it is swallowed, and what is known of the
     /// gate.
@@ -114,12 +124,7 @@ impl Default for Transmit {
             may: Default::default(),
             changed: Default::default(),
             credit: Default::default(),
-            tx_valid: Default::default(),
-            tx_sop: Default::default(),
-            tx_eop: Default::default(),
-            tx_keep: Default::default(),
-            tx_data: Default::default(),
-            tx_ready: Default::default(),
+            tx: Default::default(),
             busy: Default::default(),
             open: Default::default(),
             has_turn: Default::default(),
@@ -157,6 +162,15 @@ impl Logic for Transmit {
                 asks_for = konst(2 << i);
             }
         }
+        // Who has something to send and is not known goes before the rotation, but is not asked about twice.
+        for i in 0..GATED {
+            let at: usize = i + 1;
+            let fresh = self.known.q.bit(at) & (self.known_owner[at].q == self.client[at].owner);
+            if self.client[at].valid & !(fresh | self.asked_for.q.bit(at)) {
+                owner = self.client[at].owner;
+                asks_for = konst(1 << at);
+            }
+        }
         self.look.d = self.look.q + 1;
         self.asked.d = owner;
         self.asked_for.d = asks_for;
@@ -172,7 +186,7 @@ impl Logic for Transmit {
 
         // --- who has the turn
         let turn = self.turn.q;
-        let room = self.tx_ready | !self.v.q;
+        let room = self.tx.ready | !self.v.q;
         let mut wants = sized(0, CLIENTS);
         let mut some = sized(0, 1);
         let mut here = sized(0, 1);
@@ -237,7 +251,7 @@ impl Logic for Transmit {
         let stays = if go { !eop } else { self.midway.q | here };
         self.turn.d = if stays { turn } else { next };
 
-        if self.tx_ready {
+        if self.tx.ready {
             self.v.d = 0;
         }
         if go {
@@ -251,11 +265,11 @@ impl Logic for Transmit {
             self.keep.d = keep;
             self.data.d = beat;
         }
-        self.tx_valid = self.v.q;
-        self.tx_sop = self.sop.q;
-        self.tx_eop = self.eop.q;
-        self.tx_keep = self.keep.q;
-        self.tx_data = self.data.q;
+        self.tx.valid = self.v.q;
+        self.tx.sop = self.sop.q;
+        self.tx.eop = self.eop.q;
+        self.tx.keep = self.keep.q;
+        self.tx.data = self.data.q;
         self.open = self.midway.q;
         self.has_turn = turn;
         self.swallows = self.kill.q;

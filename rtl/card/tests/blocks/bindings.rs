@@ -55,7 +55,7 @@ fn rates(w: &[u32; WORDS]) -> u128 {
 
 /// The turn of a binding that was looked up.
 fn turn(dut: &Dut) -> usize {
-    bench::part(&bench::get(dut, "binding"), 107, 1) as usize
+    bench::part(&bench::get(dut, "tenants_binding"), 107, 1) as usize
 }
 
 /// What one clock showed.
@@ -121,21 +121,21 @@ impl World {
     /// A clock: commands begin, come to nothing and end.
     fn clock(&mut self) -> Shown {
         let (dut, rng) = (&mut self.dut, &mut self.rng);
-        for port in ["uses", "unuses", "over"] {
+        for port in ["tenants_uses", "tenants_unuses", "tenants_over"] {
             dut.set(port, 0);
         }
         if rng.random_ratio(1, 3) {
             self.fresh = false;
             (self.look, self.page) = (rng.random_range(0..SLOTS), rng.random_range(0..SLOTS));
         }
-        dut.set("slot", self.look as u128);
-        dut.set("page_slot", self.page as u128);
+        dut.set("tenants_slot", self.look as u128);
+        dut.set("tenants_page_slot", self.page as u128);
         let mine = self.flight.iter().filter(|(slot, _)| *slot == self.look).count();
         let mut event = false;
         if !self.front_rests && self.fresh && rng.random_ratio(self.begins, 100) && mine < TAGS {
             let seen = turn(dut);
-            dut.set("uses", 1);
-            dut.set("use_turn", seen as u128);
+            dut.set("tenants_uses", 1);
+            dut.set("tenants_use_turn", seen as u128);
             self.flight.push((self.look, seen));
             event = true;
         } else if !self.front_rests
@@ -143,26 +143,26 @@ impl World {
             && let Some(at) = self.flight.iter().rposition(|(slot, _)| *slot == self.look)
         {
             let (_, of) = self.flight.remove(at);
-            dut.set("unuses", 1);
-            dut.set("use_turn", of as u128);
+            dut.set("tenants_unuses", 1);
+            dut.set("tenants_use_turn", of as u128);
             self.ended.push((dut.clocks(), (self.look, of)));
             event = true;
         }
         let rests = self.ended.last().is_none_or(|(at, _)| dut.clocks() - at >= 3);
         if rests && !self.flight.is_empty() && rng.random_ratio(self.ends, 100) {
-            let last = self.flight.len() - usize::from(event && dut.get("uses") == 1);
+            let last = self.flight.len() - usize::from(event && dut.get("tenants_uses") == 1);
             if last > 0 {
                 let who = self.flight.remove(rng.random_range(0..last));
-                dut.set("over", 1);
-                dut.set("over_slot", who.0 as u128);
-                dut.set("over_turn", who.1 as u128);
+                dut.set("tenants_over", 1);
+                dut.set("tenants_over_slot", who.0 as u128);
+                dut.set("tenants_over_turn", who.1 as u128);
                 self.ended.push((dut.clocks(), who));
             }
         }
         self.front_rests = event;
         dut.eval();
-        let told = dut.get("changed") == 1;
-        let changed = told.then(|| dut.get("changed_slot") as usize);
+        let told = dut.get("tenants_changed") == 1;
+        let changed = told.then(|| dut.get("tenants_changed_slot") as usize);
         let shown = Shown { ack: dut.get("bus_ack") == 1, rdata: dut.get("bus_rdata") as u32, changed };
         dut.clock();
         self.fresh = true;
@@ -172,13 +172,17 @@ impl World {
     }
 
     fn format(&mut self, slot: usize, big: bool, of: usize) {
-        let ports =
-            [("format", 1), ("format_slot", slot as u128), ("format_big", big.into()), ("format_turn", of as u128)];
+        let ports = [
+            ("tenants_format", 1),
+            ("tenants_format_slot", slot as u128),
+            ("tenants_format_big", big.into()),
+            ("tenants_format_turn", of as u128),
+        ];
         for (port, v) in ports {
             self.dut.set(port, v);
         }
         self.clock();
-        self.dut.set("format", 0);
+        self.dut.set("tenants_format", 0);
         (0..3).for_each(|_| _ = self.clock());
         if of == self.turns[slot] {
             self.words[slot][0] = self.words[slot][0] & 3 | u32::from(big) << 2;
@@ -228,11 +232,11 @@ impl World {
                 self.turns[slot] = 1 - self.turns[slot];
             }
             // A reader sees the old binding or the new one, never a mixture, and its own turn with each.
-            let (b, of) = (seen(&self.dut, "binding"), turn(&self.dut));
+            let (b, of) = (seen(&self.dut, "tenants_binding"), turn(&self.dut));
             let was = (before[self.look], turns[self.look]);
             let is = (self.bindings[self.look], self.turns[self.look]);
             assert!((b, of) == was || (b, of) == is, "slot {}: {b:x?} of turn {of}, {is:x?}", self.look);
-            let b = seen(&self.dut, "page_binding");
+            let b = seen(&self.dut, "tenants_page_binding");
             assert!(b == before[self.page] || b == self.bindings[self.page], "slot {}: {b:x?}", self.page);
             if shown.ack {
                 if !write {
@@ -258,15 +262,15 @@ impl World {
 
     /// Everything that is told of a slot, from the acknowledgement on.
     fn check(&mut self, slot: usize) {
-        self.dut.set("rate_slot", slot as u128);
-        self.dut.set("patience_slot", slot as u128);
+        self.dut.set("tenants_rate_slot", slot as u128);
+        self.dut.set("tenants_patience_slot", slot as u128);
         self.dut.eval();
-        assert_eq!(self.dut.get("patience_of"), self.timeouts[slot], "time-out of slot {slot}, in the same clock");
+        assert_eq!(self.dut.get("tenants_patience"), self.timeouts[slot], "time-out of slot {slot}, in the same clock");
         self.clock();
-        assert_eq!(self.dut.get("rates"), self.limits[slot]);
-        assert_eq!(seen(&self.dut, "binding"), self.bindings[self.look]);
+        assert_eq!(self.dut.get("tenants_rates"), self.limits[slot]);
+        assert_eq!(seen(&self.dut, "tenants_binding"), self.bindings[self.look]);
         assert_eq!(turn(&self.dut), self.turns[self.look]);
-        assert_eq!(seen(&self.dut, "page_binding"), self.bindings[self.page]);
+        assert_eq!(seen(&self.dut, "tenants_page_binding"), self.bindings[self.page]);
     }
 }
 
@@ -345,10 +349,14 @@ fn a_format_of_the_binding_before_never_touches_the_next() {
         let before = w.turns[1];
         let mut of = before;
         for clock in 0..24 {
-            w.dut.set("format", (clock == delay).into());
+            w.dut.set("tenants_format", (clock == delay).into());
             if clock == delay {
                 of = if new { w.turns[1] } else { before };
-                let ports = [("format_slot", 1), ("format_big", big.into()), ("format_turn", of as u128)];
+                let ports = [
+                    ("tenants_format_slot", 1),
+                    ("tenants_format_big", big.into()),
+                    ("tenants_format_turn", of as u128),
+                ];
                 ports.into_iter().for_each(|(port, v)| w.dut.set(port, v));
             }
             let shown = w.clock();
@@ -362,9 +370,13 @@ fn a_format_of_the_binding_before_never_touches_the_next() {
         assert_ne!(w.turns[1], before);
         let counts = of == w.turns[1];
         counted[usize::from(counts)] += 1;
-        w.dut.set("slot", 1);
+        w.dut.set("tenants_slot", 1);
         w.dut.clock_n(2);
-        assert_eq!(seen(&w.dut, "binding").5, if counts { big } else { !big }, "format in clock {delay} of turn {of}");
+        assert_eq!(
+            seen(&w.dut, "tenants_binding").5,
+            if counts { big } else { !big },
+            "format in clock {delay} of turn {of}"
+        );
     }
     assert!(counted[0] > 24 && counted[1] > 10, "{counted:?}");
 }
@@ -379,10 +391,10 @@ fn a_format_beside_a_commit_of_another_slot_is_not_lost() {
             dut.set(port, v);
         }
         dut.set("bus_offset", manage::binding(1).into());
-        dut.set("format_slot", 2);
-        dut.set("format_big", delay % 2);
+        dut.set("tenants_format_slot", 2);
+        dut.set("tenants_format_big", delay % 2);
         for clock in 0..24u128 {
-            dut.set("format", (clock == delay).into());
+            dut.set("tenants_format", (clock == delay).into());
             dut.eval();
             let ack = dut.get("bus_ack") == 1;
             dut.clock();
@@ -390,9 +402,9 @@ fn a_format_beside_a_commit_of_another_slot_is_not_lost() {
                 dut.set("bus_valid", 0);
             }
         }
-        dut.set("slot", 2);
+        dut.set("tenants_slot", 2);
         dut.clock_n(2);
-        assert_eq!(seen(&dut, "binding").5, delay % 2 == 1, "format in clock {delay}");
+        assert_eq!(seen(&dut, "tenants_binding").5, delay % 2 == 1, "format in clock {delay}");
     }
 }
 
@@ -406,11 +418,11 @@ fn reset_unbinds_every_slot() {
     dut.set("bus_offset", manage::binding(1).into());
     dut.clock_n(16);
     dut.set("bus_valid", 0);
-    dut.set("slot", 1);
+    dut.set("tenants_slot", 1);
     dut.clock_n(12);
-    assert!(seen(&dut, "binding").0);
+    assert!(seen(&dut, "tenants_binding").0);
     dut.reset();
     bench::settle(&mut dut, "busy");
     dut.clock();
-    assert!(!seen(&dut, "binding").0);
+    assert!(!seen(&dut, "tenants_binding").0);
 }

@@ -5,7 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use azote_regs::function::{FunctionId, Kind};
 use azote_regs::pcie::tlp;
 use azote_rtl::dma::Read;
-use azote_rtl::dma::read::{CLIENTS, ENTRIES, LISTS};
+use azote_rtl::dma::read::{self, ENGINES, TAGS};
+use azote_rtl::storage::{ENTRIES, LISTS};
 use azote_rtl::transaction::Found;
 use azote_rtl::transaction::header::Sends;
 use azote_verilate::Dut;
@@ -18,6 +19,9 @@ const BUS: u64 = 0x5a;
 /// Time-out of the model under test, in ticks of `TICK` clocks.
 const TIMEOUT: u64 = 3;
 const TICK: u64 = 1024;
+/// The engine that asks, and its clients.
+const ENGINE: usize = 1;
+const CLIENTS: usize = read::CLIENTS[ENGINE];
 /// Clients below have a chunk of the data buffer each, the others their part of the control buffer.
 const CHUNKS: usize = LISTS as usize;
 /// DWs of a queue entry; what is behind the entries in the control buffer is for lists.
@@ -65,7 +69,10 @@ struct Tag {
     number: u64,
     requester: u64,
     address: u64,
+    /// DWs to come, and bytes of the first and of the last that were not asked for.
     left: u64,
+    start: u64,
+    missing: u64,
     fate: Fate,
     client: usize,
 }
@@ -75,6 +82,9 @@ struct Request {
     slot: u8,
     address: u64,
     dws: u64,
+    /// Bytes of the first DW and of the last that are not asked for.
+    start: u64,
+    missing: u64,
     dest: usize,
 }
 
@@ -102,14 +112,14 @@ struct World {
     /// Functions in reset, and whose tags were seen in use while they were looked at.
     forgotten: Vec<u8>,
     looked: Vec<u8>,
-    /// Chunks into which packets go that are nullified.
+    /// Clients for which packets come that are nullified.
     nulls: VecDeque<usize>,
     nulled: usize,
 }
 
 impl World {
     fn new(seed: u64) -> World {
-        let mut dut = bench::build("dma_read", || Read::new(TIMEOUT as usize));
+        let mut dut = bench::build("dma_read", || Read::new(TIMEOUT as usize, [0, TAGS, 0]));
         dut.set("bus_number", BUS.into());
         dut.set("error_ready", 1);
         World {
@@ -147,16 +157,24 @@ impl World {
             self.allowed.insert((client >= CHUNKS, dest + i as usize), content(address + 4 * i));
         }
         self.failed[client] = false;
-        self.dut.set("forget", 1 << client);
+        self.dut.set("land_1_forget", 1 << client);
         self.clock();
-        self.dut.set("forget", 0);
-        for (port, v) in [("owner", owner(slot).0.into()), ("client", client as u64), ("dws", dws)] {
+        self.dut.set("land_1_forget", 0);
+        // Some bytes less, of which one at least is left.
+        let [start, missing] = [0, 1].map(|_| if self.rng.random() { 0 } else { self.rng.random_range(0..4) });
+        let missing = if dws == 1 { missing.min(3 - start) } else { missing };
+        let bytes = 4 * dws - start - missing;
+        for (port, v) in [
+            ("rd_1_owner", owner(slot).0.into()),
+            ("rd_1_client", client as u64),
+            ("rd_1_bytes", bytes),
+            ("rd_1_address", address + start),
+            ("rd_1_dest", dest as u64),
+            ("rd_1_valid", 1),
+        ] {
             self.dut.set(port, v.into());
         }
-        self.dut.set("address", address.into());
-        self.dut.set("dest", dest as u128);
-        self.dut.set("valid", 1);
-        self.standing.insert(Request { client, slot, address, dws, dest })
+        self.standing.insert(Request { client, slot, address, dws, start, missing, dest })
     }
 
     /// The next piece of a completion of some tag, cut at a multiple of the read completion boundary.
@@ -169,14 +187,14 @@ impl World {
         let tag = &mut self.tags[n];
         let to_boundary = (tlp::RCB - tag.address % tlp::RCB) / 4;
         let dws = tag.left.min(to_boundary + tlp::RCB / 4 * self.rng.random_range(0..8));
-        let (mut count, mut status, mut poison, mut bad) = (4 * tag.left, tlp::SC, 0, false);
+        let (mut count, mut status, mut poison, mut bad) = (4 * tag.left - tag.start - tag.missing, tlp::SC, 0, false);
         let ends = match tag.fate {
             Fate::Refused => {
                 status = if self.rng.random() { tlp::UR } else { tlp::CA };
                 true
             }
             Fate::WrongCount => {
-                count ^= 4 << self.rng.random_range(0..4);
+                count ^= 1 << self.rng.random_range(0..6);
                 true
             }
             _ => {
@@ -202,12 +220,13 @@ impl World {
             _ => None,
         };
         self.owed.extend(event.map(|e| (e, named(tag.requester), packet.header)));
-        if bad && tag.client < CHUNKS {
+        if bad {
             self.nulls.push_back(tag.client);
         }
         if !bad {
             tag.address += 4 * dws;
             tag.left -= dws;
+            tag.start = 0;
         }
         if ends {
             self.tags.remove(n);
@@ -225,7 +244,7 @@ impl World {
             }
             dut.set("cpl_data", data);
         }
-        dut.set("mrrs", self.mrrs.into());
+        dut.set("mrrs_1", self.mrrs.into());
         let ready = self.rng.random_bool(0.5);
         dut.set("tx_ready", 0);
         dut.eval();
@@ -252,8 +271,12 @@ impl World {
             assert_eq!((at >> 32 != 0, at), (long, r.address + 4 * self.sent));
             assert!(dws >= 1 && dws <= (32 << self.mrrs.min(2)) && at % 4096 + 4 * dws <= 4096, "{dws} from {at:x}");
             assert_eq!((dut.get("tx_owner"), tlp::REQUESTER_ID.of(dw(1))), (owner(r.slot).0.into(), owner(r.slot).1));
-            assert_eq!(tlp::FIRST_BE.of(dw(1)), 15);
-            assert_eq!(tlp::LAST_BE.of(dw(1)), if dws == 1 { 0 } else { 15 });
+            // Only the ends of the whole are cut.
+            let start = if self.sent == 0 { r.start } else { 0 };
+            let missing = if self.sent + dws == r.dws { r.missing } else { 0 };
+            let (first, last) = (15 << start & 15, 15 >> missing);
+            let enables = if dws == 1 { (first & last, 0) } else { (first, last) };
+            assert_eq!((tlp::FIRST_BE.of(dw(1)), tlp::LAST_BE.of(dw(1))), enables);
             let number = tlp::TAG.of(dw(1));
             assert!(self.tags.iter().all(|t| t.number != number), "tag {number} is in use");
             self.sent += dws;
@@ -261,11 +284,11 @@ impl World {
             let fate = if trouble { self.fates[self.rng.random_range(0..self.fates.len())] } else { Fate::Good };
             if allowed {
                 let (requester, client) = (owner(r.slot).1, r.client);
-                self.tags.push(Tag { number, requester, address: at, left: dws, fate, client });
+                self.tags.push(Tag { number, requester, address: at, left: dws, start, missing, fate, client });
             }
             self.failed[r.client] |= !allowed || fate != Fate::Good;
         }
-        if dut.get("ready") == 1 {
+        if dut.get("rd_1_ready") == 1 {
             let r = self.standing.take().unwrap();
             assert_eq!(self.sent, r.dws, "all of it was sent");
             self.sent = 0;
@@ -274,39 +297,44 @@ impl World {
             let owner = (dut.get("error_everyone") == 0).then(|| dut.get("error_owner") as u8);
             self.errors.push((dut.get("error_event") as u64, owner, dut.get("error_header")));
         }
-        for (control, port) in [(false, "we_data"), (true, "we_control")] {
-            let we = dut.get(port);
-            for lane in (0..4).filter(|l| we >> l & 1 == 1) {
-                let at = (control, dut.get(&format!("row_{lane}")) as usize * 4 + lane);
-                let word = (dut.get("data") >> (32 * lane)) as u32;
-                assert_eq!(self.allowed.get(&at), Some(&word), "a DW that does not belong at {at:?}");
-                self.landed.insert(at, word);
-            }
+        let lanes = dut.get("land_1_lanes");
+        let client = dut.get("land_1_client") as usize;
+        let off = dut.get("land_1_off") as usize;
+        let row = |lane: usize| dut.get(if off > lane { "land_1_next" } else { "land_1_row" }) as usize;
+        let places: Vec<(usize, usize)> =
+            (0..4).filter(|l| lanes >> l & 1 == 1).map(|lane| (lane, row(lane) * 4 + lane)).collect();
+        for (lane, place) in &places {
+            let at = (client >= CHUNKS, *place);
+            let word = (dut.get("land_1_data") >> (32 * lane)) as u32;
+            assert_eq!(self.allowed.get(&at), Some(&word), "a DW that does not belong at {at:?}");
+            self.landed.insert(at, word);
         }
-        // What is told of the data buffer is what goes there, while its chunk counts as under way.
-        let we = dut.get("we_data");
-        assert_eq!(dut.get("landed") == 1, we != 0);
-        if we != 0 {
-            let (at, dws) = (dut.get("landed_at") as usize, dut.get("landed_dws") as usize);
-            let places = |lane: usize| dut.get(&format!("row_{lane}")) as usize * 4 + lane;
-            let mut told: Vec<usize> = (0..4).filter(|l| we >> l & 1 == 1).map(places).collect();
+        // What is told is what goes there, while its client counts as waiting.
+        if lanes != 0 {
+            let (at, dws) = (dut.get("land_1_at") as usize, dut.get("land_1_dws") as usize);
+            let mut told: Vec<usize> = places.iter().map(|(_, place)| *place).collect();
             told.sort_unstable();
             assert_eq!(told, (at..at + dws).collect::<Vec<_>>());
-            assert_eq!(dut.get("pending") >> (at >> 10) & 1, 1, "a chunk counts as whole before its last DW is there");
+            assert_eq!(dut.get("land_1_pending") >> client & 1, 1, "all counts as there before its last DW is");
         }
-        if dut.get("nulled") == 1 {
-            assert_eq!(self.nulls.pop_front(), Some(dut.get("nulled_chunk") as usize));
+        for other in (0..ENGINES).filter(|e| *e != ENGINE) {
+            for port in ["lanes", "nulled", "pending", "failed"] {
+                assert_eq!(dut.get(&format!("land_{other}_{port}")), 0, "another engine hears of it");
+            }
+        }
+        if dut.get("land_1_nulled") == 1 {
+            assert_eq!(self.nulls.pop_front(), Some(dut.get("land_1_nulled_client") as usize));
             self.nulled += 1;
         }
         dut.clock();
         if self.standing.is_none() {
-            self.dut.set("valid", 0);
+            self.dut.set("rd_1_valid", 0);
         }
     }
 
     fn pending(&mut self, client: usize) -> bool {
         self.dut.eval();
-        self.dut.get("pending") >> client & 1 == 1
+        self.dut.get("land_1_pending") >> client & 1 == 1
     }
 
     fn clocks(&mut self, n: u64) {
@@ -346,7 +374,7 @@ fn every_byte_lands_or_its_client_hears_that_it_failed() {
         let client = w.rng.random_range(0..CLIENTS);
         w.drain(client);
         if let Some((dest, dws, address)) = last[client] {
-            let bit = w.dut.get("failed") >> client & 1 == 1;
+            let bit = w.dut.get("land_1_failed") >> client & 1 == 1;
             assert_eq!(bit, w.failed[client], "client {client}");
             failed[client] += usize::from(bit);
             for i in (0..dws).filter(|_| !bit) {
@@ -394,21 +422,24 @@ fn a_completion_that_nobody_waits_for_changes_nothing_but_the_error_record() {
         let dw0 = tlp::FMT_TYPE.put(tlp::CPLD) | tlp::LENGTH.put(victim.left);
         let dw2 = tlp::REQUESTER_ID.put(requester) | tlp::TAG.put(number);
         let payload = (0..victim.left).map(|_| w.rng.random()).collect();
-        let packet =
-            bench::Packet { header: header([dw0, tlp::BYTE_COUNT.put(4 * victim.left), dw2, 0]), payload, owner: 0 };
+        let packet = bench::Packet {
+            header: header([dw0, tlp::BYTE_COUNT.put(4 * victim.left - victim.start - victim.missing), dw2, 0]),
+            payload,
+            owner: 0,
+        };
         w.errors.clear();
         w.beats.extend(packet.beats().iter().map(|b| (b.0, b.1, false, b.3)));
         w.clocks(60);
         assert_eq!(w.errors.len(), 1);
         assert_eq!(w.errors[0], (Found::UNEXPECTED, named(requester), packet.header));
-        assert!(w.landed.is_empty() && w.pending(0) && w.dut.get("failed") == 0);
+        assert!(w.landed.is_empty() && w.pending(0) && w.dut.get("land_1_failed") == 0);
         // And the real ones still land.
         for tag in &mut w.tags {
             tag.fate = Fate::Good;
         }
         w.failed[0] = false;
         w.drain(0);
-        assert_eq!(w.dut.get("failed"), 0);
+        assert_eq!(w.dut.get("land_1_failed"), 0);
         assert_eq!(w.landed, w.allowed);
         w.allowed.clear();
         w.landed.clear();
@@ -438,7 +469,7 @@ fn a_silent_host_is_a_time_out_and_its_tag_rests_before_it_is_used_again() {
     w.drain(3);
     let late = w.dut.clocks();
     assert!(late - asked <= (TIMEOUT + 1) * TICK + 50);
-    assert_eq!(w.dut.get("failed"), 1 << 3);
+    assert_eq!(w.dut.get("land_1_failed"), 1 << 3);
     assert_eq!(w.errors.len(), silent.len());
     assert!(w.errors.iter().all(|e| e.0 == Found::TIMEOUT));
     // What comes late lands nowhere.
@@ -470,7 +501,7 @@ fn a_silent_host_is_a_time_out_and_its_tag_rests_before_it_is_used_again() {
 #[test]
 fn a_patient_function_waits_for_ever() {
     let mut w = World::new(4);
-    w.dut.set("patient", 1);
+    w.dut.set("patient_1", 1);
     w.fates = vec![Fate::Silent];
     w.trouble = 100;
     w.ask(5);
@@ -481,7 +512,7 @@ fn a_patient_function_waits_for_ever() {
         tag.fate = Fate::Good;
     }
     w.drain(5);
-    assert_eq!((w.dut.get("failed"), &w.landed), (0, &w.allowed));
+    assert_eq!((w.dut.get("land_1_failed"), &w.landed), (0, &w.allowed));
 }
 
 #[test]
@@ -490,7 +521,7 @@ fn a_read_of_a_function_in_reset_times_out_though_it_is_patient_and_no_other_doe
     w.mrrs = 5;
     w.fates = vec![Fate::Silent];
     w.trouble = 100;
-    w.dut.set("patient", 1);
+    w.dut.set("patient_1", 1);
     // Two clients of two functions, long out of time.
     w.ask(5);
     w.drain_sent();
@@ -537,4 +568,69 @@ fn a_read_of_a_function_in_reset_times_out_though_it_is_patient_and_no_other_doe
 /// The slot of the function that sent a request.
 fn slot_of(tag: &Tag) -> u8 {
     named(tag.requester).unwrap() >> 2
+}
+
+/// Two engines ask for whole pages. The host answers none of the first one's reads.
+#[test]
+fn an_engine_whose_reads_are_not_answered_keeps_to_its_share_and_the_other_goes_on() {
+    const SHARE: [usize; ENGINES] = [8, 24, 0];
+    let mut dut = bench::build("dma_read_shared", || Read::new(100, SHARE));
+    let mut rng = bench::rng(6);
+    for (port, v) in [("bus_number", BUS), ("error_ready", 1), ("tx_ready", 1), ("mrrs_0", 0), ("mrrs_1", 0)] {
+        dut.set(port, v.into());
+    }
+    for engine in 0..2u64 {
+        for (port, v) in [("owner", 4 | engine), ("bytes", 4096), ("client", engine), ("dest", 0)] {
+            dut.set(&format!("rd_{engine}_{port}"), v.into());
+        }
+        dut.set(&format!("rd_{engine}_address"), u128::from(0x1000 * (engine + 1)));
+        dut.set(&format!("rd_{engine}_valid"), 1);
+    }
+    let mut held = [0usize; 2];
+    let (mut waiting, mut beats) = (VecDeque::new(), VecDeque::new());
+    let mut pages = [0u32; 2];
+    let mut rows = std::collections::BTreeSet::new();
+    for _ in 0..20_000 {
+        if beats.is_empty()
+            && let Some((dw1, at, dws)) = waiting.pop_front()
+        {
+            let dw0 = tlp::FMT_TYPE.put(tlp::CPLD) | tlp::LENGTH.put(dws);
+            let dw2 = dw1 & (tlp::REQUESTER_ID.mask() | tlp::TAG.mask()) | (at & 0x7f);
+            let payload = (0..dws).map(|i| content(at + 4 * i)).collect();
+            let header = header([dw0, tlp::BYTE_COUNT.put(4 * dws), dw2, 0]);
+            beats.extend(bench::Packet { header, payload, owner: 0 }.beats());
+        }
+        let beat = if rng.random_ratio(3, 4) { beats.pop_front() } else { None };
+        dut.set("cpl_valid", beat.is_some().into());
+        if let Some((sop, eop, _, data)) = beat {
+            dut.set("cpl_sop", sop.into());
+            dut.set("cpl_eop", eop.into());
+            dut.set("cpl_data", data);
+            held[1] -= usize::from(eop);
+        }
+        dut.eval();
+        if dut.get("tx_valid") == 1 {
+            let owner = dut.get("tx_owner") as u8;
+            let packet = bench::Packet { header: dut.get("tx_data"), payload: vec![], owner }.signed(Sends::READ, BUS);
+            let engine = usize::from(owner & 3);
+            held[engine] += 1;
+            let (at, dws) = (packet.dw(2), tlp::LENGTH.of(packet.dw(0)));
+            assert!(at >> 12 == engine as u64 + 1 && at % 4096 + 4 * dws <= 4096, "{at:x}");
+            if engine == 1 {
+                waiting.push_back((packet.dw(1), at, dws));
+            }
+        }
+        assert!(held[0] <= SHARE[0] && held[1] <= SHARE[1] + 1, "{held:?}");
+        for engine in 0..2 {
+            pages[engine] += dut.get(&format!("rd_{engine}_ready")) as u32;
+        }
+        if dut.get("land_1_lanes") == 15 {
+            rows.insert(dut.get("land_1_row"));
+        }
+        assert_eq!(dut.get("land_0_lanes"), 0);
+        dut.clock();
+    }
+    assert_eq!((held[0], pages[0]), (SHARE[0], 0), "the first has its share, and waits");
+    assert!(pages[1] > 40, "{} pages", pages[1]);
+    assert_eq!(rows, (0..256).collect(), "every row of the page landed");
 }

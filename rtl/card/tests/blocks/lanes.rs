@@ -13,13 +13,14 @@ fn every_lane_keeps_its_dw_at_its_own_row() {
     for _ in 0..5000 {
         let we: u128 = rng.random_range(0..16);
         let data: u128 = rng.random();
-        let at: [usize; 4] = std::array::from_fn(|_| rng.random_range(0..32));
+        let (row, next, off) = (rng.random_range(0..32), rng.random_range(0..32), rng.random_range(0..4));
+        let at: [usize; 4] = std::array::from_fn(|lane| if off > lane { next } else { row });
         let read = rng.random_range(0..32usize);
         dut.set("we", we);
         dut.set("data", data);
         dut.set("raddr", read as u128);
-        for (i, row) in at.iter().enumerate() {
-            dut.set(&format!("row_{i}"), *row as u128);
+        for (port, v) in [("row", row), ("next", next), ("off", off)] {
+            dut.set(port, v as u128);
         }
         // A read in the clock of a write returns the old word.
         let expected = rows[read].iter().rev().fold(0, |v, dw| v << 32 | u128::from(*dw));

@@ -200,12 +200,12 @@ impl World {
             f.pending &= !(1 << vector);
             self.owed.push((owner, f.entries[vector]));
         }
-        self.dut.set("valid", 1);
-        self.dut.set("owner", owner.into());
-        self.dut.set("irq_vector", vector as u128);
-        self.until("ready");
+        self.dut.set("irq_1_valid", 1);
+        self.dut.set("irq_1_owner", owner.into());
+        self.dut.set("irq_1_vector", vector as u128);
+        self.until("irq_1_ready");
         self.dut.clock();
-        self.dut.set("valid", 0);
+        self.dut.set("irq_1_valid", 0);
     }
 
     /// A write of Message Control.

