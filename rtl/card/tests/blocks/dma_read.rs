@@ -621,8 +621,8 @@ fn an_engine_whose_reads_are_not_answered_keeps_to_its_share_and_the_other_goes_
             }
         }
         assert!(held[0] <= SHARE[0] && held[1] <= SHARE[1] + 1, "{held:?}");
-        for engine in 0..2 {
-            pages[engine] += dut.get(&format!("rd_{engine}_ready")) as u32;
+        for (engine, pages) in pages.iter_mut().enumerate() {
+            *pages += dut.get(&format!("rd_{engine}_ready")) as u32;
         }
         if dut.get("land_1_lanes") == 15 {
             rows.insert(dut.get("land_1_row"));
