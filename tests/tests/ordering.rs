@@ -97,7 +97,7 @@ fn no_interrupt_comes_after_the_completion_of_the_write_that_forbade_it_and_none
             _ => {
                 // A posted write has no completion; a read behind it has.
                 let base = card.topology().bar(vf, 0).unwrap().address;
-                for vector in 0..bar::MSIX_VECTORS {
+                for vector in 0..bar::msix_vectors(Kind::Storage) {
                     root.mem_write(base + msix::entry(vector) + msix::ENTRY_CONTROL, &1u32.to_le_bytes());
                 }
                 root.mem_read(base + msix::entry(0), 4, Some(vf)).unwrap();

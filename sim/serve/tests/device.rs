@@ -64,7 +64,7 @@ fn regions_and_interrupts_are_those_of_a_pci_device() {
     let sizes: Vec<u64> = client.regions().iter().map(|r| r.size).collect();
     assert_eq!(sizes, [bar::BAR0_SIZE, 0, 0, 0, 0, 0, 0, 4096, 0]);
     let counts: Vec<u32> = (0..5).map(|i| client.irq_count(i)).collect();
-    assert_eq!(counts, [0, 0, bar::MSIX_VECTORS as u32, 0, 0]);
+    assert_eq!(counts, [0, 0, bar::msix_vectors(Kind::Storage) as u32, 0, 0]);
     // Ends of regions, and regions that are not there.
     let mut dw = [0; 4];
     client.read(0, bar::BAR0_SIZE - 4, &mut dw).unwrap();

@@ -13,6 +13,7 @@ use std::{
 };
 
 use azote_regs::{
+    function::Kind,
     bar,
     nvme::{controller as regs, entry, limits},
     pcie::{capability, header, msix},
@@ -149,7 +150,7 @@ impl Model {
         let mock = Mock::new("model", self);
         mock.set_config32(header::VENDOR_ID, 0x10f1_1af4);
         mock.set_config32(header::CAPABILITIES, capability::vf::FIRST as u32);
-        mock.set_config32(capability::vf::MSIX, capability::MSIX_HEADER as u32);
+        mock.set_config32(capability::vf::MSIX, capability::msix_header(Kind::Storage) as u32);
         mock.set_config32(capability::vf::MSIX + msix::TABLE, msix::TABLE_VALUE as u32);
         mock.set_config32(capability::vf::EXPRESS, capability::EXPRESS_HEADER as u32);
         mock

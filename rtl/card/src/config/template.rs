@@ -79,7 +79,7 @@ fn common(s: &mut Space, kind: Kind, vf: bool) {
     s.ro(header::SUBSYSTEM_VENDOR_ID, ids::SUBSYSTEM_VENDOR);
     s.ro(header::SUBSYSTEM_ID, ids::device(kind));
     s.ro(header::CAPABILITIES, if vf { cap::vf::FIRST } else { cap::pf::FIRST });
-    s.ro(cap::pf::MSIX, cap::MSIX_HEADER);
+    s.ro(cap::pf::MSIX, cap::msix_header(kind));
     s.ro(cap::pf::MSIX + msix::TABLE, msix::TABLE_VALUE);
     s.ro(cap::pf::MSIX + msix::PBA, msix::PBA_VALUE);
 

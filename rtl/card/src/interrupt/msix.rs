@@ -8,11 +8,14 @@
 //! interrupt by its pending bit. Who writes a mask must not hear of an interrupt after it was told that the mask is
 //! written (PCIe 2.4.1): `sends` says whose message is on its way, and the completer waits for that.
 //!
+//! How many vectors a function has is its kind's: the tables have room for 32 a slot, in four groups of eight, of which net functions have two.
+//! Pending bits are kept by group.
+//!
 //! Vector Control is kept inverted, so that a table of zeroes is a table of masked vectors, as reset leaves it.
 
 use azote_hdl::prelude::*;
-use azote_regs::bar;
 use azote_regs::pcie::msix;
+use azote_regs::{bar, function};
 
 use crate::dma::read::ENGINES;
 use crate::engine::IrqIn;
@@ -20,7 +23,6 @@ use crate::parts::{Fifo, byte_mask};
 use crate::transaction::header::request;
 use crate::transaction::{BusSlave, TxOut};
 
-const LAST_VECTOR: u64 = bar::MSIX_VECTORS - 1;
 
 struct St;
 impl St {
@@ -47,8 +49,16 @@ impl Message {
     const KILLED: u64 = 3;
 }
 
-/// Functions that a scan of all pending bits looks at.
-const FUNCTIONS: u64 = 256;
+/// Groups of pending bits that a scan of all looks at.
+const GROUPS: u64 = 256;
+/// Vectors of a group.
+const GROUP: u64 = 8;
+/// The last vector of each kind's functions.
+const LAST: [u64; ENGINES] = [bar::MSIX_VECTORS[0] - 1, bar::MSIX_VECTORS[1] - 1, bar::MSIX_VECTORS[2] - 1];
+const _: () = {
+    let [net, storage, trust] = bar::MSIX_VECTORS;
+    assert!(net <= 2 * GROUP && storage <= GROUP && trust <= GROUP);
+};
 
 #[derive(LogicBlock, Default)]
 pub struct Msix {
@@ -80,18 +90,18 @@ pub struct Msix {
     /// The engine whose turn was the last.
     served: Reg<2>,
     who: Reg<8>,
-    vec: Reg<3>,
+    vec: Reg<4>,
     /// Walking over all vectors of `who` that are pending, and as part of a scan of all functions.
     walking: Reg<1>,
     scanning: Reg<1>,
-    /// The function and the vector that the scan is at, and how many functions are left. It never goes back: a vector whose
+    /// The group and the vector in it that the scan is at, and how many groups are left. It never goes back: a vector whose
     /// message is swallowed again and again holds up no other.
     scan: Reg<8>,
     scan_vec: Reg<3>,
     left: Reg<9>,
     message: Reg<2>,
     m_owner: Reg<8>,
-    m_vec: Reg<3>,
+    m_vec: Reg<4>,
     m_address: Reg<64>,
     m_data: Reg<32>,
     /// Its function was forgotten: nothing of it comes back.
@@ -99,6 +109,8 @@ pub struct Msix {
     done: Reg<1>,
     booting: Reg<1>,
     boot: Reg<11>,
+    /// The pending bits of the first group, while the second's are read.
+    low: Reg<8>,
     kicks: Fifo<8>,
     entry: [Ram<11, 32>; 4],
     pba: LutRam<8, 8>,
@@ -118,6 +130,36 @@ impl Msix {
     }
 }
 
+/// The group of vectors in which one is, by its function's kind and its number's high bit.
+#[pure]
+fn group(kind: V, high: V) -> V {
+    match kind {
+        function::NET => cat(sized(0, 1), high),
+        function::STORAGE => sized(2, 2),
+        _ => 3,
+    }
+}
+
+/// The kind of function that a group is for.
+#[pure]
+fn kind_of(group: V) -> V {
+    match group {
+        2 => sized(function::STORAGE, 2),
+        3 => function::TRUST,
+        _ => function::NET,
+    }
+}
+
+/// The last vector of a function, by its kind.
+#[pure]
+fn last_vector(kind: V) -> V {
+    match kind {
+        function::NET => sized(LAST[0], 4),
+        function::STORAGE => sized(LAST[1], 4),
+        _ => sized(LAST[2], 4),
+    }
+}
+
 #[pure]
 fn merge(old: V, new: V, be: V) -> V {
     let mask = byte_mask(be);
@@ -130,17 +172,20 @@ impl Logic for Msix {
         clocked!(self.kicks);
         memories!(self.pba);
         let is_table = self.bus.offset.bits(13, 12) == 2;
-        let vector = self.bus.offset.bits(6, 4);
+        let vector = self.bus.offset.bits(7, 4);
         let lane = self.bus.offset.bits(3, 2);
-        let exists = self.bus.offset.bits(11, 7) == 0;
+        let bus_kind = self.bus.owner.bits(1, 0);
+        let exists = (self.bus.offset.bits(11, 8) == 0) & (vector <= last_vector(bus_kind));
+        let kind = self.who.q.bits(1, 0);
+        let row = cat(self.who.q.bits(7, 2), group(kind, self.vec.q.bit(3)));
         let boot = self.booting.q;
 
-        let mut at = cat(self.who.q, self.vec.q);
+        let mut at = cat(row, self.vec.q.bits(2, 0));
         let mut we = sized(0, 4);
         let mut wdata = sized(0, 32);
         let mut pba_we = sized(0, 1);
         let mut pba_new = sized(0, 8);
-        let bit = sized(1, 8) << self.vec.q;
+        let bit = sized(1, 8) << self.vec.q.bits(2, 0);
         let pending = self.pba.rdata;
         let address = cat(self.entry[1].rdata, self.entry[0].rdata.bits(31, 2), sized(0, 2));
         // Inverted: bit 0 set means "not masked".
@@ -170,12 +215,12 @@ impl Logic for Msix {
         }
         let mut takes = sized(0, 1);
         self.bus.ack = self.st.q == St::BUS_DONE;
-        self.bus.rdata = if !exists {
-            0
-        } else if is_table {
-            stored
-        } else if self.bus.offset.bits(11, 2) == 0 {
-            pending.zext(32)
+        let is_pba = self.bus.offset.bits(11, 2) == 0;
+        let all_pending = if bus_kind == function::NET { cat(pending, self.low.q) } else { self.low.q.zext(16) };
+        self.bus.rdata = if is_table {
+            if exists { stored } else { 0 }
+        } else if is_pba {
+            all_pending.zext(32)
         } else {
             0
         };
@@ -207,7 +252,8 @@ impl Logic for Msix {
             _ => {}
         }
 
-        let is_last = self.vec.q == LAST_VECTOR;
+        let is_last = (self.vec.q == last_vector(kind)) | (self.scanning.q & (self.vec.q.bits(2, 0) == konst(GROUP - 1)));
+        let is_end = self.vec.q == last_vector(kind);
         // The walk's step, if it is one: to the next vector, or to its end.
         let mut steps = sized(0, 1);
         let mut rescan = self.kick_all | (self.kick & !self.kicks.in_ready);
@@ -223,7 +269,7 @@ impl Logic for Msix {
                     }
                 } else if self.bus.valid {
                     self.who.d = self.bus.owner;
-                    self.vec.d = vector;
+                    self.vec.d = if is_table { vector } else { 0 };
                     self.st.d = St::BUS;
                 } else if self.reset_valid & !self.done.q {
                     self.who.d = self.reset_owner;
@@ -237,7 +283,7 @@ impl Logic for Msix {
                     takes = 1;
                     self.served.d = from;
                     self.who.d = irq_owner;
-                    self.vec.d = irq_vector.trunc(3);
+                    self.vec.d = irq_vector;
                     self.st.d = St::LOOK;
                 } else if self.kicks.out_valid & m_free {
                     self.kicks.out_ready = 1;
@@ -247,14 +293,20 @@ impl Logic for Msix {
                     self.scanning.d = 0;
                     self.st.d = St::SWEEP;
                 } else if (self.left.q != 0) & m_free {
-                    self.who.d = self.scan.q;
-                    self.vec.d = self.scan_vec.q;
+                    self.who.d = cat(self.scan.q.bits(7, 2), kind_of(self.scan.q.bits(1, 0)));
+                    self.vec.d = cat(self.scan.q.bits(1, 0) == 1, self.scan_vec.q);
                     self.walking.d = 1;
                     self.scanning.d = 1;
                     self.st.d = St::SCAN;
                 }
             }
-            St::BUS => self.st.d = St::BUS_DONE,
+            St::BUS => {
+                self.low.d = pending;
+                if !is_table {
+                    self.vec.d = konst(GROUP);
+                }
+                self.st.d = St::BUS_DONE;
+            }
             St::BUS_DONE => {
                 self.st.d = St::IDLE;
                 if self.bus.write & is_table & exists {
@@ -307,7 +359,7 @@ impl Logic for Msix {
                 if !m_free {
                     // The rest when this one is gone: a scan goes on from here, a kick becomes a scan.
                     if self.scanning.q {
-                        self.scan_vec.d = self.vec.q;
+                        self.scan_vec.d = self.vec.q.bits(2, 0);
                     } else {
                         rescan = 1;
                     }
@@ -328,7 +380,7 @@ impl Logic for Msix {
                 we = 15;
                 pba_we = 1;
                 self.vec.d = self.vec.q + 1;
-                if is_last {
+                if is_end {
                     self.st.d = St::FORGOTTEN;
                 }
             }
@@ -354,7 +406,7 @@ impl Logic for Msix {
             }
         }
         if rescan {
-            self.left.d = konst(FUNCTIONS);
+            self.left.d = konst(GROUPS);
         }
         if (self.st.q == St::FORGET) & (self.m_owner.q == self.who.q) {
             self.m_gone.d = 1;
@@ -372,12 +424,12 @@ impl Logic for Msix {
             self.entry[i].we = we.bit(i);
             self.entry[i].waddr = at;
             self.entry[i].wdata = wdata;
-            self.entry[i].raddr = cat(self.who.q, self.vec.q);
+            self.entry[i].raddr = cat(row, self.vec.q.bits(2, 0));
         }
         self.pba.we = pba_we;
-        self.pba.waddr = if boot { self.boot.q.bits(7, 0) } else { self.who.q };
+        self.pba.waddr = if boot { self.boot.q.bits(7, 0) } else { row };
         self.pba.wdata = pba_new;
-        self.pba.raddr = self.who.q;
+        self.pba.raddr = row;
         self.ask = self.who.q;
         self.busy = (self.st.q != St::IDLE)
             | boot

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use azote_regs::bar;
+use azote_regs::function::Kind;
 use azote_regs::nvme::{command as cmd, entry, identify, limits, log, opcode, status};
 use azote_rtl::storage::admin::{Admin, Next};
 use azote_rtl::storage::pages::What;
@@ -165,7 +166,7 @@ fn queues_are_created_and_deleted_only_as_the_specification_allows() {
             refused(status::INVALID_FIELD)
         } else if creates && offset != 0 {
             refused(status::PRP_OFFSET)
-        } else if creates && completion && other >= bar::MSIX_VECTORS {
+        } else if creates && completion && other >= bar::msix_vectors(Kind::Storage) {
             refused(status::INVALID_VECTOR)
         } else {
             match w.answer {

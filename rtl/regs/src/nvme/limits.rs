@@ -53,5 +53,5 @@ pub const TIMEOUT_500MS: u64 = 2;
 
 const _: () = {
     assert!(MAX_TRANSFER == 128 * 1024);
-    assert!(QUEUES <= crate::bar::MSIX_VECTORS);
+    assert!(QUEUES <= crate::bar::msix_vectors(crate::function::Kind::Storage));
 };

@@ -5,6 +5,7 @@
 
 use super::{acs, aer, ari, dsn, express, msix, power, sriov};
 use crate::Field;
+use crate::function::Kind;
 
 /// Header of a capability: id (PCIe 7.5.3).
 pub const ID: Field = Field::bits(7, 0);
@@ -67,8 +68,11 @@ pub mod vf {
 
 /// First DW of the PF's power management capability.
 pub const PF_POWER_HEADER: u64 = header(power::ID, pf::MSIX) | power::PMC_VALUE << 16;
-/// First DW of the MSI-X capability, of PF and VF, with its control register's reset value.
-pub const MSIX_HEADER: u64 = header(msix::ID, pf::EXPRESS) | msix::CONTROL_RESET << 16;
+/// First DW of the MSI-X capability, of PF and VF, with its control register's reset value, which is the kind's.
+#[must_use]
+pub const fn msix_header(kind: Kind) -> u64 {
+    header(msix::ID, pf::EXPRESS) | msix::control_reset(kind) << 16
+}
 /// First DW of the PCI Express capability, of PF and VF.
 pub const EXPRESS_HEADER: u64 = header(express::ID, 0) | express::CAPS_VALUE << 16;
 /// First DW of the PF's AER capability.

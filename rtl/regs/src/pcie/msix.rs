@@ -1,5 +1,6 @@
 //! MSI-X capability, table and pending-bit array (PCIe 7.7.2).
 
+use crate::function::Kind;
 use crate::{Field, bar};
 
 /// Capability id.
@@ -19,8 +20,11 @@ pub const CONTROL_TABLE_SIZE: Field = Field::bits(10, 0);
 pub const CONTROL_FUNCTION_MASK: Field = Field::bit(14);
 /// Message Control: MSI-X Enable.
 pub const CONTROL_ENABLE: Field = Field::bit(15);
-/// Message Control after reset.
-pub const CONTROL_RESET: u64 = CONTROL_TABLE_SIZE.put(bar::MSIX_VECTORS - 1);
+/// Message Control of a function after reset.
+#[must_use]
+pub const fn control_reset(kind: Kind) -> u64 {
+    CONTROL_TABLE_SIZE.put(bar::msix_vectors(kind) - 1)
+}
 
 /// Table and PBA registers: which BAR.
 pub const BIR: Field = Field::bits(2, 0);

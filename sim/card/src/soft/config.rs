@@ -174,11 +174,11 @@ impl Config {
     }
 }
 
-fn common(space: &mut Space) {
+fn common(space: &mut Space, kind: Kind) {
     space.put(header::COMMAND, 0, header::COMMAND_BME.mask());
     space.put(header::STATUS, header::STATUS_CAPABILITIES.mask(), 0);
     space.put(header::HEADER_TYPE, header::HEADER_MULTI_FUNCTION.mask(), 0);
-    space.put(capability::pf::MSIX, capability::MSIX_HEADER, 0);
+    space.put(capability::pf::MSIX, capability::msix_header(kind), 0);
     let control = msix::CONTROL_ENABLE.mask() | msix::CONTROL_FUNCTION_MASK.mask();
     space.put(capability::pf::MSIX + msix::CONTROL, 0, control);
     space.put(capability::pf::MSIX + msix::TABLE, msix::TABLE_VALUE, 0);
@@ -191,7 +191,7 @@ fn common(space: &mut Space) {
 
 fn pf(kind: Kind, vfs: u8) -> Space {
     let mut space = Space::new();
-    common(&mut space);
+    common(&mut space, kind);
     space.put(header::VENDOR_ID, ids::VENDOR, 0);
     space.put(header::DEVICE_ID, ids::device(kind), 0);
     space.put(header::REVISION_ID, ids::REVISION | ids::class(kind) << 8, 0);
@@ -231,7 +231,7 @@ fn pf(kind: Kind, vfs: u8) -> Space {
 
 fn vf_space(kind: Kind) -> Space {
     let mut space = Space::new();
-    common(&mut space);
+    common(&mut space, kind);
     space.put(header::VENDOR_ID, ids::VF_ID | ids::VF_ID << 16, 0);
     space.put(header::REVISION_ID, ids::REVISION | ids::class(kind) << 8, 0);
     space.put(header::CAPABILITIES, capability::vf::FIRST, 0);

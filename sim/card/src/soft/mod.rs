@@ -164,7 +164,8 @@ impl SoftCard {
     fn vectors(&self, function: u8) -> Vec<Option<(u64, u32)>> {
         let memory = &self.bars[usize::from(function)];
         let word = |at: u64| memory[at as usize..].first_chunk().map_or(0, |b| u32::from_le_bytes(*b));
-        (0..bar::MSIX_VECTORS)
+        let kind = FunctionId::from_number(function).map(|id| id.kind);
+        (0..kind.map_or(0, bar::msix_vectors))
             .map(|vector| {
                 let at = msix::entry(vector);
                 let masked = msix::ENTRY_CONTROL_MASK.is_set(word(at + msix::ENTRY_CONTROL).into());

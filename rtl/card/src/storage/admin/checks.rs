@@ -6,7 +6,7 @@ use azote_regs::nvme::{command as cmd, entry, identify, limits, log, opcode, sta
 /// Bits of a verdict.
 pub const VERDICT: usize = 27;
 /// Largest vector and queue id.
-const LAST_VECTOR: u64 = azote_regs::bar::MSIX_VECTORS - 1;
+const LAST_VECTOR: u64 = azote_regs::bar::msix_vectors(azote_regs::function::Kind::Storage) - 1;
 const LAST_QUEUE: u64 = limits::QUEUES - 1;
 
 /// The first namespace id above which there can be none (NVMe 5.15.1).

@@ -134,7 +134,7 @@ fn primary() -> Page {
     let mut page = Page([0; 4096]);
     page.le(p::CNTLID as u64, virt::PRIMARY_ID, 2);
     page.le(p::VQPRT as u64, limits::QUEUES, 2);
-    page.le(p::VIPRT as u64, azote_regs::bar::MSIX_VECTORS, 2);
+    page.le(p::VIPRT as u64, azote_regs::bar::msix_vectors(azote_regs::function::Kind::Storage), 2);
     page
 }
 
