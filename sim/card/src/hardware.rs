@@ -62,7 +62,7 @@ struct Out {
     mdone_ready: u8,
     mget_valid: u8,
     busy: u8,
-    /// A check of the design's own failed; `azote_failed` says which.
+    /// A check of the design's own failed, so many clocks ago and one; `azote_failed` says which.
     failed: u8,
     pad: [u8; 3],
 }
@@ -202,7 +202,7 @@ impl Hardware {
     /// Ends the simulation: one of the card's own rules is broken, and nothing that it does from here on can be trusted. Whoever
     /// cleans up after that failure still clocks the card: a second panic would end the process before the first is told.
     #[cold]
-    fn broken(&self) {
+    fn broken(&self, clock: u64) {
         // SAFETY: the call takes nothing and returns null or a string of this thread's that lives until `forgive`.
         let what = unsafe {
             let text = (self.failed)();
@@ -210,7 +210,7 @@ impl Hardware {
             (self.forgive)();
             what
         };
-        assert!(std::thread::panicking(), "a check of the card's own failed in clock {}: {what}", self.clocks);
+        assert!(std::thread::panicking(), "a check of the card's own failed in clock {clock}: {what}");
     }
 }
 
@@ -248,8 +248,8 @@ impl TlpDevice for Hardware {
         // the layout that shim.cpp gives them (their sizes are asserted on both sides) and live through the call.
         unsafe { (self.cycle)(self.sim, &i, &mut o) };
         self.clocks += 1;
-        if o.failed != 0 {
-            self.broken();
+        if let Some(ago) = o.failed.checked_sub(1) {
+            self.broken(self.clocks - u64::from(ago));
         }
         *outputs = Outputs {
             rx_ready: o.rx_ready != 0,
@@ -303,6 +303,11 @@ impl TlpDevice for Hardware {
 impl Drop for Hardware {
     fn drop(&mut self) {
         // SAFETY: `sim` came from `card_new`, is freed here only, and the library is unmapped after this body.
-        unsafe { (self.free)(self.sim) }
+        unsafe { (self.free)(self.sim) };
+        // The last clock's edge may have been done only now.
+        // SAFETY: the call takes nothing.
+        if !unsafe { (self.failed)() }.is_null() {
+            self.broken(self.clocks);
+        }
     }
 }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::cache::{self, Key};
 use crate::facts::{self, Facts};
 use crate::gates;
+use crate::held;
 use crate::names;
 use crate::shim;
 use crate::tools::{self, Tools};
@@ -23,6 +24,7 @@ pub enum Shim<'a> {
     Generic,
     /// One's own, for a model whose every clock counts. `MODEL` in the text is the model's class; before it stand the
     /// includes, `EXPORT`, `start(context, seed)`, `Wave` with `wave_open`, `wave_dump` and `wave_close`, and `release(sim)`.
+    /// The input `x` of such a model is the port `x_in` before a register, which a rising `load` loads; all but `clock`.
     Own(&'a str),
 }
 
@@ -45,10 +47,14 @@ const SUMS: &str = "sums";
 /// Builds a model with the given shim, unless it is in the cache, and returns the shared object's path.
 pub fn build_library(source: &Source, options: &Options, shim: Shim<'_>) -> Result<PathBuf, Error> {
     shim::check(source)?;
+    let held = match shim {
+        Shim::Generic => source.clone(),
+        Shim::Own(_) => Source { text: held::held(source)?, ..source.clone() },
+    };
     let tools = Tools::find()?;
     let flags = flags(options);
     let mut key = Key::new().mix(env!("CARGO_PKG_VERSION")).mix(&tools.verilator).mix(&tools.compiler);
-    key = key.mix(&tools.processor).mix(&flags.join(" ")).mix(&source.top).mix(&source.text);
+    key = key.mix(&tools.processor).mix(&flags.join(" ")).mix(&source.top).mix(&held.text);
     // The class name differs from model to model: two of them in one process must share no symbol.
     let prefix = format!("V{}_{}", source.top, &Key(key.0).name()[..12]);
     let text = match shim {
@@ -64,8 +70,8 @@ pub fn build_library(source: &Source, options: &Options, shim: Shim<'_>) -> Resu
         let shown = Work::begin(&announcement(source, options));
         shown.at("Verilator makes C++ of it");
         // With waves, states have names.
-        let named = options.trace.then(|| Source { text: names::with_states(&source.text), ..source.clone() });
-        gates::verilate(named.as_ref().unwrap_or(source), &prefix, extra, work)?;
+        let named = options.trace.then(|| Source { text: names::with_states(&held.text), ..held.clone() });
+        gates::verilate(named.as_ref().unwrap_or(&held), &prefix, extra, work)?;
         compile(work, &text, tools, &flags, &runtime, options, &shown)?;
         facts(source, options, shim, tools).seal(&work.join(OBJECT))
     })?;

@@ -28,6 +28,7 @@ mod dut;
 mod error;
 mod facts;
 mod gates;
+mod held;
 mod model;
 mod names;
 mod shim;
