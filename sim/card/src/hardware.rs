@@ -2,14 +2,15 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use azote_regs::media;
 use azote_tlp::Beat;
 use azote_verilate::{Dir, Facts, Options, Port, Shim, Source, build_library};
 use libloading::Library;
 
-use crate::Error;
 use crate::device::{Inputs, MediaBeat, MediaOp, MediaRequest, Outputs, TlpDevice, WaveScope};
+use crate::{Error, Profiler};
 
 /// `struct In` of shim.cpp.
 #[repr(C)]
@@ -137,7 +138,8 @@ pub struct Hardware {
     /// Paths of its blocks, as its Verilog has them.
     blocks: Vec<String>,
     /// Keeps the code mapped for as long as the pointers above are used.
-    _library: Library,
+    library: Arc<Library>,
+    path: PathBuf,
 }
 
 // SAFETY: a Verilated model and its context have no thread affinity; `Hardware` owns both and hands out no pointer, so
@@ -182,7 +184,27 @@ impl Hardware {
         };
         // SAFETY: the call takes a number and returns a new instance, which `drop` frees once.
         let sim = unsafe { new(seed) };
-        Ok(Hardware { sim, cycle, trace, free, failed, forgive, clocks: 0, blocks: facts.blocks, _library: library })
+        Ok(Hardware {
+            sim,
+            cycle,
+            trace,
+            free,
+            failed,
+            forgive,
+            clocks: 0,
+            blocks: facts.blocks,
+            library: Arc::new(library),
+            path: path.clone(),
+        })
+    }
+
+    /// What tells where its time goes; nothing if it was not compiled for that.
+    pub fn profiler(&self) -> Option<Profiler> {
+        // SAFETY: the types are those that the sampler behind the shim declares.
+        let (begin, end) = unsafe {
+            (*self.library.get(b"azote_profile_begin\0").ok()?, *self.library.get(b"azote_profile_end\0").ok()?)
+        };
+        Some(Profiler { begin, end, path: self.path.clone(), _library: self.library.clone() })
     }
 
     /// A block as the wave file calls it: `storage.front` is `azote_card.azote_card.u_storage.u_front`.

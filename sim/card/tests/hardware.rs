@@ -210,6 +210,23 @@ fn with_waves_and_without_every_output_of_every_clock_is_the_same() {
     assert_eq!(answers(with), answers(without));
 }
 
+#[test]
+fn a_profile_tells_blocks_and_what_is_no_block_apart() {
+    let mut hardware = Hardware::build(nested(), &Options::block().with_profile(true)).unwrap();
+    let profiler = hardware.profiler().unwrap();
+    let mut outputs = Outputs::default();
+    profiler.begin();
+    let begun = std::time::Instant::now();
+    // Until there is something to tell, on a machine that is busy, too.
+    while begun.elapsed() < std::time::Duration::from_millis(500) {
+        (0..10_000).for_each(|_| hardware.cycle(&Inputs::default(), &mut outputs));
+    }
+    let found = profiler.end().unwrap();
+    assert!(found.keys().flatten().all(|block| ["", "counter", "(around the blocks)"].contains(&block.as_str())));
+    assert!(found.contains_key(&Some(String::new())), "{found:?}");
+    assert!(built(false).profiler().is_none());
+}
+
 /// A card one of whose checks fails at the end of the clock in which a beat of a zero first DW comes.
 fn checked(waves: bool) -> Hardware {
     let import = "import \"DPI-C\" function void azote_check_failed(input string what);\n";

@@ -12,6 +12,7 @@ use crate::facts::{self, Facts};
 use crate::gates;
 use crate::held;
 use crate::names;
+use crate::profile;
 use crate::shim;
 use crate::tools::{self, Tools};
 use crate::work::Work;
@@ -57,10 +58,13 @@ pub fn build_library(source: &Source, options: &Options, shim: Shim<'_>) -> Resu
     key = key.mix(&tools.processor).mix(&flags.join(" ")).mix(&source.top).mix(&held.text);
     // The class name differs from model to model: two of them in one process must share no symbol.
     let prefix = format!("V{}_{}", source.top, &Key(key.0).name()[..12]);
-    let text = match shim {
+    let mut text = match shim {
         Shim::Generic => shim::text(source, &prefix),
         Shim::Own(own) => shim::preamble(&prefix) + &own.replace("MODEL", &prefix),
     };
+    if options.profile {
+        text += profile::SAMPLER;
+    }
     let name = format!("{}-{}", source.top, key.mix(&text).name());
     let folder = cache::folder()?;
     let runtime = runtime(&folder, tools, options)?;
@@ -72,6 +76,9 @@ pub fn build_library(source: &Source, options: &Options, shim: Shim<'_>) -> Resu
         // With waves, states have names.
         let named = options.trace.then(|| Source { text: names::with_states(&held.text), ..held.clone() });
         gates::verilate(named.as_ref().unwrap_or(&held), &prefix, extra, work)?;
+        if options.profile {
+            profile::keep(work, &work.join("obj"), &source.top)?;
+        }
         compile(work, &text, tools, &flags, &runtime, options, &shown)?;
         facts(source, options, shim, tools).seal(&work.join(OBJECT))
     })?;
@@ -95,12 +102,16 @@ fn facts(source: &Source, options: &Options, shim: Shim<'_>, tools: &Tools) -> F
 
 /// What a person reads who has to wait.
 fn announcement(source: &Source, options: &Options) -> String {
+    let profile = if options.profile { " with a profile" } else { "" };
     let (waves, time) = match (options.fast_build, options.trace) {
         (true, _) => ("", "seconds"),
         (false, false) => ("", "about a minute"),
         (false, true) => (" with waves", "some minutes"),
     };
-    format!("compiling the model of {}{waves} ({time}, once: it is kept until its Verilog changes)", source.top)
+    format!(
+        "compiling the model of {}{waves}{profile} ({time}, once: it is kept until its Verilog changes)",
+        source.top
+    )
 }
 
 /// The compiler's flags; part of the cache key.
@@ -125,6 +136,9 @@ fn flags(options: &Options) -> Vec<String> {
     } else {
         ["-DVM_TRACE=0", "-DVM_TRACE_FST=0"]
     });
+    if options.profile {
+        flags.push("-g1");
+    }
     flags.into_iter().map(str::to_owned).collect()
 }
 
@@ -136,7 +150,7 @@ fn runtime(folder: &Path, tools: &Tools, options: &Options) -> Result<Vec<PathBu
         &["verilated.cpp", "verilated_threads.cpp"]
     };
     // Always for speed: it is compiled once, and every model runs through it.
-    let flags = flags(&Options { fast_build: false, ..options.clone() });
+    let flags = flags(&Options { fast_build: false, profile: false, ..options.clone() });
     let key = Key::new().mix(&tools.verilator).mix(&tools.compiler).mix(&tools.processor).mix(&flags.join(" "));
     let sums =
         |folder: &Path| sources.iter().map(|name| sum(&object(folder, name))).collect::<std::io::Result<String>>();
