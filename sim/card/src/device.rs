@@ -29,7 +29,7 @@ pub struct Inputs {
 }
 
 /// What the card shows in one clock, before its edge, with the inputs of that clock settled.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outputs {
     /// The card takes the beat in [`Inputs::rx`].
     pub rx_ready: bool,

@@ -2,14 +2,15 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use azote_regs::media;
 use azote_tlp::Beat;
 use azote_verilate::{Dir, Facts, Options, Port, Shim, Source, build_library};
 use libloading::Library;
 
-use crate::Error;
 use crate::device::{Inputs, MediaBeat, MediaOp, MediaRequest, Outputs, TlpDevice, WaveScope};
+use crate::{Error, Profiler};
 
 /// `struct In` of shim.cpp.
 #[repr(C)]
@@ -62,7 +63,7 @@ struct Out {
     mdone_ready: u8,
     mget_valid: u8,
     busy: u8,
-    /// A check of the design's own failed; `azote_failed` says which.
+    /// A check of the design's own failed, so many clocks ago and one; `azote_failed` says which.
     failed: u8,
     pad: [u8; 3],
 }
@@ -137,7 +138,8 @@ pub struct Hardware {
     /// Paths of its blocks, as its Verilog has them.
     blocks: Vec<String>,
     /// Keeps the code mapped for as long as the pointers above are used.
-    _library: Library,
+    library: Arc<Library>,
+    path: PathBuf,
 }
 
 // SAFETY: a Verilated model and its context have no thread affinity; `Hardware` owns both and hands out no pointer, so
@@ -182,7 +184,27 @@ impl Hardware {
         };
         // SAFETY: the call takes a number and returns a new instance, which `drop` frees once.
         let sim = unsafe { new(seed) };
-        Ok(Hardware { sim, cycle, trace, free, failed, forgive, clocks: 0, blocks: facts.blocks, _library: library })
+        Ok(Hardware {
+            sim,
+            cycle,
+            trace,
+            free,
+            failed,
+            forgive,
+            clocks: 0,
+            blocks: facts.blocks,
+            library: Arc::new(library),
+            path: path.clone(),
+        })
+    }
+
+    /// What tells where its time goes; nothing if it was not compiled for that.
+    pub fn profiler(&self) -> Option<Profiler> {
+        // SAFETY: the types are those that the sampler behind the shim declares.
+        let (begin, end) = unsafe {
+            (*self.library.get(b"azote_profile_begin\0").ok()?, *self.library.get(b"azote_profile_end\0").ok()?)
+        };
+        Some(Profiler { begin, end, path: self.path.clone(), _library: self.library.clone() })
     }
 
     /// A block as the wave file calls it: `storage.front` is `azote_card.azote_card.u_storage.u_front`.
@@ -202,7 +224,7 @@ impl Hardware {
     /// Ends the simulation: one of the card's own rules is broken, and nothing that it does from here on can be trusted. Whoever
     /// cleans up after that failure still clocks the card: a second panic would end the process before the first is told.
     #[cold]
-    fn broken(&self) {
+    fn broken(&self, clock: u64) {
         // SAFETY: the call takes nothing and returns null or a string of this thread's that lives until `forgive`.
         let what = unsafe {
             let text = (self.failed)();
@@ -210,7 +232,7 @@ impl Hardware {
             (self.forgive)();
             what
         };
-        assert!(std::thread::panicking(), "a check of the card's own failed in clock {}: {what}", self.clocks);
+        assert!(std::thread::panicking(), "a check of the card's own failed in clock {clock}: {what}");
     }
 }
 
@@ -248,8 +270,8 @@ impl TlpDevice for Hardware {
         // the layout that shim.cpp gives them (their sizes are asserted on both sides) and live through the call.
         unsafe { (self.cycle)(self.sim, &i, &mut o) };
         self.clocks += 1;
-        if o.failed != 0 {
-            self.broken();
+        if let Some(ago) = o.failed.checked_sub(1) {
+            self.broken(self.clocks - u64::from(ago));
         }
         *outputs = Outputs {
             rx_ready: o.rx_ready != 0,
@@ -303,6 +325,11 @@ impl TlpDevice for Hardware {
 impl Drop for Hardware {
     fn drop(&mut self) {
         // SAFETY: `sim` came from `card_new`, is freed here only, and the library is unmapped after this body.
-        unsafe { (self.free)(self.sim) }
+        unsafe { (self.free)(self.sim) };
+        // The last clock's edge may have been done only now.
+        // SAFETY: the call takes nothing.
+        if !unsafe { (self.failed)() }.is_null() {
+            self.broken(self.clocks);
+        }
     }
 }

@@ -16,6 +16,7 @@ struct Out {
     uint8_t mreq_volume, mreq_op, mreq_fua, mreq_valid;
     uint8_t rx_ready, tx_valid, tx_keep, tx_sop, tx_eop;
     uint8_t mrd_ready, mwr_valid, mwr_last, mwr_spoilt, mdone_ready, mget_valid, busy;
+    /* How many clocks ago a check failed, and one; 0 if none did. */
     uint8_t failed, pad[3];
 };
 static_assert(sizeof(In) == 52 && sizeof(Out) == 72, "hardware.rs has these sizes");
@@ -36,7 +37,13 @@ EXPORT Sim* card_new(uint32_t seed) {
     s->top->eval();
     return s;
 }
-EXPORT void card_free(Sim* s) { release(s); }
+EXPORT void card_free(Sim* s) {
+    if (!VM_TRACE && s->clock) {
+        s->top->clock = 1;
+        s->top->eval();
+    }
+    release(s);
+}
 EXPORT int32_t card_trace(Sim* s, const char* path, uint64_t from, uint64_t to, const char* blocks) {
     wave_close(s->wave);
     s->wave = nullptr;
@@ -53,30 +60,35 @@ static inline void step(Sim* s, uint64_t half) {
         wave_dump(s->wave, s->context);
     }
 }
-// The clock falls as the inputs change: one evaluation settles both. Outputs are taken then, and the edge follows.
+// The inputs stand behind registers (held.rs of azote-verilate), whose clock is `load`: they change as registers do. So one
+// evaluation does the edge of the clock before and brings this clock's inputs, and what follows from both settles once; what is
+// left, that both clocks fall, wakes nothing. The edge of a clock is thus done as the next one begins, or at the end. With waves it
+// has a moment of its own in each clock, and is done there.
 EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
     auto* t = s->top;
-    t->clock = 0;
-    t->reset = i->reset;
-    t->rx_valid = i->rx_valid;
-    t->rx_keep = i->rx_keep;
-    t->rx_sop = i->rx_sop;
-    t->rx_eop = i->rx_eop;
-    t->tx_ready = i->tx_ready;
-    t->mreq_ready = i->mreq_ready;
-    t->mrd_valid = i->mrd_valid;
-    t->mrd_last = i->mrd_last;
-    t->mrd_error = i->mrd_error;
-    t->mrd_hole = i->mrd_hole;
-    t->mwr_ready = i->mwr_ready;
-    t->mdone_valid = i->mdone_valid;
-    t->mdone_result = i->mdone_result;
-    t->mdone_tag = i->mdone_tag;
-    t->mget_ready = i->mget_ready;
+    t->reset_in = i->reset;
+    t->rx_valid_in = i->rx_valid;
+    t->rx_keep_in = i->rx_keep;
+    t->rx_sop_in = i->rx_sop;
+    t->rx_eop_in = i->rx_eop;
+    t->tx_ready_in = i->tx_ready;
+    t->mreq_ready_in = i->mreq_ready;
+    t->mrd_valid_in = i->mrd_valid;
+    t->mrd_last_in = i->mrd_last;
+    t->mrd_error_in = i->mrd_error;
+    t->mrd_hole_in = i->mrd_hole;
+    t->mwr_ready_in = i->mwr_ready;
+    t->mdone_valid_in = i->mdone_valid;
+    t->mdone_result_in = i->mdone_result;
+    t->mdone_tag_in = i->mdone_tag;
+    t->mget_ready_in = i->mget_ready;
     for (int k = 0; k < 4; ++k) {
-        t->rx_data[k] = i->rx_data[k];
-        t->mrd_data[k] = i->mrd_data[k];
+        t->rx_data_in[k] = i->rx_data[k];
+        t->mrd_data_in[k] = i->mrd_data[k];
     }
+    const bool due = !VM_TRACE && s->clock;
+    t->clock = due;
+    t->load = 1;
     step(s, 0);
     for (int k = 0; k < 4; ++k) {
         o->tx_data[k] = t->tx_data[k];
@@ -102,8 +114,9 @@ EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
     o->mwr_spoilt = t->mwr_spoilt;
     o->mdone_ready = t->mdone_ready;
     o->busy = t->busy;
-    t->clock = 1;
+    t->load = 0;
+    t->clock = VM_TRACE;
     step(s, 1);
     ++s->clock;
-    o->failed = azote_failed() != nullptr;
+    o->failed = azote_failed() ? 1 + due : 0;
 }

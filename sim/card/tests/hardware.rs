@@ -178,6 +178,82 @@ fn waves_are_of_the_clocks_and_blocks_that_were_asked_for() {
     assert!(said.contains("built without waves"), "{said}");
 }
 
+/// The outputs of some clocks with inputs of no sense, which change in every clock.
+fn answers(mut hardware: Hardware) -> Vec<Outputs> {
+    let mut noise = 1u64;
+    let mut outputs = Outputs::default();
+    let mut all = Vec::new();
+    for clock in 0..300 {
+        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let bit = |n: u32| noise >> (40 + n) & 1 == 1;
+        let data = [noise as u32, (noise >> 32) as u32, clock, !clock];
+        let inputs = Inputs {
+            reset: clock < 2 || bit(0) & bit(1) & bit(2) & bit(3),
+            rx: bit(4).then_some(azote_tlp::Beat { data, keep: 15, sop: bit(5), eop: bit(6) }),
+            tx_ready: bit(7),
+            mreq_ready: bit(8),
+            mrd: bit(9).then_some(MediaRead { data, last: bit(10), error: bit(11), hole: bit(12) }),
+            mwr_ready: bit(13),
+            mdone: bit(14).then_some(MediaDone { tag: noise as u16 & 0xfff, result: MediaResult::Hole }),
+            mget_ready: bit(15),
+        };
+        hardware.cycle(&inputs, &mut outputs);
+        all.push(outputs);
+    }
+    all
+}
+
+#[test]
+fn with_waves_and_without_every_output_of_every_clock_is_the_same() {
+    let [with, without] =
+        [true, false].map(|waves| Hardware::build(ECHO.into(), &Options::block().with_trace(waves)).unwrap());
+    assert_eq!(answers(with), answers(without));
+}
+
+#[test]
+fn a_profile_tells_blocks_and_what_is_no_block_apart() {
+    let mut hardware = Hardware::build(nested(), &Options::block().with_profile(true)).unwrap();
+    let profiler = hardware.profiler().unwrap();
+    let mut outputs = Outputs::default();
+    profiler.begin();
+    let begun = std::time::Instant::now();
+    // Until there is something to tell, on a machine that is busy, too.
+    while begun.elapsed() < std::time::Duration::from_millis(500) {
+        (0..10_000).for_each(|_| hardware.cycle(&Inputs::default(), &mut outputs));
+    }
+    let found = profiler.end().unwrap();
+    assert!(found.keys().flatten().all(|block| ["", "counter", "(around the blocks)"].contains(&block.as_str())));
+    assert!(found.contains_key(&Some(String::new())), "{found:?}");
+    assert!(built(false).profiler().is_none());
+}
+
+/// A card one of whose checks fails at the end of the clock in which a beat of a zero first DW comes.
+fn checked(waves: bool) -> Hardware {
+    let import = "import \"DPI-C\" function void azote_check_failed(input string what);\n";
+    let check = "  always @(posedge clock) if (!reset && rx_valid)\n    \
+                 assert (rx_data[31:0] != 32'd0) else azote_check_failed(\"no zero\");\nendmodule";
+    let text = import.to_owned() + &ECHO.replace("endmodule", check);
+    Hardware::build(text, &Options::block().with_trace(waves)).unwrap()
+}
+
+#[test]
+fn a_check_that_fails_names_its_clock_also_if_it_is_the_last() {
+    for (waves, after) in [(false, 3), (false, 0), (true, 3), (true, 0)] {
+        let failed = std::panic::catch_unwind(move || {
+            let mut hardware = checked(waves);
+            let mut outputs = Outputs::default();
+            for clock in 0..10 + after {
+                let beat =
+                    azote_tlp::Beat { data: [9u32.wrapping_sub(clock), 0, 0, 0], keep: 15, sop: true, eop: true };
+                let rx = (clock < 10).then_some(beat);
+                hardware.cycle(&Inputs { rx, ..Inputs::default() }, &mut outputs);
+            }
+        });
+        let said = *failed.unwrap_err().downcast::<String>().unwrap();
+        assert_eq!(said, "a check of the card's own failed in clock 10: no zero", "waves: {waves}, {after} more");
+    }
+}
+
 fn names(folder: &std::path::Path) -> Vec<String> {
     std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
 }

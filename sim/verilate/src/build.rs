@@ -10,7 +10,9 @@ use sha2::{Digest, Sha256};
 use crate::cache::{self, Key};
 use crate::facts::{self, Facts};
 use crate::gates;
+use crate::held;
 use crate::names;
+use crate::profile;
 use crate::shim;
 use crate::tools::{self, Tools};
 use crate::work::Work;
@@ -23,6 +25,7 @@ pub enum Shim<'a> {
     Generic,
     /// One's own, for a model whose every clock counts. `MODEL` in the text is the model's class; before it stand the
     /// includes, `EXPORT`, `start(context, seed)`, `Wave` with `wave_open`, `wave_dump` and `wave_close`, and `release(sim)`.
+    /// The input `x` of such a model is the port `x_in` before a register, which a rising `load` loads; all but `clock`.
     Own(&'a str),
 }
 
@@ -45,16 +48,23 @@ const SUMS: &str = "sums";
 /// Builds a model with the given shim, unless it is in the cache, and returns the shared object's path.
 pub fn build_library(source: &Source, options: &Options, shim: Shim<'_>) -> Result<PathBuf, Error> {
     shim::check(source)?;
+    let held = match shim {
+        Shim::Generic => source.clone(),
+        Shim::Own(_) => Source { text: held::held(source)?, ..source.clone() },
+    };
     let tools = Tools::find()?;
     let flags = flags(options);
     let mut key = Key::new().mix(env!("CARGO_PKG_VERSION")).mix(&tools.verilator).mix(&tools.compiler);
-    key = key.mix(&tools.processor).mix(&flags.join(" ")).mix(&source.top).mix(&source.text);
+    key = key.mix(&tools.processor).mix(&flags.join(" ")).mix(&source.top).mix(&held.text);
     // The class name differs from model to model: two of them in one process must share no symbol.
     let prefix = format!("V{}_{}", source.top, &Key(key.0).name()[..12]);
-    let text = match shim {
+    let mut text = match shim {
         Shim::Generic => shim::text(source, &prefix),
         Shim::Own(own) => shim::preamble(&prefix) + &own.replace("MODEL", &prefix),
     };
+    if options.profile {
+        text += profile::SAMPLER;
+    }
     let name = format!("{}-{}", source.top, key.mix(&text).name());
     let folder = cache::folder()?;
     let runtime = runtime(&folder, tools, options)?;
@@ -64,8 +74,11 @@ pub fn build_library(source: &Source, options: &Options, shim: Shim<'_>) -> Resu
         let shown = Work::begin(&announcement(source, options));
         shown.at("Verilator makes C++ of it");
         // With waves, states have names.
-        let named = options.trace.then(|| Source { text: names::with_states(&source.text), ..source.clone() });
-        gates::verilate(named.as_ref().unwrap_or(source), &prefix, extra, work)?;
+        let named = options.trace.then(|| Source { text: names::with_states(&held.text), ..held.clone() });
+        gates::verilate(named.as_ref().unwrap_or(&held), &prefix, extra, work)?;
+        if options.profile {
+            profile::keep(work, &work.join("obj"), &source.top)?;
+        }
         compile(work, &text, tools, &flags, &runtime, options, &shown)?;
         facts(source, options, shim, tools).seal(&work.join(OBJECT))
     })?;
@@ -89,12 +102,16 @@ fn facts(source: &Source, options: &Options, shim: Shim<'_>, tools: &Tools) -> F
 
 /// What a person reads who has to wait.
 fn announcement(source: &Source, options: &Options) -> String {
+    let profile = if options.profile { " with a profile" } else { "" };
     let (waves, time) = match (options.fast_build, options.trace) {
         (true, _) => ("", "seconds"),
         (false, false) => ("", "about a minute"),
         (false, true) => (" with waves", "some minutes"),
     };
-    format!("compiling the model of {}{waves} ({time}, once: it is kept until its Verilog changes)", source.top)
+    format!(
+        "compiling the model of {}{waves}{profile} ({time}, once: it is kept until its Verilog changes)",
+        source.top
+    )
 }
 
 /// The compiler's flags; part of the cache key.
@@ -119,6 +136,9 @@ fn flags(options: &Options) -> Vec<String> {
     } else {
         ["-DVM_TRACE=0", "-DVM_TRACE_FST=0"]
     });
+    if options.profile {
+        flags.push("-g1");
+    }
     flags.into_iter().map(str::to_owned).collect()
 }
 
@@ -130,7 +150,7 @@ fn runtime(folder: &Path, tools: &Tools, options: &Options) -> Result<Vec<PathBu
         &["verilated.cpp", "verilated_threads.cpp"]
     };
     // Always for speed: it is compiled once, and every model runs through it.
-    let flags = flags(&Options { fast_build: false, ..options.clone() });
+    let flags = flags(&Options { fast_build: false, profile: false, ..options.clone() });
     let key = Key::new().mix(&tools.verilator).mix(&tools.compiler).mix(&tools.processor).mix(&flags.join(" "));
     let sums =
         |folder: &Path| sources.iter().map(|name| sum(&object(folder, name))).collect::<std::io::Result<String>>();

@@ -57,6 +57,8 @@ pub struct Options {
     pub fast_build: bool,
     /// Compile for any x86-64 processor of the last fifteen years rather than for this one: for a model that runs elsewhere.
     pub portable: bool,
+    /// Build it so that it can be said where its time goes: [`crate::by_block`].
+    pub profile: bool,
     /// Start registers and memories that have no initial value at a random value of this seed instead of at zero.
     pub random_init: Option<u32>,
 }
@@ -64,17 +66,23 @@ pub struct Options {
 impl Options {
     /// For a small block's bench: compiled quickly, started at random values so that a missing reset shows.
     pub fn block() -> Self {
-        Options { trace: false, fast_build: true, portable: false, random_init: Some(1) }
+        Options { trace: false, fast_build: true, portable: false, profile: false, random_init: Some(1) }
     }
 
     /// For the card: compiled for speed.
     pub fn fast() -> Self {
-        Options { trace: false, fast_build: false, portable: false, random_init: None }
+        Options { trace: false, fast_build: false, portable: false, profile: false, random_init: None }
     }
 
     /// The same, for any processor.
     pub fn portable(mut self) -> Self {
         self.portable = true;
+        self
+    }
+
+    /// The same, with what tells where its time goes.
+    pub fn with_profile(mut self, profile: bool) -> Self {
+        self.profile = profile;
         self
     }
 

@@ -9,6 +9,7 @@ mod driver;
 mod fairness;
 mod guest;
 mod page;
+mod profile;
 mod rounds;
 mod sim;
 mod slow;
@@ -56,6 +57,9 @@ struct Arguments {
     /// Of `storage` only the engine itself: seconds.
     #[arg(long)]
     quick: bool,
+    /// Of `sim` also where the time goes, by block of the card; a minute more when the card's Verilog has changed.
+    #[arg(long)]
+    profile: bool,
     /// One JSON object a line: the conditions, then name, value, unit, bound and ratio of each figure; of `curves` the points and
     /// the distributions.
     #[arg(long)]
@@ -91,6 +95,7 @@ impl Arguments {
         let on = |kinds: &[What]| self.what.is_none_or(|what| kinds.contains(&what));
         let refused = match self.what {
             _ if self.quick && self.what != Some(What::Storage) => "--quick",
+            _ if self.profile && self.what != Some(What::Sim) => "--profile",
             _ if self.soft && !on(&[What::Storage, What::Curves]) => "--soft",
             _ => return Ok(()),
         };
@@ -220,6 +225,8 @@ mod tests {
         check("bench storage --quick --soft").unwrap();
         check("bench --html --soft").unwrap();
         assert_eq!(check("bench driver --soft").unwrap_err(), "--soft has no effect on `bench driver`");
+        check("bench sim --profile").unwrap();
+        assert_eq!(check("bench storage --profile").unwrap_err(), "--profile has no effect on `bench storage`");
         assert_eq!(check("bench curves --quick").unwrap_err(), "--quick has no effect on `bench curves`");
     }
 }

@@ -10,8 +10,8 @@ use azote_tests::load::Load;
 use azote_tests::processor::Start;
 use azote_tests::rig::{Model, Setup, folder};
 
-use crate::Arguments;
 use crate::storage::{TOGETHER, clean, driver, rig, rig_of};
+use crate::{Arguments, profile};
 
 /// What a machine of two cores must reach. Not a bound of nature: there is none for a simulator.
 const WANTED: f64 = 500_000.0;
@@ -36,6 +36,9 @@ pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>> {
                 .at_least(COCOTB_LEAST),
         );
     }
+    if arguments.profile {
+        print!("{}", profile::measure(arguments)?);
+    }
     Ok(figures)
 }
 
@@ -55,7 +58,8 @@ pub fn speed(arguments: &Arguments) -> Result<f64> {
     Ok(best)
 }
 
-fn load(commands: u64) -> Load {
+/// What a card of eight VFs is driven with.
+pub fn load(commands: u64) -> Load {
     Load { bytes: 4096, depth: 32, commands, writes: 30, seed: 2 }
 }
 

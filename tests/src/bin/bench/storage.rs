@@ -25,12 +25,17 @@ pub fn rig(arguments: &Arguments, volumes: u8) -> Result<(Card, tempfile::TempDi
 
 /// The same, made as `setup` says.
 pub fn rig_of(setup: &Setup, volumes: u8) -> Result<(Card, tempfile::TempDir)> {
+    rig_on(volumes, || setup.card())
+}
+
+/// The same, with a card that is made in another way.
+pub fn rig_on(volumes: u8, card: impl FnOnce() -> Result<Card>) -> Result<(Card, tempfile::TempDir)> {
     let folder = folder()?;
     let paths: Vec<_> = (0..volumes).map(|i| folder.path().join(format!("volume{i}"))).collect();
     for path in &paths {
         pattern(path, BLOCKS)?;
     }
-    let card = setup.card()?;
+    let card = card()?;
     let images: Vec<_> = paths.iter().map(|path| (path.as_path(), false)).collect();
     provision(&card, &images)?;
     Ok((card, folder))
