@@ -17,6 +17,7 @@ use super::admin::Next;
 use super::data::walker::Walker;
 use super::data::writer::has_data;
 use super::flight::tags::LARGEST;
+use super::words::{Binding, Place, Tag};
 
 /// What the statistics count a command as.
 pub struct Kind;
@@ -69,9 +70,9 @@ pub struct Front {
     pub rd_forget: O<1>,
     pub row: O<5>,
     pub row_data: I<128>,
-    /// The binding of `slot`, two clocks later: `{turn, large blocks, length 48, base 48, volume 8, read only, valid}`.
+    /// The binding of `slot`, two clocks later.
     pub slot: O<6>,
-    pub binding: I<108>,
+    pub binding: I<{ Binding::WIDTH }>,
     /// The one that the command in hand is judged by: whether there is one, it is read only, it is smaller than a large block;
     /// which of its function's it is.
     pub bound: O<1>,
@@ -108,8 +109,8 @@ pub struct Front {
     // its tag is one of those set aside.
     pub begins: O<1>,
     pub began: I<1>,
-    pub tag: I<12>,
-    pub begun_tag: O<12>,
+    pub tag: I<{ Tag::WIDTH }>,
+    pub begun_tag: O<{ Tag::WIDTH }>,
     pub pieces: O<6>,
     pub aside: O<1>,
     /// One clock: what a command that was fetched needs of tags; what it moves, in blocks; a flush of the card's own has one.
@@ -122,7 +123,7 @@ pub struct Front {
     // Pieces of a read, or of a page.
     pub piece_valid: O<1>,
     pub piece_ready: I<1>,
-    pub piece: O<125>,
+    pub piece: O<{ Place::WIDTH }>,
     pub piece_first: O<1>,
     pub piece_last: O<1>,
     pub to_page: O<1>,
@@ -187,13 +188,14 @@ pub struct Front {
     writes: Reg<1>,
     op: Reg<4>,
     /// The binding, as it was.
-    hold: Reg<108>,
+    hold: Reg<{ Binding::WIDTH }>,
     /// It is counted as used; the tags that were put aside for the command are.
     used: Reg<1>,
     owes: Reg<1>,
-    /// What it was told to need already.
-    early: Reg<6>,
-    r_tag: Reg<12>,
+    /// Pieces that it is cut into, and so the tags that it needs; that was told already.
+    need: Reg<6>,
+    told: Reg<1>,
+    r_tag: Reg<{ Tag::WIDTH }>,
     r_kind: Reg<2>,
     fua: Reg<1>,
     own: Reg<1>,
@@ -226,14 +228,14 @@ impl Logic for Front {
         let moves = is_write | is_read | is_compare;
         let known = moves | is_flush | is_zeroes | is_verify | is_dataset;
         let held = self.hold.q;
-        let b_bound = held.bit(0);
-        let b_base = held.bits(57, 10);
-        let b_length = held.bits(105, 58);
-        let b_big = held.bit(106);
+        let b_bound = held.get(Binding::VALID);
+        let b_base = held.get(Binding::BASE);
+        let b_length = held.get(Binding::LENGTH);
+        let b_read_only = held.get(Binding::READ_ONLY);
         self.bound = b_bound;
-        self.read_only = held.bit(1);
-        self.tiny = held.bits(105, 61) == 0;
-        self.turn = held.bit(107);
+        self.read_only = b_read_only;
+        self.tiny = b_length >> konst(BIG) == 0;
+        self.turn = held.get(Binding::TURN);
         self.uses = 0;
         let our_space = (self.r_nsid.q == limits::NSID) | (is_flush & (self.r_nsid.q == limits::NSID_ALL));
         let slba = cat(self.r_cdw11.q, self.r_cdw10.q);
@@ -273,38 +275,32 @@ impl Logic for Front {
         self.cdw11 = self.r_cdw11.q;
         self.cdw12 = self.r_cdw12.q;
         self.cdw13 = self.r_cdw13.q;
-        self.media_volume = held.bits(9, 2);
+        self.media_volume = held.get(Binding::VOLUME);
         self.media_lba = if self.all.q { b_base } else { b_base + self.first.q.trunc(48) };
         self.media_blocks = if self.all.q { b_length } else { self.blocks.q.zext(48) };
         self.media_fua = self.fua.q;
 
         // What it needs and what it costs, known when it goes on from here.
         let goes = (self.st.q == St::GO) | (self.st.q == St::BEGIN);
-        let with_data = (!self.writes.q) | has_data(self.op.q);
-        let cut = (self.dws.q.zext(17) + 1023).bits(15, 10);
-        let need = if with_data & !self.page.q { cut } else { sized(1, 6) };
         let keeps = (self.st.q == St::ADMIN) & self.a_done & (self.a_next == Next::KEEP);
         // A command that is checked begins in the same clock, and is the writer's in the clock in which it has its tag.
         let good = (self.st.q == St::CHECK) & self.walker.checked & (self.walker.fault == 0) & self.writes.q;
         let begun = (self.st.q == St::BEGIN) & self.began;
         self.begun_tag = if begun { self.tag } else { self.r_tag.q };
         self.begins = (self.st.q == St::BEGIN) | good;
-        self.pieces = need;
+        self.pieces = self.need.q;
         self.aside = (self.q.q == 0) | self.own.q;
         // What an I/O command needs is told as soon as it is known: the next one is fetched then, before the data of this one
         // is asked for and the link is full of it. If its PRPs are wrong, it is given back.
         let completed = self.st.q == St::COMPLETE;
         let ends = self.owes.q & (goes | keeps | completed);
-        let moved = (self.blocks.q.bits(8, 0).zext(9) + 7).bits(8, 3);
-        let back = sized(LARGEST, 6) - self.early.q;
-        self.settle = ends & ((self.early.q == 0) | completed);
+        let back = sized(LARGEST, 6) - self.need.q;
+        self.settle = ends & ((!self.told.q) | completed);
         self.settle_admin = self.q.q == 0;
-        self.settle_count = if self.early.q != 0 { back } else { if goes { need } else { 0 } };
-        check!((!(goes & (self.early.q != 0))) | (need == self.early.q), "a command needs other than was told");
-        let mut passes = sized(0, 1);
+        self.settle_count = if self.told.q { back } else { if goes { self.need.q } else { 0 } };
         if ends {
             self.owes.d = 0;
-            self.early.d = 0;
+            self.told.d = 0;
         }
         let of_page = (self.dws.q.zext(17) + 127).bits(16, 7).zext(12);
         let listed = cat(self.dws.q.bits(10, 2), sized(0, 3));
@@ -324,7 +320,7 @@ impl Logic for Front {
         self.takes_own = 0;
         self.wr_valid = (self.st.q == St::COMMAND) | begun;
         self.wr_op = self.op.q;
-        self.wr_big = b_big;
+        self.wr_big = held.get(Binding::BIG);
         let walking = (self.st.q == St::GO) | (self.st.q == St::WALK);
         self.seg_valid = self.walker.seg_valid & walking;
         self.walker.seg_ready = walking & self.seg_ready;
@@ -378,6 +374,7 @@ impl Logic for Front {
                 self.q.d = self.sqe_qid;
                 self.place.d = self.sqe_place;
                 self.own.d = 0;
+                self.need.d = 1;
                 if self.flush {
                     self.s.d = self.flush_slot;
                     self.q.d = 0;
@@ -395,7 +392,7 @@ impl Logic for Front {
                 self.writes.d = 1;
                 self.own.d = 1;
                 if self.step.q == 2 {
-                    let there = self.binding.bit(0);
+                    let there = self.binding.get(Binding::VALID);
                     self.hold.d = self.binding;
                     self.uses = there;
                     self.takes_own = there;
@@ -423,7 +420,7 @@ impl Logic for Front {
                         self.r_cdw12.d = d.bits(31, 0);
                         self.r_cdw13.d = d.bits(63, 32);
                         let nlb = d.bits(31, 0).get(cmd::RW_NLB).zext(20) + 1;
-                        let big = self.binding.bit(106);
+                        let big = self.binding.get(Binding::BIG);
                         self.hold.d = self.binding;
                         self.uses = 1;
                         self.used.d = 1;
@@ -481,17 +478,16 @@ impl Logic for Front {
                 } else if (moves | is_zeroes | is_verify) & !self.fits.q {
                     self.code.d = status::LBA_OUT_OF_RANGE;
                     self.location.d = konst(log::location(entry::SQE_CDW10, 0));
-                } else if (is_write | is_zeroes | is_dataset) & held.bit(1) {
+                } else if (is_write | is_zeroes | is_dataset) & b_read_only {
                     self.code.d = status::WRITE_PROTECTED;
                 } else {
-                    passes = 1;
-                    self.st.d = if moves | is_dataset { St::CHECK } else { St::BEGIN };
-                }
-                if passes {
-                    let told = if moves { moved } else { sized(1, 6) };
+                    let pieces = (self.blocks.q.bits(8, 0) + 7).bits(8, 3);
+                    let need = if moves { pieces } else { sized(1, 6) };
                     self.settle = 1;
-                    self.settle_count = told;
-                    self.early.d = told;
+                    self.settle_count = need;
+                    self.need.d = need;
+                    self.told.d = 1;
+                    self.st.d = if moves | is_dataset { St::CHECK } else { St::BEGIN };
                 }
             }
             St::ADMIN => {

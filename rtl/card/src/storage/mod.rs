@@ -15,6 +15,7 @@ pub mod pages;
 pub mod records;
 pub mod registers;
 pub mod rings;
+pub mod words;
 
 use azote_hdl::prelude::*;
 use azote_regs::media;
@@ -23,6 +24,7 @@ use self::data::{mover, writer};
 use self::flight::{books, issue, ready, tags};
 use self::records::{counters, errors, volume, wipe};
 use self::rings::{coalesce, fetch, limiter, poster, queues};
+use self::words::{Binding, Done, Place, Row, Segment, Write};
 use crate::dma::read::{ENTRIES, LISTS};
 use crate::parts::Fifo;
 use crate::transaction::{BusSlave, TxOut};
@@ -34,8 +36,7 @@ pub struct Storage {
     pub bus: BusSlave,
     pub bus_number: I<8>,
     pub mps: I<3>,
-    /// The binding of `slot` and of `page_slot`, a clock later:
-    /// `{turn, large blocks, length 48, base 48, volume 8, read only, valid}`, the page's without its turn.
+    /// The binding of `slot` and of `page_slot`, a clock later, the page's without its turn.
     pub slot: O<6>,
     pub binding: I<108>,
     pub page_slot: O<6>,
@@ -59,7 +60,7 @@ pub struct Storage {
     /// One clock: the binding of this slot is another.
     pub changed: I<1>,
     pub changed_slot: I<6>,
-    /// The limits of `rate_slot`, a clock later: `{weight 4, blocks 24, commands 24}`.
+    /// The limits of `rate_slot`, a clock later.
     pub rate_slot: O<6>,
     pub rates: I<52>,
     /// A read of host memory; see `dma::Read`.
@@ -147,7 +148,7 @@ pub struct Storage {
     mover: mover::Mover,
     writer: writer::Writer,
     poster: poster::Poster,
-    write_segments: Fifo<76>,
+    write_segments: Fifo<{ Segment::WIDTH }>,
 }
 
 impl Storage {
@@ -308,7 +309,6 @@ impl Logic for Storage {
         self.fetch.look_slot = self.queues.f_slot;
         self.fetch.look_qid = self.queues.f_qid;
         self.queues.unread = self.fetch.unread;
-        self.fetch.linger = 0;
         self.front.sqe_valid = self.fetch.valid;
         self.front.sqe_failed = self.fetch.failed;
         self.front.sqe_place = self.fetch.place;
@@ -318,7 +318,7 @@ impl Logic for Storage {
         self.front.binding = self.binding;
         self.uses = self.front.uses;
         self.unuses = self.front.unuses;
-        self.use_turn = if self.front.uses { self.binding.bit(107) } else { self.front.turn };
+        self.use_turn = if self.front.uses { self.binding.get(Binding::TURN) } else { self.front.turn };
         self.front.through = self.admin.through;
         self.front.row_data = self.control_data;
         self.control_row = self.front.row;
@@ -467,7 +467,7 @@ impl Logic for Storage {
 
         // Pieces of reads, and of pages.
         self.issue.valid = self.front.piece_valid & !self.front.to_page;
-        self.issue.dws = self.front.piece.bits(10, 0);
+        self.issue.dws = self.front.piece.get(Place::DWS);
         self.issue.first = self.front.piece_first;
         self.issue.last = self.front.piece_last;
         self.issue.lba = self.front.media_lba;
@@ -485,12 +485,12 @@ impl Logic for Storage {
         self.books.page_piece = self.pages.piece_data;
         self.pages.piece_ready = self.books.page_ready;
         self.page_slot = self.pages.slot;
-        self.pages.bound = self.page_binding.bit(0);
-        self.pages.read_only = self.page_binding.bit(1);
-        self.pages.length = self.page_binding.bits(105, 58);
-        self.pages.volume = self.page_binding.bits(9, 2);
-        self.pages.base = self.page_binding.bits(57, 10);
-        self.pages.big = self.page_binding.bit(106);
+        self.pages.bound = self.page_binding.get(Binding::VALID);
+        self.pages.read_only = self.page_binding.get(Binding::READ_ONLY);
+        self.pages.length = self.page_binding.get(Binding::LENGTH);
+        self.pages.volume = self.page_binding.get(Binding::VOLUME);
+        self.pages.base = self.page_binding.get(Binding::BASE);
+        self.pages.big = self.page_binding.get(Binding::BIG);
         self.counters.slot = self.pages.slot;
         self.pages.reads = self.counters.reads;
         self.pages.writes = self.counters.writes;
@@ -562,7 +562,7 @@ impl Logic for Storage {
         self.mover.piece_data = self.books.piece_data;
         self.books.piece_ready = self.mover.piece_ready;
         self.mover.media_valid = self.mrd_valid;
-        self.mover.media_data = cat(self.mrd_error & self.mrd_last, self.mrd_last, self.mrd_data);
+        self.mover.media_data = Row { error: self.mrd_error & self.mrd_last, last: self.mrd_last, data: self.mrd_data };
         self.mrd_ready = self.mover.media_ready;
         self.mover.page_valid = self.pages.out_valid;
         self.mover.page_data = self.pages.out_data;
@@ -587,19 +587,20 @@ impl Logic for Storage {
         self.registers.unbound = self.front.unbound;
         self.registers.flushed = self.books.closed & self.books.closed_own;
         self.registers.flushed_slot = self.books.done_slot;
-        self.writer.cmd_data = cat(
-            self.front.begun_tag,
-            self.front.wr_big,
-            self.front.media_fua,
-            self.front.wr_op,
-            self.front.media_volume,
-            self.front.media_blocks,
-            self.front.media_lba,
-        );
+        self.writer.cmd_data = Write {
+            tag: self.front.begun_tag,
+            big: self.front.wr_big,
+            fua: self.front.media_fua,
+            op: self.front.wr_op,
+            volume: self.front.media_volume,
+            blocks: self.front.media_blocks,
+            lba: self.front.media_lba,
+        };
         self.front.tag = self.books.tag;
         self.write_segments.in_valid = self.front.seg_valid;
         self.front.seg_ready = self.write_segments.in_ready;
-        self.write_segments.in_data = cat(self.front.seg_last, self.front.seg_dws, self.front.seg_address);
+        self.write_segments.in_data =
+            Segment { last: self.front.seg_last, dws: self.front.seg_dws, address: self.front.seg_address };
         self.writer.seg_valid = self.write_segments.out_valid;
         self.write_segments.out_ready = self.writer.seg_ready;
         self.writer.seg_data = self.write_segments.out_data;
@@ -668,14 +669,19 @@ impl Logic for Storage {
         self.issue.media_ready = asked & (who == books::READS);
         self.writer.media_ready = asked & (who == books::WRITER);
 
-        // Completions: `{release, slot, qid, cid, status, dw0}`.
+        // Completions.
         let tells = self.admin.tell_valid;
         let late = self.admin.late & !tells;
-        let told =
-            cat(sized(0, 1), self.admin.tell_slot, sized(0, 3), self.admin.tell_cid, sized(0, 11), self.admin.tell_dw0);
-        let kept = cat(sized(0, 10), self.admin.late_cid, sized(0, 43));
-        let command = cat(self.front.slot, self.front.qid, self.front.cid);
-        let done = cat(self.front.done_release, command, self.front.done_status, self.front.done_dw0);
+        let told = Done { slot: self.admin.tell_slot, cid: self.admin.tell_cid, dw0: self.admin.tell_dw0, ..0 };
+        let kept = Done { cid: self.admin.late_cid, ..0 };
+        let done = Done {
+            release: self.front.done_release,
+            slot: self.front.slot,
+            qid: self.front.qid,
+            cid: self.front.cid,
+            status: self.front.done_status,
+            dw0: self.front.done_dw0,
+        };
         self.poster.in_valid[0] = self.front.done_valid | tells | late;
         self.poster.in_data[0] = if tells {
             told
@@ -688,12 +694,22 @@ impl Logic for Storage {
         self.admin.tell_ready = self.poster.in_ready[0];
         self.admin.late_done = self.poster.in_ready[0] & late;
         self.poster.in_valid[poster::BOOKS] = self.books.done_valid;
-        let ended = cat(self.books.done_slot, self.books.done_qid, self.books.done_cid, self.books.done_code);
-        self.poster.in_data[poster::BOOKS] = cat(sized(0, 1), ended, sized(0, 32));
+        self.poster.in_data[poster::BOOKS] = Done {
+            slot: self.books.done_slot,
+            qid: self.books.done_qid,
+            cid: self.books.done_cid,
+            status: self.books.done_code,
+            ..0
+        };
         self.books.done_ready = self.poster.in_ready[poster::BOOKS];
         self.poster.in_valid[poster::PAGES] = self.pages.done_valid;
-        let told_page = cat(self.pages.done_slot, self.pages.done_qid, self.pages.done_cid, self.pages.done_code);
-        self.poster.in_data[poster::PAGES] = cat(sized(0, 1), told_page, sized(0, 32));
+        self.poster.in_data[poster::PAGES] = Done {
+            slot: self.pages.done_slot,
+            qid: self.pages.done_qid,
+            cid: self.pages.done_cid,
+            status: self.pages.done_code,
+            ..0
+        };
         self.pages.done_ready = self.poster.in_ready[poster::PAGES];
         self.queues.valid[queues::POSTER] = self.poster.q_valid;
         self.queues.op[queues::POSTER] = self.poster.q_op;

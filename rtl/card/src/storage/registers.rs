@@ -34,31 +34,23 @@ impl Word {
 /// Clocks in which an access is answered.
 pub const ANSWERS: u64 = 256;
 
-/// Bits of a closing.
-struct Closing;
-impl Closing {
-    const CLOSES: usize = 0;
-    /// Its queues are closed.
-    const QUIET: usize = 1;
-    /// The registers go as well: it is a reset, or it goes offline.
-    const WHOLE: usize = 2;
-    /// A reset of the function waits for it; the reset is done and not heard of yet.
-    const OWED: usize = 3;
-    const DONE: usize = 4;
-    /// The primary waits for it to be offline.
-    const OFF: usize = 5;
-    /// A flush of its volume is under way.
-    const FLUSHES: usize = 6;
-    /// Its volume is to be flushed once more after that.
-    const FLUSH_AGAIN: usize = 7;
-
-    const fn bits(at: usize) -> u64 {
-        1 << at
+packed! {
+    /// What is going on with a function.
+    Closing {
+        /// Its volume is to be flushed once more, after a flush that is under way.
+        flush_again: 1,
+        flushes: 1,
+        /// The primary waits for it to be offline.
+        off: 1,
+        /// A reset of the function waits for it; the reset is done and not heard of yet.
+        done: 1,
+        owed: 1,
+        /// The registers go as well: it is a reset, or it goes offline.
+        whole: 1,
+        /// Its queues are closed.
+        quiet: 1,
+        closes: 1,
     }
-    const fn but(at: usize) -> u64 {
-        0xff & !(1 << at)
-    }
-    const BEGUN: u64 = Self::bits(Self::CLOSES) | Self::bits(Self::WHOLE);
 }
 
 /// Bit of the CSTS word that the host does not see: CC.EN fell, RDY has yet to follow.
@@ -166,7 +158,7 @@ pub struct Registers {
     cq: Reg<64>,
     out: Reg<32>,
     /// The closings by slot (see `Closing`), how many there are, and whose turn it is to be looked at.
-    closings: LutRam<6, 8>,
+    closings: LutRam<6, { Closing::WIDTH }>,
     slots: Param,
     many: Reg<7>,
     cursor: Reg<6>,
@@ -262,10 +254,10 @@ impl Logic for Registers {
         let c = self.closings.rdata;
         let last = self.cursor.q == konst(self.slots.get() - 1);
         let after = if last { 0 } else { self.cursor.q + 1 };
-        let closes = c.bit(Closing::CLOSES);
+        let closes = c.get(Closing::CLOSES);
         let mut c_we = sized(0, 1);
         let mut c_new = c;
-        let begun = (c | konst(Closing::BEGUN)) & konst(Closing::but(Closing::QUIET));
+        let begun = Closing { whole: 1, quiet: 0, closes: 1, ..c };
         self.closers.in_valid = 0;
         self.closers.in_data = self.slot.q;
         self.closers.out_ready = 0;
@@ -345,7 +337,7 @@ impl Logic for Registers {
                         self.cursor.d = after;
                     } else if self.poll.q == 0 {
                         self.slot.d = self.cursor.q;
-                        self.st.d = if c.bit(Closing::QUIET) { St::CLEAR } else { St::QUIESCE };
+                        self.st.d = if c.get(Closing::QUIET) { St::CLEAR } else { St::QUIESCE };
                     }
                 }
             }
@@ -483,19 +475,19 @@ impl Logic for Registers {
                 // Who is being closed has none: if the host still wants one afterwards, it is asked then.
                 self.st.d = St::IDLE;
                 c_we = !closes;
-                if c.bit(Closing::FLUSHES) {
-                    c_new = c | konst(Closing::bits(Closing::FLUSH_AGAIN));
+                if c.get(Closing::FLUSHES) {
+                    c_new = Closing { flush_again: 1, ..c };
                 } else {
-                    c_new = c | konst(Closing::bits(Closing::FLUSHES));
+                    c_new = Closing { flushes: 1, ..c };
                     self.f_slot.d = self.slot.q;
                     self.f_ask.d = !closes;
                 }
             }
             St::SHUT_READ => self.st.d = St::SHUT,
             St::SHUT => {
-                let again = c.bit(Closing::FLUSH_AGAIN);
+                let again = c.get(Closing::FLUSH_AGAIN);
                 c_we = 1;
-                c_new = c & konst(Closing::but(Closing::FLUSHES) & Closing::but(Closing::FLUSH_AGAIN));
+                c_new = Closing { flush_again: 0, flushes: 0, ..c };
                 self.shutting.mark = again;
                 // It may have been reset meanwhile, or shut down again.
                 we = (rd.get(nvme::CSTS_SHST) == nvme::SHST_OCCURRING) & !again;
@@ -514,7 +506,7 @@ impl Logic for Registers {
                 self.st.d = St::IDLE;
                 if rd.bit(CLOSING) & !closes {
                     c_we = 1;
-                    c_new = c | konst(Closing::bits(Closing::CLOSES));
+                    c_new = Closing { closes: 1, ..c };
                     self.many.d = self.many.q + 1;
                 }
             }
@@ -522,22 +514,22 @@ impl Logic for Registers {
                 self.st.d = St::IDLE;
                 self.look.d = 15;
                 let heard = self.reset_valid & (self.reset_slot == self.slot.q);
-                if c.bit(Closing::DONE) {
+                if c.get(Closing::DONE) {
                     if heard {
                         c_we = 1;
-                        c_new = c & konst(Closing::but(Closing::DONE));
+                        c_new = Closing { done: 0, ..c };
                         self.done.d = 1;
                     }
-                } else if !c.bit(Closing::OWED) {
+                } else if !c.get(Closing::OWED) {
                     c_we = 1;
-                    c_new = begun | konst(Closing::bits(Closing::OWED));
+                    c_new = Closing { owed: 1, ..begun };
                     self.many.d = self.many.q + (!closes).zext(7);
                 }
             }
             St::OFF_LOOK => {
                 self.st.d = St::IDLE;
                 c_we = 1;
-                c_new = begun | konst(Closing::bits(Closing::OFF));
+                c_new = Closing { off: 1, ..begun };
                 self.many.d = self.many.q + (!closes).zext(7);
             }
             St::QUIESCE => {
@@ -545,7 +537,7 @@ impl Logic for Registers {
                 self.q_op = Op::QUIESCE;
                 if self.q_ack {
                     c_we = 1;
-                    c_new = c | konst(Closing::bits(Closing::QUIET));
+                    c_new = Closing { quiet: 1, ..c };
                     self.shut = 1;
                     self.st.d = St::IDLE;
                 }
@@ -558,7 +550,7 @@ impl Logic for Registers {
                     // The last completion is counted as posted before it leaves: let it leave, and ask again.
                     let leaving = self.posting & (self.posting_slot == self.slot.q);
                     self.st.d = St::IDLE;
-                    if (self.q_answer == 0) & !(leaving | c.bit(Closing::FLUSHES)) {
+                    if (self.q_answer == 0) & !(leaving | c.get(Closing::FLUSHES)) {
                         self.forgets.d = 1;
                         self.c_slot.d = self.slot.q;
                     } else {
@@ -575,9 +567,10 @@ impl Logic for Registers {
                 self.old.d = 0;
                 self.many.d = self.many.q - 1;
                 c_we = 1;
-                c_new = cat(sized(0, 3), c.bit(Closing::OWED), sized(0, 4));
-                self.off_now.d = c.bit(Closing::OFF);
-                if c.bit(Closing::WHOLE) {
+                // Who is reset is owed an answer; of all the rest nothing is left.
+                c_new = Closing { done: c.get(Closing::OWED), ..0 };
+                self.off_now.d = c.get(Closing::OFF);
+                if c.get(Closing::WHOLE) {
                     self.st.d = St::WIPE;
                 } else {
                     // Closed by CC.EN: RDY falls, unless the host has set EN again meanwhile.

@@ -5,7 +5,7 @@ use azote_regs::function;
 use azote_regs::nvme::{command as cmd, entry, identify, limits, log, opcode, status, virtualization as virt};
 
 use super::checks::{
-    VERDICT, create_queue, format, get_feature, identify as identify_wrong, log_page, set_feature, virtualization,
+    Verdict, create_queue, format, get_feature, identify as identify_wrong, log_page, set_feature, virtualization,
     wrong,
 };
 use super::events::{Ask, Told, Type};
@@ -111,14 +111,14 @@ pub struct Commands {
     op: Reg<4>,
     ask: Reg<3>,
     then: Reg<3>,
-    verdict: Reg<VERDICT>,
-    wrong_create: Reg<VERDICT>,
-    wrong_identify: Reg<VERDICT>,
-    wrong_log: Reg<VERDICT>,
-    wrong_set: Reg<VERDICT>,
-    wrong_get: Reg<VERDICT>,
-    wrong_format: Reg<VERDICT>,
-    wrong_virtualization: Reg<VERDICT>,
+    verdict: Reg<{ Verdict::WIDTH }>,
+    wrong_create: Reg<{ Verdict::WIDTH }>,
+    wrong_identify: Reg<{ Verdict::WIDTH }>,
+    wrong_log: Reg<{ Verdict::WIDTH }>,
+    wrong_set: Reg<{ Verdict::WIDTH }>,
+    wrong_get: Reg<{ Verdict::WIDTH }>,
+    wrong_format: Reg<{ Verdict::WIDTH }>,
+    wrong_virtualization: Reg<{ Verdict::WIDTH }>,
     code: Reg<11>,
     place: Reg<16>,
     result: Reg<32>,
@@ -220,12 +220,12 @@ impl Logic for Commands {
             }
             St::LOOK => self.st.d = St::CHECK,
             St::CHECK => {
-                let unknown = sized(wrong(status::INVALID_OPCODE, entry::SQE_CDW0, 0), VERDICT);
+                let unknown = sized(wrong(status::INVALID_OPCODE, entry::SQE_CDW0, 0), Verdict::WIDTH);
                 let found = match opc {
                     opcode::CREATE_CQ | opcode::CREATE_SQ => self.wrong_create.q,
                     opcode::DELETE_SQ | opcode::DELETE_CQ => {
                         if (qid == 0) | (qid >= limits::QUEUES) {
-                            sized(wrong(status::INVALID_QID, entry::SQE_CDW10, 0), VERDICT)
+                            sized(wrong(status::INVALID_QID, entry::SQE_CDW10, 0), Verdict::WIDTH)
                         } else {
                             0
                         }
@@ -242,18 +242,18 @@ impl Logic for Commands {
                             unknown
                         }
                     }
-                    opcode::ABORT | opcode::ASYNC_EVENT => sized(0, VERDICT),
+                    opcode::ABORT | opcode::ASYNC_EVENT => sized(0, Verdict::WIDTH),
                     _ => unknown,
                 };
-                let odd = sized(wrong(status::INVALID_FIELD, entry::SQE_CDW0 + 1, 0), VERDICT);
+                let odd = sized(wrong(status::INVALID_FIELD, entry::SQE_CDW0 + 1, 0), Verdict::WIDTH);
                 self.verdict.d = if plain { found } else { odd };
                 self.st.d = St::DECIDE;
             }
             St::DECIDE => {
                 self.st.d = St::DONE;
                 self.then.d = Next::COMPLETE;
-                self.code.d = self.verdict.q.bits(10, 0);
-                self.place.d = self.verdict.q.bits(26, 11);
+                self.code.d = self.verdict.q.get(Verdict::STATUS);
+                self.place.d = self.verdict.q.get(Verdict::LOCATION);
                 self.result.d = 0;
                 self.length.d = konst(identify::SIZE / 4);
                 self.first.d = secondary_from(self.cdw10.get(virt::CNTLID), vfs);

@@ -8,6 +8,8 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{limits, status};
 
+use crate::storage::words::Place;
+
 /// Row of the control buffer where the list lies, and its first DW.
 pub const LIST_ROW: u64 = 16;
 const LIST_DW: u64 = LIST_ROW * 4;
@@ -58,10 +60,10 @@ pub struct Walker {
     pub seg_address: O<64>,
     pub seg_dws: O<11>,
     pub seg_last: O<1>,
-    /// Pieces: `{page 52, next page 52, DW in the page 10, DWs 11}`; the first and the last of the command.
+    /// Pieces; the first and the last of the command.
     pub piece_valid: O<1>,
     pub piece_ready: I<1>,
-    pub piece: O<125>,
+    pub piece: O<{ Place::WIDTH }>,
     pub piece_first: O<1>,
     pub piece_last: O<1>,
     /// Reads of host memory into the control buffer.
@@ -128,7 +130,7 @@ impl Logic for Walker {
         let next_page = if pair { self.prp2.bits(63, 12) } else { entry.bits(63, 12) };
         let cut = if whole { sized(1024, 11) } else { self.left.q.trunc(11) };
         self.piece_valid = self.st.q == St::PIECE;
-        self.piece = cat(self.page.q, next_page, offset, cut);
+        self.piece = Place { page: self.page.q, next: next_page, dw: offset, dws: cut };
         self.piece_first = self.index.q == 0;
         self.piece_last = !whole;
         let chunk = if self.left.q > 1024 { sized(1024, 11) } else { self.left.q.trunc(11) };

@@ -14,6 +14,7 @@ use azote_regs::nvme::status;
 use azote_regs::{clock, media};
 
 use super::tags::{is_aside, slot_of};
+use crate::storage::words::{Piece, Place, Tag};
 
 /// Who opens pieces: the front (a command whose pieces come later), the reads, the writer.
 pub const FRONT: usize = 0;
@@ -71,6 +72,49 @@ impl St {
     const LOOK: u64 = 8;
 }
 
+packed! {
+    /// What a tag is for.
+    State {
+        /// The millisecond in which the medium was asked.
+        stamp: 16,
+        /// The index of its command's first tag.
+        cmd: 6,
+        op: 4,
+        /// Why it was cancelled.
+        why: 2,
+        at: 3,
+    }
+}
+
+packed! {
+    /// What is left of an operation that comes without data: in place of where its data goes.
+    Rest {
+        fua: 1,
+        volume: 8,
+        left: 20,
+        lba: 48,
+    }
+}
+
+packed! {
+    /// A command, under its first tag.
+    Line {
+        /// The microsecond in which it began.
+        begun: 24,
+        lba: 48,
+        blocks: 9,
+        kind: 2,
+        cid: 16,
+        qid: 3,
+        /// The first error that a piece of it had.
+        code: 11,
+        own: 1,
+        turn: 1,
+        /// Pieces that are under way.
+        left: 6,
+    }
+}
+
 #[derive(LogicBlock, Default)]
 pub struct Books {
     pub clock: Clk,
@@ -90,14 +134,14 @@ pub struct Books {
     /// A piece is opened, by each of them held until `opened`, which comes with its tag.
     pub open: [I<1>; 3],
     pub opened: [O<1>; 3],
-    pub tag: O<12>,
-    /// The piece of a read: the first of its command, else `read_cmd` is the tag of that; `{page 52, next page 52, DW 10, DWs 11}`.
+    pub tag: O<{ Tag::WIDTH }>,
+    /// The piece of a read: the first of its command, else `read_cmd` is the tag of that; a `Place`.
     pub read_first: I<1>,
-    pub read_cmd: I<12>,
-    pub read_place: I<125>,
+    pub read_cmd: I<{ Tag::WIDTH }>,
+    pub read_place: I<{ Place::WIDTH }>,
     /// The writer's: the first has the tag of its command; a code says that it ends here; what a long one asks for.
     pub write_first: I<1>,
-    pub write_cmd: I<12>,
+    pub write_cmd: I<{ Tag::WIDTH }>,
     pub write_op: I<4>,
     pub write_code: I<11>,
     pub write_fua: I<1>,
@@ -111,16 +155,16 @@ pub struct Books {
     /// Answers of the medium.
     pub answer_valid: I<1>,
     pub answer_ready: O<1>,
-    pub answer_tag: I<12>,
+    pub answer_tag: I<{ Tag::WIDTH }>,
     pub answer_result: I<3>,
     /// Requests for pieces that stand, and that the medium has not taken: reads, the writer.
     pub asks: [I<1>; 2],
-    pub asks_tag: [I<12>; 2],
+    pub asks_tag: [I<{ Tag::WIDTH }>; 2],
     /// Requests of the books' own: what is cancelled, what goes on.
     pub media_valid: O<1>,
     pub media_ready: I<1>,
     pub media_op: O<4>,
-    pub media_tag: O<12>,
+    pub media_tag: O<{ Tag::WIDTH }>,
     pub media_fua: O<1>,
     pub media_volume: O<8>,
     pub media_lba: O<48>,
@@ -128,7 +172,7 @@ pub struct Books {
     /// The data of a tag is called for.
     pub get_valid: O<1>,
     pub get_ready: I<1>,
-    pub get_tag: O<12>,
+    pub get_tag: O<{ Tag::WIDTH }>,
     /// Whose data comes next: tags that are ready, and who is next of them; one clock: that one is taken.
     pub ready_push: O<1>,
     pub ready_slot: O<6>,
@@ -143,25 +187,25 @@ pub struct Books {
     /// A piece of a page that is ready beside them.
     pub page_valid: I<1>,
     pub page_ready: O<1>,
-    pub page_piece: I<141>,
-    /// What comes next, for the mover: `{page, zeroes, DWs to skip 2, tag 12, place 125}`.
+    pub page_piece: I<{ Piece::WIDTH }>,
+    /// What comes next, for the mover.
     pub piece_valid: O<1>,
     pub piece_ready: I<1>,
-    pub piece_data: O<141>,
+    pub piece_data: O<{ Piece::WIDTH }>,
     /// One clock: a row of data has left.
     pub drained: I<1>,
     /// The data of a tag has left.
     pub left_valid: I<1>,
     pub left_ready: O<1>,
-    pub left_tag: I<12>,
+    pub left_tag: I<{ Tag::WIDTH }>,
     pub left_code: I<11>,
     /// Tags: the next of `tag_slot`, taken; one that comes back.
     pub tag_slot: O<6>,
     pub tag_aside: O<1>,
-    pub tag_next: I<12>,
+    pub tag_next: I<{ Tag::WIDTH }>,
     pub tag_take: O<1>,
     pub tag_free: O<1>,
-    pub tag_freed: O<12>,
+    pub tag_freed: O<{ Tag::WIDTH }>,
     pub tag_free_ready: I<1>,
     /// One clock: the commands of `shut_slot` are to end; they are over.
     pub shut: I<1>,
@@ -204,23 +248,23 @@ pub struct Books {
     /// The highest row of the memories: those set aside are at the end of what there is.
     rows: Param,
     st: Reg<4>,
-    boot: Reg<12>,
+    boot: Reg<{ Tag::WIDTH }>,
     who: Reg<2>,
     /// The tag in hand, its command, what became of it.
-    r_tag: Reg<12>,
+    r_tag: Reg<{ Tag::WIDTH }>,
     cmd: Reg<6>,
     code: Reg<11>,
     result: Reg<3>,
     hole: Reg<1>,
     g_valid: Reg<1>,
-    g_tag: Reg<12>,
+    g_tag: Reg<{ Tag::WIDTH }>,
     page_last: Reg<1>,
     ahead: Reg<10>,
     /// A request of the books' own stands.
     c_busy: Reg<1>,
     c_op: Reg<4>,
-    c_tag: Reg<12>,
-    c_what: Reg<77>,
+    c_tag: Reg<{ Tag::WIDTH }>,
+    c_what: Reg<{ Rest::WIDTH }>,
     /// The next tag to look at, and when.
     s_slot: Reg<6>,
     s_index: Reg<6>,
@@ -237,11 +281,10 @@ pub struct Books {
     time: Reg<24>,
     thousand: Reg<10>,
     ms: Reg<16>,
-    // `{stamp 16, cmd 6, op 4, why 2, at 3}` of each tag.
-    states: Ram<12, 31>,
-    places: Ram<12, 125>,
-    // `{begun 24, lba 48, blocks 9, kind 2, cid 16, qid 3, code 11, own, turn, left 6}` of each command, by its first tag.
-    lines: Ram<12, 121>,
+    states: Ram<{ Tag::WIDTH }, { State::WIDTH }>,
+    /// Of each tag a `Place`, or a `Rest`.
+    places: Ram<{ Tag::WIDTH }, { Place::WIDTH }>,
+    lines: Ram<{ Tag::WIDTH }, { Line::WIDTH }>,
     shuts: LutRam<6, 1>,
 }
 
@@ -321,31 +364,30 @@ impl Logic for Books {
 
         // --- the words in hand
         let s = self.states.rdata;
-        let at = s.bits(2, 0);
-        let why = s.bits(4, 3);
-        let op = s.bits(8, 5);
-        let s_cmd = s.bits(14, 9);
-        let stamp = s.bits(30, 15);
+        let at = s.get(State::AT);
+        let why = s.get(State::WHY);
+        let op = s.get(State::OP);
+        let s_cmd = s.get(State::CMD);
+        let stamp = s.get(State::STAMP);
         let line = self.lines.rdata;
-        let left = line.bits(5, 0);
-        let turn = line.bit(6);
-        let own = line.bit(7);
-        let l_code = line.bits(18, 8);
-        let l_qid = line.bits(21, 19);
-        let l_cid = line.bits(37, 22);
-        let l_kind = line.bits(39, 38);
-        let l_blocks = line.bits(48, 40);
-        let l_lba = line.bits(96, 49);
-        let l_begun = line.bits(120, 97);
+        let left = line.get(Line::LEFT);
+        let turn = line.get(Line::TURN);
+        let own = line.get(Line::OWN);
+        let l_code = line.get(Line::CODE);
+        let l_qid = line.get(Line::QID);
+        let l_cid = line.get(Line::CID);
+        let l_kind = line.get(Line::KIND);
+        let l_blocks = line.get(Line::BLOCKS);
+        let l_lba = line.get(Line::LBA);
+        let l_begun = line.get(Line::BEGUN);
         let place = self.places.rdata;
-        let p_dws = place.bits(10, 0);
-        // Of a long one: `{fua, volume 8, left 20, lba 48}`.
-        let p_lba = place.bits(47, 0);
-        let p_left = place.bits(67, 48);
-        let high = self.r_tag.q.bits(11, 6);
+        let p_dws = place.get(Place::DWS);
+        let p_lba = place.get(Rest::LBA);
+        let p_left = place.get(Rest::LEFT);
+        let high = self.r_tag.q.get(Tag::HIGH);
         let aside = is_aside(self.r_tag.q);
         let slot = slot_of(self.r_tag.q);
-        let index = self.r_tag.q.bits(5, 0);
+        let index = self.r_tag.q.get(Tag::INDEX);
 
         // --- what is to be done
         let idle = self.st.q == St::IDLE;
@@ -403,7 +445,7 @@ impl Logic for Books {
 
         // --- tags
         let o_write = if self.st.q == St::OPEN { self.who.q == WRITER } else { self.open[WRITER] };
-        self.tag_slot = if o_write { self.write_cmd.bits(11, 6) } else { self.slot };
+        self.tag_slot = if o_write { self.write_cmd.get(Tag::HIGH) } else { self.slot };
         self.tag_aside = self.aside & !o_write;
         self.tag_take = 0;
         self.tag_free = 0;
@@ -417,7 +459,7 @@ impl Logic for Books {
         let mut emits = sized(0, 1);
         let mut zeroes = self.hole.q;
         self.piece_valid = 0;
-        self.piece_data = cat(sized(0, 1), zeroes, sized(0, 2), self.r_tag.q, place);
+        self.piece_data = Piece { page: 0, zeroes, skip: 0, tag: self.r_tag.q, place };
         let mut rows = sized(0, 10);
         self.done_valid = 0;
         self.done_slot = slot;
@@ -440,7 +482,7 @@ impl Logic for Books {
         self.write_gone = 0;
         self.shuts.raddr = slot;
         self.shuts.we = self.shut | self.unshut | (self.st.q == St::BOOT);
-        self.shuts.waddr = if self.st.q == St::BOOT { self.boot.q.bits(5, 0) } else { self.shut_slot };
+        self.shuts.waddr = if self.st.q == St::BOOT { self.boot.q.get(Tag::INDEX) } else { self.shut_slot };
         self.shuts.wdata = self.shut;
 
         let long = (op == media::ZEROES) | (op == media::VERIFY);
@@ -497,8 +539,9 @@ impl Logic for Books {
                     self.page_last.d = 1;
                     self.piece_valid = 1;
                     self.piece_data = self.page_piece;
-                    if !self.page_piece.bit(139) {
-                        let dws = self.page_piece.bits(10, 0).zext(12) + self.page_piece.bits(138, 137).zext(12);
+                    if !self.page_piece.get(Piece::ZEROES) {
+                        let page_dws = self.page_piece.get(Piece::PLACE).get(Place::DWS);
+                        let dws = page_dws.zext(12) + self.page_piece.get(Piece::SKIP).zext(12);
                         rows = (dws + 3).bits(11, 2);
                     }
                 } else if calls {
@@ -519,7 +562,7 @@ impl Logic for Books {
                 self.st.d = St::END;
                 if good & (why == Why::NOT) & (op == media::READ) {
                     s_we = 1;
-                    s_new = cat(s.bits(30, 3), sized(At::CARD, 3));
+                    s_new = State { at: At::CARD, ..s };
                     self.st.d = St::IDLE;
                     // Nobody else has anything: it need not stand in line.
                     zeroes = self.result.q == media::HOLE;
@@ -528,9 +571,9 @@ impl Logic for Books {
                 } else if good & long & (p_left > media::LONG_BLOCKS) {
                     let next = p_lba + konst(media::LONG_BLOCKS);
                     p_we = 1;
-                    p_new = cat(place.bits(124, 68), p_left - konst(media::LONG_BLOCKS), next);
+                    p_new = place.set(Rest::LEFT, p_left - konst(media::LONG_BLOCKS)).set(Rest::LBA, next);
                     s_we = 1;
-                    s_new = cat(s.bits(30, 3), sized(At::AGAIN, 3));
+                    s_new = State { at: At::AGAIN, ..s };
                     self.st.d = St::IDLE;
                 } else if self.result.q == media::SPOILT {
                     let again = self.write_redo & (why == Why::NOT);
@@ -553,9 +596,9 @@ impl Logic for Books {
                 self.tag_free = !first;
                 if first | self.tag_free_ready {
                     l_we = 1;
-                    l_new = cat(line.bits(120, 19), code, line.bits(7, 6), left - 1);
+                    l_new = Line { code, left: left - 1, ..line };
                     s_we = 1;
-                    let held = cat(sized(0, 16), self.cmd.q, sized(0, 6), sized(At::HELD, 3));
+                    let held = State { cmd: self.cmd.q, at: At::HELD, ..0 };
                     s_new = if first { held } else { 0 };
                     downs = !first;
                     self.code.d = code;
@@ -589,8 +632,8 @@ impl Logic for Books {
                 let first = if writes { self.write_first } else { begins | self.read_first };
                 let takes = !(writes & first);
                 let tag = if takes { self.tag_next } else { self.write_cmd };
-                let mine = tag.bits(5, 0);
-                let theirs = if writes { self.write_cmd.bits(5, 0) } else { self.read_cmd.bits(5, 0) };
+                let mine = tag.get(Tag::INDEX);
+                let theirs = if writes { self.write_cmd.get(Tag::INDEX) } else { self.read_cmd.get(Tag::INDEX) };
                 let command = if first { mine } else { theirs };
                 let what = if writes { self.write_op } else { sized(media::READ, 4) };
                 self.tag = tag;
@@ -602,20 +645,30 @@ impl Logic for Books {
                 s_we = 1;
                 s_at = tag;
                 let where_ = if begins { sized(At::OPEN, 3) } else { At::MEDIUM };
-                s_new = cat(self.ms.q, command, what, sized(Why::NOT, 2), where_);
+                s_new = State { stamp: self.ms.q, cmd: command, op: what, why: Why::NOT, at: where_ };
                 p_we = !begins;
                 p_at = tag;
-                let asks = cat(self.write_fua, self.write_volume, self.write_left, self.write_lba);
-                p_new = if read { self.read_place } else { asks.zext(125) };
+                let asks =
+                    Rest { fua: self.write_fua, volume: self.write_volume, left: self.write_left, lba: self.write_lba };
+                p_new = if read { self.read_place } else { asks.zext(Place::WIDTH) };
                 l_we = first & !writes;
                 l_at = tag;
-                let flags = cat(self.own, self.turn, self.pieces);
-                let told = cat(self.kind, self.cid, self.qid, sized(0, 11));
-                l_new = cat(self.time.q, self.lba, self.blocks, told, flags);
+                l_new = Line {
+                    begun: self.time.q,
+                    lba: self.lba,
+                    blocks: self.blocks,
+                    kind: self.kind,
+                    cid: self.cid,
+                    qid: self.qid,
+                    code: 0,
+                    own: self.own,
+                    turn: self.turn,
+                    left: self.pieces,
+                };
                 self.r_tag.d = tag;
                 self.cmd.d = command;
                 self.code.d = self.write_code;
-                l_raddr = cat(tag.bits(11, 6), command);
+                l_raddr = Tag { high: tag.get(Tag::HIGH), index: command };
                 self.st.d = if writes & (self.write_code != 0) { St::END } else { St::IDLE };
             }
             St::LOOK => {
@@ -628,7 +681,7 @@ impl Logic for Books {
                             self.c_busy.d = 1;
                             self.c_op.d = media::CANCEL;
                             s_we = 1;
-                            s_new = cat(s.bits(30, 5), reason, at);
+                            s_new = State { why: reason, ..s };
                             self.a_hit.d = self.a_hit.q | named;
                         }
                     }
@@ -646,12 +699,12 @@ impl Logic for Books {
                         self.c_op.d = op;
                         self.pays = 1;
                         s_we = 1;
-                        s_new = cat(self.ms.q, s_cmd, op, why, sized(At::MEDIUM, 3));
+                        s_new = State { stamp: self.ms.q, at: At::MEDIUM, ..s };
                     }
                 }
                 if !self.c_busy.q {
                     self.c_tag.d = self.r_tag.q;
-                    self.c_what.d = place.bits(76, 0);
+                    self.c_what.d = place.trunc(Rest::WIDTH);
                 }
                 // The line is that of a command only under its first tag.
                 let names = (at != At::FREE) & (s_cmd == index) & its_name;
@@ -688,7 +741,7 @@ impl Logic for Books {
         // --- data that is called for
         if emits {
             self.piece_valid = 1;
-            self.piece_data = cat(sized(0, 1), zeroes, sized(0, 2), self.r_tag.q, place);
+            self.piece_data = Piece { page: 0, zeroes, skip: 0, tag: self.r_tag.q, place };
             if !zeroes {
                 rows = (p_dws.zext(12) + 3).bits(11, 2);
                 self.g_valid.d = 1;
@@ -710,11 +763,11 @@ impl Logic for Books {
         self.media_valid = self.c_busy.q;
         self.media_op = self.c_op.q;
         self.media_tag = self.c_tag.q;
-        self.media_lba = self.c_what.q.bits(47, 0);
-        let c_left = self.c_what.q.bits(67, 48);
+        self.media_lba = self.c_what.q.get(Rest::LBA);
+        let c_left = self.c_what.q.get(Rest::LEFT);
         self.media_blocks = (if c_left > media::LONG_BLOCKS { sized(media::LONG_BLOCKS, 20) } else { c_left }).zext(48);
-        self.media_volume = self.c_what.q.bits(75, 68);
-        self.media_fua = self.c_what.q.bit(76);
+        self.media_volume = self.c_what.q.get(Rest::VOLUME);
+        self.media_fua = self.c_what.q.get(Rest::FUA);
 
         // --- Abort
         if self.aborts & (self.seek.q == Seek::NOT) {

@@ -2,6 +2,8 @@
 
 use azote_hdl::prelude::*;
 
+use crate::storage::words::Tag;
+
 struct St;
 impl St {
     const OPEN: u64 = 0;
@@ -23,18 +25,18 @@ pub struct Issue {
     /// To the books, held until `opened`, which comes with the tag; `cmd` is the tag of the command's first piece.
     pub open: O<1>,
     pub opened: I<1>,
-    pub tag: I<12>,
-    pub cmd: O<12>,
+    pub tag: I<{ Tag::WIDTH }>,
+    pub cmd: O<{ Tag::WIDTH }>,
     /// To the medium.
     pub media_valid: O<1>,
     pub media_ready: I<1>,
-    pub media_tag: O<12>,
+    pub media_tag: O<{ Tag::WIDTH }>,
     pub media_lba: O<48>,
     pub media_blocks: O<48>,
     pub busy: O<1>,
     st: Reg<1>,
-    r_tag: Reg<12>,
-    r_cmd: Reg<12>,
+    r_tag: Reg<{ Tag::WIDTH }>,
+    r_cmd: Reg<{ Tag::WIDTH }>,
     at: Reg<6>,
 }
 

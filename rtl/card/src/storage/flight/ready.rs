@@ -19,6 +19,14 @@ impl St {
     const NEXT: u64 = 3;
 }
 
+packed! {
+    /// A piece that is ready: its tag's index, and whether the medium has nothing there.
+    Piece {
+        hole: 1,
+        index: 6,
+    }
+}
+
 #[derive(LogicBlock, Default)]
 pub struct Ready {
     pub clock: Clk,
@@ -49,7 +57,7 @@ pub struct Ready {
     heads_in: LutRam<6, 7>,
     tails: LutRam<6, 7>,
     tails_out: LutRam<6, 7>,
-    rings: Ram<12, 7>,
+    rings: Ram<12, { Piece::WIDTH }>,
     fresh: Fifo<6>,
     rest: Fifo<6>,
 }
@@ -86,7 +94,7 @@ impl Logic for Ready {
         let was_empty = self.tails.rdata == self.heads_in.rdata;
         self.rings.we = self.push;
         self.rings.waddr = cat(self.push_slot, self.tails.rdata.bits(5, 0));
-        self.rings.wdata = cat(self.push_hole, self.push_index);
+        self.rings.wdata = Piece { hole: self.push_hole, index: self.push_index };
 
         // --- who is next
         let takes_fresh = self.fresh.out_valid & !(self.was_fresh.q & self.rest.out_valid);
@@ -113,8 +121,8 @@ impl Logic for Ready {
         self.fresh.in_data = self.push_slot;
         self.valid = out;
         self.slot = self.current.q;
-        self.index = self.rings.rdata.bits(5, 0);
-        self.hole = self.rings.rdata.bit(6);
+        self.index = self.rings.rdata.get(Piece::INDEX);
+        self.hole = self.rings.rdata.get(Piece::HOLE);
         self.idle = picks & !some;
 
         match self.st.q {

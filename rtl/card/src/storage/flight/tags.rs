@@ -13,6 +13,7 @@ use azote_regs::media;
 use azote_regs::nvme::limits;
 
 use crate::parts::Fifo;
+use crate::storage::words::Tag;
 
 /// Tags of a slot, those for I/O, those set aside.
 const SHARE: u64 = media::TAGS_PER_SLOT;
@@ -26,6 +27,14 @@ struct St;
 impl St {
     const BOOT: u64 = 0;
     const IDLE: u64 = 1;
+}
+
+packed! {
+    /// How many tags of a function are neither out nor put aside: of those set aside, of those for I/O.
+    Credits {
+        aside: 2,
+        io: 7,
+    }
 }
 
 #[derive(LogicBlock, Default)]
@@ -50,11 +59,11 @@ pub struct Tags {
     /// The next free tag of `slot`, a clock later, or one of those set aside; one clock, while it is shown: it is taken.
     pub slot: I<6>,
     pub aside: I<1>,
-    pub tag: O<12>,
+    pub tag: O<{ Tag::WIDTH }>,
     pub take: I<1>,
     /// A tag comes back, held until `free_ready`.
     pub free: I<1>,
-    pub free_tag: I<12>,
+    pub free_tag: I<{ Tag::WIDTH }>,
     pub free_ready: O<1>,
     /// Whether `ask` may fetch from its I/O queues, from its admin queue; in the same clock.
     pub ask: I<6>,
@@ -66,7 +75,7 @@ pub struct Tags {
     pub revive_take: I<1>,
     pub busy: O<1>,
     st: Reg<1>,
-    boot: Reg<12>,
+    boot: Reg<{ Tag::WIDTH }>,
     g_wait: Reg<1>,
     g_slot: Reg<6>,
     g_admin: Reg<1>,
@@ -78,9 +87,9 @@ pub struct Tags {
     o_slot: Reg<6>,
     r_wait: Reg<1>,
     r_slot: Reg<6>,
-    /// `{set aside 2, I/O 7}` of each slot, and a copy for who asks.
-    credits: LutRam<6, 9>,
-    asked: LutRam<6, 9>,
+    /// Of each slot, and a copy for who asks.
+    credits: LutRam<6, { Credits::WIDTH }>,
+    asked: LutRam<6, { Credits::WIDTH }>,
     /// Which of those set aside are free.
     set_aside: LutRam<6, 3>,
     /// What is shown: whose, and if it is of those set aside, which.
@@ -115,13 +124,13 @@ impl Tags {
 /// Whether a tag is one of those set aside.
 #[pure]
 pub fn is_aside(tag: V) -> V {
-    tag.bits(11, 6) >= media::ASIDE_FIRST
+    tag.get(Tag::HIGH) >= media::ASIDE_FIRST
 }
 
 /// Whose it is.
 #[pure]
 pub fn slot_of(tag: V) -> V {
-    if is_aside(tag) { tag.bits(5, 0) } else { tag.bits(11, 6) }
+    if is_aside(tag) { tag.get(Tag::INDEX) } else { tag.get(Tag::HIGH) }
 }
 
 #[kernel]
@@ -185,8 +194,8 @@ impl Logic for Tags {
         };
         self.credits.raddr = slot;
         let old = self.credits.rdata;
-        let io = old.bits(6, 0);
-        let aside = old.bits(8, 7);
+        let io = old.get(Credits::IO);
+        let aside = old.get(Credits::ASIDE);
         let mut io_new = io;
         let mut aside_new = aside;
         let one = self.s_count.q.trunc(2);
@@ -220,9 +229,9 @@ impl Logic for Tags {
         );
         check!(boots | (io_new <= SHARE), "more tags come back than there are");
         let changes = grants | frees | settles | owns | refunds;
-        let first = cat(sized(ASIDE, 2), sized(SHARE, 7));
-        let at = if boots { self.boot.q.bits(5, 0) } else { slot };
-        let new = if boots { first } else { cat(aside_new, io_new) };
+        let first = Credits { aside: konst(ASIDE), io: konst(SHARE) };
+        let at = if boots { self.boot.q.get(Tag::INDEX) } else { slot };
+        let new = if boots { first } else { Credits { aside: aside_new, io: io_new } };
         self.credits.we = boots | changes;
         self.credits.waddr = at;
         self.credits.wdata = new;
@@ -230,8 +239,8 @@ impl Logic for Tags {
         self.asked.waddr = at;
         self.asked.wdata = new;
         self.asked.raddr = self.ask;
-        self.io_allowed = self.asked.rdata.bits(6, 0) >= LARGEST;
-        self.admin_allowed = self.asked.rdata.bits(8, 7) >= ADMIN;
+        self.io_allowed = self.asked.rdata.get(Credits::IO) >= LARGEST;
+        self.admin_allowed = self.asked.rdata.get(Credits::ASIDE) >= ADMIN;
         self.free_ready = !grants;
         let io_again = (io < LARGEST) & (io_new >= LARGEST);
         let admin_again = (aside < ADMIN) & (aside_new >= ADMIN);
@@ -249,15 +258,15 @@ impl Logic for Tags {
         self.heads.raddr = self.slot;
         self.rings.raddr = cat(self.slot, if takes { self.heads.rdata + 1 } else { self.heads.rdata });
         self.heads.we = boots | takes;
-        self.heads.waddr = if boots { self.boot.q.bits(5, 0) } else { self.slot };
+        self.heads.waddr = if boots { self.boot.q.get(Tag::INDEX) } else { self.slot };
         self.heads.wdata = if boots { 0 } else { self.heads.rdata + 1 };
         self.tails.raddr = free_slot;
         self.tails.we = boots | comes;
-        self.tails.waddr = if boots { self.boot.q.bits(5, 0) } else { free_slot };
+        self.tails.waddr = if boots { self.boot.q.get(Tag::INDEX) } else { free_slot };
         self.tails.wdata = if boots { 0 } else { self.tails.rdata + 1 };
         self.rings.we = boots | comes;
         self.rings.waddr = if boots { self.boot.q } else { cat(free_slot, self.tails.rdata) };
-        self.rings.wdata = if boots { self.boot.q.bits(5, 0) } else { self.free_tag.bits(5, 0) };
+        self.rings.wdata = if boots { self.boot.q.get(Tag::INDEX) } else { self.free_tag.get(Tag::INDEX) };
         // Of those set aside, the lowest that is free.
         let whose = if frees & free_aside { free_slot } else { self.slot };
         self.set_aside.raddr = whose;
@@ -269,13 +278,13 @@ impl Logic for Tags {
         } else {
             4
         };
-        let back = match self.free_tag.bits(7, 6) {
+        let back = match self.free_tag.get(Tag::HIGH).bits(1, 0) {
             1 => sized(1, 3),
             2 => 2,
             _ => 4,
         };
         self.set_aside.we = boots | (self.take & self.aside) | (frees & free_aside);
-        self.set_aside.waddr = if boots { self.boot.q.bits(5, 0) } else { whose };
+        self.set_aside.waddr = if boots { self.boot.q.get(Tag::INDEX) } else { whose };
         self.set_aside.wdata = if boots { 7 } else { if self.take { idle & !self.lowest.q } else { idle | back } };
         check!((!(self.take & self.aside)) | idle.any(), "one of those set aside is taken and there is none");
         check!(
@@ -291,8 +300,11 @@ impl Logic for Tags {
         self.high.d = high;
         self.shown.d = self.slot;
         self.shows_aside.d = self.aside;
-        self.tag =
-            if self.shows_aside.q { cat(self.high.q, self.shown.q) } else { cat(self.shown.q, self.rings.rdata) };
+        self.tag = if self.shows_aside.q {
+            Tag { high: self.high.q, index: self.shown.q }
+        } else {
+            Tag { high: self.shown.q, index: self.rings.rdata }
+        };
         self.busy = boots | grants | self.s_wait.q | self.o_wait.q | self.r_wait.q | self.revived.out_valid;
     }
 }

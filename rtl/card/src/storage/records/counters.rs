@@ -13,6 +13,18 @@ impl St {
 /// A data unit is a thousand blocks, rounded up (NVMe 5.14.1.2).
 const UNIT: u64 = 1000;
 
+packed! {
+    /// Of a function: commands, data units that have begun, and the blocks of the last one.
+    Counts {
+        part_written: 10,
+        part_read: 10,
+        units_written: 48,
+        units_read: 48,
+        writes: 48,
+        reads: 48,
+    }
+}
+
 #[derive(LogicBlock, Default)]
 pub struct Counters {
     pub clock: Clk,
@@ -39,9 +51,9 @@ pub struct Counters {
     d_slot: Reg<6>,
     d_write: Reg<1>,
     d_blocks: Reg<9>,
-    // `{part written, part read, units written, units read, writes, reads}`, and a copy for the reader.
-    data_rows: Ram<6, 212>,
-    data_copy: Ram<6, 212>,
+    /// Of each function, and a copy for the reader.
+    data_rows: Ram<6, { Counts::WIDTH }>,
+    data_copy: Ram<6, { Counts::WIDTH }>,
 }
 
 impl Counters {
@@ -78,24 +90,20 @@ impl Logic for Counters {
     fn update(&mut self) {
         memories!(self.data_rows, self.data_copy);
         let row = self.data_rows.rdata;
-        let reads = row.bits(47, 0);
-        let writes = row.bits(95, 48);
-        let units_read = row.bits(143, 96);
-        let units_written = row.bits(191, 144);
-        let part_read = row.bits(201, 192);
-        let part_written = row.bits(211, 202);
+        let part_read = row.get(Counts::PART_READ);
+        let part_written = row.get(Counts::PART_WRITTEN);
         let w = self.d_write.q;
         let blocks = self.d_blocks.q;
         let up_r = (!w) & begins_unit(part_read, blocks);
         let up_w = w & begins_unit(part_written, blocks);
-        let new = cat(
-            if w { part_after(part_written, blocks) } else { part_written },
-            if w { part_read } else { part_after(part_read, blocks) },
-            units_written + up_w.zext(48),
-            units_read + up_r.zext(48),
-            writes + w.zext(48),
-            reads + (!w).zext(48),
-        );
+        let new = Counts {
+            part_written: if w { part_after(part_written, blocks) } else { part_written },
+            part_read: if w { part_read } else { part_after(part_read, blocks) },
+            units_written: row.get(Counts::UNITS_WRITTEN) + up_w.zext(48),
+            units_read: row.get(Counts::UNITS_READ) + up_r.zext(48),
+            writes: row.get(Counts::WRITES) + w.zext(48),
+            reads: row.get(Counts::READS) + (!w).zext(48),
+        };
 
         if self.data {
             self.d_wait.d = 1;
@@ -151,9 +159,9 @@ impl Logic for Counters {
         self.data_copy.wdata = d_new;
         self.data_copy.raddr = self.slot;
         let seen = self.data_copy.rdata;
-        self.reads = seen.bits(47, 0);
-        self.writes = seen.bits(95, 48);
-        self.units_read = seen.bits(143, 96);
-        self.units_written = seen.bits(191, 144);
+        self.reads = seen.get(Counts::READS);
+        self.writes = seen.get(Counts::WRITES);
+        self.units_read = seen.get(Counts::UNITS_READ);
+        self.units_written = seen.get(Counts::UNITS_WRITTEN);
     }
 }

@@ -47,6 +47,17 @@ impl St {
     const SHOW: u64 = 6;
 }
 
+packed! {
+    /// A command that is over, as its ports tell it.
+    Ended {
+        good: 1,
+        kind: 2,
+        slot: 6,
+        blocks: 9,
+        time: 24,
+    }
+}
+
 #[derive(LogicBlock, Default)]
 pub struct Volume {
     pub clock: Clk,
@@ -96,7 +107,7 @@ pub struct Volume {
     h_blocks: Reg<1>,
     clears: Marks,
     begun: Fifo<6>,
-    ended: Fifo<42>,
+    ended: Fifo<{ Ended::WIDTH }>,
     words: Ram<12, 64>,
 }
 
@@ -170,8 +181,13 @@ impl Logic for Volume {
         self.begun.out_ready = 0;
         let counted = self.closes & (self.closes_kind != Kind::OTHER);
         self.ended.in_valid = counted;
-        self.ended.in_data =
-            cat(self.closes_good, self.closes_kind, self.closes_slot, self.closes_blocks, self.closes_time);
+        self.ended.in_data = Ended {
+            good: self.closes_good,
+            kind: self.closes_kind,
+            slot: self.closes_slot,
+            blocks: self.closes_blocks,
+            time: self.closes_time,
+        };
         self.ended.out_ready = 0;
         check!((!begins) | self.begun.in_ready, "a command begins and the statistics miss it");
         check!((!counted) | self.ended.in_ready, "a command ends and the statistics miss it");
@@ -210,11 +226,11 @@ impl Logic for Volume {
                     self.st.d = St::READ;
                 } else if self.ended.out_valid {
                     self.ended.out_ready = 1;
-                    self.time.d = e.bits(23, 0);
-                    self.blocks.d = e.bits(32, 24);
-                    self.s.d = e.bits(38, 33);
-                    self.kind.d = e.bits(40, 39);
-                    self.last.d = if e.bit(41) { sized(Step::BIN, 3) } else { 0 };
+                    self.time.d = e.get(Ended::TIME);
+                    self.blocks.d = e.get(Ended::BLOCKS);
+                    self.s.d = e.get(Ended::SLOT);
+                    self.kind.d = e.get(Ended::KIND);
+                    self.last.d = if e.get(Ended::GOOD) { sized(Step::BIN, 3) } else { 0 };
                     self.st.d = St::READ;
                 } else if self.h_wait.q {
                     self.h_wait.d = self.held;

@@ -27,6 +27,31 @@ impl St {
     const RULES: u64 = 10;
 }
 
+packed! {
+    /// What a function has asked for: so many completions (0's based), so many times 100 us.
+    Rule {
+        time: 8,
+        threshold: 8,
+    }
+}
+
+packed! {
+    /// A vector of a function.
+    Vector {
+        slot: 6,
+        irq: 3,
+    }
+}
+
+packed! {
+    /// What a vector has collected, and for how long; nothing if it is not armed.
+    Collected {
+        armed: 1,
+        age: 8,
+        count: 8,
+    }
+}
+
 #[derive(LogicBlock, Default)]
 pub struct Coalesce {
     pub clock: Clk,
@@ -56,19 +81,19 @@ pub struct Coalesce {
     st: Reg<4>,
     boot: Reg<9>,
     /// The vector in hand, and whether it came from the timer.
-    at: Reg<9>,
+    at: Reg<{ Vector::WIDTH }>,
     scans: Reg<1>,
     timer: Reg<13>,
     due: Reg<1>,
-    place: Reg<9>,
+    place: Reg<{ Vector::WIDTH }>,
     /// How many vectors have something collected.
     armed: Reg<10>,
     forgets: Forget,
-    /// `{time 8, threshold 8}` and `{disabled 8}`.
-    rules: LutRam<6, 16>,
+    /// Of each function; the vectors for which it is disabled.
+    rules: LutRam<6, { Rule::WIDTH }>,
     disabled: LutRam<6, 8>,
-    // `{armed, age 8, count 8}` of each vector.
-    state: Ram<9, 17>,
+    /// Of each vector.
+    state: Ram<{ Vector::WIDTH }, { Collected::WIDTH }>,
 }
 
 impl Coalesce {
@@ -94,20 +119,21 @@ impl Logic for Coalesce {
         let forgets = self.st.q == St::FORGET;
         let idle = self.st.q == St::IDLE;
         let scanning = (self.st.q == St::SCAN) | (self.st.q == St::AGE);
-        let who = if scanning { self.at.q.bits(8, 3) } else { self.slot };
-        let threshold = self.rules.rdata.bits(7, 0);
-        let time = self.rules.rdata.bits(15, 8);
+        let who = if scanning { self.at.q.get(Vector::SLOT) } else { self.slot };
+        let threshold = self.rules.rdata.get(Rule::THRESHOLD);
+        let time = self.rules.rdata.get(Rule::TIME);
         let off = self.disabled.rdata.sel(self.irq);
         let direct = self.admin | off | (threshold == 0) | (time == 0);
-        let armed = self.state.rdata.bit(16);
-        let age = self.state.rdata.bits(15, 8);
-        let count = self.state.rdata.bits(7, 0);
+        let collected = self.state.rdata;
+        let armed = collected.get(Collected::ARMED);
+        let age = collected.get(Collected::AGE);
+        let count = collected.get(Collected::COUNT);
         let older = age.zext(9) + 1;
         let fires = self.st.q == St::FIRE;
         self.ready = (idle & direct & self.irq_ready) | (self.st.q == St::TAKEN);
         self.irq_valid = (idle & direct & self.valid) | fires;
-        self.irq_slot = if fires { self.at.q.bits(8, 3) } else { self.slot };
-        self.irq_vector = if fires { self.at.q.bits(2, 0) } else { self.irq };
+        self.irq_slot = if fires { self.at.q.get(Vector::SLOT) } else { self.slot };
+        self.irq_vector = if fires { self.at.q.get(Vector::IRQ) } else { self.irq };
         self.forgets.ask = self.forget;
         self.forgets.over = 0;
         self.forget_done = self.forgets.done;
@@ -121,7 +147,7 @@ impl Logic for Coalesce {
         }
         let mut we = boots;
         let mut where_ = if boots { self.boot.q } else { self.at.q };
-        let mut new = sized(0, 17);
+        let mut new = sized(0, Collected::WIDTH);
         let mut up = sized(0, 1);
         let mut down = sized(0, 1);
         match self.st.q {
@@ -134,7 +160,7 @@ impl Logic for Coalesce {
             St::IDLE => {
                 self.boot.d = 0;
                 self.scans.d = 0;
-                self.at.d = cat(self.slot, self.irq);
+                self.at.d = Vector { slot: self.slot, irq: self.irq };
                 if self.valid {
                     if !direct {
                         self.st.d = St::LOOK;
@@ -156,7 +182,7 @@ impl Logic for Coalesce {
                     self.st.d = St::FIRE;
                 } else {
                     up = !armed;
-                    new = cat(sized(1, 1), if armed { age } else { 0 }, count + 1);
+                    new = Collected { armed: 1, age: if armed { age } else { 0 }, count: count + 1 };
                     self.st.d = St::TAKEN;
                 }
             }
@@ -177,7 +203,7 @@ impl Logic for Coalesce {
                 self.st.d = St::IDLE;
                 if armed {
                     we = 1;
-                    new = cat(sized(1, 1), older.trunc(8), count);
+                    new = Collected { age: older.trunc(8), ..collected };
                     if older >= time.zext(9) {
                         down = 1;
                         new = 0;
@@ -188,7 +214,7 @@ impl Logic for Coalesce {
             St::FORGET => self.st.d = St::CLEAR,
             St::CLEAR => {
                 we = 1;
-                where_ = cat(self.forget_slot, self.boot.q.bits(2, 0));
+                where_ = Vector { slot: self.forget_slot, irq: self.boot.q.bits(2, 0) };
                 down = armed;
                 self.boot.d = self.boot.q + 1;
                 self.st.d = if self.boot.q == 7 { St::RULES } else { St::FORGET };
@@ -206,7 +232,8 @@ impl Logic for Coalesce {
         self.state.we = we;
         self.state.waddr = where_;
         self.state.wdata = new;
-        self.state.raddr = if forgets { cat(self.forget_slot, self.boot.q.bits(2, 0)) } else { self.at.q };
+        self.state.raddr =
+            if forgets { Vector { slot: self.forget_slot, irq: self.boot.q.bits(2, 0) } } else { self.at.q };
         let wipes = boots | lets_go;
         let slot = if boots {
             self.boot.q.bits(5, 0)

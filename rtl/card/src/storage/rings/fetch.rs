@@ -21,6 +21,14 @@ pub const PLACES: usize = 4;
 /// Rows of an entry.
 pub const SQE_ROWS: u64 = SQE_DWS / 4;
 
+packed! {
+    /// The queue of an entry.
+    Whose {
+        slot: 6,
+        qid: 3,
+    }
+}
+
 #[derive(LogicBlock, Default)]
 pub struct Fetch {
     pub clock: Clk,
@@ -56,8 +64,6 @@ pub struct Fetch {
     pub look_slot: I<6>,
     pub look_qid: I<3>,
     pub unread: O<3>,
-    /// The front will wait: fetch no more than one, so that a function which comes now waits for no more than it must.
-    pub linger: I<1>,
     pub busy: O<1>,
     st: Reg<2>,
     /// The next place to fill, the next to hand out, and which are in use.
@@ -68,7 +74,7 @@ pub struct Fetch {
     s: Reg<6>,
     q: Reg<3>,
     from: Reg<64>,
-    who: [Reg<9>; PLACES],
+    who: [Reg<{ Whose::WIDTH }>; PLACES],
 }
 
 #[kernel]
@@ -94,10 +100,10 @@ impl Logic for Fetch {
         self.valid = here;
         self.failed = self.rd_failed.sel(head);
         self.place = head;
-        self.slot = whose.bits(8, 3);
-        self.qid = whose.bits(2, 0);
+        self.slot = whose.get(Whose::SLOT);
+        self.qid = whose.get(Whose::QID);
 
-        let looked_at = cat(self.look_slot, self.look_qid);
+        let looked_at = Whose { slot: self.look_slot, qid: self.look_qid };
         let mut unread = sized(0, 3);
         for i in 0..PLACES {
             let away = self.used.q.bit(i) & !(self.asked.q.bit(i) & !self.rd_pending.bit(i));
@@ -110,8 +116,7 @@ impl Logic for Fetch {
         let mut asked = self.asked.q;
         match self.st.q {
             St::IDLE => {
-                let ahead = self.linger & (self.used.q != 0);
-                if self.work & !self.used.q.sel(tail) & !ahead {
+                if self.work & !self.used.q.sel(tail) {
                     self.rd_forget = sized(1, 4) << tail;
                     self.st.d = St::TAKE;
                 }
@@ -126,7 +131,7 @@ impl Logic for Fetch {
                         used = used | (sized(1, 4) << tail);
                         for i in 0..PLACES {
                             if tail == i {
-                                self.who[i].d = cat(self.q_slot, self.q_qid);
+                                self.who[i].d = Whose { slot: self.q_slot, qid: self.q_qid };
                             }
                         }
                     }

@@ -11,6 +11,8 @@
 use azote_hdl::prelude::*;
 use azote_regs::clock;
 
+use crate::storage::words::Rates;
+
 /// Clocks between two slots' turns, and of a round of all 64.
 const STEP: u64 = 64;
 const ROUND: u64 = STEP * 64;
@@ -27,13 +29,22 @@ impl St {
     const WRITE: u64 = 4;
 }
 
+packed! {
+    /// What is told of a function: its weight, which of its buckets hold nothing.
+    Allowance {
+        weight: 4,
+        no_blocks: 1,
+        no_commands: 1,
+    }
+}
+
 #[derive(LogicBlock, Default)]
 pub struct Limiter {
     pub clock: Clk,
     pub reset: Rst,
-    /// The limits of `rate_slot`, a clock later: `{weight 4, blocks 24, commands 24}`; 0 is none.
+    /// The limits of `rate_slot`, a clock later.
     pub rate_slot: O<6>,
-    pub rates: I<52>,
+    pub rates: I<{ Rates::WIDTH }>,
     /// One clock: a command was fetched; a command has so many blocks; one that is long goes on with so many more. None of them
     /// twice within eight clocks.
     pub fetched: I<1>,
@@ -94,10 +105,10 @@ pub struct Limiter {
     r_weight: Reg<4>,
     commands: Ram<6, 32>,
     blocks: Ram<6, 32>,
-    /// `{weight 4, no blocks left, no commands left}`.
-    state: LutRam<6, 6>,
-    state_long: LutRam<6, 6>,
-    state_data: LutRam<6, 6>,
+    /// Of each function, with a copy for each of those who ask.
+    state: LutRam<6, { Allowance::WIDTH }>,
+    state_long: LutRam<6, { Allowance::WIDTH }>,
+    state_data: LutRam<6, { Allowance::WIDTH }>,
 }
 
 impl Limiter {
@@ -136,12 +147,18 @@ fn spent(held: V) -> V {
     held.bit(31) | (held == 0)
 }
 
+/// Whether a function may go on.
+#[pure]
+fn allows(state: V) -> V {
+    !(state.get(Allowance::NO_BLOCKS) | state.get(Allowance::NO_COMMANDS))
+}
+
 #[kernel]
 impl Logic for Limiter {
     fn update(&mut self) {
         memories!(self.commands, self.blocks, self.state, self.state_long, self.state_data);
-        let rate_c = self.rates.bits(23, 0);
-        let rate_b = self.rates.bits(47, 24);
+        let rate_c = self.rates.get(Rates::COMMANDS);
+        let rate_b = self.rates.get(Rates::BLOCKS);
         let cost_c = if self.pays.q { sized(TOKEN, 32) } else { 0 };
         let cost_b = cat(sized(0, 8), self.cost.q, sized(0, 12));
         self.new_c.d = bucket(self.commands.rdata, rate_c, self.fills.q, cost_c);
@@ -150,7 +167,7 @@ impl Logic for Limiter {
         self.limit_b.d = rate_b != 0;
         self.spent_c.d = spent(self.commands.rdata);
         self.spent_b.d = spent(self.blocks.rdata);
-        self.r_weight.d = self.rates.bits(51, 48);
+        self.r_weight.d = self.rates.get(Rates::WEIGHT);
         let empty_c = self.limit_c.q & spent(self.new_c.q);
         let empty_b = self.limit_b.q & spent(self.new_b.q);
 
@@ -166,23 +183,24 @@ impl Logic for Limiter {
         self.blocks.waddr = at;
         self.blocks.wdata = if boots | !self.limit_b.q { 0 } else { self.new_b.q };
         self.blocks.raddr = self.s.q;
-        let state = if boots { 0 } else { cat(self.r_weight.q, empty_b, empty_c) };
+        let state =
+            if boots { 0 } else { Allowance { weight: self.r_weight.q, no_blocks: empty_b, no_commands: empty_c } };
         self.state.we = writes | boots;
         self.state.waddr = at;
         self.state.wdata = state;
         self.state.raddr = self.ask;
-        self.allowed = self.state.rdata.bits(1, 0) == 0;
-        self.weight = self.state.rdata.bits(5, 2);
+        self.allowed = allows(self.state.rdata);
+        self.weight = self.state.rdata.get(Allowance::WEIGHT);
         self.state_long.we = writes | boots;
         self.state_long.waddr = at;
         self.state_long.wdata = state;
         self.state_long.raddr = self.ask_long;
-        self.allowed_long = self.state_long.rdata.bits(1, 0) == 0;
+        self.allowed_long = allows(self.state_long.rdata);
         self.state_data.we = writes | boots;
         self.state_data.waddr = at;
         self.state_data.wdata = state;
         self.state_data.raddr = self.ask_data;
-        self.weight_data = self.state_data.rdata.bits(5, 2);
+        self.weight_data = self.state_data.rdata.get(Allowance::WEIGHT);
         self.rate_slot = self.s.q;
         self.revive = writes & self.fills.q & !(empty_c | empty_b);
         self.revive_slot = self.s.q;
