@@ -220,7 +220,8 @@ impl Logic for Poster {
             }
             St::UNDO => {
                 if self.q_ack {
-                    self.st.d = St::KEEP;
+                    // Of a queue that was deleted meanwhile there is nothing to try again.
+                    self.st.d = if self.q_found { St::KEEP } else { St::FOLLOW };
                 }
             }
             St::KEEP => self.st.d = St::IDLE,

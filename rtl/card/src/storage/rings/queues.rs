@@ -37,7 +37,8 @@ impl Op {
     pub const RELEASE: u64 = 11;
     /// From admin: room for the completion of a command that was released before.
     pub const RESERVE: u64 = 12;
-    /// From the poster: the entry that was posted last could not be written; its place and its command are as before.
+    /// From the poster: the entry that was posted last could not be written; its place and its command are as before, if `found`.
+    /// If not, its queue was deleted meanwhile, and the entry is nobody's.
     pub const UNDO: u64 = 13;
 }
 
@@ -166,6 +167,12 @@ pub struct Queues {
     r_wrong: Reg<1>,
     r_wrong_value: Reg<1>,
     boot: Reg<9>,
+    /// Whose completion was posted last, and whether its queues were deleted since: it may be taken back.
+    p_slot: Reg<6>,
+    p_qid: Reg<3>,
+    p_cqid: Reg<3>,
+    sq_gone: Reg<1>,
+    cq_gone: Reg<1>,
     sq_word: Reg<{ Sq::WIDTH }>,
     sqs: Ram<9, { Sq::WIDTH }>,
     cqs: Ram<9, { Cq::WIDTH }>,
@@ -427,15 +434,21 @@ impl Logic for Queues {
                             sq_new = Sq { valid: 0, base: deletion, ..w };
                             if late {
                                 self.said.d = Answer::USED;
+                            } else if (self.s.q == self.p_slot.q) & (self.q.q == self.p_qid.q) {
+                                self.sq_gone.d = 1;
                             }
                         }
                     }
                     Op::UNDO => {
-                        // The controller may have been closed meanwhile: then there is nothing to take back to.
-                        self.cq.d = s_cqid;
-                        sq_we = 1;
+                        // The controller may have been closed meanwhile: then there is nothing to take back to. Of a queue
+                        // that was deleted nothing comes again; its name may be another's by now.
+                        let kept = !(self.sq_gone.q | self.cq_gone.q);
+                        self.cq.d = self.p_cqid.q;
+                        cq_read = cat(self.s.q, self.p_cqid.q);
+                        sq_we = kept;
                         sq_new = Sq { inflight: s_inflight + 1, ..w };
-                        self.st.d = if open { St::SECOND } else { St::DONE };
+                        self.r_found.d = kept;
+                        self.st.d = if open & !self.cq_gone.q { St::SECOND } else { St::DONE };
                     }
                     Op::RESERVE => {
                         if open & s_valid {
@@ -454,6 +467,11 @@ impl Logic for Queues {
                     }
                     _ => {
                         // POST and RELEASE.
+                        self.p_slot.d = self.s.q;
+                        self.p_qid.d = self.q.q;
+                        self.p_cqid.d = s_cqid;
+                        self.sq_gone.d = 0;
+                        self.cq_gone.d = 0;
                         self.cq.d = s_cqid;
                         let unread = self.unread.zext(12);
                         let turned = s_head + s_size + 1 - unread;
@@ -482,6 +500,7 @@ impl Logic for Queues {
                             push = more;
                             cq_new = Cq { reserved: c_reserved + 1, ..c };
                             sq_new = Sq { inflight: k_inflight + 1, valid: 1, ring: more, head: k_next, ..k };
+                            check!(c_valid, "a command is complete whose completion queue is gone");
                             self.r_found.d = 1;
                             self.r_base.d = k.get(Sq::BASE);
                             self.r_offset.d = cat(k_head, sized(0, 6));
@@ -495,8 +514,8 @@ impl Logic for Queues {
                         self.r_found.d = !full;
                     }
                     Op::POST => {
-                        // Only who was swallowed can come so late that its queue is gone.
-                        self.r_found.d = c_valid;
+                        check!(c_valid, "a command is complete whose completion queue is gone");
+                        self.r_found.d = 1;
                         self.r_base.d = c.get(Cq::BASE);
                         self.r_offset.d = cat(sized(0, 2), c_tail, sized(0, 4));
                         self.r_phase.d = c_phase;
@@ -508,7 +527,16 @@ impl Logic for Queues {
                     Op::UNDO => {
                         let turn = c_tail == 0;
                         let back = if turn { c_size } else { c_tail - 1 };
-                        cq_new = Cq { reserved: c_reserved + 1, phase: c_phase ^ turn, tail: back, ..c };
+                        if self.sq_gone.q {
+                            // Room without a doorbell, as below.
+                            cq_new = Cq { blocked: 0, phase: c_phase ^ turn, tail: back, ..c };
+                            if c.get(Cq::BLOCKED) {
+                                self.q.d = self.cq.q;
+                                self.st.d = St::WALK_READ;
+                            }
+                        } else {
+                            cq_new = Cq { reserved: c_reserved + 1, phase: c_phase ^ turn, tail: back, ..c };
+                        }
                     }
                     _ => {
                         // Room without a doorbell: whoever waited for it is woken here.
@@ -557,6 +585,9 @@ impl Logic for Queues {
                         } else {
                             cq_we = 1;
                             cq_new = 0;
+                            if (self.s.q == self.p_slot.q) & (self.q.q == self.p_cqid.q) {
+                                self.cq_gone.d = 1;
+                            }
                         }
                     }
                     if (op == Op::DELETE_CQ) & !c_valid {
