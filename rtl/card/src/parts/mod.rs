@@ -7,7 +7,7 @@ mod forget;
 mod marks;
 mod skid;
 mod table;
-mod tick;
+pub mod tick;
 
 pub use arbiter::Arbiter;
 pub use bytes::byte_mask;

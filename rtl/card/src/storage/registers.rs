@@ -15,7 +15,7 @@ use azote_hdl::prelude::*;
 use azote_regs::nvme::controller as nvme;
 
 use super::rings::queues::Op;
-use crate::parts::{Fifo, Marks, byte_mask};
+use crate::parts::{BlockTable, Fifo, Marks, Table, byte_mask};
 use crate::transaction::BusSlave;
 
 /// Words of a controller's state.
@@ -149,7 +149,6 @@ pub struct Registers {
     st: Reg<5>,
     slot: Reg<6>,
     index: Reg<3>,
-    boot: Reg<9>,
     old: Reg<32>,
     cc: Reg<32>,
     csts: Reg<32>,
@@ -158,7 +157,7 @@ pub struct Registers {
     cq: Reg<64>,
     out: Reg<32>,
     /// The closings by slot (see `Closing`), how many there are, and whose turn it is to be looked at.
-    closings: LutRam<6, { Closing::WIDTH }>,
+    closings: Table<6, { Closing::WIDTH }, 1>,
     slots: Param,
     many: Reg<7>,
     cursor: Reg<6>,
@@ -188,7 +187,7 @@ pub struct Registers {
     /// The slot in hand is offline.
     refused: Reg<1>,
     closers: Fifo<6>,
-    words: Ram<9, 32>,
+    words: BlockTable<9, 32, 1>,
 }
 
 impl Registers {
@@ -199,8 +198,8 @@ impl Registers {
             slots: Param::new(slots),
             closers: Fifo::new(64),
             flushes: Fifo::new(64),
-            closings: LutRam::new(slots),
-            words: Ram::new(slots * 8),
+            closings: Table::new(slots, 0),
+            words: BlockTable::new(slots * 8, 3),
             ..Self::default()
         }
     }
@@ -209,8 +208,7 @@ impl Registers {
 #[kernel]
 impl Logic for Registers {
     fn update(&mut self) {
-        clocked!(self.closers, self.shutting, self.flushes);
-        memories!(self.words, self.closings);
+        clocked!(self.closers, self.shutting, self.flushes, self.words, self.closings);
         let offset = self.bus.offset;
         let owner_slot = self.bus.owner.bits(7, 2);
         let is_doorbell = offset.bit(12);
@@ -227,8 +225,8 @@ impl Logic for Registers {
             ACQ_HI => Word::ACQ_HI,
             _ => Word::NONE,
         };
-        let merged = (self.words.rdata & !mask) | (self.bus.wdata & mask);
-        let rd = self.words.rdata;
+        let rd = self.words.rdata[0];
+        let merged = (rd & !mask) | (self.bus.wdata & mask);
 
         let mut we = sized(0, 1);
         let mut waddr = cat(self.slot.q, self.index.q);
@@ -250,8 +248,8 @@ impl Logic for Registers {
         self.unquiet = 0;
         self.forget = self.forgets.q;
         self.forget_slot = self.c_slot.q;
-        self.closings.raddr = if self.st.q == St::IDLE { self.cursor.q } else { self.slot.q };
-        let c = self.closings.rdata;
+        self.closings.raddr[0] = if self.st.q == St::IDLE { self.cursor.q } else { self.slot.q };
+        let c = self.closings.rdata[0];
         let last = self.cursor.q == konst(self.slots.get() - 1);
         let after = if last { 0 } else { self.cursor.q + 1 };
         let closes = c.get(Closing::CLOSES);
@@ -289,13 +287,7 @@ impl Logic for Registers {
 
         match self.st.q {
             St::BOOT => {
-                we = 1;
-                waddr = self.boot.q;
-                c_we = 1;
-                c_new = 0;
-                self.slot.d = self.boot.q.bits(8, 3);
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.words.ready {
                     self.st.d = St::IDLE;
                 }
             }
@@ -580,7 +572,6 @@ impl Logic for Registers {
                 }
             }
             St::WIPE => {
-                we = 1;
                 self.index.d = self.index.q + 1;
                 if self.index.q == 7 {
                     self.off_done = self.off_now.q;
@@ -612,13 +603,21 @@ impl Logic for Registers {
         self.closings.we = c_we;
         self.closings.waddr = self.slot.q;
         self.closings.wdata = c_new;
+        self.closings.first = 0;
+        self.closings.wipe = 0;
+        self.closings.wipe_slot = 0;
         self.waits.d =
             if self.bus.valid & (self.st.q != St::BUS_ACK) & (self.st.q != St::BOOT) { self.waits.q + 1 } else { 0 };
         check!(self.waits.q < ANSWERS, "an access to a controller's registers is not answered");
         self.words.we = we;
         self.words.waddr = waddr;
         self.words.wdata = wdata;
-        self.words.raddr = raddr;
+        self.words.raddr[0] = raddr;
+        self.words.first = 0;
+        self.words.wipe = self.st.q == St::WIPE;
+        self.words.wipe_slot = self.slot.q;
+        let wiped = (self.st.q == St::WIPE) & (self.index.q == 7);
+        check!(wiped == self.words.wiped, "a controller's registers are wiped in other than eight clocks");
         self.busy = (self.st.q != St::IDLE)
             | self.bus.valid
             | (self.many.q != 0)

@@ -9,7 +9,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{command as cmd, limits, opcode};
 
-use crate::parts::{Fifo, Forget, Marks};
+use crate::parts::{Fifo, Forget, Marks, Table};
 
 /// What the commands ask of the events.
 pub struct Ask;
@@ -123,7 +123,6 @@ pub struct Events {
     pub forget_done: O<1>,
     pub busy: O<1>,
     st: Reg<4>,
-    boot: Reg<6>,
     s: Reg<6>,
     /// What is being told: its type, and which of the two wrong doorbells.
     kind: Reg<2>,
@@ -144,7 +143,7 @@ pub struct Events {
     want_health: Reg<64>,
     want_notice: Reg<64>,
     /// Of each function, and the ids of the requests that are held.
-    rows: LutRam<6, { Row::WIDTH }>,
+    rows: Table<6, { Row::WIDTH }, 1>,
     ids: LutRam<8, 16>,
     wrongs: Fifo<{ Wrong::WIDTH }>,
     forgets: Forget,
@@ -156,7 +155,7 @@ impl Events {
         let slots = (vfs + 1).next_power_of_two();
         Events {
             slots: Param::new(slots),
-            rows: LutRam::new(slots),
+            rows: Table::new(slots, 0),
             ids: LutRam::new(slots * 4),
             wrongs: Fifo::new(8),
             ..Self::default()
@@ -200,9 +199,9 @@ fn bit_of(kind: V) -> V {
 #[kernel]
 impl Logic for Events {
     fn update(&mut self) {
-        clocked!(self.wrongs, self.news, self.forgets);
-        memories!(self.rows, self.ids);
-        let row = self.rows.rdata;
+        clocked!(self.wrongs, self.news, self.forgets, self.rows);
+        memories!(self.ids);
+        let row = self.rows.rdata[0];
         let held = row.get(Row::HELD);
         let pending = row.get(Row::PENDING);
         let masked = row.get(Row::MASKED);
@@ -220,7 +219,6 @@ impl Logic for Events {
         };
 
         let mut we = sized(0, 1);
-        let mut at = self.s.q;
         let mut new = sized(0, Row::WIDTH);
         let mut id_we = sized(0, 1);
         self.wrongs.in_valid = self.wrong;
@@ -237,10 +235,7 @@ impl Logic for Events {
 
         match self.st.q {
             St::BOOT => {
-                we = 1;
-                at = self.boot.q;
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.rows.ready {
                     self.st.d = St::IDLE;
                 }
             }
@@ -344,7 +339,10 @@ impl Logic for Events {
             };
         // A slot is forgotten beside whatever is done for others.
         let at_it = (self.st.q != St::IDLE) & (self.s.q == self.forget_slot);
-        let ends = self.forgets.wanted & !(we | at_it);
+        self.rows.wipe = self.forgets.wanted & !at_it;
+        self.rows.wipe_slot = self.forget_slot;
+        self.rows.first = 0;
+        let ends = self.rows.wiped;
         self.forgets.over = ends;
         self.answer = self.r_answer.q;
         self.dw0 = self.r_dw0.q;
@@ -368,10 +366,10 @@ impl Logic for Events {
         let notice = if self.wants_notice { says } else { 0 };
         self.want_health.d = (self.want_health.q & !(says | over)) | health;
         self.want_notice.d = (self.want_notice.q & !(says | over)) | notice;
-        self.rows.we = we | ends;
-        self.rows.waddr = if ends { self.forget_slot } else { at };
-        self.rows.wdata = if ends { 0 } else { new };
-        self.rows.raddr = self.s.q;
+        self.rows.we = we;
+        self.rows.waddr = self.s.q;
+        self.rows.wdata = new;
+        self.rows.raddr[0] = self.s.q;
         // The ids are a stack: the last that came is told first.
         self.ids.we = id_we;
         self.ids.waddr = cat(self.s.q, held.trunc(2));

@@ -10,10 +10,11 @@
 //! again only when its answer was there and its data has left, so that a late answer goes nowhere; nothing here waits for the medium.
 
 use azote_hdl::prelude::*;
+use azote_regs::media;
 use azote_regs::nvme::status;
-use azote_regs::{clock, media};
 
 use super::tags::{is_aside, slot_of};
+use crate::parts::{BlockTable, Table, Tick};
 use crate::storage::words::{Piece, Place, Tag};
 
 /// Who opens pieces: the front (a command whose pieces come later), the reads, the writer.
@@ -248,7 +249,6 @@ pub struct Books {
     /// The highest row of the memories: those set aside are at the end of what there is.
     rows: Param,
     st: Reg<4>,
-    boot: Reg<{ Tag::WIDTH }>,
     who: Reg<2>,
     /// The tag in hand, its command, what became of it.
     r_tag: Reg<{ Tag::WIDTH }>,
@@ -277,15 +277,16 @@ pub struct Books {
     a_hit: Reg<1>,
     /// Tags in use.
     live: Reg<13>,
-    tick: Reg<7>,
+    tick: Tick,
+    /// Microseconds, and milliseconds.
     time: Reg<24>,
     thousand: Reg<10>,
     ms: Reg<16>,
-    states: Ram<{ Tag::WIDTH }, { State::WIDTH }>,
+    states: BlockTable<{ Tag::WIDTH }, { State::WIDTH }, 1>,
     /// Of each tag a `Place`, or a `Rest`.
     places: Ram<{ Tag::WIDTH }, { Place::WIDTH }>,
     lines: Ram<{ Tag::WIDTH }, { Line::WIDTH }>,
-    shuts: LutRam<6, 1>,
+    shuts: Table<6, 1, 1>,
 }
 
 impl Books {
@@ -297,10 +298,10 @@ impl Books {
         Books {
             vfs: Param::new(vfs),
             rows: Param::new(tags - 1),
-            states: Ram::new(tags),
+            states: BlockTable::new(tags, Tag::INDEX.width as usize),
             places: Ram::new(tags),
             lines: Ram::new(tags),
-            shuts: LutRam::new(slots),
+            shuts: Table::new(slots, 0),
             ..Self::default()
         }
     }
@@ -348,11 +349,10 @@ fn code_of(op: V, result: V, why: V) -> V {
 #[kernel]
 impl Logic for Books {
     fn update(&mut self) {
-        memories!(self.states, self.places, self.lines, self.shuts);
+        clocked!(self.states, self.shuts, self.tick);
+        memories!(self.places, self.lines);
         // --- time
-        self.tick.d = self.tick.q + 1;
-        if self.tick.q == konst(clock::MHZ - 1) {
-            self.tick.d = 0;
+        if self.tick.us {
             self.time.d = self.time.q + 1;
             self.thousand.d = self.thousand.q + 1;
             if self.thousand.q == 999 {
@@ -363,7 +363,7 @@ impl Logic for Books {
         self.timer.d = self.timer.q + 1;
 
         // --- the words in hand
-        let s = self.states.rdata;
+        let s = self.states.rdata[0];
         let at = s.get(State::AT);
         let why = s.get(State::WHY);
         let op = s.get(State::OP);
@@ -388,6 +388,14 @@ impl Logic for Books {
         let aside = is_aside(self.r_tag.q);
         let slot = slot_of(self.r_tag.q);
         let index = self.r_tag.q.get(Tag::INDEX);
+        self.shuts.raddr[0] = slot;
+        self.shuts.we = self.shut | self.unshut;
+        self.shuts.waddr = self.shut_slot;
+        self.shuts.wdata = self.shut;
+        self.shuts.first = 0;
+        self.shuts.wipe = 0;
+        self.shuts.wipe_slot = 0;
+        let closes = self.shuts.rdata[0];
 
         // --- what is to be done
         let idle = self.st.q == St::IDLE;
@@ -467,7 +475,7 @@ impl Logic for Books {
         self.done_cid = l_cid;
         self.done_code = self.code.q;
         self.closed = 0;
-        self.closed_told = !self.shuts.rdata;
+        self.closed_told = !closes;
         self.closed_own = own;
         self.closed_kind = l_kind;
         self.closed_blocks = l_blocks;
@@ -480,16 +488,12 @@ impl Logic for Books {
         self.pays_blocks = rest.trunc(12);
         self.write_again = 0;
         self.write_gone = 0;
-        self.shuts.raddr = slot;
-        self.shuts.we = self.shut | self.unshut | (self.st.q == St::BOOT);
-        self.shuts.waddr = if self.st.q == St::BOOT { self.boot.q.get(Tag::INDEX) } else { self.shut_slot };
-        self.shuts.wdata = self.shut;
 
         let long = (op == media::ZEROES) | (op == media::VERIFY);
         let late = (self.limit != 0) & ((self.ms.q - stamp) >= self.limit);
         let its_name = (l_qid == self.abort_qid) & (l_cid == self.abort_cid) & !own;
         let named = (self.seek.q == Seek::PIECES) & (s_cmd == self.a_cmd.q) & (its_name | !aside);
-        let doomed = self.shuts.rdata | late | named;
+        let doomed = closes | late | named;
         // What is cancelled before the medium has heard of it is not: it is looked at again.
         let mut asking = sized(0, 1);
         for i in 0..2 {
@@ -499,7 +503,7 @@ impl Logic for Books {
         }
         let reason = if why != Why::NOT {
             why
-        } else if self.shuts.rdata {
+        } else if closes {
             sized(Why::SHUT, 2)
         } else if named {
             Why::ABORT
@@ -509,11 +513,7 @@ impl Logic for Books {
 
         match self.st.q {
             St::BOOT => {
-                s_we = 1;
-                s_at = self.boot.q;
-                s_new = 0;
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.states.ready {
                     self.st.d = St::IDLE;
                 }
             }
@@ -688,7 +688,7 @@ impl Logic for Books {
                 } else if at == At::AGAIN {
                     // What was cancelled too late for one part is not for the next. It waits for its limits here, and no
                     // medium is late.
-                    if self.shuts.rdata | named | (why != Why::NOT) {
+                    if closes | named | (why != Why::NOT) {
                         self.code.d = code_of(op, sized(media::ABORTED, 3), reason);
                         self.cmd.d = s_cmd;
                         l_raddr = cat(high, s_cmd);
@@ -783,10 +783,13 @@ impl Logic for Books {
         self.aborted = self.a_hit.q;
 
         self.live.d = self.live.q + ups.zext(13) - downs.zext(13);
-        self.states.raddr = s_raddr & konst(self.rows.get());
+        self.states.raddr[0] = s_raddr & konst(self.rows.get());
         self.states.we = s_we;
         self.states.waddr = s_at & konst(self.rows.get());
         self.states.wdata = s_new;
+        self.states.first = 0;
+        self.states.wipe = 0;
+        self.states.wipe_slot = 0;
         self.places.raddr = s_raddr & konst(self.rows.get());
         self.places.we = p_we;
         self.places.waddr = p_at & konst(self.rows.get());

@@ -2,6 +2,8 @@
 
 use azote_hdl::prelude::*;
 
+use crate::parts::BlockTable;
+
 struct St;
 impl St {
     const BOOT: u64 = 0;
@@ -44,23 +46,21 @@ pub struct Counters {
     pub units_read: O<48>,
     pub units_written: O<48>,
     st: Reg<3>,
-    boot: Reg<6>,
     w_wait: Reg<1>,
     w_slot: Reg<6>,
     d_wait: Reg<1>,
     d_slot: Reg<6>,
     d_write: Reg<1>,
     d_blocks: Reg<9>,
-    /// Of each function, and a copy for the reader.
-    data_rows: Ram<6, { Counts::WIDTH }>,
-    data_copy: Ram<6, { Counts::WIDTH }>,
+    /// Of each function, also for the reader.
+    rows: BlockTable<6, { Counts::WIDTH }, 2>,
 }
 
 impl Counters {
     /// Counters of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
-        Counters { data_rows: Ram::new(slots), data_copy: Ram::new(slots), ..Self::default() }
+        Counters { rows: BlockTable::new(slots, 0), ..Self::default() }
     }
 }
 
@@ -88,8 +88,8 @@ fn begins_unit(part: V, blocks: V) -> V {
 #[kernel]
 impl Logic for Counters {
     fn update(&mut self) {
-        memories!(self.data_rows, self.data_copy);
-        let row = self.data_rows.rdata;
+        clocked!(self.rows);
+        let row = self.rows.rdata[0];
         let part_read = row.get(Counts::PART_READ);
         let part_written = row.get(Counts::PART_WRITTEN);
         let w = self.d_write.q;
@@ -119,9 +119,7 @@ impl Logic for Counters {
         let mut wipes = sized(0, 1);
         match self.st.q {
             St::BOOT => {
-                d_we = 1;
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.rows.ready {
                     self.st.d = St::IDLE;
                 }
             }
@@ -142,23 +140,18 @@ impl Logic for Counters {
             }
             _ => self.st.d = St::IDLE,
         }
-        // In a clock that writes nothing else.
-        if wipes {
-            d_we = 1;
+        self.rows.we = d_we;
+        self.rows.waddr = self.d_slot.q;
+        self.rows.wdata = new;
+        self.rows.first = 0;
+        self.rows.wipe = wipes;
+        self.rows.wipe_slot = self.w_slot.q;
+        if self.rows.wiped {
             self.w_wait.d = 0;
         }
-        let boot = self.st.q == St::BOOT;
-        let d_at = if boot { self.boot.q } else { if wipes { self.w_slot.q } else { self.d_slot.q } };
-        let d_new = if boot | wipes { 0 } else { new };
-        self.data_rows.we = d_we;
-        self.data_rows.waddr = d_at;
-        self.data_rows.wdata = d_new;
-        self.data_rows.raddr = self.d_slot.q;
-        self.data_copy.we = d_we;
-        self.data_copy.waddr = d_at;
-        self.data_copy.wdata = d_new;
-        self.data_copy.raddr = self.slot;
-        let seen = self.data_copy.rdata;
+        self.rows.raddr[0] = self.d_slot.q;
+        self.rows.raddr[1] = self.slot;
+        let seen = self.rows.rdata[1];
         self.reads = seen.get(Counts::READS);
         self.writes = seen.get(Counts::WRITES);
         self.units_read = seen.get(Counts::UNITS_READ);

@@ -5,6 +5,8 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{limits, log, status};
 
+use crate::parts::BlockTable;
+
 packed! {
     /// An entry, but for its number: the status field with a zero for the phase.
     pub Entry {
@@ -69,7 +71,6 @@ pub struct Errors {
     pub media_errors: O<32>,
     pub entry: O<{ Entry::WIDTH }>,
     st: Reg<2>,
-    boot: Reg<6>,
     r_wait: Reg<1>,
     r_slot: Reg<6>,
     r_entry: Reg<{ Entry::WIDTH }>,
@@ -81,9 +82,8 @@ pub struct Errors {
     w_slot: Reg<6>,
     /// The one in hand came from the front.
     first: Reg<1>,
-    /// Of each function, and a copy for the reader.
-    counts: Ram<6, { Counts::WIDTH }>,
-    copy: Ram<6, { Counts::WIDTH }>,
+    /// Of each function, also for the reader.
+    counts: BlockTable<6, { Counts::WIDTH }, 2>,
     entries: Ram<9, { Entry::WIDTH }>,
 }
 
@@ -91,7 +91,7 @@ impl Errors {
     /// The error logs of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
-        Errors { counts: Ram::new(slots), copy: Ram::new(slots), entries: Ram::new(slots << INDEX), ..Self::default() }
+        Errors { counts: BlockTable::new(slots, 0), entries: Ram::new(slots << INDEX), ..Self::default() }
     }
 }
 
@@ -113,7 +113,9 @@ pub fn field(code: V) -> V {
 #[kernel]
 impl Logic for Errors {
     fn update(&mut self) {
-        memories!(self.counts, self.copy, self.entries);
+        clocked!(self.counts);
+        memories!(self.entries);
+        let counts = self.counts.rdata[0];
         if self.refused {
             self.r_wait.d = 1;
             self.r_slot.d = self.refused_slot;
@@ -148,22 +150,17 @@ impl Logic for Errors {
             self.w_slot.d = self.wipe_slot;
         }
         self.full = self.f_wait.q;
-        let count = self.counts.rdata.get(Counts::ALL);
-        let media = self.counts.rdata.get(Counts::MEDIA);
+        let count = counts.get(Counts::ALL);
+        let media = counts.get(Counts::MEDIA);
         let is_media = (!self.first.q) & self.f_media.q;
         let slot = if self.first.q { self.r_slot.q } else { self.f_slot.q };
         let mut we = sized(0, 1);
         let mut log_we = sized(0, 1);
         let mut wipes = sized(0, 1);
-        let mut at = slot;
-        let mut new = Counts { media: media + is_media.zext(32), all: count + 1 };
+        let new = Counts { media: media + is_media.zext(32), all: count + 1 };
         match self.st.q {
             St::BOOT => {
-                we = 1;
-                at = self.boot.q;
-                new = 0;
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.counts.ready {
                     self.st.d = St::IDLE;
                 }
             }
@@ -189,27 +186,25 @@ impl Logic for Errors {
                 self.st.d = St::IDLE;
             }
         }
-        // In a clock that writes nothing else. Without a count there are no entries.
-        if wipes {
-            we = 1;
-            at = self.w_slot.q;
-            new = 0;
+        self.counts.we = we;
+        self.counts.waddr = slot;
+        self.counts.wdata = new;
+        // Without a count there are no entries.
+        self.counts.first = 0;
+        self.counts.wipe = wipes;
+        self.counts.wipe_slot = self.w_slot.q;
+        if self.counts.wiped {
             self.w_wait.d = 0;
         }
-        self.counts.we = we;
-        self.counts.waddr = at;
-        self.counts.wdata = new;
-        self.counts.raddr = slot;
-        self.copy.we = we;
-        self.copy.waddr = at;
-        self.copy.wdata = new;
-        self.copy.raddr = self.slot;
+        self.counts.raddr[0] = slot;
+        self.counts.raddr[1] = self.slot;
+        let seen = self.counts.rdata[1];
         self.entries.we = log_we;
         self.entries.waddr = cat(slot, count.bits(INDEX - 1, 0));
         self.entries.wdata = if self.first.q { self.r_entry.q } else { self.f_entry.q };
         self.entries.raddr = cat(self.slot, self.at);
-        self.errors = self.copy.rdata.get(Counts::ALL);
-        self.media_errors = self.copy.rdata.get(Counts::MEDIA);
+        self.errors = seen.get(Counts::ALL);
+        self.media_errors = seen.get(Counts::MEDIA);
         self.entry = self.entries.rdata;
     }
 }

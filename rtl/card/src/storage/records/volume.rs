@@ -7,7 +7,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::volume::BINS;
 
-use crate::parts::{Fifo, Marks};
+use crate::parts::{BlockTable, Fifo, Marks};
 use crate::storage::front::Kind;
 
 /// Words of a function.
@@ -76,7 +76,7 @@ pub struct Volume {
     /// One clock: for so many microseconds a function waited for its limits. Never twice within thirty clocks.
     pub held: I<1>,
     pub held_slot: I<6>,
-    pub held_time: I<6>,
+    pub held_time: I<7>,
     pub held_commands: I<1>,
     pub held_blocks: I<1>,
     /// One clock: a slot has another binding.
@@ -90,7 +90,8 @@ pub struct Volume {
     pub word: O<64>,
     pub busy: O<1>,
     st: Reg<3>,
-    boot: Reg<12>,
+    /// The word that is cleared.
+    at: Reg<6>,
     step: Reg<3>,
     s: Reg<6>,
     kind: Reg<2>,
@@ -102,20 +103,20 @@ pub struct Volume {
     last: Reg<3>,
     h_wait: Reg<1>,
     h_slot: Reg<6>,
-    h_time: Reg<6>,
+    h_time: Reg<7>,
     h_commands: Reg<1>,
     h_blocks: Reg<1>,
     clears: Marks,
     begun: Fifo<6>,
     ended: Fifo<{ Ended::WIDTH }>,
-    words: Ram<12, 64>,
+    words: BlockTable<12, 64, 1>,
 }
 
 impl Volume {
     /// The statistics of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
-        Volume { begun: Fifo::new(16), ended: Fifo::new(64), words: Ram::new(slots * 64), ..Self::default() }
+        Volume { begun: Fifo::new(16), ended: Fifo::new(64), words: BlockTable::new(slots * 64, 6), ..Self::default() }
     }
 }
 
@@ -144,10 +145,9 @@ fn bin(time: V) -> V {
 #[kernel]
 impl Logic for Volume {
     fn update(&mut self) {
-        clocked!(self.begun, self.ended, self.clears);
-        memories!(self.words);
+        clocked!(self.begun, self.ended, self.clears, self.words);
         let writes = self.kind.q == Kind::WRITE;
-        let old = self.words.rdata;
+        let old = self.words.rdata[0];
         let from_bin = if writes { sized(Word::WRITE_BINS, 6) } else { Word::READ_BINS };
         let of_command = match self.step.q {
             Step::OPS => cat(sized(Word::READ_OPS >> 1, 5), writes),
@@ -205,17 +205,12 @@ impl Logic for Volume {
 
         match self.st.q {
             St::BOOT => {
-                we = 1;
-                at = self.boot.q;
-                new = 0;
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.words.ready {
                     self.st.d = St::IDLE;
                 }
             }
             St::IDLE => {
                 self.step.d = 0;
-                self.boot.d = 0;
                 self.limit.d = 0;
                 self.begins.d = 0;
                 self.last.d = 0;
@@ -253,11 +248,11 @@ impl Logic for Volume {
                 self.st.d = if self.step.q == self.last.q { St::IDLE } else { St::READ };
             }
             St::CLEAR => {
-                we = self.boot.q.bits(5, 0) != Word::QUEUE;
-                at = cat(self.s.q, self.boot.q.bits(5, 0));
+                we = self.at.q != Word::QUEUE;
+                at = cat(self.s.q, self.at.q);
                 new = 0;
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.bits(5, 0).all() {
+                self.at.d = self.at.q + 1;
+                if self.at.q.all() {
                     self.st.d = St::IDLE;
                 }
             }
@@ -270,7 +265,10 @@ impl Logic for Volume {
         self.words.we = we;
         self.words.waddr = at;
         self.words.wdata = new;
-        self.words.raddr = read;
+        self.words.raddr[0] = read;
+        self.words.first = 0;
+        self.words.wipe = 0;
+        self.words.wipe_slot = 0;
         self.busy =
             (self.st.q != St::IDLE) | self.begun.out_valid | self.ended.out_valid | self.h_wait.q | self.clears.valid;
     }

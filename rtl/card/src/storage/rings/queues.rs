@@ -14,6 +14,7 @@
 use azote_hdl::prelude::*;
 
 use super::turns::Turns;
+use crate::parts::{BlockTable, Table};
 
 /// Operations, in the order of their clients.
 pub struct Op;
@@ -166,7 +167,6 @@ pub struct Queues {
     r_eased: Reg<1>,
     r_wrong: Reg<1>,
     r_wrong_value: Reg<1>,
-    boot: Reg<9>,
     /// Whose completion was posted last, and whether its queues were deleted since: it may be taken back.
     p_slot: Reg<6>,
     p_qid: Reg<3>,
@@ -174,9 +174,9 @@ pub struct Queues {
     sq_gone: Reg<1>,
     cq_gone: Reg<1>,
     sq_word: Reg<{ Sq::WIDTH }>,
-    sqs: Ram<9, { Sq::WIDTH }>,
-    cqs: Ram<9, { Cq::WIDTH }>,
-    open: LutRam<6, 1>,
+    sqs: BlockTable<9, { Sq::WIDTH }, 1>,
+    cqs: BlockTable<9, { Cq::WIDTH }, 1>,
+    open: Table<6, 1, 1>,
     turns: Turns,
 }
 
@@ -186,9 +186,9 @@ impl Queues {
         let slots = (vfs + 1).next_power_of_two();
         Queues {
             st: Reg::new(St::BOOT),
-            sqs: Ram::new(slots * 8),
-            cqs: Ram::new(slots * 8),
-            open: LutRam::new(slots),
+            sqs: BlockTable::new(slots * 8, 3),
+            cqs: BlockTable::new(slots * 8, 3),
+            open: Table::new(slots, 0),
             turns: Turns::new(vfs),
             ..Self::default()
         }
@@ -238,10 +238,9 @@ packed! {
 #[kernel]
 impl Logic for Queues {
     fn update(&mut self) {
-        clocked!(self.turns);
-        memories!(self.sqs, self.cqs, self.open);
+        clocked!(self.turns, self.sqs, self.cqs, self.open);
         // The words in hand, taken apart.
-        let w = self.sqs.rdata;
+        let w = self.sqs.rdata[0];
         let s_size = w.get(Sq::SIZE);
         let s_head = w.get(Sq::HEAD);
         let s_tail = w.get(Sq::TAIL);
@@ -250,7 +249,7 @@ impl Logic for Queues {
         let s_valid = w.get(Sq::VALID);
         let s_inflight = w.get(Sq::INFLIGHT);
         let s_deletion = w.get(Sq::BASE);
-        let c = self.cqs.rdata;
+        let c = self.cqs.rdata[0];
         let c_size = c.get(Cq::SIZE);
         let c_head = c.get(Cq::HEAD);
         let c_tail = c.get(Cq::TAIL);
@@ -263,8 +262,8 @@ impl Logic for Queues {
         let k_head = k.get(Sq::HEAD);
         let k_inflight = k.get(Sq::INFLIGHT);
 
-        self.open.raddr = self.s.q;
-        let open = self.open.rdata;
+        self.open.raddr[0] = self.s.q;
+        let open = self.open.rdata[0];
         let s_next = if s_head == s_size { 0 } else { s_head + 1 };
         let k_next = if k_head == k_size { 0 } else { k_head + 1 };
         let c_next = if c_tail == c_size { 0 } else { c_tail + 1 };
@@ -307,16 +306,7 @@ impl Logic for Queues {
         let op = self.what.q;
         match self.st.q {
             St::BOOT => {
-                sq_we = 1;
-                sq_at = self.boot.q;
-                sq_new = 0;
-                cq_we = 1;
-                cq_at = self.boot.q;
-                cq_new = 0;
-                open_we = 1;
-                self.s.d = self.boot.q.bits(8, 3);
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.sqs.ready {
                     self.st.d = St::IDLE;
                 }
             }
@@ -630,14 +620,23 @@ impl Logic for Queues {
         self.sqs.we = sq_we;
         self.sqs.waddr = sq_at;
         self.sqs.wdata = sq_new;
-        self.sqs.raddr = sq_read;
+        self.sqs.raddr[0] = sq_read;
+        self.sqs.first = 0;
+        self.sqs.wipe = 0;
+        self.sqs.wipe_slot = 0;
         self.cqs.we = cq_we;
         self.cqs.waddr = cq_at;
         self.cqs.wdata = cq_new;
-        self.cqs.raddr = cq_read;
+        self.cqs.raddr[0] = cq_read;
+        self.cqs.first = 0;
+        self.cqs.wipe = 0;
+        self.cqs.wipe_slot = 0;
         self.open.we = open_we;
-        self.open.waddr = if self.st.q == St::BOOT { self.boot.q.bits(8, 3) } else { self.s.q };
+        self.open.waddr = self.s.q;
         self.open.wdata = open_new;
+        self.open.first = 0;
+        self.open.wipe = 0;
+        self.open.wipe_slot = 0;
 
         self.answer = self.said.q;
         self.found = self.r_found.q;

@@ -11,7 +11,7 @@
 
 use azote_hdl::prelude::*;
 
-use crate::parts::Fifo;
+use crate::parts::{Fifo, Table};
 
 struct St;
 impl St {
@@ -56,7 +56,6 @@ pub struct Turns {
     pub parked: O<64>,
     pub busy: O<1>,
     st: Reg<3>,
-    boot: Reg<6>,
     s: Reg<6>,
     q: Reg<3>,
     new: Reg<1>,
@@ -79,7 +78,7 @@ pub struct Turns {
     waiting: Reg<7>,
     r_parked: Reg<64>,
     /// Of each slot.
-    context: LutRam<6, { Standing::WIDTH }>,
+    context: Table<6, { Standing::WIDTH }, 1>,
     marks: Fifo<{ Mark::WIDTH }>,
     fresh: Fifo<6>,
     rest: Fifo<6>,
@@ -90,7 +89,7 @@ impl Turns {
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
         Turns {
-            context: LutRam::new(slots),
+            context: Table::new(slots, 0),
             marks: Fifo::new(16),
             fresh: Fifo::new(slots),
             rest: Fifo::new(slots),
@@ -146,14 +145,12 @@ fn after(marks: V, last: V) -> V {
 #[kernel]
 impl Logic for Turns {
     fn update(&mut self) {
-        clocked!(self.marks, self.fresh, self.rest);
-        memories!(self.context);
-        let word = self.context.rdata;
+        clocked!(self.context, self.marks, self.fresh, self.rest);
+        let word = self.context.rdata[0];
         let marks = word.get(Standing::MARKS);
         let standing = word.get(Standing::STANDS);
         let parked = word.get(Standing::PARKED);
         let last = word.get(Standing::LAST);
-        let mut at = self.s.q;
         let mut we = sized(0, 1);
         let mut new = word;
         let mut to_fresh = sized(0, 1);
@@ -192,11 +189,7 @@ impl Logic for Turns {
         self.again_take = 0;
         match self.st.q {
             St::BOOT => {
-                at = self.boot.q;
-                we = 1;
-                new = 0;
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.context.ready {
                     self.st.d = St::IDLE;
                 }
             }
@@ -285,10 +278,13 @@ impl Logic for Turns {
             }
             _ => self.st.d = St::IDLE,
         }
-        self.context.raddr = self.s.q;
+        self.context.raddr[0] = self.s.q;
         self.context.we = we;
-        self.context.waddr = at;
+        self.context.waddr = self.s.q;
         self.context.wdata = new;
+        self.context.first = 0;
+        self.context.wipe = 0;
+        self.context.wipe_slot = 0;
         self.fresh.in_valid = to_fresh;
         self.fresh.in_data = self.s.q;
         self.rest.in_valid = to_rest;
