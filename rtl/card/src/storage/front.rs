@@ -17,6 +17,7 @@ use super::admin::Next;
 use super::data::walker::Walker;
 use super::data::writer::has_data;
 use super::flight::tags::LARGEST;
+use super::ports::ReadOut;
 use super::words::{Binding, Place, Tag};
 
 /// What the statistics count a command as.
@@ -59,12 +60,7 @@ pub struct Front {
     pub sqe_qid: I<3>,
     pub sqe_take: O<1>,
     // Reads of PRP lists into the control buffer.
-    pub rd_valid: O<1>,
-    pub rd_owner: O<8>,
-    pub rd_address: O<64>,
-    pub rd_dws: O<11>,
-    pub rd_dest: O<13>,
-    pub rd_ready: I<1>,
+    pub rd: ReadOut,
     pub rd_pending: I<1>,
     pub rd_failed: I<1>,
     pub rd_forget: O<1>,
@@ -242,13 +238,8 @@ impl Logic for Front {
         let whole = self.blocks.q <= konst(limits::MAX_BLOCKS);
         let owner = cat(self.s.q, sized(azote_regs::function::STORAGE, 2));
 
-        self.rd_valid = self.walker.rd_valid;
-        self.rd_owner = owner;
-        self.rd_address = self.walker.rd_address;
-        self.rd_dws = self.walker.rd_dws;
-        self.rd_dest = self.walker.rd_dest;
+        link!(self.rd, self.walker.rd);
         self.rd_forget = self.walker.rd_forget;
-        self.walker.rd_ready = self.rd_ready;
         self.walker.rd_pending = self.rd_pending;
         self.walker.rd_failed = self.rd_failed;
         let sqe_row = cat(sized(0, 1), self.place.q, sized(0, 2)) + self.step.q.zext(5);

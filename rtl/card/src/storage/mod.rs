@@ -12,20 +12,19 @@ pub mod data;
 pub mod flight;
 pub mod front;
 pub mod pages;
+pub mod ports;
 pub mod records;
 pub mod registers;
 pub mod rings;
 pub mod words;
 
 use azote_hdl::prelude::*;
-use azote_regs::media;
 
-use self::data::{mover, writer};
-use self::flight::{books, issue, ready, tags};
+use self::data::{mover, reads, writer};
+use self::flight::{books, issue, ready, requests, tags};
 use self::records::{counters, errors, volume, wipe};
 use self::rings::{coalesce, fetch, limiter, poster, queues};
 use self::words::{Binding, Done, Place, Row, Segment, Write};
-use crate::dma::read::{ENTRIES, LISTS};
 use crate::parts::Fifo;
 use crate::transaction::{BusSlave, TxOut};
 
@@ -123,15 +122,11 @@ pub struct Storage {
     /// Whoever keeps data encrypted will want to know; a mover of bytes does not.
     pub mrd_hole: I<1>,
     pub busy: O<1>,
-    // Who reads host memory, and whose media request stands.
-    rd_busy: Reg<1>,
-    rd_who: Reg<2>,
-    m_busy: Reg<1>,
-    m_who: Reg<2>,
-    m_turn: Reg<1>,
     registers: registers::Registers,
     queues: queues::Queues,
     limiter: limiter::Limiter,
+    reads: reads::Reads,
+    requests: requests::Requests,
     fetch: fetch::Fetch,
     front: front::Front,
     admin: admin::Admin,
@@ -179,7 +174,7 @@ impl Storage {
 #[kernel]
 impl Logic for Storage {
     fn update(&mut self) {
-        clocked!(self.limiter);
+        clocked!(self.limiter, self.reads, self.requests);
         clocked!(self.registers, self.queues, self.fetch, self.front, self.admin, self.pages, self.counters);
         clocked!(self.errors, self.statistics, self.coalesce, self.tags, self.issue, self.books, self.ready, self.wipe);
         clocked!(self.mover, self.writer, self.poster, self.write_segments);
@@ -323,53 +318,17 @@ impl Logic for Storage {
         self.front.row_data = self.control_data;
         self.control_row = self.front.row;
 
-        // Host memory reads, a request at a time: entries before lists before data, so that what is short never queues
-        // behind what is long. Entries and lists are asked for a few at a time; data cannot starve.
-        let who = self.rd_who.q;
-        if self.rd_busy.q {
-            if self.rd_ready {
-                self.rd_busy.d = 0;
-            }
-        } else {
-            self.rd_busy.d = self.fetch.rd_valid | self.front.rd_valid | self.writer.rd_valid;
-            self.rd_who.d = if self.fetch.rd_valid {
-                0
-            } else if self.front.rd_valid {
-                sized(1, 2)
-            } else {
-                2
-            };
-        }
-        self.rd_valid = self.rd_busy.q;
-        self.rd_owner = match who {
-            0 => self.fetch.rd_owner,
-            1 => self.front.rd_owner,
-            _ => self.writer.rd_owner,
-        };
-        self.rd_address = match who {
-            0 => self.fetch.rd_address,
-            1 => self.front.rd_address,
-            _ => self.writer.rd_address,
-        };
-        self.rd_dws = match who {
-            0 => self.fetch.rd_dws,
-            1 => self.front.rd_dws,
-            _ => self.writer.rd_dws,
-        };
-        self.rd_client = match who {
-            0 => sized(ENTRIES, 4) + self.fetch.rd_place.zext(4),
-            1 => LISTS,
-            _ => self.writer.rd_client,
-        };
-        self.rd_dest = match who {
-            0 => self.fetch.rd_dest,
-            1 => self.front.rd_dest,
-            _ => self.writer.rd_dest,
-        };
-        let read_done = self.rd_ready & self.rd_busy.q;
-        self.fetch.rd_ready = read_done & (who == 0);
-        self.front.rd_ready = read_done & (who == 1);
-        self.writer.rd_ready = read_done & (who == 2);
+        // Host memory reads.
+        join!(self.fetch.rd, self.reads.entries);
+        join!(self.front.rd, self.reads.lists);
+        join!(self.writer.rd, self.reads.data);
+        self.rd_valid = self.reads.out.valid;
+        self.rd_owner = self.reads.out.owner;
+        self.rd_address = self.reads.out.address;
+        self.rd_dws = self.reads.out.dws;
+        self.rd_client = self.reads.out.client;
+        self.rd_dest = self.reads.out.dest;
+        self.reads.out.ready = self.rd_ready;
         self.fetch.rd_pending = self.rd_pending.bits(12, 9);
         self.fetch.rd_failed = self.rd_failed.bits(12, 9);
         self.front.rd_pending = self.rd_pending.bit(8);
@@ -426,10 +385,10 @@ impl Logic for Storage {
         self.books.write_first = self.writer.open_first;
         self.books.write_cmd = self.writer.open_cmd;
         self.books.write_code = self.writer.open_code;
-        self.books.write_op = self.writer.media_op;
-        self.books.write_fua = self.writer.media_fua;
-        self.books.write_volume = self.writer.media_volume;
-        self.books.write_lba = self.writer.media_lba;
+        self.books.write_op = self.writer.media.op;
+        self.books.write_fua = self.writer.media.fua;
+        self.books.write_volume = self.writer.media.volume;
+        self.books.write_lba = self.writer.media.lba;
         self.books.write_left = self.writer.media_all;
         self.books.write_redo = self.writer.redo;
         self.writer.again = self.books.write_again;
@@ -438,10 +397,10 @@ impl Logic for Storage {
         self.mdone_ready = self.books.answer_ready;
         self.books.answer_tag = self.mdone_tag;
         self.books.answer_result = self.mdone_result;
-        self.books.asks[0] = self.issue.media_valid;
-        self.books.asks_tag[0] = self.issue.media_tag;
-        self.books.asks[1] = self.writer.media_valid;
-        self.books.asks_tag[1] = self.writer.media_tag;
+        self.books.asks[0] = self.issue.media.valid;
+        self.books.asks_tag[0] = self.issue.media.tag;
+        self.books.asks[1] = self.writer.media.valid;
+        self.books.asks_tag[1] = self.writer.media.tag;
         self.mget_valid = self.books.get_valid;
         self.books.get_ready = self.mget_ready;
         self.mget_tag = self.books.get_tag;
@@ -470,7 +429,9 @@ impl Logic for Storage {
         self.issue.dws = self.front.piece.get(Place::DWS);
         self.issue.first = self.front.piece_first;
         self.issue.last = self.front.piece_last;
+        self.issue.volume = self.front.media_volume;
         self.issue.lba = self.front.media_lba;
+        self.issue.fua = self.front.media_fua;
         self.front.piece_ready = if self.front.to_page { self.pages.in_ready } else { self.issue.ready };
         self.pages.in_valid = self.front.piece_valid & self.front.to_page;
         self.pages.in_place = self.front.piece;
@@ -612,62 +573,18 @@ impl Logic for Storage {
         self.mwr_spoilt = self.writer.wr_spoilt;
         self.writer.wr_ready = self.mwr_ready;
 
-        // Media requests: a request stands until it is taken. The books' own are few and go first; reads and writes take turns.
-        let who = self.m_who.q;
-        if self.m_busy.q {
-            if self.mreq_ready {
-                self.m_busy.d = 0;
-            }
-        } else if self.issue.media_valid | self.writer.media_valid | self.books.media_valid {
-            let writes = self.writer.media_valid & ((!self.issue.media_valid) | !self.m_turn.q);
-            self.m_busy.d = 1;
-            self.m_who.d = if self.books.media_valid {
-                sized(books::FRONT, 2)
-            } else if writes {
-                sized(books::WRITER, 2)
-            } else {
-                books::READS
-            };
-            if !self.books.media_valid {
-                self.m_turn.d = writes;
-            }
-        }
-        self.mreq_valid = self.m_busy.q;
-        self.mreq_tag = match who {
-            books::FRONT => self.books.media_tag,
-            books::WRITER => self.writer.media_tag,
-            _ => self.issue.media_tag,
-        };
-        self.mreq_op = match who {
-            books::FRONT => self.books.media_op,
-            books::WRITER => self.writer.media_op,
-            _ => sized(media::READ, 4),
-        };
-        self.mreq_volume = match who {
-            books::FRONT => self.books.media_volume,
-            books::WRITER => self.writer.media_volume,
-            _ => self.front.media_volume,
-        };
-        let lba = match who {
-            books::FRONT => self.books.media_lba,
-            books::WRITER => self.writer.media_lba,
-            _ => self.issue.media_lba,
-        };
-        self.mreq_lba = lba.zext(64);
-        self.mreq_fua = match who {
-            books::FRONT => self.books.media_fua,
-            books::WRITER => self.writer.media_fua,
-            _ => self.front.media_fua,
-        };
-        self.mreq_blocks = match who {
-            books::FRONT => self.books.media_blocks,
-            books::WRITER => self.writer.media_blocks,
-            _ => self.issue.media_blocks,
-        };
-        let asked = self.m_busy.q & self.mreq_ready;
-        self.books.media_ready = asked & (who == books::FRONT);
-        self.issue.media_ready = asked & (who == books::READS);
-        self.writer.media_ready = asked & (who == books::WRITER);
+        // Media requests.
+        join!(self.books.media, self.requests.books);
+        join!(self.issue.media, self.requests.reads);
+        join!(self.writer.media, self.requests.writes);
+        self.mreq_valid = self.requests.out.valid;
+        self.mreq_tag = self.requests.out.tag;
+        self.mreq_op = self.requests.out.op;
+        self.mreq_fua = self.requests.out.fua;
+        self.mreq_volume = self.requests.out.volume;
+        self.mreq_lba = self.requests.out.lba.zext(64);
+        self.mreq_blocks = self.requests.out.blocks;
+        self.requests.out.ready = self.mreq_ready;
 
         // Completions.
         let tells = self.admin.tell_valid;

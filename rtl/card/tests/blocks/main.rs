@@ -4,6 +4,7 @@
 
 mod admin;
 mod arbiter;
+mod asks;
 mod bench;
 mod bindings;
 mod books;

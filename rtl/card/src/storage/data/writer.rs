@@ -17,6 +17,7 @@ use azote_regs::nvme::{command as cmd, limits, status};
 
 use super::landed::Landed;
 use crate::parts::Fifo;
+use crate::storage::ports::{MediaOut, ReadOut};
 use crate::storage::words::{Segment, Tag, Write};
 
 /// Chunks of the data buffer.
@@ -78,13 +79,7 @@ pub struct Writer {
     pub seg_ready: O<1>,
     pub seg_data: I<{ Segment::WIDTH }>,
     /// Reads of host memory into the data buffer.
-    pub rd_valid: O<1>,
-    pub rd_owner: O<8>,
-    pub rd_address: O<64>,
-    pub rd_dws: O<11>,
-    pub rd_client: O<4>,
-    pub rd_dest: O<13>,
-    pub rd_ready: I<1>,
+    pub rd: ReadOut,
     pub rd_pending: I<8>,
     pub rd_failed: I<8>,
     pub rd_forget: O<8>,
@@ -109,14 +104,7 @@ pub struct Writer {
     pub again: I<1>,
     pub gone: I<1>,
     /// The media.
-    pub media_valid: O<1>,
-    pub media_ready: I<1>,
-    pub media_tag: O<{ Tag::WIDTH }>,
-    pub media_op: O<4>,
-    pub media_fua: O<1>,
-    pub media_volume: O<8>,
-    pub media_lba: O<48>,
-    pub media_blocks: O<48>,
+    pub media: MediaOut,
     /// All that is asked for, of which a request is the beginning.
     pub media_all: O<20>,
     pub wr_valid: O<1>,
@@ -199,13 +187,13 @@ impl Logic for Writer {
         self.cmds.out_ready = 0;
         self.pieces.in_valid = 0;
         self.pieces.in_data = Chunk { rows: 0, last: 1, part: cmd };
-        self.rd_valid = self.ask.q == Ask::READ;
-        self.rd_owner = cat(slot, sized(azote_regs::function::STORAGE, 2));
+        self.rd.valid = self.ask.q == Ask::READ;
+        self.rd.owner = cat(slot, sized(azote_regs::function::STORAGE, 2));
         let low = address.bits(11, 0) + cat(self.s_at.q.bits(9, 0), sized(0, 2));
-        self.rd_address = cat(address.bits(63, 12), low);
-        self.rd_dws = self.piece.q;
-        self.rd_client = chunk.zext(4);
-        self.rd_dest = cat(chunk, self.c_at.q.bits(9, 0));
+        self.rd.address = cat(address.bits(63, 12), low);
+        self.rd.dws = self.piece.q;
+        self.rd.client = chunk.zext(4);
+        self.rd.dest = cat(chunk, self.c_at.q.bits(9, 0));
         let mut forget = sized(0, 8);
         let s_end = (self.s_at.q + self.piece.q) == s_dws;
         let c_end = (self.c_at.q + self.piece.q) == 1024;
@@ -234,7 +222,7 @@ impl Logic for Writer {
                 }
             }
             Ask::READ => {
-                if self.rd_ready {
+                if self.rd.ready {
                     self.s_at.d = if s_end { 0 } else { self.s_at.q + self.piece.q };
                     self.c_at.d = self.c_at.q + self.piece.q;
                     self.finish.d = s_end & s_last;
@@ -301,13 +289,13 @@ impl Logic for Writer {
         self.open_first = self.next.q;
         self.open_cmd = p.get(Write::TAG);
         self.open_code = self.why.q;
-        self.media_valid = self.put.q == Put::REQUEST;
-        self.media_tag = self.r_tag.q;
-        self.media_op = p_op;
-        self.media_fua = p.get(Write::FUA);
-        self.media_lba = p_lba;
+        self.media.valid = self.put.q == Put::REQUEST;
+        self.media.tag = self.r_tag.q;
+        self.media.op = p_op;
+        self.media.fua = p.get(Write::FUA);
+        self.media.lba = p_lba;
         let long = ((p_op == media::ZEROES) | (p_op == media::VERIFY)) & (p_blocks > media::LONG_BLOCKS);
-        self.media_blocks = if p_op == media::FLUSH {
+        self.media.blocks = if p_op == media::FLUSH {
             sized(0, 48)
         } else if is_list {
             p_rows.zext(48)
@@ -317,7 +305,7 @@ impl Logic for Writer {
             p_blocks
         };
         self.media_all = p_blocks.bits(19, 0);
-        self.media_volume = p.get(Write::VOLUME);
+        self.media.volume = p.get(Write::VOLUME);
         let range = self.put.q == Put::RANGE_SEND;
         let last_row = (self.at.q + 1) == self.end.q;
         self.wr_valid = self.loaded.q | range;
@@ -372,7 +360,7 @@ impl Logic for Writer {
                 }
             }
             Put::REQUEST => {
-                if self.media_ready {
+                if self.media.ready {
                     self.put.d = if !data {
                         sized(Put::OVER, 4)
                     } else if is_list {

@@ -15,6 +15,7 @@ use azote_regs::nvme::status;
 
 use super::tags::{is_aside, slot_of};
 use crate::parts::{BlockTable, Table, Tick};
+use crate::storage::ports::MediaOut;
 use crate::storage::words::{Piece, Place, Tag};
 
 /// Who opens pieces: the front (a command whose pieces come later), the reads, the writer.
@@ -162,14 +163,7 @@ pub struct Books {
     pub asks: [I<1>; 2],
     pub asks_tag: [I<{ Tag::WIDTH }>; 2],
     /// Requests of the books' own: what is cancelled, what goes on.
-    pub media_valid: O<1>,
-    pub media_ready: I<1>,
-    pub media_op: O<4>,
-    pub media_tag: O<{ Tag::WIDTH }>,
-    pub media_fua: O<1>,
-    pub media_volume: O<8>,
-    pub media_lba: O<48>,
-    pub media_blocks: O<48>,
+    pub media: MediaOut,
     /// The data of a tag is called for.
     pub get_valid: O<1>,
     pub get_ready: I<1>,
@@ -757,17 +751,17 @@ impl Logic for Books {
         check!((!self.piece_valid) | self.piece_ready, "data is called for that nobody has room for");
 
         // --- requests of its own
-        if self.c_busy.q & self.media_ready {
+        if self.c_busy.q & self.media.ready {
             self.c_busy.d = 0;
         }
-        self.media_valid = self.c_busy.q;
-        self.media_op = self.c_op.q;
-        self.media_tag = self.c_tag.q;
-        self.media_lba = self.c_what.q.get(Rest::LBA);
+        self.media.valid = self.c_busy.q;
+        self.media.op = self.c_op.q;
+        self.media.tag = self.c_tag.q;
+        self.media.lba = self.c_what.q.get(Rest::LBA);
         let c_left = self.c_what.q.get(Rest::LEFT);
-        self.media_blocks = (if c_left > media::LONG_BLOCKS { sized(media::LONG_BLOCKS, 20) } else { c_left }).zext(48);
-        self.media_volume = self.c_what.q.get(Rest::VOLUME);
-        self.media_fua = self.c_what.q.get(Rest::FUA);
+        self.media.blocks = (if c_left > media::LONG_BLOCKS { sized(media::LONG_BLOCKS, 20) } else { c_left }).zext(48);
+        self.media.volume = self.c_what.q.get(Rest::VOLUME);
+        self.media.fua = self.c_what.q.get(Rest::FUA);
 
         // --- Abort
         if self.aborts & (self.seek.q == Seek::NOT) {

@@ -7,6 +7,9 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::entry;
 
+use crate::dma::read::ENTRIES;
+use crate::storage::ports::ReadOut;
+
 struct St;
 impl St {
     const IDLE: u64 = 0;
@@ -42,13 +45,7 @@ pub struct Fetch {
     pub q_qid: I<3>,
     pub q_address: I<64>,
     // Reads of host memory: into a place.
-    pub rd_valid: O<1>,
-    pub rd_owner: O<8>,
-    pub rd_address: O<64>,
-    pub rd_dws: O<11>,
-    pub rd_place: O<2>,
-    pub rd_dest: O<13>,
-    pub rd_ready: I<1>,
+    pub rd: ReadOut,
     pub rd_pending: I<4>,
     pub rd_failed: I<4>,
     pub rd_forget: O<4>,
@@ -84,12 +81,12 @@ impl Logic for Fetch {
         let head = self.head.q;
         let here = self.asked.q.sel(head) & !self.rd_pending.sel(head);
         self.q_valid = self.st.q == St::TAKE;
-        self.rd_valid = self.st.q == St::READ;
-        self.rd_owner = cat(self.s.q, sized(azote_regs::function::STORAGE, 2));
-        self.rd_address = self.from.q;
-        self.rd_dws = konst(SQE_DWS);
-        self.rd_place = tail;
-        self.rd_dest = cat(tail, sized(0, 4)).zext(13);
+        self.rd.valid = self.st.q == St::READ;
+        self.rd.owner = cat(self.s.q, sized(azote_regs::function::STORAGE, 2));
+        self.rd.address = self.from.q;
+        self.rd.dws = konst(SQE_DWS);
+        self.rd.client = konst(ENTRIES) + tail.zext(4);
+        self.rd.dest = cat(tail, sized(0, 4)).zext(13);
         self.rd_forget = 0;
         let whose = match head {
             0 => self.who[0].q,
@@ -138,7 +135,7 @@ impl Logic for Fetch {
                 }
             }
             St::READ => {
-                if self.rd_ready {
+                if self.rd.ready {
                     asked = asked | (sized(1, 4) << tail);
                     self.tail.d = tail + 1;
                     self.st.d = St::IDLE;
