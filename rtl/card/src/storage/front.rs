@@ -13,20 +13,12 @@ use azote_hdl::prelude::*;
 use azote_regs::media;
 use azote_regs::nvme::{command as cmd, entry, limits, log, opcode, status};
 
-use super::admin::Next;
 use super::data::walker::Walker;
 use super::data::writer::has_data;
 use super::flight::tags::LARGEST;
 use super::ports::ReadOut;
+use super::terms::{Kind, Next};
 use super::words::{Binding, Place, Tag};
-
-/// What the statistics count a command as.
-pub struct Kind;
-impl Kind {
-    pub const OTHER: u64 = 0;
-    pub const READ: u64 = 1;
-    pub const WRITE: u64 = 2;
-}
 
 /// [`limits::BIG_SHIFT`], for widths.
 const BIG: usize = limits::BIG_SHIFT as usize;

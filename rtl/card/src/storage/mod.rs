@@ -16,6 +16,7 @@ pub mod ports;
 pub mod records;
 pub mod registers;
 pub mod rings;
+pub mod terms;
 pub mod words;
 
 use azote_hdl::prelude::*;
@@ -24,6 +25,7 @@ use self::data::{mover, reads, writer};
 use self::flight::{books, issue, ready, requests, tags};
 use self::records::{counters, errors, volume, wipe};
 use self::rings::{coalesce, fetch, limiter, poster, queues};
+use self::terms::Op;
 use self::words::{Binding, Done, Place, Row, Segment, Write};
 use crate::parts::Fifo;
 use crate::transaction::{BusSlave, TxOut};
@@ -292,7 +294,7 @@ impl Logic for Storage {
         // Entries, and the front.
         self.fetch.work = self.queues.work;
         self.queues.valid[queues::FRONT] = self.fetch.q_valid;
-        self.queues.op[queues::FRONT] = queues::Op::FETCH;
+        self.queues.op[queues::FRONT] = Op::FETCH;
         self.queues.slot[queues::FRONT] = 0;
         self.queues.qid[queues::FRONT] = 0;
         self.fetch.q_ack = self.queues.ack[queues::FRONT];

@@ -14,7 +14,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::controller as nvme;
 
-use super::rings::queues::Op;
+use super::terms::Op;
 use crate::parts::{BlockTable, Fifo, Marks, Table, byte_mask};
 use crate::transaction::BusSlave;
 

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use azote_regs::bar;
 use azote_regs::nvme::{command as cmd, entry, identify, limits, log, opcode, status};
-use azote_rtl::storage::admin::{Admin, Next};
-use azote_rtl::storage::pages::What;
-use azote_rtl::storage::rings::queues::{Answer, Op};
+use azote_rtl::storage::admin::Admin;
+use azote_rtl::storage::terms::{Answer, Next, Op, What};
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;

@@ -6,7 +6,7 @@ use azote_regs::function::Kind;
 use azote_regs::nvme::{entry, status};
 use azote_regs::pcie::tlp;
 use azote_rtl::storage::rings::poster::Poster;
-use azote_rtl::storage::rings::queues::Op;
+use azote_rtl::storage::terms::Op;
 use rand::Rng;
 
 use crate::bench::{self, Feed, Packets, Sink, cat};

@@ -5,7 +5,8 @@ use std::collections::{HashSet, VecDeque};
 
 use azote_regs::nvme::{entry, limits};
 use azote_rtl::storage::rings::fetch::PLACES;
-use azote_rtl::storage::rings::queues::{ADMIN, Answer, FRONT, Op, POSTER, Queues, REGISTERS};
+use azote_rtl::storage::rings::queues::{ADMIN, FRONT, POSTER, Queues, REGISTERS};
+use azote_rtl::storage::terms::{Answer, Op};
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;

@@ -9,9 +9,8 @@ use super::checks::{
     wrong,
 };
 use super::events::{Ask, Told, Type};
-use super::{Next, What};
 use crate::parts::Forget;
-use crate::storage::rings::queues::{Answer, Op};
+use crate::storage::terms::{Answer, Next, Op, What};
 
 struct St;
 impl St {

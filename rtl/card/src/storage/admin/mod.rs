@@ -11,23 +11,7 @@ pub mod features;
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{command as cmd, identify};
 
-use super::pages::What;
-use super::rings::queues::Op;
-
-/// What the front does next.
-pub struct Next;
-impl Next {
-    /// Post the status.
-    pub const COMPLETE: u64 = 0;
-    /// Send a page.
-    pub const PAGE: u64 = 1;
-    /// Nothing: the command stays outstanding, for as long as may be; its place in the completion queue is given back.
-    pub const HOLD: u64 = 2;
-    /// Give all of the namespace's blocks back.
-    pub const ERASE: u64 = 3;
-    /// Nothing: it is under way, and is complete later.
-    pub const KEEP: u64 = 4;
-}
+use super::terms::Op;
 
 #[derive(LogicBlock, Default)]
 pub struct Admin {

@@ -15,25 +15,9 @@ use azote_regs::nvme::{identify as id, limits, log, virtualization as virt};
 
 use self::rom::UUID;
 use super::records::errors::Entry;
+use super::terms::What;
 use super::words::{Piece, Place, Row, Tag};
 use crate::parts::BlockFifo;
-
-/// Pages.
-pub struct What;
-impl What {
-    pub const ZERO: u64 = 0;
-    pub const CONTROLLER: u64 = 1;
-    pub const NAMESPACE: u64 = 2;
-    pub const LIST: u64 = 3;
-    pub const DESCRIPTORS: u64 = 4;
-    pub const ERROR: u64 = 5;
-    pub const SMART: u64 = 6;
-    pub const FIRMWARE: u64 = 7;
-    pub const EFFECTS: u64 = 8;
-    pub const PRIMARY: u64 = 9;
-    pub const SECONDARY: u64 = 10;
-    pub const VOLUME: u64 = 11;
-}
 
 const fn beat_of(byte: u64) -> u64 {
     byte / 16

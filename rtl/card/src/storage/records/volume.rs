@@ -8,7 +8,7 @@ use azote_hdl::prelude::*;
 use azote_regs::nvme::volume::BINS;
 
 use crate::parts::{BlockTable, Fifo, Marks};
-use crate::storage::front::Kind;
+use crate::storage::terms::Kind;
 
 /// Words of a function.
 pub struct Word;

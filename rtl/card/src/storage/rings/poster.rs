@@ -10,9 +10,9 @@
 
 use azote_hdl::prelude::*;
 
-use super::queues::Op;
 use crate::parts::{Arbiter, BlockFifo, Fifo};
 use crate::storage::records::errors::field;
+use crate::storage::terms::Op;
 use crate::storage::words::Done;
 use crate::transaction::TxOut;
 use crate::transaction::header::{id, memory};

@@ -11,49 +11,14 @@
 //! nothing and is reported. The head that a completion tells (SQHD, NVMe 2.0 §3.3.1.2) counts only entries that are here: the
 //! host may write over them. No operation waits for anybody.
 
+mod words;
+
 use azote_hdl::prelude::*;
 
+use self::words::{Cq, Deletion, Sq};
 use super::turns::Turns;
 use crate::parts::{BlockTable, Table};
-
-/// Operations, in the order of their clients.
-pub struct Op;
-impl Op {
-    // From the registers.
-    pub const SQ_DOORBELL: u64 = 0;
-    pub const CQ_DOORBELL: u64 = 1;
-    pub const ENABLE: u64 = 2;
-    pub const QUIESCE: u64 = 3;
-    /// Clears all queues if none of their commands is left; says so.
-    pub const CLEAR: u64 = 4;
-    // From admin.
-    pub const CREATE_CQ: u64 = 5;
-    pub const CREATE_SQ: u64 = 6;
-    pub const DELETE_CQ: u64 = 7;
-    pub const DELETE_SQ: u64 = 8;
-    // From the front.
-    pub const FETCH: u64 = 9;
-    // From the poster: with or without an entry to post.
-    pub const POST: u64 = 10;
-    pub const RELEASE: u64 = 11;
-    /// From admin: room for the completion of a command that was released before.
-    pub const RESERVE: u64 = 12;
-    /// From the poster: the entry that was posted last could not be written; its place and its command are as before, if `found`.
-    /// If not, its queue was deleted meanwhile, and the entry is nobody's.
-    pub const UNDO: u64 = 13;
-}
-
-/// Answers to admin.
-pub struct Answer;
-impl Answer {
-    pub const YES: u64 = 0;
-    /// The queue exists already, or does not.
-    pub const QID: u64 = 1;
-    /// The completion queue does not exist.
-    pub const CQ: u64 = 2;
-    /// Something still uses it; a submission queue that is deleted is gone when that is over.
-    pub const USED: u64 = 3;
-}
+use crate::storage::terms::{Answer, Op};
 
 struct St;
 impl St {
@@ -192,46 +157,6 @@ impl Queues {
             turns: Turns::new(vfs),
             ..Self::default()
         }
-    }
-}
-
-packed! {
-    /// A submission queue as the memory has it. One that is being deleted is not valid, and has a [`Deletion`] in place of its base.
-    Sq {
-        inflight: 12,
-        valid: 1,
-        /// It is marked in `turns`.
-        ring: 1,
-        cqid: 3,
-        tail: 12,
-        head: 12,
-        size: 12,
-        base: 52,
-    }
-}
-
-packed! {
-    /// What follows the last command of a submission queue: the command that deleted it is complete.
-    Deletion {
-        follows: 1,
-        cid: 16,
-    }
-}
-
-packed! {
-    /// A completion queue as the memory has it.
-    Cq {
-        reserved: 12,
-        /// A submission queue waits for room in it.
-        blocked: 1,
-        valid: 1,
-        ien: 1,
-        iv: 3,
-        phase: 1,
-        tail: 12,
-        head: 12,
-        size: 12,
-        base: 52,
     }
 }
 

@@ -9,12 +9,20 @@
 //! Promise: each command ends once, after the last of its pieces, with the first error that any of them had; a tag is used
 //! again only when its answer was there and its data has left, so that a late answer goes nowhere; nothing here waits for the medium.
 
+mod code;
+mod looks;
+mod time;
+mod words;
+
 use azote_hdl::prelude::*;
 use azote_regs::media;
-use azote_regs::nvme::status;
 
+use self::code::code_of;
+use self::looks::Looks;
+use self::time::Time;
+use self::words::{At, Line, Rest, State, Why};
 use super::tags::{is_aside, slot_of};
-use crate::parts::{BlockTable, Table, Tick};
+use crate::parts::{BlockTable, Table};
 use crate::storage::ports::MediaOut;
 use crate::storage::words::{Piece, Place, Tag};
 
@@ -25,41 +33,6 @@ pub const WRITER: usize = 2;
 
 /// Rows that may be called for before they have left: as many as the mover keeps, less one piece.
 const AHEAD: u64 = 256;
-/// In so many clocks the tags are looked at once, behind no more than what is in hand.
-const LOOKS: u64 = 64;
-
-/// How far a tag is.
-struct At;
-impl At {
-    const FREE: u64 = 0;
-    /// Its command is there, its request is not.
-    const OPEN: u64 = 1;
-    const MEDIUM: u64 = 2;
-    /// Its data is called for, or will be.
-    const CARD: u64 = 3;
-    /// A part of it is done; the next is to be asked for.
-    const AGAIN: u64 = 4;
-    /// It is over, and names a command that is not.
-    const HELD: u64 = 5;
-}
-
-/// Why a tag was cancelled.
-struct Why;
-impl Why {
-    const NOT: u64 = 0;
-    const ABORT: u64 = 1;
-    const LATE: u64 = 2;
-    const SHUT: u64 = 3;
-}
-
-/// How far an Abort is.
-struct Seek;
-impl Seek {
-    const NOT: u64 = 0;
-    const COMMAND: u64 = 1;
-    const PIECES: u64 = 2;
-    const DONE: u64 = 3;
-}
 
 struct St;
 impl St {
@@ -72,49 +45,6 @@ impl St {
     const CALL: u64 = 6;
     const OPEN: u64 = 7;
     const LOOK: u64 = 8;
-}
-
-packed! {
-    /// What a tag is for.
-    State {
-        /// The millisecond in which the medium was asked.
-        stamp: 16,
-        /// The index of its command's first tag.
-        cmd: 6,
-        op: 4,
-        /// Why it was cancelled.
-        why: 2,
-        at: 3,
-    }
-}
-
-packed! {
-    /// What is left of an operation that comes without data: in place of where its data goes.
-    Rest {
-        fua: 1,
-        volume: 8,
-        left: 20,
-        lba: 48,
-    }
-}
-
-packed! {
-    /// A command, under its first tag.
-    Line {
-        /// The microsecond in which it began.
-        begun: 24,
-        lba: 48,
-        blocks: 9,
-        kind: 2,
-        cid: 16,
-        qid: 3,
-        /// The first error that a piece of it had.
-        code: 11,
-        own: 1,
-        turn: 1,
-        /// Pieces that are under way.
-        left: 6,
-    }
 }
 
 #[derive(LogicBlock, Default)]
@@ -239,7 +169,6 @@ pub struct Books {
     /// The error log has no place for another.
     pub log_full: I<1>,
     pub busy: O<1>,
-    vfs: Param,
     /// The highest row of the memories: those set aside are at the end of what there is.
     rows: Param,
     st: Reg<4>,
@@ -259,23 +188,10 @@ pub struct Books {
     c_op: Reg<4>,
     c_tag: Reg<{ Tag::WIDTH }>,
     c_what: Reg<{ Rest::WIDTH }>,
-    /// The next tag to look at, and when.
-    s_slot: Reg<6>,
-    s_index: Reg<6>,
-    timer: Reg<6>,
-    due: Reg<1>,
-    seek: Reg<2>,
-    a_index: Reg<6>,
-    a_cmd: Reg<6>,
-    a_found: Reg<1>,
-    a_hit: Reg<1>,
     /// Tags in use.
     live: Reg<13>,
-    tick: Tick,
-    /// Microseconds, and milliseconds.
-    time: Reg<24>,
-    thousand: Reg<10>,
-    ms: Reg<16>,
+    time: Time,
+    looks: Looks,
     states: BlockTable<{ Tag::WIDTH }, { State::WIDTH }, 1>,
     /// Of each tag a `Place`, or a `Rest`.
     places: Ram<{ Tag::WIDTH }, { Place::WIDTH }>,
@@ -290,7 +206,7 @@ impl Books {
         let slots = (vfs + 1 + media::TAGS_ASIDE as usize).next_power_of_two();
         let tags = slots * media::TAGS_PER_SLOT as usize;
         Books {
-            vfs: Param::new(vfs),
+            looks: Looks::new(vfs),
             rows: Param::new(tags - 1),
             states: BlockTable::new(tags, Tag::INDEX.width as usize),
             places: Ram::new(tags),
@@ -301,61 +217,11 @@ impl Books {
     }
 }
 
-/// Whether the medium's failure of this is one of reading.
-#[pure]
-fn reads(op: V) -> V {
-    (op == media::READ) | (op == media::VERIFY) | (op == media::COMPARE)
-}
-
-/// Where an Abort looks for the `nth` of those set aside, over and over.
-#[pure]
-fn aside_high(nth: V) -> V {
-    match nth.bits(1, 0) {
-        0 => sized(media::ASIDE_FIRST, 6),
-        1 => media::ASIDE_FIRST + 1,
-        _ => media::ASIDE_FIRST + 2,
-    }
-}
-
-/// The code that a tag ends with, by what the medium answered and why it was cancelled.
-#[pure]
-fn code_of(op: V, result: V, why: V) -> V {
-    let fault = if reads(op) { konst(status::UNRECOVERED_READ) } else { konst(status::WRITE_FAULT) };
-    let cancelled = if why == Why::ABORT { konst(status::ABORT_REQUESTED) } else { fault };
-    match result {
-        media::DONE | media::HOLE => {
-            // Its data is not called for any more.
-            if (op == media::READ) & (why != Why::NOT) { cancelled } else { sized(status::SUCCESS, 11) }
-        }
-        media::DIFFERS => konst(status::COMPARE_FAILURE),
-        media::ABORTED => cancelled,
-        media::SPOILT => {
-            if why == Why::NOT {
-                konst(status::DATA_TRANSFER)
-            } else {
-                cancelled
-            }
-        }
-        _ => fault,
-    }
-}
-
 #[kernel]
 impl Logic for Books {
     fn update(&mut self) {
-        clocked!(self.states, self.shuts, self.tick);
+        clocked!(self.states, self.shuts, self.time, self.looks);
         memories!(self.places, self.lines);
-        // --- time
-        if self.tick.us {
-            self.time.d = self.time.q + 1;
-            self.thousand.d = self.thousand.q + 1;
-            if self.thousand.q == 999 {
-                self.thousand.d = 0;
-                self.ms.d = self.ms.q + 1;
-            }
-        }
-        self.timer.d = self.timer.q + 1;
-
         // --- the words in hand
         let s = self.states.rdata[0];
         let at = s.get(State::AT);
@@ -393,21 +259,12 @@ impl Logic for Books {
 
         // --- what is to be done
         let idle = self.st.q == St::IDLE;
-        let seeks = (self.seek.q == Seek::COMMAND) | (self.seek.q == Seek::PIECES);
-        // It stands until there is a look: the clock in which it comes may be one of other work every time.
-        let comes = if seeks { self.timer.q.bits(1, 0).all() } else { self.timer.q == konst(LOOKS - 1) };
-        let some = seeks | (self.live.q != 0);
         let may_call = self.piece_ready & (!self.g_valid.q) & (self.ahead.q <= AHEAD);
         let page_turn = self.page_valid & may_call & !(self.next_valid & self.page_last.q);
         let next_turn = self.next_valid & may_call & !page_turn;
         let opens = self.open[0] | self.open[1] | self.open[2];
-        // Admin commands are under the tags set aside.
-        let a_high = if self.abort_qid == 0 { aside_high(self.a_index.q) } else { self.abort_slot };
-        let a_low = if self.abort_qid == 0 { self.abort_slot } else { self.a_index.q };
-        let seen = if seeks { cat(a_high, a_low) } else { cat(self.s_slot.q, self.s_index.q) };
         let next_tag = cat(self.next_slot, self.next_index);
-        let looks_first = self.due.q & some;
-        self.due.d = comes | (self.due.q & (self.st.q != St::LOOK));
+        let looks_first = self.looks.first;
         let answers = self.answer_valid & !looks_first;
         let leaves = self.left_valid & !(looks_first | self.answer_valid);
         let calls = next_turn & !(looks_first | self.answer_valid | self.left_valid);
@@ -419,7 +276,7 @@ impl Logic for Books {
         } else if calls {
             next_tag
         } else {
-            seen
+            self.looks.tag
         };
         self.answer_ready = idle & answers;
         self.left_ready = idle & leaves;
@@ -474,7 +331,7 @@ impl Logic for Books {
         self.closed_kind = l_kind;
         self.closed_blocks = l_blocks;
         self.closed_lba = l_lba;
-        self.closed_time = self.time.q - l_begun;
+        self.closed_time = self.time.us - l_begun;
         self.closed_turn = turn;
         self.look_slot = slot;
         self.pays = 0;
@@ -484,9 +341,9 @@ impl Logic for Books {
         self.write_gone = 0;
 
         let long = (op == media::ZEROES) | (op == media::VERIFY);
-        let late = (self.limit != 0) & ((self.ms.q - stamp) >= self.limit);
+        let late = (self.limit != 0) & ((self.time.ms - stamp) >= self.limit);
         let its_name = (l_qid == self.abort_qid) & (l_cid == self.abort_cid) & !own;
-        let named = (self.seek.q == Seek::PIECES) & (s_cmd == self.a_cmd.q) & (its_name | !aside);
+        let named = self.looks.pieces & (s_cmd == self.looks.cmd) & (its_name | !aside);
         let doomed = closes | late | named;
         // What is cancelled before the medium has heard of it is not: it is looked at again.
         let mut asking = sized(0, 1);
@@ -505,6 +362,8 @@ impl Logic for Books {
             Why::LATE
         };
 
+        let mut look_again = sized(0, 1);
+        let mut hit = sized(0, 1);
         match self.st.q {
             St::BOOT => {
                 if self.states.ready {
@@ -543,7 +402,7 @@ impl Logic for Books {
                     self.st.d = St::CALL;
                 } else if opens {
                     self.st.d = St::OPEN;
-                } else if some {
+                } else if self.looks.some {
                     self.st.d = St::LOOK;
                 }
             }
@@ -639,7 +498,7 @@ impl Logic for Books {
                 s_we = 1;
                 s_at = tag;
                 let where_ = if begins { sized(At::OPEN, 3) } else { At::MEDIUM };
-                s_new = State { stamp: self.ms.q, cmd: command, op: what, why: Why::NOT, at: where_ };
+                s_new = State { stamp: self.time.ms, cmd: command, op: what, why: Why::NOT, at: where_ };
                 p_we = !begins;
                 p_at = tag;
                 let asks =
@@ -648,7 +507,7 @@ impl Logic for Books {
                 l_we = first & !writes;
                 l_at = tag;
                 l_new = Line {
-                    begun: self.time.q,
+                    begun: self.time.us,
                     lba: self.lba,
                     blocks: self.blocks,
                     kind: self.kind,
@@ -667,16 +526,15 @@ impl Logic for Books {
             }
             St::LOOK => {
                 self.st.d = St::IDLE;
-                let mut again = sized(0, 1);
                 if at == At::MEDIUM {
                     if doomed & (why == Why::NOT) {
-                        again = self.c_busy.q | asking;
-                        if !again {
+                        look_again = self.c_busy.q | asking;
+                        if !look_again {
                             self.c_busy.d = 1;
                             self.c_op.d = media::CANCEL;
                             s_we = 1;
                             s_new = State { why: reason, ..s };
-                            self.a_hit.d = self.a_hit.q | named;
+                            hit = named;
                         }
                     }
                 } else if at == At::AGAIN {
@@ -686,47 +544,19 @@ impl Logic for Books {
                         self.code.d = code_of(op, sized(media::ABORTED, 3), reason);
                         self.cmd.d = s_cmd;
                         l_raddr = cat(high, s_cmd);
-                        self.a_hit.d = self.a_hit.q | named;
+                        hit = named;
                         self.st.d = St::END;
                     } else if self.allowed & !self.c_busy.q {
                         self.c_busy.d = 1;
                         self.c_op.d = op;
                         self.pays = 1;
                         s_we = 1;
-                        s_new = State { stamp: self.ms.q, at: At::MEDIUM, ..s };
+                        s_new = State { stamp: self.time.ms, at: At::MEDIUM, ..s };
                     }
                 }
                 if !self.c_busy.q {
                     self.c_tag.d = self.r_tag.q;
                     self.c_what.d = place.trunc(Rest::WIDTH);
-                }
-                // The line is that of a command only under its first tag.
-                let names = (at != At::FREE) & (s_cmd == index) & its_name;
-                if (self.seek.q == Seek::COMMAND) & names {
-                    self.a_cmd.d = index;
-                    self.a_found.d = 1;
-                }
-                if seeks {
-                    if !again {
-                        self.a_index.d = self.a_index.q + 1;
-                        if self.a_index.q.all() {
-                            self.seek.d = if (self.seek.q == Seek::COMMAND) & (self.a_found.q | names) {
-                                sized(Seek::PIECES, 2)
-                            } else {
-                                Seek::DONE
-                            };
-                        }
-                    }
-                } else {
-                    self.s_index.d = self.s_index.q + 1;
-                    if self.s_index.q.all() {
-                        // Behind the last function come those set aside.
-                        self.s_slot.d = if self.s_slot.q.zext(8) == konst(self.vfs.get()) {
-                            sized(media::ASIDE_FIRST, 6)
-                        } else {
-                            self.s_slot.q + 1
-                        };
-                    }
                 }
             }
             _ => self.st.d = St::IDLE,
@@ -763,18 +593,18 @@ impl Logic for Books {
         self.media.volume = self.c_what.q.get(Rest::VOLUME);
         self.media.fua = self.c_what.q.get(Rest::FUA);
 
-        // --- Abort
-        if self.aborts & (self.seek.q == Seek::NOT) {
-            self.seek.d = Seek::COMMAND;
-            self.a_index.d = 0;
-            self.a_found.d = 0;
-            self.a_hit.d = 0;
-        }
-        if !self.aborts {
-            self.seek.d = Seek::NOT;
-        }
-        self.abort_done = self.seek.q == Seek::DONE;
-        self.aborted = self.a_hit.q;
+        // --- which is looked at next; the line is that of a command only under its first tag
+        self.looks.live = self.live.q != 0;
+        self.looks.looks = self.st.q == St::LOOK;
+        self.looks.again = look_again;
+        self.looks.names = (at != At::FREE) & (s_cmd == index) & its_name;
+        self.looks.index = index;
+        self.looks.hit = hit;
+        self.looks.aborts = self.aborts;
+        self.looks.abort_slot = self.abort_slot;
+        self.looks.abort_qid = self.abort_qid;
+        self.abort_done = self.looks.abort_done;
+        self.aborted = self.looks.aborted;
 
         self.live.d = self.live.q + ups.zext(13) - downs.zext(13);
         self.states.raddr[0] = s_raddr & konst(self.rows.get());
@@ -799,6 +629,6 @@ impl Logic for Books {
             | self.left_valid
             | self.g_valid.q
             | self.c_busy.q
-            | seeks;
+            | self.looks.seeks;
     }
 }
