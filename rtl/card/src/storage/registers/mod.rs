@@ -11,47 +11,22 @@
 //! A secondary controller that the primary took offline (NVMe 1.4 §8.5) is closed like one whose function is reset. Until it
 //! is put online again it shows a fatal status and takes no write, whatever is reset meanwhile, but for the PF itself.
 
+mod offline;
+mod shutdowns;
+mod words;
+
 use azote_hdl::prelude::*;
 use azote_regs::nvme::controller as nvme;
 
+use self::offline::Offline;
+use self::shutdowns::Shutdowns;
+use self::words::{Closing, Word};
 use super::terms::Op;
-use crate::parts::{BlockTable, Fifo, Marks, Table, byte_mask};
+use crate::parts::{BlockTable, Fifo, Table, byte_mask};
 use crate::transaction::BusSlave;
-
-/// Words of a controller's state.
-struct Word;
-impl Word {
-    const CC: u64 = 0;
-    const CSTS: u64 = 1;
-    const AQA: u64 = 2;
-    const ASQ_LO: u64 = 3;
-    const ASQ_HI: u64 = 4;
-    const ACQ_LO: u64 = 5;
-    const ACQ_HI: u64 = 6;
-    const NONE: u64 = 7;
-}
 
 /// Clocks in which an access is answered.
 pub const ANSWERS: u64 = 256;
-
-packed! {
-    /// What is going on with a function.
-    Closing {
-        /// Its volume is to be flushed once more, after a flush that is under way.
-        flush_again: 1,
-        flushes: 1,
-        /// The primary waits for it to be offline.
-        off: 1,
-        /// A reset of the function waits for it; the reset is done and not heard of yet.
-        done: 1,
-        owed: 1,
-        /// The registers go as well: it is a reset, or it goes offline.
-        whole: 1,
-        /// Its queues are closed.
-        quiet: 1,
-        closes: 1,
-    }
-}
 
 /// Bit of the CSTS word that the host does not see: CC.EN fell, RDY has yet to follow.
 const CLOSING: usize = 31;
@@ -171,19 +146,10 @@ pub struct Registers {
     /// How long an access has been waiting.
     waits: Reg<9>,
     replies: Reg<1>,
-    /// Who is shutting down; whose volume is to be flushed; whose is, or has none.
-    shutting: Marks,
-    f_slot: Reg<6>,
-    f_ask: Reg<1>,
-    u_wait: Reg<1>,
-    u_slot: Reg<6>,
-    flushes: Fifo<6>,
-    r_offline: Reg<64>,
-    /// A slot to close for being offline.
-    off_wait: Reg<1>,
+    shutdowns: Shutdowns,
+    away: Offline,
     /// The one that is wiped goes offline.
     off_now: Reg<1>,
-    o_slot: Reg<6>,
     /// The slot in hand is offline.
     refused: Reg<1>,
     closers: Fifo<6>,
@@ -197,7 +163,7 @@ impl Registers {
         Registers {
             slots: Param::new(slots),
             closers: Fifo::new(64),
-            flushes: Fifo::new(64),
+            shutdowns: Shutdowns::new(),
             closings: Table::new(slots, 0),
             words: BlockTable::new(slots * 8, 3),
             ..Self::default()
@@ -208,7 +174,7 @@ impl Registers {
 #[kernel]
 impl Logic for Registers {
     fn update(&mut self) {
-        clocked!(self.closers, self.shutting, self.flushes, self.words, self.closings);
+        clocked!(self.closers, self.shutdowns, self.away, self.words, self.closings);
         let offset = self.bus.offset;
         let owner_slot = self.bus.owner.bits(7, 2);
         let is_doorbell = offset.bit(12);
@@ -265,25 +231,21 @@ impl Logic for Registers {
         self.poll.d = if self.poll.q == 0 { 0 } else { self.poll.q - 1 };
         self.look.d = if self.look.q == 0 { 0 } else { self.look.q - 1 };
 
-        self.shutting.mark = 0;
-        self.shutting.slot = self.slot.q;
-        self.shutting.drop = 0;
-        self.shutting.take = 0;
-        if self.f_ask.q & self.flush_taken {
-            self.f_ask.d = 0;
-            self.u_wait.d = self.unbound;
-            self.u_slot.d = self.f_slot.q;
-        } else if !self.flushed {
-            self.u_wait.d = 0;
-        }
-        self.flushes.in_valid = self.flushed | self.u_wait.q;
-        self.flushes.in_data = if self.flushed { self.flushed_slot } else { self.u_slot.q };
-        self.flushes.out_ready = 0;
+        self.shutdowns.mark = 0;
+        self.shutdowns.starts = 0;
+        self.shutdowns.slot = self.slot.q;
+        self.shutdowns.take = 0;
+        self.shutdowns.over_take = 0;
+        self.shutdowns.flush_taken = self.flush_taken;
+        self.shutdowns.unbound = self.unbound;
+        self.shutdowns.flushed = self.flushed;
+        self.shutdowns.flushed_slot = self.flushed_slot;
+        self.flush = self.shutdowns.flush;
+        self.flush_slot = self.shutdowns.flush_slot;
         self.shut = 0;
         self.unshut = 0;
         self.shut_slot = self.slot.q;
-        self.flush = self.f_ask.q;
-        self.flush_slot = self.f_slot.q;
+        self.away.take = 0;
 
         match self.st.q {
             St::BOOT => {
@@ -302,13 +264,13 @@ impl Logic for Registers {
                 } else if self.fatal {
                     self.slot.d = self.fatal_slot;
                     self.st.d = St::FATAL_READ;
-                } else if self.flushes.out_valid {
-                    self.flushes.out_ready = 1;
-                    self.slot.d = self.flushes.out_data;
+                } else if self.shutdowns.over {
+                    self.shutdowns.over_take = 1;
+                    self.slot.d = self.shutdowns.over_slot;
                     self.st.d = St::SHUT_READ;
-                } else if self.shutting.valid & !self.f_ask.q {
-                    self.shutting.take = 1;
-                    self.slot.d = self.shutting.first;
+                } else if self.shutdowns.valid {
+                    self.shutdowns.take = 1;
+                    self.slot.d = self.shutdowns.next;
                     self.st.d = St::FLUSH;
                 } else if self.forgets.q & self.forget_done {
                     self.slot.d = self.c_slot.q;
@@ -316,9 +278,9 @@ impl Logic for Registers {
                 } else if self.reset_valid & (!self.done.q) & (self.look.q == 0) {
                     self.slot.d = self.reset_slot;
                     self.st.d = St::RESET_LOOK;
-                } else if self.off_wait.q {
-                    self.slot.d = self.o_slot.q;
-                    self.off_wait.d = 0;
+                } else if self.away.valid {
+                    self.away.take = 1;
+                    self.slot.d = self.away.closes;
                     self.st.d = St::OFF_LOOK;
                 } else if self.closers.out_valid {
                     self.closers.out_ready = 1;
@@ -334,7 +296,7 @@ impl Logic for Registers {
                 }
             }
             St::BUS_READ => {
-                self.refused.d = self.r_offline.q.sel(self.slot.q);
+                self.refused.d = self.away.offline.sel(self.slot.q);
                 self.st.d = if is_doorbell { St::DOORBELL } else { St::BUS_DO };
             }
             St::BUS_DO => {
@@ -415,7 +377,7 @@ impl Logic for Registers {
                 let fresh = shuts & (self.csts.q.get(nvme::CSTS_SHST) == nvme::SHST_NORMAL);
                 let kept = if fresh { self.csts.q | shut } else { self.csts.q };
                 if fresh | (shuts & rises) {
-                    self.shutting.mark = 1;
+                    self.shutdowns.mark = 1;
                 }
                 self.st.d = St::STATUS;
                 self.csts.d = kept;
@@ -471,8 +433,7 @@ impl Logic for Registers {
                     c_new = Closing { flush_again: 1, ..c };
                 } else {
                     c_new = Closing { flushes: 1, ..c };
-                    self.f_slot.d = self.slot.q;
-                    self.f_ask.d = !closes;
+                    self.shutdowns.starts = !closes;
                 }
             }
             St::SHUT_READ => self.st.d = St::SHUT,
@@ -480,7 +441,7 @@ impl Logic for Registers {
                 let again = c.get(Closing::FLUSH_AGAIN);
                 c_we = 1;
                 c_new = Closing { flush_again: 0, flushes: 0, ..c };
-                self.shutting.mark = again;
+                self.shutdowns.mark = again;
                 // It may have been reset meanwhile, or shut down again.
                 we = (rd.get(nvme::CSTS_SHST) == nvme::SHST_OCCURRING) & !again;
                 waddr = cat(self.slot.q, sized(Word::CSTS, 3));
@@ -587,18 +548,11 @@ impl Logic for Registers {
         if !self.reset_valid {
             self.done.d = 0;
         }
-        let one = sized(1, 64);
-        let named = one << self.off_slot;
-        let off = if self.off { named } else { 0 };
-        let on = if self.on { named } else { 0 };
-        // A reset of the PF ends its VFs, and with them what it had decided of them.
-        let all = (self.st.q == St::WIPE) & (self.slot.q == 0);
-        self.r_offline.d = if all { 0 } else { (self.r_offline.q | off) & !on };
-        self.offline = self.r_offline.q;
-        if self.off {
-            self.off_wait.d = 1;
-            self.o_slot.d = self.off_slot;
-        }
+        self.away.off = self.off;
+        self.away.on = self.on;
+        self.away.slot = self.off_slot;
+        self.away.all = (self.st.q == St::WIPE) & (self.slot.q == 0);
+        self.offline = self.away.offline;
         self.reset_done = self.done.q;
         self.closings.we = c_we;
         self.closings.waddr = self.slot.q;
@@ -622,11 +576,8 @@ impl Logic for Registers {
             | self.bus.valid
             | (self.many.q != 0)
             | self.closers.out_valid
-            | self.off_wait.q
-            | self.f_ask.q
-            | self.u_wait.q
-            | self.flushes.out_valid
-            | self.shutting.valid
+            | self.away.valid
+            | self.shutdowns.busy
             | self.fatal
             | (self.reset_valid & !self.done.q);
     }
