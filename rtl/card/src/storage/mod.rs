@@ -17,6 +17,7 @@ pub mod records;
 pub mod registers;
 pub mod rings;
 pub mod terms;
+pub mod verdict;
 pub mod words;
 
 use azote_hdl::prelude::*;

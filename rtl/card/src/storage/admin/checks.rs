@@ -3,13 +3,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{command as cmd, entry, identify, limits, log, opcode, status, virtualization as virt};
 
-packed! {
-    /// What is wrong with a command, and where in its entry.
-    pub Verdict {
-        location: 16,
-        status: 11,
-    }
-}
+use crate::storage::verdict::{Verdict, fault, wrong};
 
 /// Largest vector and queue id.
 const LAST_VECTOR: u64 = azote_regs::bar::MSIX_VECTORS - 1;
@@ -19,16 +13,6 @@ const LAST_QUEUE: u64 = limits::QUEUES - 1;
 const LAST_NSID: u64 = limits::NSID_ALL - 1;
 /// The number of DWs of the longest log page that may be asked for, 0's based.
 const LAST_DW: u64 = limits::MAX_TRANSFER / 4 - 1;
-
-/// The verdict that `code` is due to the field at this byte and bit of the entry.
-pub const fn wrong(code: u64, byte: u64, bit: u64) -> u64 {
-    Verdict::LOCATION.put(log::location(byte, bit)) | Verdict::STATUS.put(code)
-}
-
-/// The verdict that no one field is to blame for `code`.
-pub const fn fault(code: u64) -> u64 {
-    Verdict::LOCATION.put(log::LOCATION_NONE) | Verdict::STATUS.put(code)
-}
 
 /// Create I/O Completion or Submission Queue (NVMe 5.3, 5.4).
 #[pure]

@@ -5,12 +5,12 @@ use azote_regs::function;
 use azote_regs::nvme::{command as cmd, entry, identify, limits, log, opcode, status, virtualization as virt};
 
 use super::checks::{
-    Verdict, create_queue, format, get_feature, identify as identify_wrong, log_page, set_feature, virtualization,
-    wrong,
+    create_queue, format, get_feature, identify as identify_wrong, log_page, set_feature, virtualization,
 };
 use super::events::{Ask, Told, Type};
 use crate::parts::Forget;
 use crate::storage::terms::{Answer, Next, Op, What};
+use crate::storage::verdict::{Verdict, wrong};
 
 struct St;
 impl St {

@@ -9,6 +9,8 @@
 //!
 //! Inside of the card a block is 512 bytes: what a namespace of 4 KiB blocks counts is made eight times as much here.
 
+mod io;
+
 use azote_hdl::prelude::*;
 use azote_regs::media;
 use azote_regs::nvme::{command as cmd, entry, limits, log, opcode, status};
@@ -18,6 +20,7 @@ use super::data::writer::has_data;
 use super::flight::tags::LARGEST;
 use super::ports::ReadOut;
 use super::terms::{Kind, Next};
+use super::verdict::Verdict;
 use super::words::{Binding, Place, Tag};
 
 /// [`limits::BIG_SHIFT`], for widths.
@@ -206,15 +209,8 @@ impl Logic for Front {
         clocked!(self.walker);
         let opc = self.r_cdw0.q.get(entry::CDW0_OPC);
         let plain = (self.r_cdw0.q.get(entry::CDW0_FUSE) == 0) & (self.r_cdw0.q.get(entry::CDW0_PSDT) == 0);
-        let is_flush = opc == opcode::FLUSH;
-        let is_write = opc == opcode::WRITE;
-        let is_read = opc == opcode::READ;
-        let is_compare = opc == opcode::COMPARE;
-        let is_zeroes = opc == opcode::WRITE_ZEROES;
-        let is_verify = opc == opcode::VERIFY;
         let is_dataset = opc == opcode::DATASET;
-        let moves = is_write | is_read | is_compare;
-        let known = moves | is_flush | is_zeroes | is_verify | is_dataset;
+        let moves = io::moves(opc);
         let held = self.hold.q;
         let b_bound = held.get(Binding::VALID);
         let b_base = held.get(Binding::BASE);
@@ -225,7 +221,8 @@ impl Logic for Front {
         self.tiny = b_length >> konst(BIG) == 0;
         self.turn = held.get(Binding::TURN);
         self.uses = 0;
-        let our_space = (self.r_nsid.q == limits::NSID) | (is_flush & (self.r_nsid.q == limits::NSID_ALL));
+        let our_space =
+            (self.r_nsid.q == limits::NSID) | ((opc == opcode::FLUSH) & (self.r_nsid.q == limits::NSID_ALL));
         let slba = cat(self.r_cdw11.q, self.r_cdw10.q);
         let whole = self.blocks.q <= konst(limits::MAX_BLOCKS);
         let owner = cat(self.s.q, sized(azote_regs::function::STORAGE, 2));
@@ -285,21 +282,8 @@ impl Logic for Front {
             self.owes.d = 0;
             self.told.d = 0;
         }
-        let of_page = (self.dws.q.zext(17) + 127).bits(16, 7).zext(12);
-        let listed = cat(self.dws.q.bits(10, 2), sized(0, 3));
-        let long =
-            if self.blocks.q > media::LONG_BLOCKS { sized(media::LONG_BLOCKS, 12) } else { self.blocks.q.trunc(12) };
         self.pays = self.owes.q & goes;
-        self.pays_blocks = if self.page.q {
-            of_page
-        } else {
-            match self.op.q {
-                media::FLUSH => sized(0, 12),
-                media::DEALLOCATE => sized(8, 12),
-                media::RANGES => listed,
-                _ => long,
-            }
-        };
+        self.pays_blocks = io::cost(self.page.q, self.op.q, self.dws.q, self.blocks.q);
         self.takes_own = 0;
         self.wr_valid = (self.st.q == St::COMMAND) | begun;
         self.wr_op = self.op.q;
@@ -424,46 +408,20 @@ impl Logic for Front {
             St::DECODE => {
                 let ranges = self.r_cdw10.q.get(cmd::DATASET_NR).zext(16) + 1;
                 self.dws.d = if is_dataset { ranges << 2 } else { cat(self.blocks.q.bits(8, 0), sized(0, 7)) };
-                self.writes.d = !is_read;
+                self.writes.d = opc != opcode::READ;
                 self.all.d = is_dataset;
                 self.fua.d = self.r_cdw12.q.get(cmd::RW_FUA) | self.through;
-                self.r_kind.d = if is_write {
-                    sized(Kind::WRITE, 2)
-                } else if is_read | is_compare {
-                    Kind::READ
-                } else {
-                    Kind::OTHER
-                };
-                let zeroes = if self.r_cdw12.q.get(cmd::RW_DEAC) { sized(media::DEALLOCATE, 4) } else { media::ZEROES };
-                self.op.d = match opc {
-                    opcode::FLUSH => sized(media::FLUSH, 4),
-                    opcode::WRITE_ZEROES => zeroes,
-                    opcode::COMPARE => media::COMPARE,
-                    opcode::VERIFY => media::VERIFY,
-                    opcode::DATASET => media::RANGES,
-                    _ => media::WRITE,
-                };
+                self.r_kind.d = io::kind_of(opc);
+                self.op.d = io::media_op(opc, self.r_cdw12.q.get(cmd::RW_DEAC));
                 self.st.d = St::COMPLETE;
-                if !known {
-                    self.code.d = status::INVALID_OPCODE;
-                    self.location.d = konst(log::location(entry::SQE_CDW0, 0));
-                } else if !plain {
-                    self.code.d = status::INVALID_FIELD;
-                    self.location.d = konst(log::location(entry::SQE_CDW0 + 1, 0));
-                } else if !(our_space & b_bound) {
-                    self.code.d = status::INVALID_NAMESPACE;
-                    self.location.d = konst(log::location(entry::SQE_NSID, 0));
-                } else if is_dataset & !self.r_cdw11.q.get(cmd::DATASET_AD) {
-                    // The other attributes are hints.
-                } else if moves & !whole {
-                    self.code.d = status::INVALID_FIELD;
-                    self.location.d = konst(log::location(entry::SQE_CDW12, 0));
-                } else if (moves | is_zeroes | is_verify) & !self.fits.q {
-                    self.code.d = status::LBA_OUT_OF_RANGE;
-                    self.location.d = konst(log::location(entry::SQE_CDW10, 0));
-                } else if (is_write | is_zeroes | is_dataset) & b_read_only {
-                    self.code.d = status::WRITE_PROTECTED;
-                } else {
+                // All attributes but one are hints.
+                let hints = is_dataset & !self.r_cdw11.q.get(cmd::DATASET_AD);
+                let ours = our_space & b_bound;
+                let verdict = io::verdict(opc, plain, ours, whole, self.fits.q, hints, b_read_only);
+                if verdict != 0 {
+                    self.code.d = verdict.get(Verdict::STATUS);
+                    self.location.d = verdict.get(Verdict::LOCATION);
+                } else if !hints {
                     let pieces = (self.blocks.q.bits(8, 0) + 7).bits(8, 3);
                     let need = if moves { pieces } else { sized(1, 6) };
                     self.settle = 1;
