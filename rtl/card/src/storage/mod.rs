@@ -263,18 +263,7 @@ impl Logic for Storage {
         self.admin.wrong = self.queues.wrong;
         self.admin.wrong_slot = self.queues.wrong_slot;
         self.admin.wrong_value = self.queues.wrong_value;
-        self.admin.start = self.front.a_start;
-        self.admin.slot = self.front.slot;
-        self.admin.cdw0 = self.front.cdw0;
-        self.admin.nsid = self.front.nsid;
-        self.admin.prp1 = self.front.prp1;
-        self.admin.cdw10 = self.front.cdw10;
-        self.admin.cdw11 = self.front.cdw11;
-        self.admin.cdw12 = self.front.cdw12;
-        self.admin.cdw13 = self.front.cdw13;
-        self.admin.bound = self.front.bound;
-        self.admin.read_only = self.front.read_only;
-        self.admin.tiny = self.front.tiny;
+        join!(self.front.command, self.admin.command);
         self.format_turn = self.front.turn;
         self.books.aborts = self.admin.abort_valid;
         self.books.abort_slot = self.front.slot;
@@ -284,13 +273,6 @@ impl Logic for Storage {
         self.admin.aborted = self.books.aborted;
         self.format = self.admin.set_format;
         self.format_big = self.admin.big;
-        self.front.a_done = self.admin.done;
-        self.front.a_next = self.admin.next;
-        self.front.a_status = self.admin.status;
-        self.front.a_dw0 = self.admin.dw0;
-        self.front.a_what = self.admin.what;
-        self.front.a_dws = self.admin.dws;
-        self.front.a_location = self.admin.location;
 
         // Entries, and the front.
         self.fetch.work = self.queues.work;
@@ -488,7 +470,7 @@ impl Logic for Storage {
         self.errors.refused_code = self.front.done_status;
         self.errors.refused_location = self.front.failed_location;
         self.errors.refused_lba = self.front.failed_lba;
-        self.errors.refused_nsid = self.front.nsid;
+        self.errors.refused_nsid = self.front.command.nsid;
         self.errors.failed = heard & !good;
         self.errors.failed_slot = self.books.done_slot;
         self.errors.failed_qid = self.books.done_qid;

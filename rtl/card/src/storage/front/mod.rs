@@ -18,7 +18,7 @@ use azote_regs::nvme::{command as cmd, entry, limits, log, opcode, status};
 use super::data::walker::Walker;
 use super::data::writer::has_data;
 use super::flight::tags::LARGEST;
-use super::ports::ReadOut;
+use super::ports::{CommandOut, ReadOut};
 use super::terms::{Kind, Next};
 use super::verdict::Verdict;
 use super::words::{Binding, Place, Tag};
@@ -64,11 +64,7 @@ pub struct Front {
     /// The binding of `slot`, two clocks later.
     pub slot: O<6>,
     pub binding: I<{ Binding::WIDTH }>,
-    /// The one that the command in hand is judged by: whether there is one, it is read only, it is smaller than a large block;
-    /// which of its function's it is.
-    pub bound: O<1>,
-    pub read_only: O<1>,
-    pub tiny: O<1>,
+    /// Which of its function's bindings the command in hand is judged by.
     pub turn: O<1>,
     /// One clock: a command is judged by it; one that was came to nothing.
     pub uses: O<1>,
@@ -76,21 +72,7 @@ pub struct Front {
     /// Its write cache is off.
     pub through: I<1>,
     // Admin.
-    pub a_start: O<1>,
-    pub a_done: I<1>,
-    pub a_next: I<3>,
-    pub a_status: I<11>,
-    pub a_dw0: I<32>,
-    pub a_what: I<4>,
-    pub a_dws: I<16>,
-    pub a_location: I<16>,
-    pub cdw0: O<32>,
-    pub nsid: O<32>,
-    pub prp1: O<64>,
-    pub cdw10: O<32>,
-    pub cdw11: O<32>,
-    pub cdw12: O<32>,
-    pub cdw13: O<32>,
+    pub command: CommandOut,
     // The command as the media port sees it: first block on its volume, blocks.
     pub media_volume: O<8>,
     pub media_lba: O<48>,
@@ -216,9 +198,9 @@ impl Logic for Front {
         let b_base = held.get(Binding::BASE);
         let b_length = held.get(Binding::LENGTH);
         let b_read_only = held.get(Binding::READ_ONLY);
-        self.bound = b_bound;
-        self.read_only = b_read_only;
-        self.tiny = b_length >> konst(BIG) == 0;
+        self.command.bound = b_bound;
+        self.command.read_only = b_read_only;
+        self.command.tiny = b_length >> konst(BIG) == 0;
         self.turn = held.get(Binding::TURN);
         self.uses = 0;
         let our_space =
@@ -246,15 +228,16 @@ impl Logic for Front {
         self.walker.go = self.st.q == St::GO;
 
         self.slot = self.s.q;
+        self.command.slot = self.s.q;
         self.walker.cuts = !self.writes.q;
-        self.a_start = self.st.q == St::ADMIN;
-        self.cdw0 = self.r_cdw0.q;
-        self.nsid = self.r_nsid.q;
-        self.prp1 = self.r_prp1.q;
-        self.cdw10 = self.r_cdw10.q;
-        self.cdw11 = self.r_cdw11.q;
-        self.cdw12 = self.r_cdw12.q;
-        self.cdw13 = self.r_cdw13.q;
+        self.command.start = self.st.q == St::ADMIN;
+        self.command.cdw0 = self.r_cdw0.q;
+        self.command.nsid = self.r_nsid.q;
+        self.command.prp1 = self.r_prp1.q;
+        self.command.cdw10 = self.r_cdw10.q;
+        self.command.cdw11 = self.r_cdw11.q;
+        self.command.cdw12 = self.r_cdw12.q;
+        self.command.cdw13 = self.r_cdw13.q;
         self.media_volume = held.get(Binding::VOLUME);
         self.media_lba = if self.all.q { b_base } else { b_base + self.first.q.trunc(48) };
         self.media_blocks = if self.all.q { b_length } else { self.blocks.q.zext(48) };
@@ -262,7 +245,7 @@ impl Logic for Front {
 
         // What it needs and what it costs, known when it goes on from here.
         let goes = (self.st.q == St::GO) | (self.st.q == St::BEGIN);
-        let keeps = (self.st.q == St::ADMIN) & self.a_done & (self.a_next == Next::KEEP);
+        let keeps = (self.st.q == St::ADMIN) & self.command.done & (self.command.next == Next::KEEP);
         // A command that is checked begins in the same clock, and is the writer's in the clock in which it has its tag.
         let good = (self.st.q == St::CHECK) & self.walker.checked & (self.walker.fault == 0) & self.writes.q;
         let begun = (self.st.q == St::BEGIN) & self.began;
@@ -432,16 +415,16 @@ impl Logic for Front {
                 }
             }
             St::ADMIN => {
-                if self.a_done {
-                    self.code.d = self.a_status;
-                    self.dw0.d = self.a_dw0;
-                    self.dws.d = self.a_dws;
-                    self.location.d = self.a_location;
+                if self.command.done {
+                    self.code.d = self.command.status;
+                    self.dw0.d = self.command.dw0;
+                    self.dws.d = self.command.dws;
+                    self.location.d = self.command.location;
                     self.page.d = 1;
                     self.all.d = 1;
                     self.op.d = media::DEALLOCATE;
                     self.st.d = St::COMPLETE;
-                    match self.a_next {
+                    match self.command.next {
                         Next::PAGE => self.st.d = St::CHECK,
                         Next::HOLD => self.release.d = 1,
                         Next::KEEP => self.st.d = St::IDLE,
