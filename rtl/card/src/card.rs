@@ -8,7 +8,7 @@ use crate::dma::read::TAGS;
 use crate::engine::Nobody;
 use crate::manage::Bindings;
 use crate::storage::Storage;
-use crate::storage::port::{MediaDone, MediaGet, MediaRead, MediaRequest, MediaWrite};
+use crate::storage::edge::{MediaDone, MediaGet, MediaRead, MediaRequest, MediaWrite};
 use crate::transaction::{LinkIn, LinkOut};
 
 #[derive(LogicBlock, Default)]

@@ -125,6 +125,7 @@ pub fn expr(e: &Expr, sc: &Scope) -> Result<TokenStream> {
         }
         Expr::Block(b) => value_block(&b.block, sc),
         Expr::Match(m) => match_value(m, sc),
+        Expr::Struct(s) => packed(s, sc),
         _ => err(e, "this is not part of the kernel language (see docs/write-a-block.md)"),
     }
 }
@@ -194,6 +195,13 @@ fn method(m: &syn::ExprMethodCall, sc: &Scope) -> Result<TokenStream> {
         "bits" | "bit" | "zext" | "trunc" | "sext" | "resize" | "rep" | "get" | "any" | "all" | "parity" => {
             Ok(quote_spanned!(m.method.span()=> ::azote_hdl::Value::#name(#x, #(#args),*)))
         }
+        "set" => {
+            let [field, value] = args.as_slice() else {
+                return err(m, "needs a field and its value");
+            };
+            let value = expr(value, sc)?;
+            Ok(quote_spanned!(m.method.span()=> ::azote_hdl::Value::set(#x, #field, #value)))
+        }
         "sel" | "slice_at" => {
             let Some((first, rest)) = args.split_first() else {
                 return err(m, "needs the hardware index as its first argument");
@@ -203,6 +211,25 @@ fn method(m: &syn::ExprMethodCall, sc: &Scope) -> Result<TokenStream> {
         }
         _ => err(m, "no such method on a hardware value (see docs/write-a-block.md)"),
     }
+}
+
+/// `Word { field: value, .. }` of a packed word, or `Word { field: value, ..word }`.
+fn packed(s: &syn::ExprStruct, sc: &Scope) -> Result<TokenStream> {
+    let path = &s.path;
+    let fields = s.fields.iter().map(|f| {
+        let (name, value) = (&f.member, expr(&f.expr, sc)?);
+        Ok(quote!(#name: #value))
+    });
+    let fields = fields.collect::<Result<Vec<_>>>()?;
+    let rest = match (&s.rest, s.dot2_token) {
+        (Some(rest), _) => {
+            let word = expr(rest, sc)?;
+            quote_spanned!(rest.span()=> ..#path::unpack(#word))
+        }
+        (None, None) => quote!(),
+        (None, Some(_)) => return err(s, "`..` needs the word from which the other fields are taken"),
+    };
+    Ok(quote_spanned!(s.span()=> #path { #(#fields,)* #rest }.pack()))
 }
 
 /// `cat(..)`, `konst(..)`, `sized(v, w)`, or a `#[pure]` function.

@@ -7,10 +7,13 @@
 //!
 //! `#[pure]` stands on a function whose `V` parameters are hardware values; kernels call it by name.
 //!
+//! `packed!` names the fields of a word.
+//!
 //! `docs/write-a-block.md` is the guide to the language.
 
 mod expr;
 mod kernel;
+mod packed;
 mod pure;
 #[cfg(test)]
 mod refused;
@@ -32,4 +35,10 @@ pub fn kernel(_attr: TokenStream, item: TokenStream) -> TokenStream {
 pub fn pure(_attr: TokenStream, item: TokenStream) -> TokenStream {
     let item = syn::parse_macro_input!(item as syn::ItemFn);
     pure::lower(item).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// A word with named fields, the highest first: `packed! { pub Word { high: 4, low: 12 } }`.
+#[proc_macro]
+pub fn packed(item: TokenStream) -> TokenStream {
+    packed::lower(&syn::parse_macro_input!(item as packed::Word)).into()
 }

@@ -111,3 +111,16 @@ fn functions_of_another_shape() {
     let item = syn::parse2(quote! { impl Logic for Block { fn connect(&mut self) {} } }).unwrap();
     assert_eq!(crate::kernel::lower(item).unwrap_err().to_string(), "a kernel is one `fn update(&mut self)`");
 }
+
+#[test]
+fn words_without_the_rest_that_they_name() {
+    let rest = "`..` needs the word from which the other fields are taken";
+    assert_eq!(kernel(quote! { self.x = Word { a: 1, .. }; }), rest);
+    assert_eq!(kernel(quote! { self.x = Word { a: 1, ..self.y }; }), "accepted");
+    assert_eq!(kernel(quote! { self.x = self.y.set(HIGH); }), "needs a field and its value");
+    let word =
+        |w: TokenStream| syn::parse2::<crate::packed::Word>(w).map_or_else(|e| e.to_string(), |_| "accepted".into());
+    assert_eq!(word(quote! { pub Word { A: 1 } }), "the fields of a packed word are written small");
+    assert_eq!(word(quote! { pub Word {} }), "a packed word has at least one field");
+    assert_eq!(word(quote! { Word { a: 1, b: WIDTH } }), "accepted");
+}

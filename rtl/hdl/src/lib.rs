@@ -17,7 +17,8 @@ mod run;
 pub mod signal;
 pub mod value;
 
-pub use azote_hdl_macros::{kernel, pure};
+pub use azote_hdl_macros::{kernel, packed, pure};
+pub use azote_regs::Field;
 pub use describe::Expr;
 pub use domain::{Ast, Domain, Sim};
 pub use num_bigint::BigUint;
@@ -30,6 +31,6 @@ pub use value::Value;
 /// What a file of hardware needs.
 pub mod prelude {
     pub use crate::prim::*;
-    pub use crate::{Clk, I, O, Param, Rst, Value, W, kernel, pure};
+    pub use crate::{Clk, I, O, Param, Rst, Value, W, kernel, packed, pure};
     pub use rust_hdl::core::prelude::*;
 }

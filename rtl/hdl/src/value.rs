@@ -173,6 +173,20 @@ pub trait Value: Clone + Sized {
         let lo = f.lo as usize;
         self.bits(lo + f.width as usize - 1, lo)
     }
+    /// The word with another value in this field.
+    #[track_caller]
+    fn set(self, f: Field, v: Self) -> Self {
+        let Some(w) = self.width() else { panic!("a field is set in a value with a width, not in a literal") };
+        let (lo, end) = (f.lo as usize, (f.lo + f.width) as usize);
+        let mut parts = vec![v.fit(f.width as usize)];
+        if end < w {
+            parts.insert(0, self.clone().bits(w - 1, end));
+        }
+        if lo > 0 {
+            parts.push(self.bits(lo - 1, 0));
+        }
+        Self::cat(parts)
+    }
     /// The low `w` bits.
     #[track_caller]
     fn trunc(self, w: usize) -> Self {

@@ -68,6 +68,54 @@ const LENGTH: Field = Field::bits(9, 0);
 const READ: u64 = 0x20;
 const LOCKED_READ: u64 = 0x21;
 
+packed! {
+    /// An entry of a ring: the first field is the highest.
+    pub Slot {
+        valid: 1,
+        owner: 7,
+        /// Where it lies, in DWs.
+        place: 8,
+    }
+}
+
+#[derive(LogicBlock, Default)]
+pub struct Ring {
+    pub clock: Clk,
+    pub reset: Rst,
+    pub owner: I<7>,
+    pub moves: I<1>,
+    pub place: O<8>,
+    slot: Reg<{ Slot::WIDTH }>,
+}
+
+#[kernel]
+impl Logic for Ring {
+    fn update(&mut self) {
+        let s = self.slot.q;
+        self.place = s.get(Slot::PLACE);
+        if !s.get(Slot::VALID) {
+            self.slot.d = Slot { valid: 1, owner: self.owner, place: 0 };
+        } else if self.moves {
+            self.slot.d = Slot { place: s.get(Slot::PLACE) + 1, ..s };
+        } else {
+            self.slot.d = s.set(Slot::OWNER, self.owner);
+        }
+    }
+}
+
+#[test]
+fn the_ring_moves_on() {
+    let design = print(&Ring::default(), "ring").unwrap();
+    let mut dut = Dut::build(&source(design), &Options::block()).unwrap();
+    dut.reset();
+    dut.set("moves", 1);
+    for _ in 0..3 {
+        dut.clock();
+    }
+    dut.eval();
+    assert_eq!(dut.get("place"), 2);
+}
+
 /// Bits in which `a` and `b` differ, of the low `n`.
 #[pure]
 pub fn differ(a: V, b: V, n: usize) -> V {

@@ -21,6 +21,17 @@ fn saturating_add(a: V, b: V, w: usize) -> V {
 
 const TOP: u64 = 0xc0de;
 
+packed! {
+    /// A word wider than any machine's, with a field that is.
+    pub Packed {
+        top: 3,
+        long: 130,
+        flag: 1,
+        low: 26,
+    }
+}
+const ALL: azote_hdl::Field = azote_hdl::Field { lo: 0, width: 160 };
+
 /// One output a trap; the comment says what stock rust-hdl printed.
 #[derive(LogicBlock, Default)]
 struct Traps {
@@ -68,6 +79,12 @@ struct Traps {
     pub wide: O<160>,
     pub shifted: O<8>,
     pub replicated: O<5>,
+    /// words with named fields: made, changed, changed in one field, at both ends and all of it.
+    pub made: O<{ Packed::WIDTH }>,
+    pub changed: O<160>,
+    pub set_one: O<160>,
+    pub set_ends: O<160>,
+    pub taken: O<131>,
     step: W<8>,
 }
 
@@ -132,6 +149,12 @@ impl Logic for Traps {
         self.wide = (self.w + 1) ^ cat(self.w.bits(79, 0), self.w.bits(159, 80));
         self.shifted = (a << b.trunc(4)) | (a >> 3);
         self.replicated = a.bit(7).rep(5);
+        let low = cat(a, b).zext(26);
+        self.made = Packed { low, flag: if a < b { 0 } else { 1 }, top: 5, long: self.w.bits(150, 21) };
+        self.changed = if a.bit(0) { Packed { flag: 1, ..self.w } } else { Packed { top: a.trunc(3), ..0 } };
+        self.set_one = self.w.set(Packed::FLAG, a > b);
+        self.set_ends = self.w.set(Packed::TOP, 2).set(Packed::LOW, a.zext(26)) ^ self.w.set(ALL, 3);
+        self.taken = cat(self.w.get(Packed::LONG), self.w.get(Packed::FLAG));
     }
 }
 
@@ -199,7 +222,7 @@ fn every_trap_prints_what_it_runs() {
         dut.eval();
         let mut out = Outputs(Vec::new());
         block.accept("traps", &mut out);
-        assert_eq!(out.0.len(), 24);
+        assert_eq!(out.0.len(), 29);
         for (name, v) in out.0 {
             let port = design.ports.iter().find(|p| p.name == name).unwrap();
             assert_eq!(dut.get_words(&name), words(&v, port.width), "{name} with a={a:#x} b={b:#x}");
@@ -380,6 +403,33 @@ impl Logic for Mixed {
 #[should_panic(expected = "expected 8 bits, found 9 bits")]
 fn mixed_widths_are_refused() {
     let _ = print(&Mixed::default(), "mixed");
+}
+
+/// Where the fields of a packed word lie: the first is the highest.
+#[test]
+fn a_packed_word_begins_with_its_highest_field() {
+    let at = |f: azote_hdl::Field| (f.lo, f.width);
+    assert_eq!((at(Packed::TOP), at(Packed::LONG), at(Packed::FLAG)), ((157, 3), (27, 130), (26, 1)));
+    assert_eq!((at(Packed::LOW), Packed::WIDTH), ((0, 26), 160));
+}
+
+#[derive(LogicBlock, Default)]
+struct Unfit {
+    pub a: I<8>,
+    pub x: O<160>,
+}
+
+#[kernel]
+impl Logic for Unfit {
+    fn update(&mut self) {
+        self.x = Packed { top: self.a, ..0 };
+    }
+}
+
+#[test]
+#[should_panic(expected = "expected 3 bits, found 8 bits")]
+fn a_value_that_does_not_fit_its_field_is_refused() {
+    let _ = print(&Unfit::default(), "unfit");
 }
 
 #[derive(LogicBlock, Default)]

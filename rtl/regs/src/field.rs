@@ -1,11 +1,12 @@
 //! A bit field that both sides can use in a `const`: the RTL for widths and positions, software for values.
 
-/// A field of a register or of a DW in memory: `width` bits from bit `lo` up.
+/// A field of a register or of a DW in memory: `width` bits from bit `lo` up. A field of the RTL's own words may lie beyond
+/// bit 63 and be wider than 64: such a one is for kernels only, and software's functions below are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
     /// The lowest bit.
     pub lo: u32,
-    /// The number of bits, 1 to 64.
+    /// The number of bits, 1 to 64 for software.
     pub width: u32,
 }
 

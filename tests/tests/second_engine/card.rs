@@ -6,7 +6,7 @@ use azote_rtl::core::Core;
 use azote_rtl::engine::Nobody;
 use azote_rtl::manage::Bindings;
 use azote_rtl::storage::Storage;
-use azote_rtl::storage::port::{MediaDone, MediaGet, MediaRead, MediaRequest, MediaWrite};
+use azote_rtl::storage::edge::{MediaDone, MediaGet, MediaRead, MediaRequest, MediaWrite};
 use azote_rtl::transaction::{LinkIn, LinkOut};
 
 use crate::copier::Copier;

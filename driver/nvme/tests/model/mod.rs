@@ -13,8 +13,8 @@ use std::{
 };
 
 use azote_regs::{
-    function::Kind,
     bar,
+    function::Kind,
     nvme::{controller as regs, entry, limits},
     pcie::{capability, header, msix},
 };

@@ -23,7 +23,6 @@ use crate::parts::{Fifo, byte_mask};
 use crate::transaction::header::request;
 use crate::transaction::{BusSlave, TxOut};
 
-
 struct St;
 impl St {
     const IDLE: u64 = 0;
@@ -252,7 +251,8 @@ impl Logic for Msix {
             _ => {}
         }
 
-        let is_last = (self.vec.q == last_vector(kind)) | (self.scanning.q & (self.vec.q.bits(2, 0) == konst(GROUP - 1)));
+        let is_last =
+            (self.vec.q == last_vector(kind)) | (self.scanning.q & (self.vec.q.bits(2, 0) == konst(GROUP - 1)));
         let is_end = self.vec.q == last_vector(kind);
         // The walk's step, if it is one: to the next vector, or to its end.
         let mut steps = sized(0, 1);

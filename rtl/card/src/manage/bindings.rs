@@ -7,7 +7,7 @@ use azote_hdl::prelude::*;
 use azote_regs::manage;
 
 use crate::parts::byte_mask;
-use crate::storage::port::BindingsOut;
+use crate::storage::edge::BindingsOut;
 use crate::transaction::BusSlave;
 
 struct St;

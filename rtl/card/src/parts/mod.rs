@@ -6,6 +6,8 @@ mod fifo;
 mod forget;
 mod marks;
 mod skid;
+mod table;
+pub mod tick;
 
 pub use arbiter::Arbiter;
 pub use bytes::byte_mask;
@@ -13,3 +15,5 @@ pub use fifo::{BlockFifo, Fifo};
 pub use forget::Forget;
 pub use marks::Marks;
 pub use skid::Skid;
+pub use table::{BlockTable, Sweep, Table};
+pub use tick::Tick;

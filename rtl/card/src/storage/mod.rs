@@ -9,30 +9,31 @@
 
 pub mod admin;
 pub mod data;
+pub mod edge;
 pub mod flight;
 pub mod front;
 pub mod pages;
-pub mod port;
+pub mod ports;
 pub mod records;
 pub mod registers;
 pub mod rings;
+pub mod terms;
+pub mod verdict;
+pub mod words;
 
 use azote_hdl::prelude::*;
-use azote_regs::media;
 
-use self::data::{mover, writer};
-use self::flight::{books, issue, ready, tags};
-use self::port::{BindingsIn, MediaDone, MediaGet, MediaRead, MediaRequest, MediaWrite};
+use self::data::{mover, reads, writer};
+use self::edge::{BindingsIn, MediaDone, MediaGet, MediaRead, MediaRequest, MediaWrite};
+use self::flight::{books, issue, ready, requests, tags};
 use self::records::{counters, errors, volume, wipe};
 use self::rings::{coalesce, fetch, limiter, poster, queues};
+use self::terms::Op;
+use self::words::{Binding, Done, Place, Row, Segment, Write};
 use crate::dma::Lanes;
 use crate::engine::Engine;
 use crate::parts::Fifo;
 
-/// Clients of host memory: 0 to 7 are the chunks of the data buffer; the others use the control buffer, PRP lists and four queue
-/// entries.
-pub const LISTS: u64 = 8;
-pub const ENTRIES: u64 = 9;
 /// The client bit that tells the buffers apart.
 const CONTROL: usize = 3;
 
@@ -47,15 +48,11 @@ pub struct Storage {
     pub mdone: MediaDone,
     pub mget: MediaGet,
     pub mrd: MediaRead,
-    // Who reads host memory, and whose media request stands.
-    rd_busy: Reg<1>,
-    rd_who: Reg<2>,
-    m_busy: Reg<1>,
-    m_who: Reg<2>,
-    m_turn: Reg<1>,
     registers: registers::Registers,
     queues: queues::Queues,
     limiter: limiter::Limiter,
+    reads: reads::Reads,
+    requests: requests::Requests,
     fetch: fetch::Fetch,
     front: front::Front,
     admin: admin::Admin,
@@ -72,7 +69,7 @@ pub struct Storage {
     mover: mover::Mover,
     writer: writer::Writer,
     poster: poster::Poster,
-    write_segments: Fifo<76>,
+    write_segments: Fifo<{ Segment::WIDTH }>,
     control: Lanes<5>,
     rows: Lanes<11>,
 }
@@ -105,7 +102,7 @@ impl Storage {
 #[kernel]
 impl Logic for Storage {
     fn update(&mut self) {
-        clocked!(self.limiter);
+        clocked!(self.limiter, self.reads, self.requests);
         memories!(self.control, self.rows);
         clocked!(self.registers, self.queues, self.fetch, self.front, self.admin, self.pages, self.counters);
         clocked!(self.errors, self.statistics, self.coalesce, self.tags, self.issue, self.books, self.ready, self.wipe);
@@ -192,18 +189,7 @@ impl Logic for Storage {
         self.admin.wrong = self.queues.wrong;
         self.admin.wrong_slot = self.queues.wrong_slot;
         self.admin.wrong_value = self.queues.wrong_value;
-        self.admin.start = self.front.a_start;
-        self.admin.slot = self.front.slot;
-        self.admin.cdw0 = self.front.cdw0;
-        self.admin.nsid = self.front.nsid;
-        self.admin.prp1 = self.front.prp1;
-        self.admin.cdw10 = self.front.cdw10;
-        self.admin.cdw11 = self.front.cdw11;
-        self.admin.cdw12 = self.front.cdw12;
-        self.admin.cdw13 = self.front.cdw13;
-        self.admin.bound = self.front.bound;
-        self.admin.read_only = self.front.read_only;
-        self.admin.tiny = self.front.tiny;
+        join!(self.front.command, self.admin.command);
         self.tenants.format_turn = self.front.turn;
         self.books.aborts = self.admin.abort_valid;
         self.books.abort_slot = self.front.slot;
@@ -213,18 +199,11 @@ impl Logic for Storage {
         self.admin.aborted = self.books.aborted;
         self.tenants.format = self.admin.set_format;
         self.tenants.format_big = self.admin.big;
-        self.front.a_done = self.admin.done;
-        self.front.a_next = self.admin.next;
-        self.front.a_status = self.admin.status;
-        self.front.a_dw0 = self.admin.dw0;
-        self.front.a_what = self.admin.what;
-        self.front.a_dws = self.admin.dws;
-        self.front.a_location = self.admin.location;
 
         // Entries, and the front.
         self.fetch.work = self.queues.work;
         self.queues.valid[queues::FRONT] = self.fetch.q_valid;
-        self.queues.op[queues::FRONT] = queues::Op::FETCH;
+        self.queues.op[queues::FRONT] = Op::FETCH;
         self.queues.slot[queues::FRONT] = 0;
         self.queues.qid[queues::FRONT] = 0;
         self.fetch.q_ack = self.queues.ack[queues::FRONT];
@@ -236,7 +215,6 @@ impl Logic for Storage {
         self.fetch.look_slot = self.queues.f_slot;
         self.fetch.look_qid = self.queues.f_qid;
         self.queues.unread = self.fetch.unread;
-        self.fetch.linger = 0;
         self.front.sqe_valid = self.fetch.valid;
         self.front.sqe_failed = self.fetch.failed;
         self.front.sqe_place = self.fetch.place;
@@ -247,59 +225,22 @@ impl Logic for Storage {
         self.front.binding = self.tenants.binding;
         self.tenants.uses = self.front.uses;
         self.tenants.unuses = self.front.unuses;
-        self.tenants.use_turn = if self.front.uses { self.tenants.binding.bit(107) } else { self.front.turn };
+        self.tenants.use_turn = if self.front.uses { self.tenants.binding.get(Binding::TURN) } else { self.front.turn };
         self.front.through = self.admin.through;
         self.front.row_data = self.control.rdata;
         self.control.raddr = self.front.row;
 
-        // Host memory reads, a request at a time: entries before lists before data, so that what is short never queues
-        // behind what is long. Entries and lists are asked for a few at a time; data cannot starve.
-        let who = self.rd_who.q;
-        if self.rd_busy.q {
-            if self.socket.rd.ready {
-                self.rd_busy.d = 0;
-            }
-        } else {
-            self.rd_busy.d = self.fetch.rd_valid | self.front.rd_valid | self.writer.rd_valid;
-            self.rd_who.d = if self.fetch.rd_valid {
-                0
-            } else if self.front.rd_valid {
-                sized(1, 2)
-            } else {
-                2
-            };
-        }
-        self.socket.rd.valid = self.rd_busy.q;
-        self.socket.rd.owner = match who {
-            0 => self.fetch.rd_owner,
-            1 => self.front.rd_owner,
-            _ => self.writer.rd_owner,
-        };
-        self.socket.rd.address = match who {
-            0 => self.fetch.rd_address,
-            1 => self.front.rd_address,
-            _ => self.writer.rd_address,
-        };
-        let dws = match who {
-            0 => self.fetch.rd_dws,
-            1 => self.front.rd_dws,
-            _ => self.writer.rd_dws,
-        };
-        self.socket.rd.bytes = cat(dws, sized(0, 2));
-        self.socket.rd.client = match who {
-            0 => sized(ENTRIES, 4) + self.fetch.rd_place.zext(4),
-            1 => LISTS,
-            _ => self.writer.rd_client,
-        };
-        self.socket.rd.dest = match who {
-            0 => self.fetch.rd_dest,
-            1 => self.front.rd_dest,
-            _ => self.writer.rd_dest,
-        };
-        let read_done = self.socket.rd.ready & self.rd_busy.q;
-        self.fetch.rd_ready = read_done & (who == 0);
-        self.front.rd_ready = read_done & (who == 1);
-        self.writer.rd_ready = read_done & (who == 2);
+        // Host memory reads.
+        join!(self.fetch.rd, self.reads.entries);
+        join!(self.front.rd, self.reads.lists);
+        join!(self.writer.rd, self.reads.data);
+        self.socket.rd.valid = self.reads.out.valid;
+        self.socket.rd.owner = self.reads.out.owner;
+        self.socket.rd.address = self.reads.out.address;
+        self.socket.rd.bytes = cat(self.reads.out.dws, sized(0, 2));
+        self.socket.rd.client = self.reads.out.client;
+        self.socket.rd.dest = self.reads.out.dest;
+        self.reads.out.ready = self.socket.rd.ready;
         self.fetch.rd_pending = self.socket.land.pending.bits(12, 9);
         self.fetch.rd_failed = self.socket.land.failed.bits(12, 9);
         self.front.rd_pending = self.socket.land.pending.bit(8);
@@ -368,10 +309,10 @@ impl Logic for Storage {
         self.books.write_first = self.writer.open_first;
         self.books.write_cmd = self.writer.open_cmd;
         self.books.write_code = self.writer.open_code;
-        self.books.write_op = self.writer.media_op;
-        self.books.write_fua = self.writer.media_fua;
-        self.books.write_volume = self.writer.media_volume;
-        self.books.write_lba = self.writer.media_lba;
+        self.books.write_op = self.writer.media.op;
+        self.books.write_fua = self.writer.media.fua;
+        self.books.write_volume = self.writer.media.volume;
+        self.books.write_lba = self.writer.media.lba;
         self.books.write_left = self.writer.media_all;
         self.books.write_redo = self.writer.redo;
         self.writer.again = self.books.write_again;
@@ -380,10 +321,10 @@ impl Logic for Storage {
         self.mdone.ready = self.books.answer_ready;
         self.books.answer_tag = self.mdone.tag;
         self.books.answer_result = self.mdone.result;
-        self.books.asks[0] = self.issue.media_valid;
-        self.books.asks_tag[0] = self.issue.media_tag;
-        self.books.asks[1] = self.writer.media_valid;
-        self.books.asks_tag[1] = self.writer.media_tag;
+        self.books.asks[0] = self.issue.media.valid;
+        self.books.asks_tag[0] = self.issue.media.tag;
+        self.books.asks[1] = self.writer.media.valid;
+        self.books.asks_tag[1] = self.writer.media.tag;
         self.mget.valid = self.books.get_valid;
         self.books.get_ready = self.mget.ready;
         self.mget.tag = self.books.get_tag;
@@ -409,10 +350,12 @@ impl Logic for Storage {
 
         // Pieces of reads, and of pages.
         self.issue.valid = self.front.piece_valid & !self.front.to_page;
-        self.issue.dws = self.front.piece.bits(10, 0);
+        self.issue.dws = self.front.piece.get(Place::DWS);
         self.issue.first = self.front.piece_first;
         self.issue.last = self.front.piece_last;
+        self.issue.volume = self.front.media_volume;
         self.issue.lba = self.front.media_lba;
+        self.issue.fua = self.front.media_fua;
         self.front.piece_ready = if self.front.to_page { self.pages.in_ready } else { self.issue.ready };
         self.pages.in_valid = self.front.piece_valid & self.front.to_page;
         self.pages.in_place = self.front.piece;
@@ -427,12 +370,12 @@ impl Logic for Storage {
         self.books.page_piece = self.pages.piece_data;
         self.pages.piece_ready = self.books.page_ready;
         self.tenants.page_slot = self.pages.slot;
-        self.pages.bound = self.tenants.page_binding.bit(0);
-        self.pages.read_only = self.tenants.page_binding.bit(1);
-        self.pages.length = self.tenants.page_binding.bits(105, 58);
-        self.pages.volume = self.tenants.page_binding.bits(9, 2);
-        self.pages.base = self.tenants.page_binding.bits(57, 10);
-        self.pages.big = self.tenants.page_binding.bit(106);
+        self.pages.bound = self.tenants.page_binding.get(Binding::VALID);
+        self.pages.read_only = self.tenants.page_binding.get(Binding::READ_ONLY);
+        self.pages.length = self.tenants.page_binding.get(Binding::LENGTH);
+        self.pages.volume = self.tenants.page_binding.get(Binding::VOLUME);
+        self.pages.base = self.tenants.page_binding.get(Binding::BASE);
+        self.pages.big = self.tenants.page_binding.get(Binding::BIG);
         self.counters.slot = self.pages.slot;
         self.pages.reads = self.counters.reads;
         self.pages.writes = self.counters.writes;
@@ -466,7 +409,7 @@ impl Logic for Storage {
         self.errors.refused_code = self.front.done_status;
         self.errors.refused_location = self.front.failed_location;
         self.errors.refused_lba = self.front.failed_lba;
-        self.errors.refused_nsid = self.front.nsid;
+        self.errors.refused_nsid = self.front.command.nsid;
         self.errors.failed = heard & !good;
         self.errors.failed_slot = self.books.done_slot;
         self.errors.failed_qid = self.books.done_qid;
@@ -504,7 +447,7 @@ impl Logic for Storage {
         self.mover.piece_data = self.books.piece_data;
         self.books.piece_ready = self.mover.piece_ready;
         self.mover.media_valid = self.mrd.valid;
-        self.mover.media_data = cat(self.mrd.error & self.mrd.last, self.mrd.last, self.mrd.data);
+        self.mover.media_data = Row { error: self.mrd.error & self.mrd.last, last: self.mrd.last, data: self.mrd.data };
         self.mrd.ready = self.mover.media_ready;
         self.mover.page_valid = self.pages.out_valid;
         self.mover.page_data = self.pages.out_data;
@@ -528,19 +471,20 @@ impl Logic for Storage {
         self.registers.unbound = self.front.unbound;
         self.registers.flushed = self.books.closed & self.books.closed_own;
         self.registers.flushed_slot = self.books.done_slot;
-        self.writer.cmd_data = cat(
-            self.front.begun_tag,
-            self.front.wr_big,
-            self.front.media_fua,
-            self.front.wr_op,
-            self.front.media_volume,
-            self.front.media_blocks,
-            self.front.media_lba,
-        );
+        self.writer.cmd_data = Write {
+            tag: self.front.begun_tag,
+            big: self.front.wr_big,
+            fua: self.front.media_fua,
+            op: self.front.wr_op,
+            volume: self.front.media_volume,
+            blocks: self.front.media_blocks,
+            lba: self.front.media_lba,
+        };
         self.front.tag = self.books.tag;
         self.write_segments.in_valid = self.front.seg_valid;
         self.front.seg_ready = self.write_segments.in_ready;
-        self.write_segments.in_data = cat(self.front.seg_last, self.front.seg_dws, self.front.seg_address);
+        self.write_segments.in_data =
+            Segment { last: self.front.seg_last, dws: self.front.seg_dws, address: self.front.seg_address };
         self.writer.seg_valid = self.write_segments.out_valid;
         self.write_segments.out_ready = self.writer.seg_ready;
         self.writer.seg_data = self.write_segments.out_data;
@@ -552,71 +496,32 @@ impl Logic for Storage {
         self.mwr.spoilt = self.writer.wr_spoilt;
         self.writer.wr_ready = self.mwr.ready;
 
-        // Media requests: a request stands until it is taken. The books' own are few and go first; reads and writes take turns.
-        let who = self.m_who.q;
-        if self.m_busy.q {
-            if self.mreq.ready {
-                self.m_busy.d = 0;
-            }
-        } else if self.issue.media_valid | self.writer.media_valid | self.books.media_valid {
-            let writes = self.writer.media_valid & ((!self.issue.media_valid) | !self.m_turn.q);
-            self.m_busy.d = 1;
-            self.m_who.d = if self.books.media_valid {
-                sized(books::FRONT, 2)
-            } else if writes {
-                sized(books::WRITER, 2)
-            } else {
-                books::READS
-            };
-            if !self.books.media_valid {
-                self.m_turn.d = writes;
-            }
-        }
-        self.mreq.valid = self.m_busy.q;
-        self.mreq.tag = match who {
-            books::FRONT => self.books.media_tag,
-            books::WRITER => self.writer.media_tag,
-            _ => self.issue.media_tag,
-        };
-        self.mreq.op = match who {
-            books::FRONT => self.books.media_op,
-            books::WRITER => self.writer.media_op,
-            _ => sized(media::READ, 4),
-        };
-        self.mreq.volume = match who {
-            books::FRONT => self.books.media_volume,
-            books::WRITER => self.writer.media_volume,
-            _ => self.front.media_volume,
-        };
-        let lba = match who {
-            books::FRONT => self.books.media_lba,
-            books::WRITER => self.writer.media_lba,
-            _ => self.issue.media_lba,
-        };
-        self.mreq.lba = lba.zext(64);
-        self.mreq.fua = match who {
-            books::FRONT => self.books.media_fua,
-            books::WRITER => self.writer.media_fua,
-            _ => self.front.media_fua,
-        };
-        self.mreq.blocks = match who {
-            books::FRONT => self.books.media_blocks,
-            books::WRITER => self.writer.media_blocks,
-            _ => self.issue.media_blocks,
-        };
-        let asked = self.m_busy.q & self.mreq.ready;
-        self.books.media_ready = asked & (who == books::FRONT);
-        self.issue.media_ready = asked & (who == books::READS);
-        self.writer.media_ready = asked & (who == books::WRITER);
+        // Media requests.
+        join!(self.books.media, self.requests.books);
+        join!(self.issue.media, self.requests.reads);
+        join!(self.writer.media, self.requests.writes);
+        self.mreq.valid = self.requests.out.valid;
+        self.mreq.tag = self.requests.out.tag;
+        self.mreq.op = self.requests.out.op;
+        self.mreq.fua = self.requests.out.fua;
+        self.mreq.volume = self.requests.out.volume;
+        self.mreq.lba = self.requests.out.lba.zext(64);
+        self.mreq.blocks = self.requests.out.blocks;
+        self.requests.out.ready = self.mreq.ready;
 
-        // Completions: `{release, slot, qid, cid, status, dw0}`.
+        // Completions.
         let tells = self.admin.tell_valid;
         let late = self.admin.late & !tells;
-        let told =
-            cat(sized(0, 1), self.admin.tell_slot, sized(0, 3), self.admin.tell_cid, sized(0, 11), self.admin.tell_dw0);
-        let kept = cat(sized(0, 10), self.admin.late_cid, sized(0, 43));
-        let command = cat(self.front.slot, self.front.qid, self.front.cid);
-        let done = cat(self.front.done_release, command, self.front.done_status, self.front.done_dw0);
+        let told = Done { slot: self.admin.tell_slot, cid: self.admin.tell_cid, dw0: self.admin.tell_dw0, ..0 };
+        let kept = Done { cid: self.admin.late_cid, ..0 };
+        let done = Done {
+            release: self.front.done_release,
+            slot: self.front.slot,
+            qid: self.front.qid,
+            cid: self.front.cid,
+            status: self.front.done_status,
+            dw0: self.front.done_dw0,
+        };
         self.poster.in_valid[0] = self.front.done_valid | tells | late;
         self.poster.in_data[0] = if tells {
             told
@@ -629,12 +534,22 @@ impl Logic for Storage {
         self.admin.tell_ready = self.poster.in_ready[0];
         self.admin.late_done = self.poster.in_ready[0] & late;
         self.poster.in_valid[poster::BOOKS] = self.books.done_valid;
-        let ended = cat(self.books.done_slot, self.books.done_qid, self.books.done_cid, self.books.done_code);
-        self.poster.in_data[poster::BOOKS] = cat(sized(0, 1), ended, sized(0, 32));
+        self.poster.in_data[poster::BOOKS] = Done {
+            slot: self.books.done_slot,
+            qid: self.books.done_qid,
+            cid: self.books.done_cid,
+            status: self.books.done_code,
+            ..0
+        };
         self.books.done_ready = self.poster.in_ready[poster::BOOKS];
         self.poster.in_valid[poster::PAGES] = self.pages.done_valid;
-        let told_page = cat(self.pages.done_slot, self.pages.done_qid, self.pages.done_cid, self.pages.done_code);
-        self.poster.in_data[poster::PAGES] = cat(sized(0, 1), told_page, sized(0, 32));
+        self.poster.in_data[poster::PAGES] = Done {
+            slot: self.pages.done_slot,
+            qid: self.pages.done_qid,
+            cid: self.pages.done_cid,
+            status: self.pages.done_code,
+            ..0
+        };
         self.pages.done_ready = self.poster.in_ready[poster::PAGES];
         self.queues.valid[queues::POSTER] = self.poster.q_valid;
         self.queues.op[queues::POSTER] = self.poster.q_op;

@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use azote_regs::bar;
 use azote_regs::function::Kind;
 use azote_regs::nvme::{command as cmd, entry, identify, limits, log, opcode, status};
-use azote_rtl::storage::admin::{Admin, Next};
-use azote_rtl::storage::pages::What;
-use azote_rtl::storage::rings::queues::{Answer, Op};
+use azote_rtl::storage::admin::Admin;
+use azote_rtl::storage::terms::{Answer, Next, Op, What};
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -71,7 +70,7 @@ impl World {
         let answers = asked && (dut.get("abort_done") == 1 || self.rng.random_ratio(1, 20));
         if answers && dut.get("abort_done") == 0 {
             let get = |port: &str| dut.get(port) as u64;
-            self.aborts.push((get("slot"), get("abort_qid"), get("abort_cid")));
+            self.aborts.push((get("command_slot"), get("abort_qid"), get("abort_cid")));
             self.aborted = self.rng.random();
         }
         dut.set("aborted", (answers && self.aborted).into());
@@ -81,12 +80,16 @@ impl World {
 
     /// Puts a command at the ports.
     fn offer(&mut self, c: &Command) {
-        let cdw = ["cdw10", "cdw11", "cdw12", "cdw13"];
-        for (port, v) in cdw.iter().zip(c.cdw).chain([(&"cdw0", c.cdw0), (&"nsid", c.nsid), (&"prp1", c.prp1)]) {
+        let cdw = ["command_cdw10", "command_cdw11", "command_cdw12", "command_cdw13"];
+        for (port, v) in cdw.iter().zip(c.cdw).chain([
+            (&"command_cdw0", c.cdw0),
+            (&"command_nsid", c.nsid),
+            (&"command_prp1", c.prp1),
+        ]) {
             self.dut.set(port, v.into());
         }
-        self.dut.set("slot", c.slot.into());
-        self.dut.set("start", 1);
+        self.dut.set("command_slot", c.slot.into());
+        self.dut.set("command_start", 1);
     }
 
     fn run(&mut self, c: &Command) -> Verdict {
@@ -94,11 +97,11 @@ impl World {
         self.offer(c);
         for _ in 0..500 {
             self.clock();
-            let done = self.dut.get("done") == 1;
-            let verdict = (self.dut.get("next") as u64, self.dut.get("status") as u64);
+            let done = self.dut.get("command_done") == 1;
+            let verdict = (self.dut.get("command_next") as u64, self.dut.get("command_status") as u64);
             self.dut.clock();
             if done {
-                self.dut.set("start", 0);
+                self.dut.set("command_start", 0);
                 return verdict;
             }
         }
@@ -239,7 +242,7 @@ fn features_belong_to_their_function_and_closing_it_forgets_them() {
                     opcode::FEATURE_TEMPERATURE => limits::TEMPERATURE_WARNING,
                     _ => 0,
                 };
-                assert_eq!(w.dut.get("dw0") as u64, features.get(&(slot, fid)).copied().unwrap_or(default));
+                assert_eq!(w.dut.get("command_dw0") as u64, features.get(&(slot, fid)).copied().unwrap_or(default));
             }
         }
     }
@@ -248,7 +251,7 @@ fn features_belong_to_their_function_and_closing_it_forgets_them() {
 #[test]
 fn identify_and_logs_choose_their_page_or_refuse() {
     let mut w = World::new(3);
-    w.dut.set("bound", 1);
+    w.dut.set("command_bound", 1);
     for (cns, what) in [(0, What::NAMESPACE), (1, What::CONTROLLER), (3, What::DESCRIPTORS)] {
         assert_eq!(w.run(&w.of(1, opcode::IDENTIFY, cns, 0)), (Next::PAGE, status::SUCCESS));
         assert_eq!(w.dut.get("what") as u64, what);
@@ -261,7 +264,7 @@ fn identify_and_logs_choose_their_page_or_refuse() {
     {
         let cdw10 = cmd::LOG_LID.put(lid) | cmd::LOG_NUMDL.put(127);
         assert_eq!(w.run(&w.of(1, opcode::GET_LOG_PAGE, cdw10, 0)), (Next::PAGE, status::SUCCESS));
-        assert_eq!((w.dut.get("what") as u64, w.dut.get("dws")), (what, 128));
+        assert_eq!((w.dut.get("what") as u64, w.dut.get("command_dws")), (what, 128));
     }
     assert_eq!(w.run(&w.of(1, opcode::GET_LOG_PAGE, 0x80, 0)), refused(status::INVALID_LOG));
     let long = cmd::LOG_LID.put(opcode::LOG_SMART) | cmd::LOG_NUMDL.put(limits::MAX_TRANSFER / 4);
@@ -290,11 +293,11 @@ fn an_abort_is_the_books_and_dw0_says_what_came_of_it() {
         let exists = sqid < limits::QUEUES;
         assert_eq!(w.aborts, if exists { vec![(slot, sqid, cid)] } else { vec![] });
         let taken_back = exists && w.aborted;
-        assert_eq!(w.dut.get("dw0") as u64, if taken_back { 0 } else { cmd::ABORT_NOT_DONE.mask() });
+        assert_eq!(w.dut.get("command_dw0") as u64, if taken_back { 0 } else { cmd::ABORT_NOT_DONE.mask() });
         seen[usize::from(taken_back)] += 1;
         // Its answer is its own: the next command has none of it.
         assert_eq!(w.run(&w.of(slot, opcode::IDENTIFY, opcode::CNS_CONTROLLER, 0)), (Next::PAGE, status::SUCCESS));
-        assert_eq!(w.dut.get("dw0"), 0);
+        assert_eq!(w.dut.get("command_dw0"), 0);
     }
     assert!(seen[0] > 100 && seen[1] > 50, "{seen:?}");
 }
@@ -328,9 +331,9 @@ fn a_log_page_is_read_from_any_of_its_dws_and_no_further_than_its_end() {
         let wanted = if good { (Next::PAGE, status::SUCCESS) } else { refused(status::INVALID_FIELD) };
         assert_eq!(w.run(&c), wanted, "log {lid:#x} from {upper:x}{lower:08x}");
         if good {
-            assert_eq!((w.dut.get("offset") as u64, w.dut.get("dws") as u64), (lower / 4, dws));
+            assert_eq!((w.dut.get("offset") as u64, w.dut.get("command_dws") as u64), (lower / 4, dws));
         } else {
-            assert_eq!(w.dut.get("location") as u64, log::location(entry::SQE_CDW12, 0));
+            assert_eq!(w.dut.get("command_location") as u64, log::location(entry::SQE_CDW12, 0));
         }
         seen[usize::from(good)] += 1;
         // What is no log begins at its beginning.
@@ -377,7 +380,7 @@ fn a_wrong_doorbell_is_told_to_its_own_function_once_until_the_log_is_read() {
     assert_eq!(told(&mut w, 2), [(2, dw0)]);
     // What happened while nobody had asked is told to the next that asks.
     assert_eq!(w.run(&Command { cdw0: event(1), ..w.of(3, 0, 0, 0) }), DONE);
-    assert_eq!(w.dut.get("dw0") as u64, dw0);
+    assert_eq!(w.dut.get("command_dw0") as u64, dw0);
     // One that meets a full completion queue is told when the host has read from it, and not before.
     assert_eq!(w.run(&w.of(2, opcode::GET_LOG_PAGE, log, 0)).0, Next::PAGE);
     w.room = false;
@@ -458,7 +461,7 @@ fn another_namespace_is_told_to_who_is_enabled_and_asked_for_it_and_listed_until
     // What happens while nobody has asked is told to the next that asks.
     assert_eq!(told(&mut w, 2), []);
     assert_eq!(ask(&mut w, 2, 10), DONE);
-    assert_eq!(w.dut.get("dw0") as u64, dw0);
+    assert_eq!(w.dut.get("command_dw0") as u64, dw0);
     // A controller that is closed is told nothing afterwards.
     assert_eq!(ask(&mut w, 2, 11), (Next::HOLD, status::SUCCESS));
     w.dut.set("forget", 1);
@@ -488,14 +491,14 @@ fn a_function_is_forgotten_whatever_another_ones_command_is_just_doing() {
         // `forget` comes in each of the clocks from before the command to after its end.
         for late in 0..24 {
             w.offer(c);
-            w.dut.set("start", 0);
+            w.dut.set("command_start", 0);
             let (mut done, mut gone) = (false, false);
             for clock in 0..500 {
-                w.dut.set("start", (clock >= 4 && !done).into());
+                w.dut.set("command_start", (clock >= 4 && !done).into());
                 w.dut.set("forget", (clock >= late && !gone).into());
                 w.dut.set("forget_slot", 2);
                 w.clock();
-                done |= w.dut.get("done") == 1;
+                done |= w.dut.get("command_done") == 1;
                 gone |= w.dut.get("forget_done") == 1;
                 w.dut.clock();
                 if done && gone {
@@ -503,7 +506,7 @@ fn a_function_is_forgotten_whatever_another_ones_command_is_just_doing() {
                 }
             }
             assert!(done && gone, "opcode {:#x}, forget at {late}: done {done}, forgotten {gone}", c.cdw0);
-            w.dut.set("start", 0);
+            w.dut.set("command_start", 0);
             w.dut.set("forget", 0);
             for _ in 0..8 {
                 w.clock();

@@ -6,7 +6,7 @@ use azote_regs::function::{FunctionId, Kind};
 use azote_regs::pcie::tlp;
 use azote_rtl::dma::Read;
 use azote_rtl::dma::read::{self, ENGINES, TAGS};
-use azote_rtl::storage::{ENTRIES, LISTS};
+use azote_rtl::storage::terms::{ENTRIES, LISTS};
 use azote_rtl::transaction::Found;
 use azote_rtl::transaction::header::Sends;
 use azote_verilate::Dut;

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use azote_regs::function::Kind;
 use azote_regs::nvme::entry;
 use azote_rtl::storage::rings::fetch::{Fetch, PLACES};
+use azote_rtl::storage::terms::ENTRIES;
 use rand::Rng;
 use rand::seq::IteratorRandom;
 
@@ -64,7 +65,7 @@ fn entries_come_in_the_order_of_the_ring_and_those_that_are_not_here_yet_are_cou
             }
         } else if dut.get("rd_valid") == 1 && rng.random_ratio(1, 3) {
             let e = ahead.back().unwrap();
-            let place = dut.get("rd_place") as usize;
+            let place = dut.get("rd_client") as usize - ENTRIES as usize;
             assert!(coming[place].is_none());
             let get = |port: &str| dut.get(port) as u64;
             assert_eq!((get("rd_address"), get("rd_dws") * 4), (e.2, entry::SQE_SIZE));

@@ -4,6 +4,7 @@
 
 mod admin;
 mod arbiter;
+mod asks;
 mod bench;
 mod bindings;
 mod books;
@@ -36,7 +37,9 @@ mod registers;
 mod shared;
 mod skid;
 mod space;
+mod table;
 mod tags;
+mod tick;
 mod transmit;
 mod turns;
 mod volume;

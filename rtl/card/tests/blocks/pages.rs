@@ -4,8 +4,9 @@ use azote_hdl::BigUint;
 use azote_regs::function::{FunctionId, Kind};
 use azote_regs::ids;
 use azote_regs::nvme::{controller, identify as id, limits, log, status, virtualization as virt, volume};
-use azote_rtl::storage::pages::{Pages, What};
+use azote_rtl::storage::pages::Pages;
 use azote_rtl::storage::records::volume::Word;
+use azote_rtl::storage::terms::What;
 use rand::Rng;
 
 use crate::bench::{self, Feed, Sink, cat, part};

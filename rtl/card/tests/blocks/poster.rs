@@ -6,7 +6,7 @@ use azote_regs::function::Kind;
 use azote_regs::nvme::{entry, status};
 use azote_regs::pcie::tlp;
 use azote_rtl::storage::rings::poster::Poster;
-use azote_rtl::storage::rings::queues::Op;
+use azote_rtl::storage::terms::Op;
 use rand::Rng;
 
 use crate::bench::{self, Feed, Packets, Sink, cat};
@@ -210,6 +210,7 @@ fn each_completion_is_posted_once_whatever_is_swallowed_and_when() {
             if op == Op::UNDO {
                 assert_eq!(killed.take(), Some(slot), "its place is taken back, once");
                 follow = None;
+                dut.set("q_found", 1);
             } else {
                 assert_eq!((killed, asked, op), (None, None, Op::POST));
                 let deletes = dut.get("q_qid") == 0;
@@ -397,4 +398,28 @@ fn the_last_command_of_a_deleted_queue_is_followed_by_the_deletion() {
     let wanted: Vec<Seen> =
         [Seen::Op(Op::POST, 5, 3), Seen::Entry(77), Seen::Interrupt].into_iter().chain(deletion).collect();
     assert_eq!(seen, wanted);
+}
+
+#[test]
+fn what_was_swallowed_of_a_queue_that_is_gone_is_not_tried_again() {
+    for drained in [0, 1] {
+        let mut dut = one();
+        dut.set("tx_killed", 1);
+        dut.set("q_drained", drained);
+        dut.set("q_drained_cid", 99);
+        assert_eq!(watch(&mut dut, 4), [Seen::Op(Op::POST, 5, 3)]);
+        dut.set("q_drained", 0);
+        // The answer to UNDO; the deletion may still leave.
+        dut.set("q_found", 0);
+        let mut seen = vec![];
+        while !seen.contains(&Seen::Op(Op::UNDO, 5, 3)) {
+            seen.extend(watch(&mut dut, 1));
+            assert!(dut.clocks() < 100, "{seen:?}");
+        }
+        dut.set("q_found", 1);
+        dut.set("tx_killed", 0);
+        let deletion = [Seen::Op(Op::POST, 5, 0), Seen::Entry(99), Seen::Interrupt];
+        assert_eq!(watch(&mut dut, 40), deletion.into_iter().take(3 * drained as usize).collect::<Vec<_>>());
+        assert_eq!(again(&mut dut), [], "it is nobody's");
+    }
 }

@@ -5,7 +5,8 @@ use std::collections::{HashSet, VecDeque};
 
 use azote_regs::nvme::{entry, limits};
 use azote_rtl::storage::rings::fetch::PLACES;
-use azote_rtl::storage::rings::queues::{ADMIN, Answer, FRONT, Op, POSTER, Queues, REGISTERS};
+use azote_rtl::storage::rings::queues::{ADMIN, FRONT, POSTER, Queues, REGISTERS};
+use azote_rtl::storage::terms::{Answer, Op};
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -76,6 +77,16 @@ struct Request {
     cid: u64,
 }
 
+/// An entry that was posted.
+#[derive(Clone, Copy, Default)]
+struct Posted {
+    slot: usize,
+    qid: usize,
+    cqid: usize,
+    sq_gone: bool,
+    cq_gone: bool,
+}
+
 struct World {
     dut: Dut,
     rng: SmallRng,
@@ -84,11 +95,15 @@ struct World {
     life: [Life; SLOTS],
     /// Commands that were fetched and not given back.
     out: Vec<(usize, usize)>,
-    /// What the poster posted last, with the place that it got; entries that are not here yet.
+    /// What the poster posted last, whether it may come back still, and whether its queues were deleted meanwhile; entries that are
+    /// not here yet.
     posted: Option<(usize, usize)>,
+    last: Posted,
     unread: u64,
     /// Deletions that were told late.
     late: usize,
+    /// Entries that were taken back when their queue was gone.
+    lost: usize,
     standing: [Option<Request>; 4],
     fetched: Vec<(usize, usize)>,
     /// Commands of each slot for which there are tags, of the I/O queues and of the admin queue; what a fetch takes, two clocks
@@ -116,6 +131,8 @@ impl World {
             life: [Life::Clear; SLOTS],
             out: vec![],
             posted: None,
+            last: Posted::default(),
+            lost: 0,
             unread: 0,
             late: 0,
             standing: [None; 4],
@@ -159,6 +176,10 @@ impl World {
         };
         match client {
             POSTER => {
+                // The link may take its time before it is known what becomes of an entry.
+                if self.posted.is_some() && self.rng.random_ratio(1, 2) {
+                    return None;
+                }
                 if let Some((slot, qid)) = self.posted.take()
                     && self.rng.random_ratio(1, 4)
                 {
@@ -202,6 +223,14 @@ impl World {
                 let used = (1..QUEUES).find(|q| self.sqs[slot][*q].valid && self.sqs[slot][*q].inflight != 0);
                 if let (Op::DELETE_SQ, Some(used)) = (r.op, used) {
                     r.qid = used;
+                }
+                let Posted { slot, qid, cqid, .. } = self.last;
+                if self.posted.is_some() && self.life[slot] == Life::Open && qid != 0 && self.rng.random() {
+                    match r.op {
+                        Op::DELETE_SQ => (r.slot, r.qid) = (slot, qid),
+                        Op::DELETE_CQ if cqid != 0 => (r.slot, r.qid) = (slot, cqid),
+                        _ => {}
+                    }
                 }
             }
             _ => r.op = Op::FETCH,
@@ -360,6 +389,7 @@ impl World {
                     }
                 );
                 if cq.valid && !used {
+                    self.last.cq_gone |= (self.last.slot, self.last.cqid) == (slot, qid);
                     self.cqs[slot][qid] = Cq::default();
                 }
             }
@@ -368,18 +398,24 @@ impl World {
                 let wanted = if late { Answer::USED } else { Answer::YES };
                 assert_eq!(answer, if sq.valid { wanted } else { Answer::QID });
                 if sq.valid {
+                    self.last.sq_gone |= !late && (self.last.slot, self.last.qid) == (slot, qid);
                     self.sqs[slot][qid].valid = false;
                     self.sqs[slot][qid].deletion = late.then_some(r.cid);
                 }
             }
             Op::UNDO => {
-                self.sqs[slot][qid].inflight += 1;
-                self.out.push((slot, qid));
-                let cq = &mut self.cqs[slot][sq.cqid];
-                if open {
+                let Posted { cqid, sq_gone, cq_gone, .. } = self.last;
+                assert_eq!(found, !(sq_gone || cq_gone), "what is taken back comes again if its queue is there");
+                if found {
+                    self.sqs[slot][qid].inflight += 1;
+                    self.out.push((slot, qid));
+                }
+                self.lost += usize::from(!found);
+                let cq = &mut self.cqs[slot][cqid];
+                if open && !cq_gone {
                     // It is taken back, and nobody can have read it.
                     cq.rogue |= cq.head == cq.tail;
-                    cq.reserved = (cq.reserved + 1) & 0xfff;
+                    cq.reserved += u64::from(!sq_gone);
                     cq.phase ^= cq.tail == 0;
                     cq.tail = if cq.tail == 0 { cq.size } else { cq.tail - 1 };
                 }
@@ -417,17 +453,17 @@ impl World {
                 let told = (get("drained") == 1).then(|| get("drained_cid"));
                 assert_eq!(told, sq.deletion.filter(|_| sq.inflight == 0 && !sq.valid));
                 self.late += usize::from(told.is_some());
-                // A controller that is closed has no queues; one that was swallowed may be later than its queue.
-                let there = self.cqs[slot][sq.cqid].valid;
-                assert_eq!(found, open && there && op == Op::POST);
+                self.last = Posted { slot, qid, cqid: sq.cqid, ..Posted::default() };
+                // A controller that is closed has no queues.
+                assert_eq!(found, open && op == Op::POST);
                 if !open {
                     return None;
                 }
                 let head = (sq.head + sq.size + 1 - self.unread) % (sq.size + 1);
                 let cq = &mut self.cqs[slot][sq.cqid];
-                // Who creates a queue where one was deleted whose completions it has not seen finds it full.
-                cq.reserved = cq.reserved.wrapping_sub(1) & 0xfff;
-                if op == Op::POST && there {
+                assert!(cq.valid, "a completion has the queue that was promised");
+                cq.reserved -= 1;
+                if op == Op::POST {
                     self.posted = Some((slot, qid));
                     assert_eq!(address, (cq.base << limits::PAGE_SHIFT).wrapping_add(cq.tail * entry::CQE_SIZE));
                     let seen = (get("phase") == 1, get("head"), get("p_vector"), get("p_interrupt") == 1);
@@ -486,6 +522,7 @@ fn the_queues_do_what_their_clients_ask_and_nothing_is_fetched_that_may_not_be()
     }
     let all: HashSet<_> = w.fetched.iter().collect();
     assert!(w.late > 20 && w.waited > 100, "{} deletions were told late, {} waited for tags", w.late, w.waited);
+    assert!(w.lost > 3, "{} entries were taken back when their queue was gone", w.lost);
     assert!(w.fetched.len() > 1000 && all.len() > SLOTS * QUEUES / 2, "{} of {}", w.fetched.len(), all.len());
 }
 
@@ -526,4 +563,79 @@ fn all_queues_with_work_take_turns() {
             assert_eq!(different.len(), slot + 1, "each queue of slot {slot} in its turn");
         }
     }
+}
+
+/// A queue pair of which a completion was swallowed is deleted before that is known, and made anew.
+#[test]
+fn a_queue_that_is_made_anew_owes_nothing_to_what_was_swallowed_of_the_one_before() {
+    let (slot, qid, size) = (1, 2, 3);
+    for (again, makes_sq) in [(false, false), (true, false), (true, true)] {
+        let mut w = World::new(3);
+        w.tags = [[u64::MAX; 2]; SLOTS];
+        let pair = Request { slot, qid, cqid: qid, size, ..NOTHING };
+        let create = |w: &mut World| {
+            w.serve(ADMIN, Request { op: Op::CREATE_CQ, ..pair });
+            w.serve(ADMIN, Request { op: Op::CREATE_SQ, ..pair });
+        };
+        let fetch = |w: &mut World| {
+            while w.work() {
+                w.serve(FRONT, Request { op: Op::FETCH, ..NOTHING });
+            }
+        };
+        w.serve(REGISTERS, Request { op: Op::ENABLE, slot, size, ..NOTHING });
+        create(&mut w);
+        w.serve(REGISTERS, Request { op: Op::SQ_DOORBELL, value: 1, ..pair });
+        fetch(&mut w);
+        assert_eq!(w.out.pop(), Some((slot, qid)));
+        w.serve(POSTER, Request { op: Op::POST, ..pair });
+        w.serve(ADMIN, Request { op: Op::DELETE_SQ, ..pair });
+        w.serve(ADMIN, Request { op: Op::DELETE_CQ, ..pair });
+        // It is taken back before the queue is there again, or after.
+        if again {
+            w.serve(ADMIN, Request { op: Op::CREATE_CQ, ..pair });
+        }
+        if makes_sq {
+            w.serve(ADMIN, Request { op: Op::CREATE_SQ, ..pair });
+        }
+        w.serve(POSTER, Request { op: Op::UNDO, ..pair });
+        assert!(w.out.is_empty(), "nothing of it is tried again");
+        if !again {
+            w.serve(ADMIN, Request { op: Op::CREATE_CQ, ..pair });
+        }
+        if !makes_sq {
+            w.serve(ADMIN, Request { op: Op::CREATE_SQ, ..pair });
+        }
+        // As many commands as the new queue has room for; the first is told in its first place.
+        w.serve(REGISTERS, Request { op: Op::SQ_DOORBELL, value: size, ..pair });
+        fetch(&mut w);
+        assert_eq!(w.out.len(), size as usize);
+        w.serve(POSTER, Request { op: Op::POST, ..pair });
+    }
+}
+
+/// A submission queue is deleted whose last completion comes back, and another waits for room in the same completion queue.
+#[test]
+fn what_comes_back_of_a_deleted_queue_makes_room_for_others() {
+    let mut w = World::new(4);
+    w.tags = [[u64::MAX; 2]; SLOTS];
+    let (slot, cqid, size) = (2, 1, 1);
+    let cq = Request { slot, qid: cqid, size, ..NOTHING };
+    w.serve(REGISTERS, Request { op: Op::ENABLE, slot, size: 3, ..NOTHING });
+    w.serve(ADMIN, Request { op: Op::CREATE_CQ, ..cq });
+    for qid in [1, 2] {
+        w.serve(ADMIN, Request { op: Op::CREATE_SQ, slot, qid, cqid, size: 3, ..NOTHING });
+        w.serve(REGISTERS, Request { op: Op::SQ_DOORBELL, slot, qid, value: 1, ..NOTHING });
+    }
+    while w.work() {
+        w.serve(FRONT, Request { op: Op::FETCH, ..NOTHING });
+    }
+    let (_, first) = w.out.pop().expect("one of them was fetched");
+    assert!(w.out.is_empty(), "there is room for one");
+    let gone = Request { slot, qid: first, ..NOTHING };
+    w.serve(POSTER, Request { op: Op::POST, ..gone });
+    w.serve(ADMIN, Request { op: Op::DELETE_SQ, ..gone });
+    w.serve(POSTER, Request { op: Op::UNDO, ..gone });
+    assert!(w.work(), "there is room again, and nobody rings for it");
+    w.serve(FRONT, Request { op: Op::FETCH, ..NOTHING });
+    assert_eq!(w.out, [(slot, 3 - first)]);
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use azote_regs::nvme::controller as nvme;
 use azote_rtl::storage::registers::Registers;
-use azote_rtl::storage::rings::queues::{Answer, Op};
+use azote_rtl::storage::terms::{Answer, Op};
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use azote_regs::nvme::volume;
-use azote_rtl::storage::front::Kind;
 use azote_rtl::storage::records::volume::{Volume, Word};
+use azote_rtl::storage::terms::Kind;
 use azote_verilate::Dut;
 use rand::Rng;
 

@@ -365,7 +365,8 @@ impl Printer {
         if let (Some(m), None) = (self.by_text.get(&b), fixed) {
             return Ok(m.clone());
         }
-        let base = fixed.map_or_else(|| prefixed(&n.type_name().unwrap_or_else(|| verilog_name(&n.name))), str::to_string);
+        let base =
+            fixed.map_or_else(|| prefixed(&n.type_name().unwrap_or_else(|| verilog_name(&n.name))), str::to_string);
         let mut name = base.clone();
         let mut i = 1;
         while !self.used.insert(name.clone()) {

@@ -1,10 +1,10 @@
-//! What a command's fields must be: each check says `{location 16, status 11}`, zero if nothing is wrong.
+//! What a command's fields must be: each check says a [`Verdict`], zero if nothing is wrong.
 
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{command as cmd, entry, identify, limits, log, opcode, status, virtualization as virt};
 
-/// Bits of a verdict.
-pub const VERDICT: usize = 27;
+use crate::storage::verdict::{Verdict, fault, wrong};
+
 /// Largest vector and queue id.
 const LAST_VECTOR: u64 = azote_regs::bar::msix_vectors(azote_regs::function::Kind::Storage) - 1;
 const LAST_QUEUE: u64 = limits::QUEUES - 1;
@@ -14,16 +14,6 @@ const LAST_NSID: u64 = limits::NSID_ALL - 1;
 /// The number of DWs of the longest log page that may be asked for, 0's based.
 const LAST_DW: u64 = limits::MAX_TRANSFER / 4 - 1;
 
-/// The verdict that `code` is due to the field at this byte and bit of the entry.
-pub const fn wrong(code: u64, byte: u64, bit: u64) -> u64 {
-    log::location(byte, bit) << 11 | code
-}
-
-/// The verdict that no one field is to blame for `code`.
-pub const fn fault(code: u64) -> u64 {
-    log::LOCATION_NONE << 11 | code
-}
-
 /// Create I/O Completion or Submission Queue (NVMe 5.3, 5.4).
 #[pure]
 pub fn create_queue(completes: V, cdw10: V, cdw11: V, prp1: V) -> V {
@@ -31,17 +21,17 @@ pub fn create_queue(completes: V, cdw10: V, cdw11: V, prp1: V) -> V {
     let size = cdw10.get(cmd::QUEUE_SIZE);
     let cqid = cdw11.get(cmd::SQ_CQID);
     if (qid == 0) | (qid > LAST_QUEUE) {
-        sized(wrong(status::INVALID_QID, entry::SQE_CDW10, 0), VERDICT)
+        sized(wrong(status::INVALID_QID, entry::SQE_CDW10, 0), Verdict::WIDTH)
     } else if (!completes) & ((cqid == 0) | (cqid > LAST_QUEUE)) {
-        sized(wrong(status::INVALID_QID, entry::SQE_CDW11 + 2, 0), VERDICT)
+        sized(wrong(status::INVALID_QID, entry::SQE_CDW11 + 2, 0), Verdict::WIDTH)
     } else if (size == 0) | (size > limits::MQES) {
-        sized(wrong(status::INVALID_QUEUE_SIZE, entry::SQE_CDW10 + 2, 0), VERDICT)
+        sized(wrong(status::INVALID_QUEUE_SIZE, entry::SQE_CDW10 + 2, 0), Verdict::WIDTH)
     } else if !cdw11.get(cmd::QUEUE_PC) {
-        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW11, 0), VERDICT)
+        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW11, 0), Verdict::WIDTH)
     } else if prp1.bits(11, 0) != 0 {
-        sized(wrong(status::PRP_OFFSET, entry::SQE_PRP1, 0), VERDICT)
+        sized(wrong(status::PRP_OFFSET, entry::SQE_PRP1, 0), Verdict::WIDTH)
     } else if completes & (cqid > LAST_VECTOR) {
-        sized(wrong(status::INVALID_VECTOR, entry::SQE_CDW11 + 2, 0), VERDICT)
+        sized(wrong(status::INVALID_VECTOR, entry::SQE_CDW11 + 2, 0), Verdict::WIDTH)
     } else {
         0
     }
@@ -65,9 +55,9 @@ pub fn identify(cdw10: V, nsid: V, bound: V, primary: V) -> V {
         _ => 0,
     };
     if !known {
-        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW10, 0), VERDICT)
+        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW10, 0), Verdict::WIDTH)
     } else if foreign {
-        sized(wrong(status::INVALID_NAMESPACE, entry::SQE_NSID, 0), VERDICT)
+        sized(wrong(status::INVALID_NAMESPACE, entry::SQE_NSID, 0), Verdict::WIDTH)
     } else {
         0
     }
@@ -84,13 +74,13 @@ pub fn log_page(cdw10: V, cdw11: V, cdw12: V, cdw13: V, nsid: V) -> V {
     let short = (lid == opcode::LOG_ERROR) | (lid == opcode::LOG_SMART) | (lid == opcode::LOG_FIRMWARE);
     let end = if short { sized(log::SMART_SIZE, 32) } else { konst(identify::SIZE) };
     if !known {
-        sized(wrong(status::INVALID_LOG, entry::SQE_CDW10, 0), VERDICT)
+        sized(wrong(status::INVALID_LOG, entry::SQE_CDW10, 0), Verdict::WIDTH)
     } else if !ours {
-        sized(wrong(status::INVALID_NAMESPACE, entry::SQE_NSID, 0), VERDICT)
+        sized(wrong(status::INVALID_NAMESPACE, entry::SQE_NSID, 0), Verdict::WIDTH)
     } else if (cdw11.get(cmd::LOG_NUMDU) != 0) | !fits {
-        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW10 + 2, 0), VERDICT)
+        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW10 + 2, 0), Verdict::WIDTH)
     } else if (cdw12.bits(1, 0) != 0) | (cdw13 != 0) | (cdw12 > end) {
-        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW12, 0), VERDICT)
+        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW12, 0), Verdict::WIDTH)
     } else {
         0
     }
@@ -141,17 +131,17 @@ pub fn set_feature(cdw10: V, cdw11: V, nsid: V, made: V) -> V {
         _ => feature_choice(fid, cdw11, sized(1, 1)),
     };
     if !(feature_known(fid) | queues) {
-        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW10, 0), VERDICT)
+        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW10, 0), Verdict::WIDTH)
     } else if cdw10.get(cmd::FEATURE_SV) {
-        sized(wrong(status::FEATURE_NOT_SAVEABLE, entry::SQE_CDW10 + 3, 7), VERDICT)
+        sized(wrong(status::FEATURE_NOT_SAVEABLE, entry::SQE_CDW10 + 3, 7), Verdict::WIDTH)
     } else if some & (nsid != limits::NSID) {
-        sized(wrong(status::INVALID_NAMESPACE, entry::SQE_NSID, 0), VERDICT)
+        sized(wrong(status::INVALID_NAMESPACE, entry::SQE_NSID, 0), Verdict::WIDTH)
     } else if some & (fid != opcode::FEATURE_ERROR_RECOVERY) {
-        sized(wrong(status::FEATURE_NOT_NAMESPACE, entry::SQE_NSID, 0), VERDICT)
+        sized(wrong(status::FEATURE_NOT_NAMESPACE, entry::SQE_NSID, 0), Verdict::WIDTH)
     } else if value {
-        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW11, 0), VERDICT)
+        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW11, 0), Verdict::WIDTH)
     } else if queues & made {
-        sized(fault(status::SEQUENCE), VERDICT)
+        sized(fault(status::SEQUENCE), Verdict::WIDTH)
     } else {
         0
     }
@@ -162,11 +152,11 @@ pub fn set_feature(cdw10: V, cdw11: V, nsid: V, made: V) -> V {
 pub fn get_feature(cdw10: V, cdw11: V) -> V {
     let fid = cdw10.get(cmd::FEATURE_FID);
     if !(feature_known(fid) | (fid == opcode::FEATURE_QUEUES)) {
-        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW10, 0), VERDICT)
+        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW10, 0), Verdict::WIDTH)
     } else if cdw10.get(cmd::FEATURE_SEL) > cmd::FEATURE_SEL_CAPABILITIES {
-        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW10 + 1, 0), VERDICT)
+        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW10 + 1, 0), Verdict::WIDTH)
     } else if (cdw10.get(cmd::FEATURE_SEL) != cmd::FEATURE_SEL_CAPABILITIES) & feature_choice(fid, cdw11, sized(0, 1)) {
-        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW11, 0), VERDICT)
+        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW11, 0), Verdict::WIDTH)
     } else {
         0
     }
@@ -179,13 +169,13 @@ pub fn format(cdw10: V, nsid: V, bound: V, read_only: V, short: V) -> V {
     let other = cdw10.get(cmd::FORMAT_MSET) | (cdw10.get(cmd::FORMAT_PI) != 0);
     let ours = (nsid == limits::NSID) | (nsid == limits::NSID_ALL);
     if !(ours & bound) {
-        sized(wrong(status::INVALID_NAMESPACE, entry::SQE_NSID, 0), VERDICT)
+        sized(wrong(status::INVALID_NAMESPACE, entry::SQE_NSID, 0), Verdict::WIDTH)
     } else if (lbaf >= limits::FORMATS) | other | ((lbaf != 0) & short) {
-        sized(wrong(status::INVALID_FORMAT, entry::SQE_CDW10, 0), VERDICT)
+        sized(wrong(status::INVALID_FORMAT, entry::SQE_CDW10, 0), Verdict::WIDTH)
     } else if cdw10.get(cmd::FORMAT_SES) > cmd::FORMAT_SES_USER {
-        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW10 + 1, 1), VERDICT)
+        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW10 + 1, 1), Verdict::WIDTH)
     } else if read_only {
-        sized(fault(status::WRITE_PROTECTED), VERDICT)
+        sized(fault(status::WRITE_PROTECTED), Verdict::WIDTH)
     } else {
         0
     }
@@ -203,17 +193,17 @@ pub fn virtualization(cdw10: V, cdw11: V, exists: V, enabled: V, offline: V, bus
     let id = cdw10.get(virt::CNTLID);
     let named = if primary { id == virt::PRIMARY_ID } else { exists };
     if !(state | online | assigns | primary) {
-        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW10, 0), VERDICT)
+        sized(wrong(status::INVALID_FIELD, entry::SQE_CDW10, 0), Verdict::WIDTH)
     } else if !named {
-        sized(wrong(status::INVALID_CONTROLLER, entry::SQE_CDW10 + 2, 0), VERDICT)
+        sized(wrong(status::INVALID_CONTROLLER, entry::SQE_CDW10 + 2, 0), Verdict::WIDTH)
     } else if (assigns | primary) & (cdw10.get(virt::RT) > virt::VI) {
-        sized(wrong(status::RESOURCE_IDENTIFIER, entry::SQE_CDW10 + 1, 0), VERDICT)
+        sized(wrong(status::RESOURCE_IDENTIFIER, entry::SQE_CDW10 + 1, 0), Verdict::WIDTH)
     } else if assigns & !offline {
-        sized(fault(status::SECONDARY_STATE), VERDICT)
+        sized(fault(status::SECONDARY_STATE), Verdict::WIDTH)
     } else if (assigns | primary) & (cdw11.get(virt::NR) != 0) {
-        sized(wrong(status::RESOURCE_NUMBER, entry::SQE_CDW11, 0), VERDICT)
+        sized(wrong(status::RESOURCE_NUMBER, entry::SQE_CDW11, 0), Verdict::WIDTH)
     } else if ((state | online) & busy) | (online & !enabled) {
-        sized(fault(status::SECONDARY_STATE), VERDICT)
+        sized(fault(status::SECONDARY_STATE), Verdict::WIDTH)
     } else {
         0
     }

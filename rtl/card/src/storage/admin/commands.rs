@@ -5,13 +5,13 @@ use azote_regs::function;
 use azote_regs::nvme::{command as cmd, entry, identify, limits, log, opcode, status, virtualization as virt};
 
 use super::checks::{
-    VERDICT, create_queue, format, get_feature, identify as identify_wrong, log_page, set_feature, virtualization,
-    wrong,
+    create_queue, format, get_feature, identify as identify_wrong, log_page, set_feature, virtualization,
 };
 use super::events::{Ask, Told, Type};
-use super::{Next, What};
 use crate::parts::Forget;
-use crate::storage::rings::queues::{Answer, Op};
+use crate::storage::ports::CommandIn;
+use crate::storage::terms::{Answer, Next, Op, What};
+use crate::storage::verdict::{Verdict, wrong};
 
 struct St;
 impl St {
@@ -32,28 +32,10 @@ const BEFORE_VFS: u64 = function::FIRST_VF_INDEX - 1;
 pub struct Commands {
     pub clock: Clk,
     pub reset: Rst,
-    /// A command: held until `done`.
-    pub start: I<1>,
-    pub slot: I<6>,
-    pub cdw0: I<32>,
-    pub nsid: I<32>,
-    pub prp1: I<64>,
-    pub cdw10: I<32>,
-    pub cdw11: I<32>,
-    pub cdw12: I<32>,
-    pub cdw13: I<32>,
-    /// The slot's volume: whether there is one, it is read only, it is smaller than a large block.
-    pub bound: I<1>,
-    pub read_only: I<1>,
-    pub tiny: I<1>,
-    pub done: O<1>,
-    pub next: O<3>,
-    pub status: O<11>,
-    pub location: O<16>,
-    pub dw0: O<32>,
+    pub command: CommandIn,
+    /// The page that it asks for, the first secondary controller of a list.
     pub what: O<4>,
     pub from: O<6>,
-    pub dws: O<16>,
     /// The DW of the page from which it is read.
     pub offset: O<16>,
     /// Abort a command: held until `abort_done`; something of it was.
@@ -111,14 +93,14 @@ pub struct Commands {
     op: Reg<4>,
     ask: Reg<3>,
     then: Reg<3>,
-    verdict: Reg<VERDICT>,
-    wrong_create: Reg<VERDICT>,
-    wrong_identify: Reg<VERDICT>,
-    wrong_log: Reg<VERDICT>,
-    wrong_set: Reg<VERDICT>,
-    wrong_get: Reg<VERDICT>,
-    wrong_format: Reg<VERDICT>,
-    wrong_virtualization: Reg<VERDICT>,
+    verdict: Reg<{ Verdict::WIDTH }>,
+    wrong_create: Reg<{ Verdict::WIDTH }>,
+    wrong_identify: Reg<{ Verdict::WIDTH }>,
+    wrong_log: Reg<{ Verdict::WIDTH }>,
+    wrong_set: Reg<{ Verdict::WIDTH }>,
+    wrong_get: Reg<{ Verdict::WIDTH }>,
+    wrong_format: Reg<{ Verdict::WIDTH }>,
+    wrong_virtualization: Reg<{ Verdict::WIDTH }>,
     code: Reg<11>,
     place: Reg<16>,
     result: Reg<32>,
@@ -167,19 +149,19 @@ fn is_secondary(id: V, vfs: V) -> V {
 #[kernel]
 impl Logic for Commands {
     fn update(&mut self) {
-        let opc = self.cdw0.get(entry::CDW0_OPC);
-        let plain = (self.cdw0.get(entry::CDW0_FUSE) == 0) & (self.cdw0.get(entry::CDW0_PSDT) == 0);
-        let qid = self.cdw10.get(cmd::QUEUE_QID);
-        let cns = self.cdw10.get(cmd::IDENTIFY_CNS);
-        let lid = self.cdw10.get(cmd::LOG_LID);
-        let keeps = self.cdw10.get(cmd::LOG_RAE);
-        let action = self.cdw10.get(virt::ACT);
+        let opc = self.command.cdw0.get(entry::CDW0_OPC);
+        let plain = (self.command.cdw0.get(entry::CDW0_FUSE) == 0) & (self.command.cdw0.get(entry::CDW0_PSDT) == 0);
+        let qid = self.command.cdw10.get(cmd::QUEUE_QID);
+        let cns = self.command.cdw10.get(cmd::IDENTIFY_CNS);
+        let lid = self.command.cdw10.get(cmd::LOG_LID);
+        let keeps = self.command.cdw10.get(cmd::LOG_RAE);
+        let action = self.command.cdw10.get(virt::ACT);
         let vfs = sized(self.vfs.get(), 6);
-        let primary = self.slot == 0;
-        let secondary = (self.cdw10.get(virt::CNTLID).bits(7, 2) - konst(BEFORE_VFS)).trunc(6);
+        let primary = self.command.slot == 0;
+        let secondary = (self.command.cdw10.get(virt::CNTLID).bits(7, 2) - konst(BEFORE_VFS)).trunc(6);
         let is_off = self.offline.sel(secondary);
         let one = sized(1, 64);
-        let me = one << self.slot;
+        let me = one << self.command.slot;
         let mut makes = sized(0, 1);
         clocked!(self.forgets);
         self.forgets.ask = self.forget;
@@ -190,7 +172,7 @@ impl Logic for Commands {
         self.v_on = 0;
         self.v_slot = secondary;
         self.set_format = 0;
-        self.done = self.st.q == St::DONE;
+        self.command.done = self.st.q == St::DONE;
         if self.v_done {
             self.leaving.d = 0;
             self.r_late.d = 1;
@@ -200,32 +182,41 @@ impl Logic for Commands {
         }
 
         // What would be wrong with it, were it this or that: found in the two clocks before it is asked.
-        let exists = is_secondary(self.cdw10.get(virt::CNTLID), vfs);
+        let exists = is_secondary(self.command.cdw10.get(virt::CNTLID), vfs);
         let enabled = secondary <= self.enabled_vfs;
         let going = self.leaving.q | self.r_late.q;
-        let made = self.made.q.sel(self.slot);
-        self.wrong_create.d = create_queue(opc == opcode::CREATE_CQ, self.cdw10, self.cdw11, self.prp1);
-        self.wrong_identify.d = identify_wrong(self.cdw10, self.nsid, self.bound, primary);
-        self.wrong_log.d = log_page(self.cdw10, self.cdw11, self.cdw12, self.cdw13, self.nsid);
-        self.wrong_set.d = set_feature(self.cdw10, self.cdw11, self.nsid, made);
-        self.wrong_get.d = get_feature(self.cdw10, self.cdw11);
-        self.wrong_format.d = format(self.cdw10, self.nsid, self.bound, self.read_only, self.tiny);
-        self.wrong_virtualization.d = virtualization(self.cdw10, self.cdw11, exists, enabled, self.k_off.q, going);
+        let made = self.made.q.sel(self.command.slot);
+        self.wrong_create.d =
+            create_queue(opc == opcode::CREATE_CQ, self.command.cdw10, self.command.cdw11, self.command.prp1);
+        self.wrong_identify.d = identify_wrong(self.command.cdw10, self.command.nsid, self.command.bound, primary);
+        self.wrong_log.d =
+            log_page(self.command.cdw10, self.command.cdw11, self.command.cdw12, self.command.cdw13, self.command.nsid);
+        self.wrong_set.d = set_feature(self.command.cdw10, self.command.cdw11, self.command.nsid, made);
+        self.wrong_get.d = get_feature(self.command.cdw10, self.command.cdw11);
+        self.wrong_format.d = format(
+            self.command.cdw10,
+            self.command.nsid,
+            self.command.bound,
+            self.command.read_only,
+            self.command.tiny,
+        );
+        self.wrong_virtualization.d =
+            virtualization(self.command.cdw10, self.command.cdw11, exists, enabled, self.k_off.q, going);
 
         match self.st.q {
             St::IDLE => {
-                if self.start & self.f_ready & !self.others {
+                if self.command.start & self.f_ready & !self.others {
                     self.st.d = St::LOOK;
                 }
             }
             St::LOOK => self.st.d = St::CHECK,
             St::CHECK => {
-                let unknown = sized(wrong(status::INVALID_OPCODE, entry::SQE_CDW0, 0), VERDICT);
+                let unknown = sized(wrong(status::INVALID_OPCODE, entry::SQE_CDW0, 0), Verdict::WIDTH);
                 let found = match opc {
                     opcode::CREATE_CQ | opcode::CREATE_SQ => self.wrong_create.q,
                     opcode::DELETE_SQ | opcode::DELETE_CQ => {
                         if (qid == 0) | (qid >= limits::QUEUES) {
-                            sized(wrong(status::INVALID_QID, entry::SQE_CDW10, 0), VERDICT)
+                            sized(wrong(status::INVALID_QID, entry::SQE_CDW10, 0), Verdict::WIDTH)
                         } else {
                             0
                         }
@@ -242,21 +233,21 @@ impl Logic for Commands {
                             unknown
                         }
                     }
-                    opcode::ABORT | opcode::ASYNC_EVENT => sized(0, VERDICT),
+                    opcode::ABORT | opcode::ASYNC_EVENT => sized(0, Verdict::WIDTH),
                     _ => unknown,
                 };
-                let odd = sized(wrong(status::INVALID_FIELD, entry::SQE_CDW0 + 1, 0), VERDICT);
+                let odd = sized(wrong(status::INVALID_FIELD, entry::SQE_CDW0 + 1, 0), Verdict::WIDTH);
                 self.verdict.d = if plain { found } else { odd };
                 self.st.d = St::DECIDE;
             }
             St::DECIDE => {
                 self.st.d = St::DONE;
                 self.then.d = Next::COMPLETE;
-                self.code.d = self.verdict.q.bits(10, 0);
-                self.place.d = self.verdict.q.bits(26, 11);
+                self.code.d = self.verdict.q.get(Verdict::STATUS);
+                self.place.d = self.verdict.q.get(Verdict::LOCATION);
                 self.result.d = 0;
                 self.length.d = konst(identify::SIZE / 4);
-                self.first.d = secondary_from(self.cdw10.get(virt::CNTLID), vfs);
+                self.first.d = secondary_from(self.command.cdw10.get(virt::CNTLID), vfs);
                 if self.verdict.q == 0 {
                     self.place.d = konst(log::LOCATION_NONE);
                     match opc {
@@ -280,7 +271,7 @@ impl Logic for Commands {
                             self.then.d = Next::PAGE;
                             self.page.d = match cns {
                                 opcode::CNS_NAMESPACE => {
-                                    if self.bound {
+                                    if self.command.bound {
                                         sized(What::NAMESPACE, 4)
                                     } else {
                                         What::ZERO
@@ -288,7 +279,7 @@ impl Logic for Commands {
                                 }
                                 opcode::CNS_CONTROLLER => sized(What::CONTROLLER, 4),
                                 opcode::CNS_ACTIVE_LIST => {
-                                    if self.bound & (self.nsid == 0) {
+                                    if self.command.bound & (self.command.nsid == 0) {
                                         sized(What::LIST, 4)
                                     } else {
                                         What::ZERO
@@ -301,7 +292,7 @@ impl Logic for Commands {
                         }
                         opcode::GET_LOG_PAGE => {
                             self.then.d = Next::PAGE;
-                            self.length.d = self.cdw10.get(cmd::LOG_NUMDL) + 1;
+                            self.length.d = self.command.cdw10.get(cmd::LOG_NUMDL) + 1;
                             self.ask.d = match lid {
                                 opcode::LOG_ERROR => sized(Ask::SEEN | Type::ERROR, 3),
                                 opcode::LOG_SMART => Ask::SEEN | Type::HEALTH,
@@ -336,7 +327,7 @@ impl Logic for Commands {
                         opcode::ABORT => {
                             // What waits for the medium can be taken back, and nothing else; of no queue, nothing.
                             self.result.d = konst(cmd::ABORT_NOT_DONE.mask());
-                            if self.cdw10.get(cmd::ABORT_SQID) < limits::QUEUES {
+                            if self.command.cdw10.get(cmd::ABORT_SQID) < limits::QUEUES {
                                 self.st.d = St::ABORT;
                             }
                         }
@@ -354,7 +345,7 @@ impl Logic for Commands {
                             if (action == virt::OFFLINE) & !self.k_off.q {
                                 self.v_off = 1;
                                 self.leaving.d = 1;
-                                self.v_cid.d = self.cdw0.get(entry::CDW0_CID);
+                                self.v_cid.d = self.command.cdw0.get(entry::CDW0_CID);
                                 self.then.d = Next::KEEP;
                             }
                         }
@@ -413,26 +404,26 @@ impl Logic for Commands {
         }
         let gone = if self.forgets.wanted { one << self.forget_slot } else { 0 };
         self.made.d = (self.made.q | (if makes { me } else { 0 })) & !gone;
-        self.next = self.then.q;
-        self.status = self.code.q;
-        self.location = self.place.q;
-        self.dw0 = self.result.q;
+        self.command.next = self.then.q;
+        self.command.status = self.code.q;
+        self.command.location = self.place.q;
+        self.command.dw0 = self.result.q;
         self.what = self.page.q;
         self.from = self.first.q;
-        self.dws = self.length.q;
+        self.command.dws = self.length.q;
         self.q_valid = self.st.q == St::QUEUE;
         self.q_op = self.op.q;
         self.q_qid = qid.trunc(3);
-        self.q_base = self.prp1.bits(63, 12);
-        self.q_size = self.cdw10.get(cmd::QUEUE_SIZE).trunc(12);
-        self.q_cqid = self.cdw11.get(cmd::SQ_CQID).trunc(3);
-        self.q_vector = self.cdw11.get(cmd::CQ_IV).trunc(3);
-        self.q_interrupts = self.cdw11.get(cmd::CQ_IEN);
+        self.q_base = self.command.prp1.bits(63, 12);
+        self.q_size = self.command.cdw10.get(cmd::QUEUE_SIZE).trunc(12);
+        self.q_cqid = self.command.cdw11.get(cmd::SQ_CQID).trunc(3);
+        self.q_vector = self.command.cdw11.get(cmd::CQ_IV).trunc(3);
+        self.q_interrupts = self.command.cdw11.get(cmd::CQ_IEN);
         self.abort_valid = self.st.q == St::ABORT;
-        self.offset = if opc == opcode::GET_LOG_PAGE { self.cdw12.bits(17, 2) } else { 0 };
+        self.offset = if opc == opcode::GET_LOG_PAGE { self.command.cdw12.bits(17, 2) } else { 0 };
         self.e_valid = self.st.q == St::EVENT;
         self.e_ask = self.ask.q;
-        self.working = (self.st.q != St::IDLE) | self.start;
+        self.working = (self.st.q != St::IDLE) | self.command.start;
         self.k_off.d = is_off;
         self.late = self.r_late.q;
         self.late_cid = self.v_cid.q;

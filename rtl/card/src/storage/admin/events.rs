@@ -9,7 +9,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{command as cmd, limits, opcode};
 
-use crate::parts::{Fifo, Forget, Marks};
+use crate::parts::{Fifo, Forget, Marks, Table};
 
 /// What the commands ask of the events.
 pub struct Ask;
@@ -51,6 +51,26 @@ impl St {
     const ACK: u64 = 6;
     const WANT: u64 = 7;
     const LOOK: u64 = 8;
+}
+
+packed! {
+    /// What is kept of a function: which of the wrong doorbells is to be told, whether its namespace is on the changed list, the
+    /// types that are masked and that are to be told, a bit each, and how many requests are held.
+    Row {
+        which: 1,
+        listed: 1,
+        masked: 3,
+        pending: 3,
+        held: 3,
+    }
+}
+
+packed! {
+    /// A doorbell that was rung wrongly, as the ports tell it.
+    Wrong {
+        value: 1,
+        slot: 6,
+    }
 }
 
 #[derive(LogicBlock, Default)]
@@ -103,7 +123,6 @@ pub struct Events {
     pub forget_done: O<1>,
     pub busy: O<1>,
     st: Reg<4>,
-    boot: Reg<6>,
     s: Reg<6>,
     /// What is being told: its type, and which of the two wrong doorbells.
     kind: Reg<2>,
@@ -123,10 +142,10 @@ pub struct Events {
     news: Marks,
     want_health: Reg<64>,
     want_notice: Reg<64>,
-    /// `{which, listed, masked 3, pending 3, held 3}`, and the ids of the requests that are held.
-    rows: LutRam<6, 11>,
+    /// Of each function, and the ids of the requests that are held.
+    rows: Table<6, { Row::WIDTH }, 1>,
     ids: LutRam<8, 16>,
-    wrongs: Fifo<7>,
+    wrongs: Fifo<{ Wrong::WIDTH }>,
     forgets: Forget,
 }
 
@@ -136,7 +155,7 @@ impl Events {
         let slots = (vfs + 1).next_power_of_two();
         Events {
             slots: Param::new(slots),
-            rows: LutRam::new(slots),
+            rows: Table::new(slots, 0),
             ids: LutRam::new(slots * 4),
             wrongs: Fifo::new(8),
             ..Self::default()
@@ -180,14 +199,14 @@ fn bit_of(kind: V) -> V {
 #[kernel]
 impl Logic for Events {
     fn update(&mut self) {
-        clocked!(self.wrongs, self.news, self.forgets);
-        memories!(self.rows, self.ids);
-        let row = self.rows.rdata;
-        let held = row.bits(2, 0);
-        let pending = row.bits(5, 3);
-        let masked = row.bits(8, 6);
-        let listed = row.bit(9);
-        let which = row.bit(10);
+        clocked!(self.wrongs, self.news, self.forgets, self.rows);
+        memories!(self.ids);
+        let row = self.rows.rdata[0];
+        let held = row.get(Row::HELD);
+        let pending = row.get(Row::PENDING);
+        let masked = row.get(Row::MASKED);
+        let listed = row.get(Row::LISTED);
+        let which = row.get(Row::WHICH);
         let seen = bit_of(self.ask.bits(1, 0));
         let mine = bit_of(self.kind.q);
         let open = pending & !masked;
@@ -200,11 +219,10 @@ impl Logic for Events {
         };
 
         let mut we = sized(0, 1);
-        let mut at = self.s.q;
-        let mut new = sized(0, 11);
+        let mut new = sized(0, Row::WIDTH);
         let mut id_we = sized(0, 1);
         self.wrongs.in_valid = self.wrong;
-        self.wrongs.in_data = cat(self.wrong_value, self.wrong_slot);
+        self.wrongs.in_data = Wrong { value: self.wrong_value, slot: self.wrong_slot };
         self.wrongs.out_ready = 0;
         self.ack = self.st.q == St::ACK;
         self.forgets.ask = self.forget;
@@ -217,10 +235,7 @@ impl Logic for Events {
 
         match self.st.q {
             St::BOOT => {
-                we = 1;
-                at = self.boot.q;
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.rows.ready {
                     self.st.d = St::IDLE;
                 }
             }
@@ -233,8 +248,8 @@ impl Logic for Events {
                     // The queues are the command's.
                 } else if self.wrongs.out_valid {
                     self.wrongs.out_ready = 1;
-                    self.s.d = self.wrongs.out_data.bits(5, 0);
-                    self.which.d = self.wrongs.out_data.bit(6);
+                    self.s.d = self.wrongs.out_data.get(Wrong::SLOT);
+                    self.which.d = self.wrongs.out_data.get(Wrong::VALUE);
                     self.kind.d = Type::ERROR;
                     self.st.d = St::WANT;
                 } else if self.news.valid {
@@ -255,19 +270,19 @@ impl Logic for Events {
                 if self.ask.bit(2) {
                     we = 1;
                     let keeps = listed & !seen.bit(2);
-                    new = cat(which, keeps, masked & !seen, pending, held);
+                    new = Row { listed: keeps, masked: masked & !seen, ..row };
                 } else if self.ask == Ask::REQUEST {
                     we = 1;
                     let now = bit_of(first_open);
                     if open != 0 {
                         // Something happened while nobody had asked.
-                        new = cat(which, listed, masked | now, pending & !now, held);
+                        new = Row { masked: masked | now, pending: pending & !now, ..row };
                     } else if held > limits::AERL {
                         new = row;
                         self.r_answer.d = Told::TOO_MANY;
                     } else {
                         id_we = 1;
-                        new = cat(which, listed, masked, pending, held + 1);
+                        new = Row { held: held + 1, ..row };
                         self.r_answer.d = Told::HELD;
                     }
                 }
@@ -281,7 +296,8 @@ impl Logic for Events {
                 let bell = if waits & (self.kind.q == Type::ERROR) { self.which.q } else { which };
                 we = 1;
                 // It is on the list in any case.
-                new = cat(bell, listed | (self.kind.q == Type::NOTICE), masked, pending | kept, held);
+                let on_list = listed | (self.kind.q == Type::NOTICE);
+                new = Row { which: bell, listed: on_list, pending: pending | kept, ..row };
                 self.id.d = self.ids.rdata;
                 self.st.d = if tells & (held != 0) { St::RESERVE } else { St::IDLE };
             }
@@ -300,9 +316,9 @@ impl Logic for Events {
                 // The completion queue may be full of what the host has not read: then the event waits.
                 if self.q_ack {
                     we = 1;
-                    let now = cat(which, listed, masked | mine, pending & !mine, held - 1);
+                    let now = Row { masked: masked | mine, pending: pending & !mine, held: held - 1, ..row };
                     let bell = if self.kind.q == Type::ERROR { self.which.q } else { which };
-                    let later = cat(bell, listed, masked, pending | mine, held);
+                    let later = Row { which: bell, pending: pending | mine, ..row };
                     new = if self.q_found { now } else { later };
                     self.st.d = if self.q_found { St::TELL } else { St::IDLE };
                 }
@@ -323,7 +339,10 @@ impl Logic for Events {
             };
         // A slot is forgotten beside whatever is done for others.
         let at_it = (self.st.q != St::IDLE) & (self.s.q == self.forget_slot);
-        let ends = self.forgets.wanted & !(we | at_it);
+        self.rows.wipe = self.forgets.wanted & !at_it;
+        self.rows.wipe_slot = self.forget_slot;
+        self.rows.first = 0;
+        let ends = self.rows.wiped;
         self.forgets.over = ends;
         self.answer = self.r_answer.q;
         self.dw0 = self.r_dw0.q;
@@ -347,10 +366,10 @@ impl Logic for Events {
         let notice = if self.wants_notice { says } else { 0 };
         self.want_health.d = (self.want_health.q & !(says | over)) | health;
         self.want_notice.d = (self.want_notice.q & !(says | over)) | notice;
-        self.rows.we = we | ends;
-        self.rows.waddr = if ends { self.forget_slot } else { at };
-        self.rows.wdata = if ends { 0 } else { new };
-        self.rows.raddr = self.s.q;
+        self.rows.we = we;
+        self.rows.waddr = self.s.q;
+        self.rows.wdata = new;
+        self.rows.raddr[0] = self.s.q;
         // The ids are a stack: the last that came is told first.
         self.ids.we = id_we;
         self.ids.waddr = cat(self.s.q, held.trunc(2));

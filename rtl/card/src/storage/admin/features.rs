@@ -6,7 +6,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{command as cmd, limits, opcode};
 
-use crate::parts::Forget;
+use crate::parts::{BlockTable, Forget};
 
 const WRITE_CACHE_DEFAULT: u64 = 1;
 /// The word of a function's features that no feature has for its number: the lower temperature threshold.
@@ -42,9 +42,7 @@ pub struct Features {
     pub forget: I<1>,
     pub forget_slot: I<6>,
     pub forgotten: O<1>,
-    swept: Reg<1>,
     forgets: Forget,
-    count: Reg<10>,
     /// Which feature it is.
     k_vector: Reg<1>,
     k_temperature: Reg<1>,
@@ -57,14 +55,14 @@ pub struct Features {
     r_through: Reg<64>,
     hot: Reg<64>,
     cold: Reg<64>,
-    words: Ram<10, 32>,
+    words: BlockTable<10, 32, 1>,
 }
 
 impl Features {
     /// Features of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
-        Features { words: Ram::new(slots * 16), ..Self::default() }
+        Features { words: BlockTable::new(slots * 16, 4), ..Self::default() }
     }
 }
 
@@ -99,8 +97,8 @@ fn default_of(fid: V, is_under: V) -> V {
 #[kernel]
 impl Logic for Features {
     fn update(&mut self) {
-        clocked!(self.forgets);
-        memories!(self.words);
+        clocked!(self.forgets, self.words);
+        let kept_word = self.words.rdata[0];
         let fid = self.cdw10.get(cmd::FEATURE_FID);
         let sel = self.cdw10.get(cmd::FEATURE_SEL);
         let iv = self.cdw11.get(cmd::VECTOR_IV);
@@ -119,7 +117,7 @@ impl Logic for Features {
         // --- told
         let queues = sized(cmd::QUEUES_NSQ.put(limits::IO_QUEUES - 1) | cmd::QUEUES_NCQ.put(limits::IO_QUEUES - 1), 32);
         let now = sel == cmd::FEATURE_SEL_CURRENT;
-        let no_cache = self.words.rdata.sel(iv.bits(4, 0)) & now;
+        let no_cache = kept_word.sel(iv.bits(4, 0)) & now;
         let named = sized(cmd::FEATURE_CAP_CHANGEABLE | cmd::FEATURE_CAP_NAMESPACE, 32);
         let other = sized(cmd::FEATURE_CAP_CHANGEABLE, 32);
         self.result = if self.k_queues.q { queues } else { 0 };
@@ -130,15 +128,14 @@ impl Logic for Features {
         } else if self.k_vector.q {
             cat(sized(0, 15), no_cache, iv)
         } else if now {
-            self.words.rdata ^ default
+            kept_word ^ default
         } else {
             default
         };
 
         // --- set
         let vector = sized(1, 32) << iv.bits(2, 0);
-        let vectors =
-            if self.cdw11.get(cmd::VECTOR_CD) { self.words.rdata | vector } else { self.words.rdata & !vector };
+        let vectors = if self.cdw11.get(cmd::VECTOR_CD) { kept_word | vector } else { kept_word & !vector };
         let one = sized(1, 64);
         let me = one << self.slot;
         let limit = self.cdw11.get(cmd::TEMPERATURE_TMPTH);
@@ -149,7 +146,7 @@ impl Logic for Features {
         self.words.we = self.apply & !self.k_queues.q;
         self.words.waddr = word;
         self.words.wdata = if self.k_vector.q { vectors } else { kept(fid, self.cdw11) ^ default };
-        self.words.raddr = word;
+        self.words.raddr[0] = word;
         if self.apply & self.k_temperature.q {
             if is_under {
                 self.cold.d = (self.cold.q & !me) | (if under { me } else { 0 });
@@ -169,22 +166,15 @@ impl Logic for Features {
         self.warm = self.hot.q | self.cold.q;
 
         // --- forgotten: all at reset, sixteen words of who is closed, in clocks in which nobody sets one
-        self.ready = self.swept.q;
+        let wipes = self.forgets.wanted & !self.apply;
+        self.words.first = 0;
+        self.words.wipe = wipes;
+        self.words.wipe_slot = self.forget_slot;
+        self.ready = self.words.ready;
         self.forgets.ask = self.forget;
-        self.forgets.over = 0;
+        self.forgets.over = self.words.wiped;
         self.forgotten = self.forgets.done;
-        if !self.swept.q {
-            self.words.we = 1;
-            self.words.waddr = self.count.q;
-            self.words.wdata = 0;
-            self.count.d = self.count.q + 1;
-            self.swept.d = self.count.q.all();
-        } else if self.forgets.wanted & !self.apply {
-            self.words.we = 1;
-            self.words.waddr = cat(self.forget_slot, self.count.q.bits(3, 0));
-            self.words.wdata = 0;
-            self.count.d = self.count.q + 1;
-            self.forgets.over = self.count.q.bits(3, 0).all();
+        if wipes {
             let them = one << self.forget_slot;
             self.r_through.d = self.r_through.q & !them;
             self.hot.d = self.hot.q & !them;

@@ -11,52 +11,17 @@ pub mod features;
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{command as cmd, identify};
 
-use super::pages::What;
-use super::rings::queues::Op;
-
-/// What the front does next.
-pub struct Next;
-impl Next {
-    /// Post the status.
-    pub const COMPLETE: u64 = 0;
-    /// Send a page.
-    pub const PAGE: u64 = 1;
-    /// Nothing: the command stays outstanding, for as long as may be; its place in the completion queue is given back.
-    pub const HOLD: u64 = 2;
-    /// Give all of the namespace's blocks back.
-    pub const ERASE: u64 = 3;
-    /// Nothing: it is under way, and is complete later.
-    pub const KEEP: u64 = 4;
-}
+use super::ports::CommandIn;
+use super::terms::Op;
 
 #[derive(LogicBlock, Default)]
 pub struct Admin {
     pub clock: Clk,
     pub reset: Rst,
-    /// A command: held until `done`.
-    pub start: I<1>,
-    pub slot: I<6>,
-    pub cdw0: I<32>,
-    pub nsid: I<32>,
-    pub prp1: I<64>,
-    pub cdw10: I<32>,
-    pub cdw11: I<32>,
-    pub cdw12: I<32>,
-    pub cdw13: I<32>,
-    /// The slot's volume: whether there is one, it is read only, it is smaller than a large block.
-    pub bound: I<1>,
-    pub read_only: I<1>,
-    pub tiny: I<1>,
-    pub done: O<1>,
-    pub next: O<3>,
-    pub status: O<11>,
-    /// Where in the entry the fault lies, as the error log has it.
-    pub location: O<16>,
-    pub dw0: O<32>,
+    pub command: CommandIn,
     pub what: O<4>,
     /// The first secondary controller of a list.
     pub from: O<6>,
-    pub dws: O<16>,
     pub offset: O<16>,
     /// Abort a command: held until `abort_done`; something of it was.
     pub abort_valid: O<1>,
@@ -142,30 +107,13 @@ impl Admin {
 impl Logic for Admin {
     fn update(&mut self) {
         clocked!(self.commands, self.features, self.events);
-        self.commands.start = self.start;
-        self.commands.slot = self.slot;
-        self.commands.cdw0 = self.cdw0;
-        self.commands.nsid = self.nsid;
-        self.commands.prp1 = self.prp1;
-        self.commands.cdw10 = self.cdw10;
-        self.commands.cdw11 = self.cdw11;
-        self.commands.cdw12 = self.cdw12;
-        self.commands.cdw13 = self.cdw13;
-        self.commands.bound = self.bound;
-        self.commands.read_only = self.read_only;
-        self.commands.tiny = self.tiny;
-        self.done = self.commands.done;
-        self.next = self.commands.next;
-        self.status = self.commands.status;
-        self.location = self.commands.location;
-        self.dw0 = self.commands.dw0;
+        link!(self.command, self.commands.command);
         self.what = self.commands.what;
         self.from = self.commands.from;
-        self.dws = self.commands.dws;
         self.offset = self.commands.offset;
         self.abort_valid = self.commands.abort_valid;
-        self.abort_qid = self.cdw10.get(cmd::ABORT_SQID).trunc(3);
-        self.abort_cid = self.cdw10.get(cmd::ABORT_CID);
+        self.abort_qid = self.command.cdw10.get(cmd::ABORT_SQID).trunc(3);
+        self.abort_cid = self.command.cdw10.get(cmd::ABORT_CID);
         self.commands.abort_done = self.abort_done;
         self.commands.aborted = self.aborted;
 
@@ -173,7 +121,7 @@ impl Logic for Admin {
         let telling = self.events.q_valid;
         self.q_valid = self.commands.q_valid | telling;
         self.q_op = if telling { sized(Op::RESERVE, 4) } else { self.commands.q_op };
-        self.q_slot = if telling { self.events.q_slot } else { self.slot };
+        self.q_slot = if telling { self.events.q_slot } else { self.command.slot };
         self.q_qid = if telling { 0 } else { self.commands.q_qid };
         self.q_base = self.commands.q_base;
         self.q_size = self.commands.q_size;
@@ -189,16 +137,16 @@ impl Logic for Admin {
 
         self.events.valid = self.commands.e_valid;
         self.events.ask = self.commands.e_ask;
-        self.events.slot = self.slot;
-        self.events.cid = self.cdw0.get(azote_regs::nvme::entry::CDW0_CID);
+        self.events.slot = self.command.slot;
+        self.events.cid = self.command.cdw0.get(azote_regs::nvme::entry::CDW0_CID);
         self.commands.e_ack = self.events.ack;
         self.commands.e_answer = self.events.answer;
         self.commands.e_dw0 = self.events.dw0;
         self.commands.e_listed = self.events.listed;
         self.events.wants = self.features.set_events;
-        self.events.wants_slot = self.slot;
-        self.events.wants_health = self.cdw11.get(identify::WARNING_TEMPERATURE);
-        self.events.wants_notice = self.cdw11.get(identify::OAES_NAMESPACE);
+        self.events.wants_slot = self.command.slot;
+        self.events.wants_health = self.command.cdw11.get(identify::WARNING_TEMPERATURE);
+        self.events.wants_notice = self.command.cdw11.get(identify::OAES_NAMESPACE);
         self.events.wrong = self.wrong;
         self.events.wrong_slot = self.wrong_slot;
         self.events.wrong_value = self.wrong_value;
@@ -216,20 +164,20 @@ impl Logic for Admin {
         self.tell_cid = self.events.tell_cid;
         self.tell_dw0 = self.events.tell_dw0;
 
-        self.features.slot = self.slot;
-        self.features.cdw10 = self.cdw10;
-        self.features.cdw11 = self.cdw11;
+        self.features.slot = self.command.slot;
+        self.features.cdw10 = self.command.cdw10;
+        self.features.cdw11 = self.command.cdw11;
         self.features.apply = self.commands.f_apply;
         self.commands.f_value = self.features.value;
         self.commands.f_result = self.features.result;
         self.commands.f_warms = self.features.warms;
         self.commands.f_ready = self.features.ready;
         self.set_coalescing = self.features.set_coalescing;
-        self.coalescing = self.cdw11.bits(15, 0);
+        self.coalescing = self.command.cdw11.bits(15, 0);
         self.set_vectors = self.features.set_vectors;
         self.vectors = self.features.vectors;
         self.set_format = self.commands.set_format;
-        self.big = self.cdw10.bit(0);
+        self.big = self.command.cdw10.bit(0);
         self.through = self.features.through;
         self.warm = self.features.warm;
         self.commands.enabled_vfs = self.enabled_vfs;

@@ -2,5 +2,6 @@
 
 pub mod landed;
 pub mod mover;
+pub mod reads;
 pub mod walker;
 pub mod writer;

@@ -13,6 +13,7 @@ use azote_hdl::prelude::*;
 use azote_regs::nvme::status;
 
 use crate::parts::{BlockFifo, Fifo};
+use crate::storage::words::{Piece, Place, Row, Tag};
 use crate::transaction::TxOut;
 use crate::transaction::header::request;
 
@@ -24,9 +25,6 @@ impl St {
     const DONE: u64 = 3;
 }
 
-/// Bits of a piece: `{page, zeroes, DWs to skip 2, tag 12, first page 52, second page 52, DW in the first 10, DWs 11}`.
-pub const PIECE: usize = 141;
-
 #[derive(LogicBlock, Default)]
 pub struct Mover {
     pub clock: Clk,
@@ -34,14 +32,14 @@ pub struct Mover {
     /// Pieces that were called for.
     pub piece_valid: I<1>,
     pub piece_ready: O<1>,
-    pub piece_data: I<141>,
-    /// Their rows, `{error, last, row}`: of the medium's, of the pages'.
+    pub piece_data: I<{ Piece::WIDTH }>,
+    /// Their rows: of the medium's, of the pages'.
     pub media_valid: I<1>,
     pub media_ready: O<1>,
-    pub media_data: I<130>,
+    pub media_data: I<{ Row::WIDTH }>,
     pub page_valid: I<1>,
     pub page_ready: O<1>,
-    pub page_data: I<130>,
+    pub page_data: I<{ Row::WIDTH }>,
     /// One clock: a row has left the buffer, a clock ago.
     pub drained: O<1>,
     pub mps: I<3>,
@@ -50,14 +48,14 @@ pub struct Mover {
     pub left_valid: O<1>,
     pub left_ready: I<1>,
     pub left_page: O<1>,
-    pub left_tag: O<12>,
+    pub left_tag: O<{ Tag::WIDTH }>,
     pub left_code: O<11>,
     pub busy: O<1>,
     st: Reg<2>,
     /// The piece in hand; the DW in its first page, how many are left there and in the second.
     r_page: Reg<1>,
     zeroes: Reg<1>,
-    tag: Reg<12>,
+    tag: Reg<{ Tag::WIDTH }>,
     at: Reg<52>,
     then: Reg<52>,
     dw: Reg<10>,
@@ -70,7 +68,7 @@ pub struct Mover {
     last: Reg<1>,
     whole: Reg<1>,
     /// The first row of the window, and how many of its DWs are used up.
-    cur: Reg<130>,
+    cur: Reg<{ Row::WIDTH }>,
     cur_valid: Reg<1>,
     off: Reg<2>,
     /// A packet of the piece was swallowed; its end is told already.
@@ -79,15 +77,15 @@ pub struct Mover {
     /// A piece that has left, until somebody hears of it.
     l_valid: Reg<1>,
     l_page: Reg<1>,
-    l_tag: Reg<12>,
+    l_tag: Reg<{ Tag::WIDTH }>,
     l_code: Reg<11>,
     left_row: Reg<1>,
-    pieces: Fifo<141>,
+    pieces: Fifo<{ Piece::WIDTH }>,
     /// Whose rows come next: a page's, or the medium's.
     sources: Fifo<1>,
     /// Of the pieces whose rows are all here: whether they are broken.
     ends: Fifo<1>,
-    buffer: BlockFifo<9, 130>,
+    buffer: BlockFifo<9, { Row::WIDTH }>,
 }
 
 impl Mover {
@@ -104,10 +102,10 @@ impl Logic for Mover {
         self.pieces.in_valid = self.piece_valid;
         self.pieces.in_data = self.piece_data;
         self.piece_ready = self.pieces.in_ready;
-        let has_rows = !self.piece_data.bit(139);
+        let has_rows = !self.piece_data.get(Piece::ZEROES);
         let called = self.piece_valid & self.pieces.in_ready & has_rows;
         self.sources.in_valid = called;
-        self.sources.in_data = self.piece_data.bit(140);
+        self.sources.in_data = self.piece_data.get(Piece::PAGE);
         check!((!called) | self.sources.in_ready, "more pieces are called for than there is room");
 
         // --- rows, in the order in which they were called for
@@ -120,19 +118,20 @@ impl Logic for Mover {
         self.page_ready = source & from_page & self.buffer.in_ready;
         self.media_ready = source & (!from_page) & self.buffer.in_ready;
         let comes = row_valid & self.buffer.in_ready;
-        let ended = comes & row.bit(128);
+        let ended = comes & row.get(Row::LAST);
         self.sources.out_ready = ended;
         self.ends.in_valid = ended;
-        self.ends.in_data = row.bit(129);
+        self.ends.in_data = row.get(Row::ERROR);
         check!((!ended) | self.ends.in_ready, "more pieces are here than there can be");
 
         // --- the piece in hand
         let p = self.pieces.out_data;
-        let p_dw = p.bits(20, 11);
-        let p_dws = p.bits(10, 0);
+        let p_place = p.get(Piece::PLACE);
+        let p_dw = p_place.get(Place::DW);
+        let p_dws = p_place.get(Place::DWS);
         let room = sized(1024, 11) - p_dw.zext(11);
         let one_page = p_dws <= room;
-        let owner = cat(self.tag.q.bits(11, 6), sized(azote_regs::function::STORAGE, 2));
+        let owner = cat(self.tag.q.get(Tag::HIGH), sized(azote_regs::function::STORAGE, 2));
         let next = self.buffer.out_data;
         let next_valid = self.buffer.out_valid;
         let cur = self.cur.q;
@@ -148,8 +147,8 @@ impl Logic for Mover {
         let reach = self.off.q.zext(4) + many.zext(4);
         let both = reach > 4;
         let here = self.zeroes.q | (self.cur_valid.q & (next_valid | !both));
-        let n = next.bits(127, 0);
-        let c = cur.bits(127, 0);
+        let n = next.get(Row::DATA);
+        let c = cur.get(Row::DATA);
         let window = match self.off.q {
             0 => c,
             1 => cat(n.bits(31, 0), c.bits(127, 32)),
@@ -191,7 +190,7 @@ impl Logic for Mover {
             St::NEXT => {
                 if self.pieces.out_valid {
                     takes = 1;
-                    fill = !p.bit(139);
+                    fill = !p.get(Piece::ZEROES);
                     self.st.d = St::HEADER;
                 }
             }
@@ -238,7 +237,7 @@ impl Logic for Mover {
                                 // The next piece follows without a gap, if nothing of this one is in its way.
                                 if (self.told.q | tells) & self.pieces.out_valid & !pop {
                                     takes = 1;
-                                    fill = !p.bit(139);
+                                    fill = !p.get(Piece::ZEROES);
                                     self.st.d = St::HEADER;
                                 }
                             }
@@ -280,12 +279,12 @@ impl Logic for Mover {
         }
         if takes {
             self.pieces.out_ready = 1;
-            self.r_page.d = p.bit(140);
-            self.zeroes.d = p.bit(139);
-            self.off.d = p.bits(138, 137);
-            self.tag.d = p.bits(136, 125);
-            self.at.d = p.bits(124, 73);
-            self.then.d = p.bits(72, 21);
+            self.r_page.d = p.get(Piece::PAGE);
+            self.zeroes.d = p.get(Piece::ZEROES);
+            self.off.d = p.get(Piece::SKIP);
+            self.tag.d = p.get(Piece::TAG);
+            self.at.d = p_place.get(Place::PAGE);
+            self.then.d = p_place.get(Place::NEXT);
             self.dw.d = p_dw;
             self.left.d = if one_page { p_dws } else { room };
             self.more.d = if one_page { sized(0, 11) } else { p_dws - room };

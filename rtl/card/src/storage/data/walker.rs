@@ -8,6 +8,10 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{limits, status};
 
+use crate::storage::ports::ReadOut;
+use crate::storage::terms::LISTS;
+use crate::storage::words::Place;
+
 /// Row of the control buffer where the list lies, and its first DW.
 pub const LIST_ROW: u64 = 16;
 const LIST_DW: u64 = LIST_ROW * 4;
@@ -58,18 +62,14 @@ pub struct Walker {
     pub seg_address: O<64>,
     pub seg_dws: O<11>,
     pub seg_last: O<1>,
-    /// Pieces: `{page 52, next page 52, DW in the page 10, DWs 11}`; the first and the last of the command.
+    /// Pieces; the first and the last of the command.
     pub piece_valid: O<1>,
     pub piece_ready: I<1>,
-    pub piece: O<125>,
+    pub piece: O<{ Place::WIDTH }>,
     pub piece_first: O<1>,
     pub piece_last: O<1>,
     /// Reads of host memory into the control buffer.
-    pub rd_valid: O<1>,
-    pub rd_address: O<64>,
-    pub rd_dws: O<11>,
-    pub rd_dest: O<13>,
-    pub rd_ready: I<1>,
+    pub rd: ReadOut,
     pub rd_pending: I<1>,
     pub rd_failed: I<1>,
     pub rd_forget: O<1>,
@@ -119,16 +119,18 @@ impl Logic for Walker {
         self.seg_address = self.prp1;
         self.seg_dws = first;
         self.seg_last = 0;
-        self.rd_valid = 0;
-        self.rd_address = cat(self.from.q.bits(63, 3), sized(0, 3));
-        self.rd_dws = cat(self.part.q, sized(0, 1)).zext(11);
-        self.rd_dest = konst(LIST_DW) + cat(self.have.q, sized(0, 1)).zext(13);
+        self.rd.valid = 0;
+        self.rd.owner = self.owner;
+        self.rd.client = konst(LISTS);
+        self.rd.address = cat(self.from.q.bits(63, 3), sized(0, 3));
+        self.rd.dws = cat(self.part.q, sized(0, 1)).zext(11);
+        self.rd.dest = konst(LIST_DW) + cat(self.have.q, sized(0, 1)).zext(13);
         self.rd_forget = 0;
         let whole = self.left.q > 1024;
         let next_page = if pair { self.prp2.bits(63, 12) } else { entry.bits(63, 12) };
         let cut = if whole { sized(1024, 11) } else { self.left.q.trunc(11) };
         self.piece_valid = self.st.q == St::PIECE;
-        self.piece = cat(self.page.q, next_page, offset, cut);
+        self.piece = Place { page: self.page.q, next: next_page, dw: offset, dws: cut };
         self.piece_first = self.index.q == 0;
         self.piece_last = !whole;
         let chunk = if self.left.q > 1024 { sized(1024, 11) } else { self.left.q.trunc(11) };
@@ -168,8 +170,8 @@ impl Logic for Walker {
             }
             St::WAIT => {
                 // Ask once, then wait until all of it has come; `index` counts nothing here and says "asked".
-                self.rd_valid = !self.index.q.bit(5);
-                if self.rd_ready {
+                self.rd.valid = !self.index.q.bit(5);
+                if self.rd.ready {
                     self.index.d = 32;
                 } else if self.index.q.bit(5) & !self.rd_pending {
                     self.index.d = 0;

@@ -17,6 +17,8 @@ use azote_regs::nvme::{command as cmd, limits, status};
 
 use super::landed::Landed;
 use crate::parts::Fifo;
+use crate::storage::ports::{MediaOut, ReadOut};
+use crate::storage::words::{Segment, Tag, Write};
 
 /// Chunks of the data buffer.
 pub const CHUNKS: usize = 8;
@@ -49,6 +51,15 @@ impl Put {
     const SPOILT: u64 = 11;
 }
 
+packed! {
+    /// A chunk that is asked for, or an operation without data: what of its command it is.
+    Chunk {
+        rows: 9,
+        last: 1,
+        part: Write::WIDTH,
+    }
+}
+
 /// Whether an operation comes with data of the host's.
 #[pure]
 pub fn has_data(op: V) -> V {
@@ -59,23 +70,16 @@ pub fn has_data(op: V) -> V {
 pub struct Writer {
     pub clock: Clk,
     pub reset: Rst,
-    /// Commands: `{tag 12, big, fua, op 4, volume 8, blocks 48, lba 48}`. For a list of ranges, lba and blocks are those of the
-    /// namespace, and `big` says in what the list counts.
+    /// Commands.
     pub cmd_valid: I<1>,
     pub cmd_ready: O<1>,
-    pub cmd_data: I<122>,
-    /// Segments of the writes, in the order of their commands: `{last 1, dws 11, address 64}`.
+    pub cmd_data: I<{ Write::WIDTH }>,
+    /// Segments of the writes, in the order of their commands.
     pub seg_valid: I<1>,
     pub seg_ready: O<1>,
-    pub seg_data: I<76>,
+    pub seg_data: I<{ Segment::WIDTH }>,
     /// Reads of host memory into the data buffer.
-    pub rd_valid: O<1>,
-    pub rd_owner: O<8>,
-    pub rd_address: O<64>,
-    pub rd_dws: O<11>,
-    pub rd_client: O<4>,
-    pub rd_dest: O<13>,
-    pub rd_ready: I<1>,
+    pub rd: ReadOut,
     pub rd_pending: I<8>,
     pub rd_failed: I<8>,
     pub rd_forget: O<8>,
@@ -91,23 +95,16 @@ pub struct Writer {
     /// To the books, a piece: held until `opened`, which comes with its tag.
     pub open: O<1>,
     pub opened: I<1>,
-    pub tag: I<12>,
+    pub tag: I<{ Tag::WIDTH }>,
     pub open_first: O<1>,
-    pub open_cmd: O<12>,
+    pub open_cmd: O<{ Tag::WIDTH }>,
     pub open_code: O<11>,
     /// What the media were told is spoilt may be asked for once more; one clock: it is to be; it has ended instead.
     pub redo: O<1>,
     pub again: I<1>,
     pub gone: I<1>,
     /// The media.
-    pub media_valid: O<1>,
-    pub media_ready: I<1>,
-    pub media_tag: O<12>,
-    pub media_op: O<4>,
-    pub media_fua: O<1>,
-    pub media_volume: O<8>,
-    pub media_lba: O<48>,
-    pub media_blocks: O<48>,
+    pub media: MediaOut,
     /// All that is asked for, of which a request is the beginning.
     pub media_all: O<20>,
     pub wr_valid: O<1>,
@@ -142,11 +139,9 @@ pub struct Writer {
     finish: Reg<1>,
     /// The next piece is the first of its command; the tag of the one in hand.
     next: Reg<1>,
-    r_tag: Reg<12>,
-    cmds: Fifo<122>,
-    // `{tag 12, rows 9, big, fua, volume 8, last 1, op 4, blocks 48, lba 48}`: a chunk that is asked for, or an operation
-    // without data.
-    pieces: Fifo<132>,
+    r_tag: Reg<{ Tag::WIDTH }>,
+    cmds: Fifo<{ Write::WIDTH }>,
+    pieces: Fifo<{ Chunk::WIDTH }>,
     here: Landed,
 }
 
@@ -171,16 +166,13 @@ impl Logic for Writer {
         self.cmds.in_data = self.cmd_data;
         self.cmd_ready = self.cmds.in_ready;
         let cmd = self.cmds.out_data;
-        let c_lba = cmd.bits(47, 0);
-        let c_blocks = cmd.bits(95, 48);
-        let c_volume = cmd.bits(103, 96);
-        let c_op = cmd.bits(107, 104);
-        let c_flags = cmd.bits(109, 108);
-        let c_who = cmd.bits(121, 110);
-        let slot = cmd.bits(121, 116);
-        let address = self.seg_data.bits(63, 0);
-        let s_dws = self.seg_data.bits(74, 64);
-        let s_last = self.seg_data.bit(75);
+        let c_lba = cmd.get(Write::LBA);
+        let c_blocks = cmd.get(Write::BLOCKS);
+        let c_op = cmd.get(Write::OP);
+        let slot = cmd.get(Write::TAG).get(Tag::HIGH);
+        let address = self.seg_data.get(Segment::ADDRESS);
+        let s_dws = self.seg_data.get(Segment::DWS);
+        let s_last = self.seg_data.get(Segment::LAST);
 
         // --- ask the host
         let chunk = self.tail.q.bits(2, 0);
@@ -194,14 +186,14 @@ impl Logic for Writer {
         self.seg_ready = 0;
         self.cmds.out_ready = 0;
         self.pieces.in_valid = 0;
-        self.pieces.in_data = cat(c_who, sized(0, 9), c_flags, c_volume, sized(1, 1), c_op, c_blocks, c_lba);
-        self.rd_valid = self.ask.q == Ask::READ;
-        self.rd_owner = cat(slot, sized(azote_regs::function::STORAGE, 2));
+        self.pieces.in_data = Chunk { rows: 0, last: 1, part: cmd };
+        self.rd.valid = self.ask.q == Ask::READ;
+        self.rd.owner = cat(slot, sized(azote_regs::function::STORAGE, 2));
         let low = address.bits(11, 0) + cat(self.s_at.q.bits(9, 0), sized(0, 2));
-        self.rd_address = cat(address.bits(63, 12), low);
-        self.rd_dws = self.piece.q;
-        self.rd_client = chunk.zext(4);
-        self.rd_dest = cat(chunk, self.c_at.q.bits(9, 0));
+        self.rd.address = cat(address.bits(63, 12), low);
+        self.rd.dws = self.piece.q;
+        self.rd.client = chunk.zext(4);
+        self.rd.dest = cat(chunk, self.c_at.q.bits(9, 0));
         let mut forget = sized(0, 8);
         let s_end = (self.s_at.q + self.piece.q) == s_dws;
         let c_end = (self.c_at.q + self.piece.q) == 1024;
@@ -230,7 +222,7 @@ impl Logic for Writer {
                 }
             }
             Ask::READ => {
-                if self.rd_ready {
+                if self.rd.ready {
                     self.s_at.d = if s_end { 0 } else { self.s_at.q + self.piece.q };
                     self.c_at.d = self.c_at.q + self.piece.q;
                     self.finish.d = s_end & s_last;
@@ -242,7 +234,8 @@ impl Logic for Writer {
                 self.pieces.in_valid = 1;
                 let blocks = if c_op == media::RANGES { c_blocks } else { self.c_at.q.bits(10, 7).zext(48) };
                 let rows = self.c_at.q.bits(10, 2);
-                self.pieces.in_data = cat(c_who, rows, c_flags, c_volume, self.finish.q, c_op, blocks, self.lba.q);
+                let part = Write { blocks, lba: self.lba.q, ..cmd };
+                self.pieces.in_data = Chunk { rows, last: self.finish.q, part };
                 if self.pieces.in_ready {
                     self.tail.d = self.tail.q + 1;
                     self.lba.d = self.lba.q + 8;
@@ -256,16 +249,13 @@ impl Logic for Writer {
         self.rd_forget = forget;
 
         // --- hand it to the media
-        let p = self.pieces.out_data;
-        let p_lba = p.bits(47, 0);
-        let p_blocks = p.bits(95, 48);
-        let p_op = p.bits(99, 96);
-        let p_last = p.bit(100);
-        let p_volume = p.bits(108, 101);
-        let p_fua = p.bit(109);
-        let p_big = p.bit(110);
-        let p_rows = p.bits(119, 111);
-        let p_who = p.bits(131, 120);
+        let p = self.pieces.out_data.get(Chunk::PART);
+        let p_rows = self.pieces.out_data.get(Chunk::ROWS);
+        let p_last = self.pieces.out_data.get(Chunk::LAST);
+        let p_lba = p.get(Write::LBA);
+        let p_blocks = p.get(Write::BLOCKS);
+        let p_op = p.get(Write::OP);
+        let p_big = p.get(Write::BIG);
         let from = self.head.q.bits(2, 0);
         let streams = self.streams.q;
         // The piece in hand is that of the next chunk while one is being sent, unless that is watched.
@@ -297,15 +287,15 @@ impl Logic for Writer {
         let sure = ready & !spoils;
         self.open = self.put.q == Put::OPEN;
         self.open_first = self.next.q;
-        self.open_cmd = p_who;
+        self.open_cmd = p.get(Write::TAG);
         self.open_code = self.why.q;
-        self.media_valid = self.put.q == Put::REQUEST;
-        self.media_tag = self.r_tag.q;
-        self.media_op = p_op;
-        self.media_fua = p_fua;
-        self.media_lba = p_lba;
+        self.media.valid = self.put.q == Put::REQUEST;
+        self.media.tag = self.r_tag.q;
+        self.media.op = p_op;
+        self.media.fua = p.get(Write::FUA);
+        self.media.lba = p_lba;
         let long = ((p_op == media::ZEROES) | (p_op == media::VERIFY)) & (p_blocks > media::LONG_BLOCKS);
-        self.media_blocks = if p_op == media::FLUSH {
+        self.media.blocks = if p_op == media::FLUSH {
             sized(0, 48)
         } else if is_list {
             p_rows.zext(48)
@@ -315,7 +305,7 @@ impl Logic for Writer {
             p_blocks
         };
         self.media_all = p_blocks.bits(19, 0);
-        self.media_volume = p_volume;
+        self.media.volume = p.get(Write::VOLUME);
         let range = self.put.q == Put::RANGE_SEND;
         let last_row = (self.at.q + 1) == self.end.q;
         self.wr_valid = self.loaded.q | range;
@@ -370,7 +360,7 @@ impl Logic for Writer {
                 }
             }
             Put::REQUEST => {
-                if self.media_ready {
+                if self.media.ready {
                     self.put.d = if !data {
                         sized(Put::OVER, 4)
                     } else if is_list {

@@ -8,6 +8,7 @@
 pub mod books;
 pub mod issue;
 pub mod ready;
+pub mod requests;
 pub mod tags;
 
 /// Bits of a tag, `{slot 6, index 6}`.

@@ -9,7 +9,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::media;
 
-use crate::parts::Fifo;
+use crate::parts::{Fifo, Table};
 
 struct St;
 impl St {
@@ -18,6 +18,18 @@ impl St {
     const OUT: u64 = 2;
     const NEXT: u64 = 3;
 }
+
+packed! {
+    /// A piece that is ready: its tag's index, and whether the medium has nothing there.
+    Piece {
+        hole: 1,
+        index: 6,
+    }
+}
+
+/// Who reads: what goes out, what comes in.
+const OUT: usize = 0;
+const IN: usize = 1;
 
 #[derive(LogicBlock, Default)]
 pub struct Ready {
@@ -40,16 +52,13 @@ pub struct Ready {
     /// Nothing is ready.
     pub idle: O<1>,
     st: Reg<2>,
-    boot: Reg<6>,
     current: Reg<6>,
     left: Reg<4>,
     was_fresh: Reg<1>,
-    /// The ring of each slot: its first and its end, each with a copy for the other side.
-    heads: LutRam<6, 7>,
-    heads_in: LutRam<6, 7>,
-    tails: LutRam<6, 7>,
-    tails_out: LutRam<6, 7>,
-    rings: Ram<12, 7>,
+    /// The ring of each slot: its first and its end, each for both sides, [`OUT`] and [`IN`].
+    heads: Table<6, 7, 2>,
+    tails: Table<6, 7, 2>,
+    rings: Ram<12, { Piece::WIDTH }>,
     fresh: Fifo<6>,
     rest: Fifo<6>,
 }
@@ -59,10 +68,8 @@ impl Ready {
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
         Ready {
-            heads: LutRam::new(slots),
-            heads_in: LutRam::new(slots),
-            tails: LutRam::new(slots),
-            tails_out: LutRam::new(slots),
+            heads: Table::new(slots, 0),
+            tails: Table::new(slots, 0),
             rings: Ram::new(slots * media::TAGS_PER_SLOT as usize),
             fresh: Fifo::new(slots),
             rest: Fifo::new(slots),
@@ -74,19 +81,19 @@ impl Ready {
 #[kernel]
 impl Logic for Ready {
     fn update(&mut self) {
-        clocked!(self.fresh, self.rest);
-        memories!(self.heads, self.heads_in, self.tails, self.tails_out, self.rings);
-        let boots = self.st.q == St::BOOT;
+        clocked!(self.fresh, self.rest, self.heads, self.tails);
+        memories!(self.rings);
         let out = self.st.q == St::OUT;
         let picks = self.st.q == St::IDLE;
 
         // --- what comes
-        self.tails.raddr = self.push_slot;
-        self.heads_in.raddr = self.push_slot;
-        let was_empty = self.tails.rdata == self.heads_in.rdata;
+        self.tails.raddr[IN] = self.push_slot;
+        self.heads.raddr[IN] = self.push_slot;
+        let tail = self.tails.rdata[IN];
+        let was_empty = tail == self.heads.rdata[IN];
         self.rings.we = self.push;
-        self.rings.waddr = cat(self.push_slot, self.tails.rdata.bits(5, 0));
-        self.rings.wdata = cat(self.push_hole, self.push_index);
+        self.rings.waddr = cat(self.push_slot, tail.get(Piece::INDEX));
+        self.rings.wdata = Piece { hole: self.push_hole, index: self.push_index };
 
         // --- who is next
         let takes_fresh = self.fresh.out_valid & !(self.was_fresh.q & self.rest.out_valid);
@@ -96,14 +103,14 @@ impl Logic for Ready {
         self.fresh.out_ready = picks & takes_fresh;
         self.rest.out_ready = picks & some & !takes_fresh;
         self.ask = who;
-        self.heads.raddr = who;
-        self.tails_out.raddr = who;
-        let head = self.heads.rdata;
+        self.heads.raddr[OUT] = who;
+        self.tails.raddr[OUT] = who;
+        let head = self.heads.rdata[OUT];
         let after = head + 1;
-        self.rings.raddr = cat(who, head.bits(5, 0));
+        self.rings.raddr = cat(who, head.get(Piece::INDEX));
         // Something that comes in this clock counts: who is emptied does not stand, and would be forgotten.
         let comes = self.push & (self.push_slot == self.current.q);
-        let more = (self.tails_out.rdata != after) | comes;
+        let more = (self.tails.rdata[OUT] != after) | comes;
         let takes = out & self.take;
         let goes_on = takes & more;
         let stays = goes_on & (self.left.q != 0);
@@ -113,14 +120,13 @@ impl Logic for Ready {
         self.fresh.in_data = self.push_slot;
         self.valid = out;
         self.slot = self.current.q;
-        self.index = self.rings.rdata.bits(5, 0);
-        self.hole = self.rings.rdata.bit(6);
+        self.index = self.rings.rdata.get(Piece::INDEX);
+        self.hole = self.rings.rdata.get(Piece::HOLE);
         self.idle = picks & !some;
 
         match self.st.q {
             St::BOOT => {
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.heads.ready {
                     self.st.d = St::IDLE;
                 }
             }
@@ -141,18 +147,17 @@ impl Logic for Ready {
             // Its next piece is being read.
             _ => self.st.d = St::OUT,
         }
-        let here = self.boot.q;
-        self.heads.we = boots | takes;
-        self.heads.waddr = if boots { here } else { self.current.q };
-        self.heads.wdata = if boots { 0 } else { after };
-        self.heads_in.we = boots | takes;
-        self.heads_in.waddr = if boots { here } else { self.current.q };
-        self.heads_in.wdata = if boots { 0 } else { after };
-        self.tails.we = boots | self.push;
-        self.tails.waddr = if boots { here } else { self.push_slot };
-        self.tails.wdata = if boots { 0 } else { self.tails.rdata + 1 };
-        self.tails_out.we = boots | self.push;
-        self.tails_out.waddr = if boots { here } else { self.push_slot };
-        self.tails_out.wdata = if boots { 0 } else { self.tails.rdata + 1 };
+        self.heads.we = takes;
+        self.heads.waddr = self.current.q;
+        self.heads.wdata = after;
+        self.heads.first = 0;
+        self.heads.wipe = 0;
+        self.heads.wipe_slot = 0;
+        self.tails.we = self.push;
+        self.tails.waddr = self.push_slot;
+        self.tails.wdata = tail + 1;
+        self.tails.first = 0;
+        self.tails.wipe = 0;
+        self.tails.wipe_slot = 0;
     }
 }

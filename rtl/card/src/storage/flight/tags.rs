@@ -12,7 +12,8 @@ use azote_hdl::prelude::*;
 use azote_regs::media;
 use azote_regs::nvme::limits;
 
-use crate::parts::Fifo;
+use crate::parts::{BlockTable, Fifo, Table};
+use crate::storage::words::Tag;
 
 /// Tags of a slot, those for I/O, those set aside.
 const SHARE: u64 = media::TAGS_PER_SLOT;
@@ -22,10 +23,12 @@ pub const LARGEST: u64 = limits::MAX_TRANSFER / limits::PAGE_SIZE;
 const ADMIN: u64 = 2;
 const _: () = assert!(SHARE == 64 && SHARE >= 2 * LARGEST && ASIDE == 3);
 
-struct St;
-impl St {
-    const BOOT: u64 = 0;
-    const IDLE: u64 = 1;
+packed! {
+    /// How many tags of a function are neither out nor put aside: of those set aside, of those for I/O.
+    Credits {
+        aside: 2,
+        io: 7,
+    }
 }
 
 #[derive(LogicBlock, Default)]
@@ -50,11 +53,11 @@ pub struct Tags {
     /// The next free tag of `slot`, a clock later, or one of those set aside; one clock, while it is shown: it is taken.
     pub slot: I<6>,
     pub aside: I<1>,
-    pub tag: O<12>,
+    pub tag: O<{ Tag::WIDTH }>,
     pub take: I<1>,
     /// A tag comes back, held until `free_ready`.
     pub free: I<1>,
-    pub free_tag: I<12>,
+    pub free_tag: I<{ Tag::WIDTH }>,
     pub free_ready: O<1>,
     /// Whether `ask` may fetch from its I/O queues, from its admin queue; in the same clock.
     pub ask: I<6>,
@@ -65,8 +68,6 @@ pub struct Tags {
     pub revive_slot: O<6>,
     pub revive_take: I<1>,
     pub busy: O<1>,
-    st: Reg<1>,
-    boot: Reg<12>,
     g_wait: Reg<1>,
     g_slot: Reg<6>,
     g_admin: Reg<1>,
@@ -78,20 +79,19 @@ pub struct Tags {
     o_slot: Reg<6>,
     r_wait: Reg<1>,
     r_slot: Reg<6>,
-    /// `{set aside 2, I/O 7}` of each slot, and a copy for who asks.
-    credits: LutRam<6, 9>,
-    asked: LutRam<6, 9>,
+    /// Of each slot, also for who asks.
+    credits: Table<6, { Credits::WIDTH }, 2>,
     /// Which of those set aside are free.
-    set_aside: LutRam<6, 3>,
+    set_aside: Table<6, 3, 1>,
     /// What is shown: whose, and if it is of those set aside, which.
     shown: Reg<6>,
     shows_aside: Reg<1>,
     lowest: Reg<3>,
     high: Reg<6>,
     /// The free tags of each slot are a ring: its first and its end.
-    heads: LutRam<6, 6>,
-    tails: LutRam<6, 6>,
-    rings: Ram<12, 6>,
+    heads: Table<6, 6, 1>,
+    tails: Table<6, 6, 1>,
+    rings: BlockTable<{ Tag::WIDTH }, 6, 1>,
     revived: Fifo<6>,
 }
 
@@ -100,12 +100,11 @@ impl Tags {
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
         Tags {
-            credits: LutRam::new(slots),
-            asked: LutRam::new(slots),
-            set_aside: LutRam::new(slots),
-            heads: LutRam::new(slots),
-            tails: LutRam::new(slots),
-            rings: Ram::new(slots * SHARE as usize),
+            credits: Table::new(slots, 0),
+            set_aside: Table::new(slots, 0),
+            heads: Table::new(slots, 0),
+            tails: Table::new(slots, 0),
+            rings: BlockTable::new(slots * SHARE as usize, Tag::INDEX.width as usize),
             revived: Fifo::new(64),
             ..Self::default()
         }
@@ -115,27 +114,20 @@ impl Tags {
 /// Whether a tag is one of those set aside.
 #[pure]
 pub fn is_aside(tag: V) -> V {
-    tag.bits(11, 6) >= media::ASIDE_FIRST
+    tag.get(Tag::HIGH) >= media::ASIDE_FIRST
 }
 
 /// Whose it is.
 #[pure]
 pub fn slot_of(tag: V) -> V {
-    if is_aside(tag) { tag.bits(5, 0) } else { tag.bits(11, 6) }
+    if is_aside(tag) { tag.get(Tag::INDEX) } else { tag.get(Tag::HIGH) }
 }
 
 #[kernel]
 impl Logic for Tags {
     fn update(&mut self) {
-        clocked!(self.revived);
-        memories!(self.credits, self.asked, self.set_aside, self.heads, self.tails, self.rings);
-        let boots = self.st.q == St::BOOT;
-        if boots {
-            self.boot.d = self.boot.q + 1;
-            if self.boot.q.all() {
-                self.st.d = St::IDLE;
-            }
-        }
+        clocked!(self.revived, self.credits, self.set_aside, self.heads, self.tails, self.rings);
+        let boots = !self.rings.ready;
         let grants = self.g_wait.q;
         let frees = self.free & !grants;
         let settles = self.s_wait.q & !(grants | frees);
@@ -183,10 +175,10 @@ impl Logic for Tags {
         } else {
             self.r_slot.q
         };
-        self.credits.raddr = slot;
-        let old = self.credits.rdata;
-        let io = old.bits(6, 0);
-        let aside = old.bits(8, 7);
+        self.credits.raddr[0] = slot;
+        let old = self.credits.rdata[0];
+        let io = old.get(Credits::IO);
+        let aside = old.get(Credits::ASIDE);
         let mut io_new = io;
         let mut aside_new = aside;
         let one = self.s_count.q.trunc(2);
@@ -218,20 +210,18 @@ impl Logic for Tags {
             (!(grants & self.g_admin.q)) | (aside >= ADMIN),
             "an admin command was fetched for which there is no tag"
         );
-        check!(boots | (io_new <= SHARE), "more tags come back than there are");
         let changes = grants | frees | settles | owns | refunds;
-        let first = cat(sized(ASIDE, 2), sized(SHARE, 7));
-        let at = if boots { self.boot.q.bits(5, 0) } else { slot };
-        let new = if boots { first } else { cat(aside_new, io_new) };
-        self.credits.we = boots | changes;
-        self.credits.waddr = at;
-        self.credits.wdata = new;
-        self.asked.we = boots | changes;
-        self.asked.waddr = at;
-        self.asked.wdata = new;
-        self.asked.raddr = self.ask;
-        self.io_allowed = self.asked.rdata.bits(6, 0) >= LARGEST;
-        self.admin_allowed = self.asked.rdata.bits(8, 7) >= ADMIN;
+        check!((!changes) | (io_new <= SHARE), "more tags come back than there are");
+        self.credits.we = changes;
+        self.credits.waddr = slot;
+        self.credits.wdata = Credits { aside: aside_new, io: io_new };
+        self.credits.raddr[1] = self.ask;
+        self.credits.first = Credits { aside: konst(ASIDE), io: konst(SHARE) };
+        self.credits.wipe = 0;
+        self.credits.wipe_slot = 0;
+        let asked = self.credits.rdata[1];
+        self.io_allowed = asked.get(Credits::IO) >= LARGEST;
+        self.admin_allowed = asked.get(Credits::ASIDE) >= ADMIN;
         self.free_ready = !grants;
         let io_again = (io < LARGEST) & (io_new >= LARGEST);
         let admin_again = (aside < ADMIN) & (aside_new >= ADMIN);
@@ -246,22 +236,33 @@ impl Logic for Tags {
         // --- and which
         let takes = self.take & !self.aside;
         let comes = frees & !free_aside;
-        self.heads.raddr = self.slot;
-        self.rings.raddr = cat(self.slot, if takes { self.heads.rdata + 1 } else { self.heads.rdata });
-        self.heads.we = boots | takes;
-        self.heads.waddr = if boots { self.boot.q.bits(5, 0) } else { self.slot };
-        self.heads.wdata = if boots { 0 } else { self.heads.rdata + 1 };
-        self.tails.raddr = free_slot;
-        self.tails.we = boots | comes;
-        self.tails.waddr = if boots { self.boot.q.bits(5, 0) } else { free_slot };
-        self.tails.wdata = if boots { 0 } else { self.tails.rdata + 1 };
-        self.rings.we = boots | comes;
-        self.rings.waddr = if boots { self.boot.q } else { cat(free_slot, self.tails.rdata) };
-        self.rings.wdata = if boots { self.boot.q.bits(5, 0) } else { self.free_tag.bits(5, 0) };
+        let head = self.heads.rdata[0];
+        let tail = self.tails.rdata[0];
+        self.heads.raddr[0] = self.slot;
+        self.heads.we = takes;
+        self.heads.waddr = self.slot;
+        self.heads.wdata = head + 1;
+        self.heads.first = 0;
+        self.heads.wipe = 0;
+        self.heads.wipe_slot = 0;
+        self.tails.raddr[0] = free_slot;
+        self.tails.we = comes;
+        self.tails.waddr = free_slot;
+        self.tails.wdata = tail + 1;
+        self.tails.first = 0;
+        self.tails.wipe = 0;
+        self.tails.wipe_slot = 0;
+        self.rings.raddr[0] = cat(self.slot, if takes { head + 1 } else { head });
+        self.rings.we = comes;
+        self.rings.waddr = cat(free_slot, tail);
+        self.rings.wdata = self.free_tag.get(Tag::INDEX);
+        self.rings.first = self.rings.row.get(Tag::INDEX);
+        self.rings.wipe = 0;
+        self.rings.wipe_slot = 0;
         // Of those set aside, the lowest that is free.
         let whose = if frees & free_aside { free_slot } else { self.slot };
-        self.set_aside.raddr = whose;
-        let idle = self.set_aside.rdata;
+        self.set_aside.raddr[0] = whose;
+        let idle = self.set_aside.rdata[0];
         let lowest = if idle.bit(0) {
             sized(1, 3)
         } else if idle.bit(1) {
@@ -269,14 +270,17 @@ impl Logic for Tags {
         } else {
             4
         };
-        let back = match self.free_tag.bits(7, 6) {
+        let back = match self.free_tag.get(Tag::HIGH).bits(1, 0) {
             1 => sized(1, 3),
             2 => 2,
             _ => 4,
         };
-        self.set_aside.we = boots | (self.take & self.aside) | (frees & free_aside);
-        self.set_aside.waddr = if boots { self.boot.q.bits(5, 0) } else { whose };
-        self.set_aside.wdata = if boots { 7 } else { if self.take { idle & !self.lowest.q } else { idle | back } };
+        self.set_aside.we = (self.take & self.aside) | (frees & free_aside);
+        self.set_aside.waddr = whose;
+        self.set_aside.wdata = if self.take { idle & !self.lowest.q } else { idle | back };
+        self.set_aside.first = sized(7, 3);
+        self.set_aside.wipe = 0;
+        self.set_aside.wipe_slot = 0;
         check!((!(self.take & self.aside)) | idle.any(), "one of those set aside is taken and there is none");
         check!(
             (!(self.take & self.aside)) | !(frees & free_aside),
@@ -291,8 +295,11 @@ impl Logic for Tags {
         self.high.d = high;
         self.shown.d = self.slot;
         self.shows_aside.d = self.aside;
-        self.tag =
-            if self.shows_aside.q { cat(self.high.q, self.shown.q) } else { cat(self.shown.q, self.rings.rdata) };
+        self.tag = if self.shows_aside.q {
+            Tag { high: self.high.q, index: self.shown.q }
+        } else {
+            Tag { high: self.shown.q, index: self.rings.rdata[0] }
+        };
         self.busy = boots | grants | self.s_wait.q | self.o_wait.q | self.r_wait.q | self.revived.out_valid;
     }
 }

@@ -14,25 +14,10 @@ use azote_regs::function;
 use azote_regs::nvme::{identify as id, limits, log, virtualization as virt};
 
 use self::rom::UUID;
-use super::records::errors::ENTRY;
+use super::records::errors::Entry;
+use super::terms::What;
+use super::words::{Piece, Place, Row, Tag};
 use crate::parts::BlockFifo;
-
-/// Pages.
-pub struct What;
-impl What {
-    pub const ZERO: u64 = 0;
-    pub const CONTROLLER: u64 = 1;
-    pub const NAMESPACE: u64 = 2;
-    pub const LIST: u64 = 3;
-    pub const DESCRIPTORS: u64 = 4;
-    pub const ERROR: u64 = 5;
-    pub const SMART: u64 = 6;
-    pub const FIRMWARE: u64 = 7;
-    pub const EFFECTS: u64 = 8;
-    pub const PRIMARY: u64 = 9;
-    pub const SECONDARY: u64 = 10;
-    pub const VOLUME: u64 = 11;
-}
 
 const fn beat_of(byte: u64) -> u64 {
     byte / 16
@@ -81,6 +66,30 @@ const ERROR_BEATS: usize = 2;
 const ERRORS_END: u64 = log::ERROR_ENTRIES << ERROR_BEATS;
 const SECONDARY_BEATS: usize = 1;
 
+packed! {
+    /// A piece that is asked for, as its ports tell it.
+    Job {
+        last: 1,
+        cid: 16,
+        qid: 3,
+        slot: 6,
+        what: 4,
+        from: 6,
+        offset: 16,
+        place: Place::WIDTH,
+    }
+}
+
+packed! {
+    /// What of a beat of the volume page the statistics say: whether there is a word for a half of it, and which.
+    pub(super) Halves {
+        has_high: 1,
+        high: 6,
+        has_low: 1,
+        low: 6,
+    }
+}
+
 #[derive(LogicBlock, Default)]
 pub struct Pages {
     pub clock: Clk,
@@ -89,7 +98,7 @@ pub struct Pages {
     /// the first secondary controller that a list names.
     pub in_valid: I<1>,
     pub in_ready: O<1>,
-    pub in_place: I<125>,
+    pub in_place: I<{ Place::WIDTH }>,
     pub in_last: I<1>,
     pub in_slot: I<6>,
     pub in_qid: I<3>,
@@ -97,14 +106,13 @@ pub struct Pages {
     pub in_what: I<4>,
     pub in_from: I<6>,
     pub in_offset: I<16>,
-    /// A piece is ready: `{page, zeroes, DWs to skip 2, tag 12, place 125}`; its rows, once it was called for, `{error, last, row}`;
-    /// when all of it has left, how that went.
+    /// A piece is ready; its rows, once it was called for; when all of it has left, how that went.
     pub piece_valid: O<1>,
     pub piece_ready: I<1>,
-    pub piece_data: O<141>,
+    pub piece_data: O<{ Piece::WIDTH }>,
     pub out_valid: O<1>,
     pub out_ready: I<1>,
-    pub out_data: O<130>,
+    pub out_data: O<{ Row::WIDTH }>,
     pub left: I<1>,
     pub left_code: I<11>,
     /// A command is over.
@@ -133,7 +141,7 @@ pub struct Pages {
     pub warm: I<64>,
     /// An entry of its error log, a clock later; see `Errors`.
     pub error_at: O<3>,
-    pub error_entry: I<147>,
+    pub error_entry: I<{ Entry::WIDTH }>,
     /// A word of its statistics, held until `word_ack`; see `Volume`.
     pub word_ask: O<1>,
     pub word_index: O<6>,
@@ -159,12 +167,11 @@ pub struct Pages {
     /// The statistics of a beat.
     low: Reg<64>,
     high: Reg<64>,
-    /// `{last, cid 16, qid 3, slot 6, what 4, from 6, offset 16, place 125}`.
-    jobs: BlockFifo<9, 177>,
+    jobs: BlockFifo<9, { Job::WIDTH }>,
     rows: BlockFifo<9, 128>,
     vfs: Param,
     rom: Rom<12, 128>,
-    places: Rom<8, 14>,
+    places: Rom<8, { Halves::WIDTH }>,
 }
 
 impl Pages {
@@ -185,17 +192,25 @@ impl Logic for Pages {
         clocked!(self.jobs, self.rows);
         memories!(self.rom, self.places);
         self.jobs.in_valid = self.in_valid;
-        let wanted = cat(self.in_what, self.in_from, self.in_offset);
-        self.jobs.in_data = cat(self.in_last, self.in_cid, self.in_qid, self.in_slot, wanted, self.in_place);
+        self.jobs.in_data = Job {
+            last: self.in_last,
+            cid: self.in_cid,
+            qid: self.in_qid,
+            slot: self.in_slot,
+            what: self.in_what,
+            from: self.in_from,
+            offset: self.in_offset,
+            place: self.in_place,
+        };
         self.in_ready = self.jobs.in_ready;
         let head = self.jobs.out_data;
-        let goal = head.bits(124, 0);
-        let dws = head.bits(10, 0);
-        let offset = head.bits(140, 125);
-        let from = head.bits(146, 141);
-        let what = head.bits(150, 147);
-        let slot = head.bits(156, 151);
-        let ends = head.bit(176);
+        let goal = head.get(Job::PLACE);
+        let dws = goal.get(Place::DWS);
+        let offset = head.get(Job::OFFSET);
+        let from = head.get(Job::FROM);
+        let what = head.get(Job::WHAT);
+        let slot = head.get(Job::SLOT);
+        let ends = head.get(Job::LAST);
         // Beyond its end a page is zeroes, however far beyond.
         let begin = offset.zext(17) + self.at.q.zext(17);
         let skip = begin.bits(1, 0);
@@ -206,11 +221,12 @@ impl Logic for Pages {
         self.slot = slot;
         self.rom.raddr = cat(what, self.beat.q.trunc(8));
         self.places.raddr = self.beat.q.trunc(8);
-        let has_low = self.places.rdata.bit(6);
-        let has_high = self.places.rdata.bit(13);
+        let has_low = self.places.rdata.get(Halves::HAS_LOW);
+        let has_high = self.places.rdata.get(Halves::HAS_HIGH);
         let at_high = self.st.q == St::HIGH;
         self.word_ask = ((self.st.q == St::LOW) & has_low) | (at_high & has_high);
-        self.word_index = if at_high { self.places.rdata.bits(12, 7) } else { self.places.rdata.bits(5, 0) };
+        self.word_index =
+            if at_high { self.places.rdata.get(Halves::HIGH) } else { self.places.rdata.get(Halves::LOW) };
 
         let raw = self.rom.rdata;
         let base = self.base;
@@ -225,12 +241,12 @@ impl Logic for Pages {
         self.r_there.d = self.errors > number.zext(32);
         self.error_at = count.bits(2, 0) - 1;
         let e = self.error_entry;
-        let sqid = e.bits(2, 0).zext(16);
-        let cid = e.bits(18, 3);
-        let field = e.bits(34, 19);
-        let lba = e.bits(98, 35);
-        let nsid = e.bits(130, 99);
-        let location = e.bits(ENTRY - 1, 131);
+        let sqid = e.get(Entry::SQID).zext(16);
+        let cid = e.get(Entry::CID);
+        let field = cat(e.get(Entry::STATUS), e.get(Entry::PHASE));
+        let lba = e.get(Entry::LBA);
+        let nsid = e.get(Entry::NSID);
+        let location = e.get(Entry::LOCATION);
         // Entry of the list of secondary controllers.
         let place = self.beat.q.bits(7, SECONDARY_BEATS) - 1;
         let second = place.zext(8) + from.zext(8);
@@ -322,18 +338,19 @@ impl Logic for Pages {
 
         self.made.d = if over { 0 } else { page };
         self.piece_valid = self.st.q == St::READY;
-        self.piece_data = cat(sized(1, 1), beyond, if beyond { sized(0, 2) } else { skip }, slot, sized(0, 6), goal);
+        let tag = Tag { high: slot, index: 0 };
+        self.piece_data = Piece { page: 1, zeroes: beyond, skip: if beyond { 0 } else { skip }, tag, place: goal };
         let sends = self.st.q == St::SEND;
         let last = self.left_rows.q == 1;
         self.rows.in_valid = self.st.q == St::KEEP;
         self.rows.in_data = self.made.q;
         self.rows.out_ready = sends & self.out_ready;
         self.out_valid = sends & self.rows.out_valid;
-        self.out_data = cat(sized(0, 1), last, self.rows.out_data);
+        self.out_data = Row { error: 0, last, data: self.rows.out_data };
         self.done_valid = self.st.q == St::TELL;
         self.done_slot = slot;
-        self.done_qid = head.bits(159, 157);
-        self.done_cid = head.bits(175, 160);
+        self.done_qid = head.get(Job::QID);
+        self.done_cid = head.get(Job::CID);
         self.done_code = self.code.q;
         self.jobs.out_ready = 0;
 

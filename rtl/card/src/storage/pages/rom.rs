@@ -3,6 +3,7 @@
 use azote_regs::ids;
 use azote_regs::nvme::{identify as id, limits, log, opcode, virtualization as virt, volume};
 
+use super::Halves;
 use crate::storage::records::volume::Word;
 
 /// All controllers of the card are of one NVM subsystem: its qualified name and serial number.
@@ -152,11 +153,12 @@ fn volume_page() -> Page {
     page
 }
 
-/// Which word of a function's statistics lies where in the volume page: `{there, word 6}` for the upper and the lower half
-/// of each beat.
+/// Which word of a function's statistics lies where in the volume page: `Halves` of each beat.
 pub fn places() -> Vec<u16> {
     let mut halves = [0u16; 512];
-    let mut put = |byte: u64, word: u64| halves[byte as usize / 8] = 0x40 | word as u16;
+    let mut put = |byte: u64, word: u64| {
+        halves[byte as usize / 8] = (Halves::HAS_LOW.mask() | Halves::LOW.put(word)) as u16;
+    };
     put(volume::READ_OPS, Word::READ_OPS);
     put(volume::WRITE_OPS, Word::WRITE_OPS);
     put(volume::READ_BYTES, Word::READ_BYTES);
@@ -171,7 +173,7 @@ pub fn places() -> Vec<u16> {
         put(volume::READ_HISTOGRAM + count, Word::READ_BINS + bin);
         put(volume::WRITE_HISTOGRAM + count, Word::WRITE_BINS + bin);
     }
-    halves.chunks(2).map(|pair| pair[1] << 7 | pair[0]).collect()
+    halves.chunks(2).map(|pair| pair[1] << Halves::HIGH.lo | pair[0]).collect()
 }
 
 /// The ROM: address `{what[3:0], beat[7:0]}`.

@@ -2,6 +2,8 @@
 
 use azote_hdl::prelude::*;
 
+use crate::parts::BlockTable;
+
 struct St;
 impl St {
     const BOOT: u64 = 0;
@@ -12,6 +14,18 @@ impl St {
 
 /// A data unit is a thousand blocks, rounded up (NVMe 5.14.1.2).
 const UNIT: u64 = 1000;
+
+packed! {
+    /// Of a function: commands, data units that have begun, and the blocks of the last one.
+    Counts {
+        part_written: 10,
+        part_read: 10,
+        units_written: 48,
+        units_read: 48,
+        writes: 48,
+        reads: 48,
+    }
+}
 
 #[derive(LogicBlock, Default)]
 pub struct Counters {
@@ -32,23 +46,21 @@ pub struct Counters {
     pub units_read: O<48>,
     pub units_written: O<48>,
     st: Reg<3>,
-    boot: Reg<6>,
     w_wait: Reg<1>,
     w_slot: Reg<6>,
     d_wait: Reg<1>,
     d_slot: Reg<6>,
     d_write: Reg<1>,
     d_blocks: Reg<9>,
-    // `{part written, part read, units written, units read, writes, reads}`, and a copy for the reader.
-    data_rows: Ram<6, 212>,
-    data_copy: Ram<6, 212>,
+    /// Of each function, also for the reader.
+    rows: BlockTable<6, { Counts::WIDTH }, 2>,
 }
 
 impl Counters {
     /// Counters of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
-        Counters { data_rows: Ram::new(slots), data_copy: Ram::new(slots), ..Self::default() }
+        Counters { rows: BlockTable::new(slots, 0), ..Self::default() }
     }
 }
 
@@ -76,26 +88,22 @@ fn begins_unit(part: V, blocks: V) -> V {
 #[kernel]
 impl Logic for Counters {
     fn update(&mut self) {
-        memories!(self.data_rows, self.data_copy);
-        let row = self.data_rows.rdata;
-        let reads = row.bits(47, 0);
-        let writes = row.bits(95, 48);
-        let units_read = row.bits(143, 96);
-        let units_written = row.bits(191, 144);
-        let part_read = row.bits(201, 192);
-        let part_written = row.bits(211, 202);
+        clocked!(self.rows);
+        let row = self.rows.rdata[0];
+        let part_read = row.get(Counts::PART_READ);
+        let part_written = row.get(Counts::PART_WRITTEN);
         let w = self.d_write.q;
         let blocks = self.d_blocks.q;
         let up_r = (!w) & begins_unit(part_read, blocks);
         let up_w = w & begins_unit(part_written, blocks);
-        let new = cat(
-            if w { part_after(part_written, blocks) } else { part_written },
-            if w { part_read } else { part_after(part_read, blocks) },
-            units_written + up_w.zext(48),
-            units_read + up_r.zext(48),
-            writes + w.zext(48),
-            reads + (!w).zext(48),
-        );
+        let new = Counts {
+            part_written: if w { part_after(part_written, blocks) } else { part_written },
+            part_read: if w { part_read } else { part_after(part_read, blocks) },
+            units_written: row.get(Counts::UNITS_WRITTEN) + up_w.zext(48),
+            units_read: row.get(Counts::UNITS_READ) + up_r.zext(48),
+            writes: row.get(Counts::WRITES) + w.zext(48),
+            reads: row.get(Counts::READS) + (!w).zext(48),
+        };
 
         if self.data {
             self.d_wait.d = 1;
@@ -111,9 +119,7 @@ impl Logic for Counters {
         let mut wipes = sized(0, 1);
         match self.st.q {
             St::BOOT => {
-                d_we = 1;
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.rows.ready {
                     self.st.d = St::IDLE;
                 }
             }
@@ -134,26 +140,21 @@ impl Logic for Counters {
             }
             _ => self.st.d = St::IDLE,
         }
-        // In a clock that writes nothing else.
-        if wipes {
-            d_we = 1;
+        self.rows.we = d_we;
+        self.rows.waddr = self.d_slot.q;
+        self.rows.wdata = new;
+        self.rows.first = 0;
+        self.rows.wipe = wipes;
+        self.rows.wipe_slot = self.w_slot.q;
+        if self.rows.wiped {
             self.w_wait.d = 0;
         }
-        let boot = self.st.q == St::BOOT;
-        let d_at = if boot { self.boot.q } else { if wipes { self.w_slot.q } else { self.d_slot.q } };
-        let d_new = if boot | wipes { 0 } else { new };
-        self.data_rows.we = d_we;
-        self.data_rows.waddr = d_at;
-        self.data_rows.wdata = d_new;
-        self.data_rows.raddr = self.d_slot.q;
-        self.data_copy.we = d_we;
-        self.data_copy.waddr = d_at;
-        self.data_copy.wdata = d_new;
-        self.data_copy.raddr = self.slot;
-        let seen = self.data_copy.rdata;
-        self.reads = seen.bits(47, 0);
-        self.writes = seen.bits(95, 48);
-        self.units_read = seen.bits(143, 96);
-        self.units_written = seen.bits(191, 144);
+        self.rows.raddr[0] = self.d_slot.q;
+        self.rows.raddr[1] = self.slot;
+        let seen = self.rows.rdata[1];
+        self.reads = seen.get(Counts::READS);
+        self.writes = seen.get(Counts::WRITES);
+        self.units_read = seen.get(Counts::UNITS_READ);
+        self.units_written = seen.get(Counts::UNITS_WRITTEN);
     }
 }

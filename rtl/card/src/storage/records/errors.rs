@@ -5,8 +5,29 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{limits, log, status};
 
-/// Bits of an entry: `{location 16, nsid 32, lba 64, status 16, cid 16, sqid 3}`.
-pub const ENTRY: usize = 147;
+use crate::parts::BlockTable;
+
+packed! {
+    /// An entry, but for its number: the status field with a zero for the phase.
+    pub Entry {
+        location: 16,
+        nsid: 32,
+        lba: 64,
+        status: 15,
+        phase: 1,
+        cid: 16,
+        sqid: 3,
+    }
+}
+
+packed! {
+    /// How many there were of a function.
+    Counts {
+        media: 32,
+        all: 32,
+    }
+}
+
 /// Bits of an entry's number within its function.
 const INDEX: usize = log::ERROR_ENTRIES.trailing_zeros() as usize;
 
@@ -48,31 +69,29 @@ pub struct Errors {
     pub at: I<3>,
     pub errors: O<32>,
     pub media_errors: O<32>,
-    pub entry: O<147>,
+    pub entry: O<{ Entry::WIDTH }>,
     st: Reg<2>,
-    boot: Reg<6>,
     r_wait: Reg<1>,
     r_slot: Reg<6>,
-    r_entry: Reg<147>,
+    r_entry: Reg<{ Entry::WIDTH }>,
     f_wait: Reg<1>,
     f_slot: Reg<6>,
-    f_entry: Reg<147>,
+    f_entry: Reg<{ Entry::WIDTH }>,
     f_media: Reg<1>,
     w_wait: Reg<1>,
     w_slot: Reg<6>,
     /// The one in hand came from the front.
     first: Reg<1>,
-    // `{media errors, errors}`, and a copy for the reader.
-    counts: Ram<6, 64>,
-    copy: Ram<6, 64>,
-    entries: Ram<9, 147>,
+    /// Of each function, also for the reader.
+    counts: BlockTable<6, { Counts::WIDTH }, 2>,
+    entries: Ram<9, { Entry::WIDTH }>,
 }
 
 impl Errors {
     /// The error logs of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
-        Errors { counts: Ram::new(slots), copy: Ram::new(slots), entries: Ram::new(slots << INDEX), ..Self::default() }
+        Errors { counts: BlockTable::new(slots, 0), entries: Ram::new(slots << INDEX), ..Self::default() }
     }
 }
 
@@ -94,19 +113,34 @@ pub fn field(code: V) -> V {
 #[kernel]
 impl Logic for Errors {
     fn update(&mut self) {
-        memories!(self.counts, self.copy, self.entries);
+        clocked!(self.counts);
+        memories!(self.entries);
+        let counts = self.counts.rdata[0];
         if self.refused {
             self.r_wait.d = 1;
             self.r_slot.d = self.refused_slot;
-            let told = cat(field(self.refused_code), sized(0, 1), self.refused_cid, self.refused_qid);
-            self.r_entry.d = cat(self.refused_location, self.refused_nsid, self.refused_lba, told);
+            self.r_entry.d = Entry {
+                location: self.refused_location,
+                nsid: self.refused_nsid,
+                lba: self.refused_lba,
+                status: field(self.refused_code),
+                phase: 0,
+                cid: self.refused_cid,
+                sqid: self.refused_qid,
+            };
         }
         if self.failed {
             self.f_wait.d = 1;
             self.f_slot.d = self.failed_slot;
-            let told = cat(field(self.failed_code), sized(0, 1), self.failed_cid, self.failed_qid);
-            let whose = cat(sized(log::LOCATION_NONE, 16), sized(limits::NSID, 32), self.failed_lba.zext(64));
-            self.f_entry.d = cat(whose, told);
+            self.f_entry.d = Entry {
+                location: konst(log::LOCATION_NONE),
+                nsid: konst(limits::NSID),
+                lba: self.failed_lba.zext(64),
+                status: field(self.failed_code),
+                phase: 0,
+                cid: self.failed_cid,
+                sqid: self.failed_qid,
+            };
             self.f_media.d = is_media_error(self.failed_code);
         }
         check!((!(self.refused & self.r_wait.q)) | (self.st.q == St::WRITE), "a refused command is not in the log");
@@ -116,22 +150,17 @@ impl Logic for Errors {
             self.w_slot.d = self.wipe_slot;
         }
         self.full = self.f_wait.q;
-        let count = self.counts.rdata.bits(31, 0);
-        let media = self.counts.rdata.bits(63, 32);
+        let count = counts.get(Counts::ALL);
+        let media = counts.get(Counts::MEDIA);
         let is_media = (!self.first.q) & self.f_media.q;
         let slot = if self.first.q { self.r_slot.q } else { self.f_slot.q };
         let mut we = sized(0, 1);
         let mut log_we = sized(0, 1);
         let mut wipes = sized(0, 1);
-        let mut at = slot;
-        let mut new = cat(media + is_media.zext(32), count + 1);
+        let new = Counts { media: media + is_media.zext(32), all: count + 1 };
         match self.st.q {
             St::BOOT => {
-                we = 1;
-                at = self.boot.q;
-                new = 0;
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.counts.ready {
                     self.st.d = St::IDLE;
                 }
             }
@@ -157,27 +186,25 @@ impl Logic for Errors {
                 self.st.d = St::IDLE;
             }
         }
-        // In a clock that writes nothing else. Without a count there are no entries.
-        if wipes {
-            we = 1;
-            at = self.w_slot.q;
-            new = 0;
+        self.counts.we = we;
+        self.counts.waddr = slot;
+        self.counts.wdata = new;
+        // Without a count there are no entries.
+        self.counts.first = 0;
+        self.counts.wipe = wipes;
+        self.counts.wipe_slot = self.w_slot.q;
+        if self.counts.wiped {
             self.w_wait.d = 0;
         }
-        self.counts.we = we;
-        self.counts.waddr = at;
-        self.counts.wdata = new;
-        self.counts.raddr = slot;
-        self.copy.we = we;
-        self.copy.waddr = at;
-        self.copy.wdata = new;
-        self.copy.raddr = self.slot;
+        self.counts.raddr[0] = slot;
+        self.counts.raddr[1] = self.slot;
+        let seen = self.counts.rdata[1];
         self.entries.we = log_we;
         self.entries.waddr = cat(slot, count.bits(INDEX - 1, 0));
         self.entries.wdata = if self.first.q { self.r_entry.q } else { self.f_entry.q };
         self.entries.raddr = cat(self.slot, self.at);
-        self.errors = self.copy.rdata.bits(31, 0);
-        self.media_errors = self.copy.rdata.bits(63, 32);
+        self.errors = seen.get(Counts::ALL);
+        self.media_errors = seen.get(Counts::MEDIA);
         self.entry = self.entries.rdata;
     }
 }

@@ -7,8 +7,8 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::volume::BINS;
 
-use crate::parts::{Fifo, Marks};
-use crate::storage::front::Kind;
+use crate::parts::{BlockTable, Fifo, Marks};
+use crate::storage::terms::Kind;
 
 /// Words of a function.
 pub struct Word;
@@ -47,6 +47,17 @@ impl St {
     const SHOW: u64 = 6;
 }
 
+packed! {
+    /// A command that is over, as its ports tell it.
+    Ended {
+        good: 1,
+        kind: 2,
+        slot: 6,
+        blocks: 9,
+        time: 24,
+    }
+}
+
 #[derive(LogicBlock, Default)]
 pub struct Volume {
     pub clock: Clk,
@@ -65,7 +76,7 @@ pub struct Volume {
     /// One clock: for so many microseconds a function waited for its limits. Never twice within thirty clocks.
     pub held: I<1>,
     pub held_slot: I<6>,
-    pub held_time: I<6>,
+    pub held_time: I<7>,
     pub held_commands: I<1>,
     pub held_blocks: I<1>,
     /// One clock: a slot has another binding.
@@ -79,7 +90,8 @@ pub struct Volume {
     pub word: O<64>,
     pub busy: O<1>,
     st: Reg<3>,
-    boot: Reg<12>,
+    /// The word that is cleared.
+    at: Reg<6>,
     step: Reg<3>,
     s: Reg<6>,
     kind: Reg<2>,
@@ -91,20 +103,20 @@ pub struct Volume {
     last: Reg<3>,
     h_wait: Reg<1>,
     h_slot: Reg<6>,
-    h_time: Reg<6>,
+    h_time: Reg<7>,
     h_commands: Reg<1>,
     h_blocks: Reg<1>,
     clears: Marks,
     begun: Fifo<6>,
-    ended: Fifo<42>,
-    words: Ram<12, 64>,
+    ended: Fifo<{ Ended::WIDTH }>,
+    words: BlockTable<12, 64, 1>,
 }
 
 impl Volume {
     /// The statistics of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
-        Volume { begun: Fifo::new(16), ended: Fifo::new(64), words: Ram::new(slots * 64), ..Self::default() }
+        Volume { begun: Fifo::new(16), ended: Fifo::new(64), words: BlockTable::new(slots * 64, 6), ..Self::default() }
     }
 }
 
@@ -133,10 +145,9 @@ fn bin(time: V) -> V {
 #[kernel]
 impl Logic for Volume {
     fn update(&mut self) {
-        clocked!(self.begun, self.ended, self.clears);
-        memories!(self.words);
+        clocked!(self.begun, self.ended, self.clears, self.words);
         let writes = self.kind.q == Kind::WRITE;
-        let old = self.words.rdata;
+        let old = self.words.rdata[0];
         let from_bin = if writes { sized(Word::WRITE_BINS, 6) } else { Word::READ_BINS };
         let of_command = match self.step.q {
             Step::OPS => cat(sized(Word::READ_OPS >> 1, 5), writes),
@@ -170,8 +181,13 @@ impl Logic for Volume {
         self.begun.out_ready = 0;
         let counted = self.closes & (self.closes_kind != Kind::OTHER);
         self.ended.in_valid = counted;
-        self.ended.in_data =
-            cat(self.closes_good, self.closes_kind, self.closes_slot, self.closes_blocks, self.closes_time);
+        self.ended.in_data = Ended {
+            good: self.closes_good,
+            kind: self.closes_kind,
+            slot: self.closes_slot,
+            blocks: self.closes_blocks,
+            time: self.closes_time,
+        };
         self.ended.out_ready = 0;
         check!((!begins) | self.begun.in_ready, "a command begins and the statistics miss it");
         check!((!counted) | self.ended.in_ready, "a command ends and the statistics miss it");
@@ -189,17 +205,12 @@ impl Logic for Volume {
 
         match self.st.q {
             St::BOOT => {
-                we = 1;
-                at = self.boot.q;
-                new = 0;
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.words.ready {
                     self.st.d = St::IDLE;
                 }
             }
             St::IDLE => {
                 self.step.d = 0;
-                self.boot.d = 0;
                 self.limit.d = 0;
                 self.begins.d = 0;
                 self.last.d = 0;
@@ -210,11 +221,11 @@ impl Logic for Volume {
                     self.st.d = St::READ;
                 } else if self.ended.out_valid {
                     self.ended.out_ready = 1;
-                    self.time.d = e.bits(23, 0);
-                    self.blocks.d = e.bits(32, 24);
-                    self.s.d = e.bits(38, 33);
-                    self.kind.d = e.bits(40, 39);
-                    self.last.d = if e.bit(41) { sized(Step::BIN, 3) } else { 0 };
+                    self.time.d = e.get(Ended::TIME);
+                    self.blocks.d = e.get(Ended::BLOCKS);
+                    self.s.d = e.get(Ended::SLOT);
+                    self.kind.d = e.get(Ended::KIND);
+                    self.last.d = if e.get(Ended::GOOD) { sized(Step::BIN, 3) } else { 0 };
                     self.st.d = St::READ;
                 } else if self.h_wait.q {
                     self.h_wait.d = self.held;
@@ -237,11 +248,11 @@ impl Logic for Volume {
                 self.st.d = if self.step.q == self.last.q { St::IDLE } else { St::READ };
             }
             St::CLEAR => {
-                we = self.boot.q.bits(5, 0) != Word::QUEUE;
-                at = cat(self.s.q, self.boot.q.bits(5, 0));
+                we = self.at.q != Word::QUEUE;
+                at = cat(self.s.q, self.at.q);
                 new = 0;
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.bits(5, 0).all() {
+                self.at.d = self.at.q + 1;
+                if self.at.q.all() {
                     self.st.d = St::IDLE;
                 }
             }
@@ -254,7 +265,10 @@ impl Logic for Volume {
         self.words.we = we;
         self.words.waddr = at;
         self.words.wdata = new;
-        self.words.raddr = read;
+        self.words.raddr[0] = read;
+        self.words.first = 0;
+        self.words.wipe = 0;
+        self.words.wipe_slot = 0;
         self.busy =
             (self.st.q != St::IDLE) | self.begun.out_valid | self.ended.out_valid | self.h_wait.q | self.clears.valid;
     }

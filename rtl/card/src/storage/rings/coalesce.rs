@@ -5,12 +5,11 @@
 //! clock.
 
 use azote_hdl::prelude::*;
-use azote_regs::clock;
 
-use crate::parts::Forget;
+use crate::parts::{BlockTable, Forget, Table, Tick};
 
-/// Clocks of 100 us, the unit of the time.
-const TICK: u64 = 100 * clock::MHZ;
+/// Microseconds of the unit of the time.
+const UNIT: u64 = 100;
 
 struct St;
 impl St {
@@ -25,6 +24,31 @@ impl St {
     const FORGET: u64 = 8;
     const CLEAR: u64 = 9;
     const RULES: u64 = 10;
+}
+
+packed! {
+    /// What a function has asked for: so many completions (0's based), so many times 100 us.
+    Rule {
+        time: 8,
+        threshold: 8,
+    }
+}
+
+packed! {
+    /// A vector of a function.
+    Vector {
+        slot: 6,
+        irq: 3,
+    }
+}
+
+packed! {
+    /// What a vector has collected, and for how long; nothing if it is not armed.
+    Collected {
+        armed: 1,
+        age: 8,
+        count: 8,
+    }
 }
 
 #[derive(LogicBlock, Default)]
@@ -54,21 +78,23 @@ pub struct Coalesce {
     pub busy: O<1>,
     slots: Param,
     st: Reg<4>,
-    boot: Reg<9>,
+    /// The vector of the function that is being forgotten.
+    irq_at: Reg<3>,
     /// The vector in hand, and whether it came from the timer.
-    at: Reg<9>,
+    at: Reg<{ Vector::WIDTH }>,
     scans: Reg<1>,
-    timer: Reg<13>,
+    tick: Tick,
+    timer: Reg<7>,
     due: Reg<1>,
-    place: Reg<9>,
+    place: Reg<{ Vector::WIDTH }>,
     /// How many vectors have something collected.
     armed: Reg<10>,
     forgets: Forget,
-    /// `{time 8, threshold 8}` and `{disabled 8}`.
-    rules: LutRam<6, 16>,
-    disabled: LutRam<6, 8>,
-    // `{armed, age 8, count 8}` of each vector.
-    state: Ram<9, 17>,
+    /// Of each function; the vectors for which it is disabled.
+    rules: Table<6, { Rule::WIDTH }, 1>,
+    disabled: Table<6, 8, 1>,
+    /// Of each vector.
+    state: BlockTable<{ Vector::WIDTH }, { Collected::WIDTH }, 1>,
 }
 
 impl Coalesce {
@@ -77,9 +103,9 @@ impl Coalesce {
         let slots = (vfs + 1).next_power_of_two();
         Coalesce {
             slots: Param::new(slots),
-            rules: LutRam::new(slots),
-            disabled: LutRam::new(slots),
-            state: Ram::new(slots * 8),
+            rules: Table::new(slots, 0),
+            disabled: Table::new(slots, 0),
+            state: BlockTable::new(slots * 8, 3),
             ..Self::default()
         }
     }
@@ -88,53 +114,53 @@ impl Coalesce {
 #[kernel]
 impl Logic for Coalesce {
     fn update(&mut self) {
-        clocked!(self.forgets);
-        memories!(self.rules, self.disabled, self.state);
-        let boots = self.st.q == St::BOOT;
+        clocked!(self.forgets, self.rules, self.disabled, self.state, self.tick);
+        let rule = self.rules.rdata[0];
         let forgets = self.st.q == St::FORGET;
         let idle = self.st.q == St::IDLE;
         let scanning = (self.st.q == St::SCAN) | (self.st.q == St::AGE);
-        let who = if scanning { self.at.q.bits(8, 3) } else { self.slot };
-        let threshold = self.rules.rdata.bits(7, 0);
-        let time = self.rules.rdata.bits(15, 8);
-        let off = self.disabled.rdata.sel(self.irq);
+        let who = if scanning { self.at.q.get(Vector::SLOT) } else { self.slot };
+        let threshold = rule.get(Rule::THRESHOLD);
+        let time = rule.get(Rule::TIME);
+        let off = self.disabled.rdata[0].sel(self.irq);
         let direct = self.admin | off | (threshold == 0) | (time == 0);
-        let armed = self.state.rdata.bit(16);
-        let age = self.state.rdata.bits(15, 8);
-        let count = self.state.rdata.bits(7, 0);
+        let collected = self.state.rdata[0];
+        let armed = collected.get(Collected::ARMED);
+        let age = collected.get(Collected::AGE);
+        let count = collected.get(Collected::COUNT);
         let older = age.zext(9) + 1;
         let fires = self.st.q == St::FIRE;
         self.ready = (idle & direct & self.irq_ready) | (self.st.q == St::TAKEN);
         self.irq_valid = (idle & direct & self.valid) | fires;
-        self.irq_slot = if fires { self.at.q.bits(8, 3) } else { self.slot };
-        self.irq_vector = if fires { self.at.q.bits(2, 0) } else { self.irq };
+        self.irq_slot = if fires { self.at.q.get(Vector::SLOT) } else { self.slot };
+        self.irq_vector = if fires { self.at.q.get(Vector::IRQ) } else { self.irq };
         self.forgets.ask = self.forget;
         self.forgets.over = 0;
         self.forget_done = self.forgets.done;
         let sets = self.set_rule | self.set_vectors;
         let lets_go = (self.st.q == St::RULES) & !sets;
 
-        self.timer.d = self.timer.q + 1;
-        if self.timer.q == konst(TICK - 1) {
-            self.timer.d = 0;
-            self.due.d = self.armed.q != 0;
+        if self.tick.us {
+            self.timer.d = self.timer.q + 1;
+            if self.timer.q == konst(UNIT - 1) {
+                self.timer.d = 0;
+                self.due.d = self.armed.q != 0;
+            }
         }
-        let mut we = boots;
-        let mut where_ = if boots { self.boot.q } else { self.at.q };
-        let mut new = sized(0, 17);
+        let mut we = sized(0, 1);
+        let mut where_ = self.at.q;
+        let mut new = sized(0, Collected::WIDTH);
         let mut up = sized(0, 1);
         let mut down = sized(0, 1);
         match self.st.q {
             St::BOOT => {
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.state.ready {
                     self.st.d = St::IDLE;
                 }
             }
             St::IDLE => {
-                self.boot.d = 0;
                 self.scans.d = 0;
-                self.at.d = cat(self.slot, self.irq);
+                self.at.d = Vector { slot: self.slot, irq: self.irq };
                 if self.valid {
                     if !direct {
                         self.st.d = St::LOOK;
@@ -156,7 +182,7 @@ impl Logic for Coalesce {
                     self.st.d = St::FIRE;
                 } else {
                     up = !armed;
-                    new = cat(sized(1, 1), if armed { age } else { 0 }, count + 1);
+                    new = Collected { armed: 1, age: if armed { age } else { 0 }, count: count + 1 };
                     self.st.d = St::TAKEN;
                 }
             }
@@ -177,7 +203,7 @@ impl Logic for Coalesce {
                 self.st.d = St::IDLE;
                 if armed {
                     we = 1;
-                    new = cat(sized(1, 1), older.trunc(8), count);
+                    new = Collected { age: older.trunc(8), ..collected };
                     if older >= time.zext(9) {
                         down = 1;
                         new = 0;
@@ -188,10 +214,10 @@ impl Logic for Coalesce {
             St::FORGET => self.st.d = St::CLEAR,
             St::CLEAR => {
                 we = 1;
-                where_ = cat(self.forget_slot, self.boot.q.bits(2, 0));
+                where_ = Vector { slot: self.forget_slot, irq: self.irq_at.q };
                 down = armed;
-                self.boot.d = self.boot.q + 1;
-                self.st.d = if self.boot.q == 7 { St::RULES } else { St::FORGET };
+                self.irq_at.d = self.irq_at.q + 1;
+                self.st.d = if self.irq_at.q == 7 { St::RULES } else { St::FORGET };
             }
             St::RULES => {
                 // Who sets a rule in this clock goes first: it is said once.
@@ -206,23 +232,24 @@ impl Logic for Coalesce {
         self.state.we = we;
         self.state.waddr = where_;
         self.state.wdata = new;
-        self.state.raddr = if forgets { cat(self.forget_slot, self.boot.q.bits(2, 0)) } else { self.at.q };
-        let wipes = boots | lets_go;
-        let slot = if boots {
-            self.boot.q.bits(5, 0)
-        } else if lets_go {
-            self.forget_slot
-        } else {
-            self.set_slot
-        };
-        self.rules.we = wipes | self.set_rule;
-        self.rules.waddr = slot;
-        self.rules.wdata = if wipes { 0 } else { self.set_value };
-        self.rules.raddr = who;
-        self.disabled.we = wipes | self.set_vectors;
-        self.disabled.waddr = slot;
-        self.disabled.wdata = if wipes { 0 } else { self.set_disabled };
-        self.disabled.raddr = who;
+        self.state.raddr[0] = if forgets { Vector { slot: self.forget_slot, irq: self.irq_at.q } } else { self.at.q };
+        self.state.first = 0;
+        self.state.wipe = 0;
+        self.state.wipe_slot = 0;
+        self.rules.we = self.set_rule;
+        self.rules.waddr = self.set_slot;
+        self.rules.wdata = self.set_value;
+        self.rules.raddr[0] = who;
+        self.rules.first = 0;
+        self.rules.wipe = lets_go;
+        self.rules.wipe_slot = self.forget_slot;
+        self.disabled.we = self.set_vectors;
+        self.disabled.waddr = self.set_slot;
+        self.disabled.wdata = self.set_disabled;
+        self.disabled.raddr[0] = who;
+        self.disabled.first = 0;
+        self.disabled.wipe = lets_go;
+        self.disabled.wipe_slot = self.forget_slot;
         self.busy = (!idle) | self.valid | (self.armed.q != 0);
     }
 }

@@ -7,6 +7,9 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::entry;
 
+use crate::storage::ports::ReadOut;
+use crate::storage::terms::ENTRIES;
+
 struct St;
 impl St {
     const IDLE: u64 = 0;
@@ -21,6 +24,14 @@ pub const PLACES: usize = 4;
 /// Rows of an entry.
 pub const SQE_ROWS: u64 = SQE_DWS / 4;
 
+packed! {
+    /// The queue of an entry.
+    Whose {
+        slot: 6,
+        qid: 3,
+    }
+}
+
 #[derive(LogicBlock, Default)]
 pub struct Fetch {
     pub clock: Clk,
@@ -34,13 +45,7 @@ pub struct Fetch {
     pub q_qid: I<3>,
     pub q_address: I<64>,
     // Reads of host memory: into a place.
-    pub rd_valid: O<1>,
-    pub rd_owner: O<8>,
-    pub rd_address: O<64>,
-    pub rd_dws: O<11>,
-    pub rd_place: O<2>,
-    pub rd_dest: O<13>,
-    pub rd_ready: I<1>,
+    pub rd: ReadOut,
     pub rd_pending: I<4>,
     pub rd_failed: I<4>,
     pub rd_forget: O<4>,
@@ -56,8 +61,6 @@ pub struct Fetch {
     pub look_slot: I<6>,
     pub look_qid: I<3>,
     pub unread: O<3>,
-    /// The front will wait: fetch no more than one, so that a function which comes now waits for no more than it must.
-    pub linger: I<1>,
     pub busy: O<1>,
     st: Reg<2>,
     /// The next place to fill, the next to hand out, and which are in use.
@@ -68,7 +71,7 @@ pub struct Fetch {
     s: Reg<6>,
     q: Reg<3>,
     from: Reg<64>,
-    who: [Reg<9>; PLACES],
+    who: [Reg<{ Whose::WIDTH }>; PLACES],
 }
 
 #[kernel]
@@ -78,12 +81,12 @@ impl Logic for Fetch {
         let head = self.head.q;
         let here = self.asked.q.sel(head) & !self.rd_pending.sel(head);
         self.q_valid = self.st.q == St::TAKE;
-        self.rd_valid = self.st.q == St::READ;
-        self.rd_owner = cat(self.s.q, sized(azote_regs::function::STORAGE, 2));
-        self.rd_address = self.from.q;
-        self.rd_dws = konst(SQE_DWS);
-        self.rd_place = tail;
-        self.rd_dest = cat(tail, sized(0, 4)).zext(13);
+        self.rd.valid = self.st.q == St::READ;
+        self.rd.owner = cat(self.s.q, sized(azote_regs::function::STORAGE, 2));
+        self.rd.address = self.from.q;
+        self.rd.dws = konst(SQE_DWS);
+        self.rd.client = konst(ENTRIES) + tail.zext(4);
+        self.rd.dest = cat(tail, sized(0, 4)).zext(13);
         self.rd_forget = 0;
         let whose = match head {
             0 => self.who[0].q,
@@ -94,10 +97,10 @@ impl Logic for Fetch {
         self.valid = here;
         self.failed = self.rd_failed.sel(head);
         self.place = head;
-        self.slot = whose.bits(8, 3);
-        self.qid = whose.bits(2, 0);
+        self.slot = whose.get(Whose::SLOT);
+        self.qid = whose.get(Whose::QID);
 
-        let looked_at = cat(self.look_slot, self.look_qid);
+        let looked_at = Whose { slot: self.look_slot, qid: self.look_qid };
         let mut unread = sized(0, 3);
         for i in 0..PLACES {
             let away = self.used.q.bit(i) & !(self.asked.q.bit(i) & !self.rd_pending.bit(i));
@@ -110,8 +113,7 @@ impl Logic for Fetch {
         let mut asked = self.asked.q;
         match self.st.q {
             St::IDLE => {
-                let ahead = self.linger & (self.used.q != 0);
-                if self.work & !self.used.q.sel(tail) & !ahead {
+                if self.work & !self.used.q.sel(tail) {
                     self.rd_forget = sized(1, 4) << tail;
                     self.st.d = St::TAKE;
                 }
@@ -126,14 +128,14 @@ impl Logic for Fetch {
                         used = used | (sized(1, 4) << tail);
                         for i in 0..PLACES {
                             if tail == i {
-                                self.who[i].d = cat(self.q_slot, self.q_qid);
+                                self.who[i].d = Whose { slot: self.q_slot, qid: self.q_qid };
                             }
                         }
                     }
                 }
             }
             St::READ => {
-                if self.rd_ready {
+                if self.rd.ready {
                     asked = asked | (sized(1, 4) << tail);
                     self.tail.d = tail + 1;
                     self.st.d = St::IDLE;

@@ -9,12 +9,14 @@
 //! Promise: a function without a limit is always allowed; in the long run one that wants more gets its limit.
 
 use azote_hdl::prelude::*;
-use azote_regs::clock;
+
+use crate::parts::{BlockTable, Table, Tick, tick};
+use crate::storage::words::Rates;
 
 /// Clocks between two slots' turns, and of a round of all 64.
 const STEP: u64 = 64;
 const ROUND: u64 = STEP * 64;
-const _: () = assert!(ROUND % clock::MHZ * 5 == clock::MHZ, "a fifth of a microsecond is left over");
+const _: () = assert!(ROUND * 1_000_000 / tick::SLOWEST < 1 << 7, "a round has more microseconds than can be told");
 /// Parts of a token.
 const TOKEN: u64 = ROUND;
 
@@ -27,13 +29,22 @@ impl St {
     const WRITE: u64 = 4;
 }
 
+packed! {
+    /// What is told of a function: its weight, which of its buckets hold nothing.
+    Allowance {
+        weight: 4,
+        no_blocks: 1,
+        no_commands: 1,
+    }
+}
+
 #[derive(LogicBlock, Default)]
 pub struct Limiter {
     pub clock: Clk,
     pub reset: Rst,
-    /// The limits of `rate_slot`, a clock later: `{weight 4, blocks 24, commands 24}`; 0 is none.
+    /// The limits of `rate_slot`, a clock later.
     pub rate_slot: O<6>,
-    pub rates: I<52>,
+    pub rates: I<{ Rates::WIDTH }>,
     /// One clock: a command was fetched; a command has so many blocks; one that is long goes on with so many more. None of them
     /// twice within eight clocks.
     pub fetched: I<1>,
@@ -60,13 +71,12 @@ pub struct Limiter {
     pub parked: I<64>,
     pub held: O<1>,
     pub held_slot: O<6>,
-    pub held_time: O<6>,
+    pub held_time: O<7>,
     pub held_commands: O<1>,
     pub held_blocks: O<1>,
     /// Never set for time alone: who waits for it is busy itself.
     pub busy: O<1>,
     st: Reg<3>,
-    boot: Reg<6>,
     s: Reg<6>,
     fills: Reg<1>,
     pays: Reg<1>,
@@ -80,8 +90,10 @@ pub struct Limiter {
     l_slot: Reg<6>,
     l_blocks: Reg<12>,
     timer: Reg<12>,
-    /// Rounds are no whole number of microseconds: in one of five there is one more.
-    fifth: Reg<3>,
+    tick: Tick,
+    /// Microseconds of the round so far, and of the last one: a round is no whole number of them.
+    so_far: Reg<7>,
+    round: Reg<7>,
     due: Reg<1>,
     due_slot: Reg<6>,
     /// What was counted: the buckets, whether they have limits and were spent before, the weight.
@@ -92,12 +104,10 @@ pub struct Limiter {
     spent_c: Reg<1>,
     spent_b: Reg<1>,
     r_weight: Reg<4>,
-    commands: Ram<6, 32>,
-    blocks: Ram<6, 32>,
-    /// `{weight 4, no blocks left, no commands left}`.
-    state: LutRam<6, 6>,
-    state_long: LutRam<6, 6>,
-    state_data: LutRam<6, 6>,
+    commands: BlockTable<6, 32, 1>,
+    blocks: BlockTable<6, 32, 1>,
+    /// Of each function, for each of those who ask.
+    state: Table<6, { Allowance::WIDTH }, 3>,
 }
 
 impl Limiter {
@@ -105,11 +115,9 @@ impl Limiter {
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
         Limiter {
-            commands: Ram::new(slots),
-            blocks: Ram::new(slots),
-            state: LutRam::new(slots),
-            state_long: LutRam::new(slots),
-            state_data: LutRam::new(slots),
+            commands: BlockTable::new(slots, 0),
+            blocks: BlockTable::new(slots, 0),
+            state: Table::new(slots, 0),
             ..Self::default()
         }
     }
@@ -136,66 +144,79 @@ fn spent(held: V) -> V {
     held.bit(31) | (held == 0)
 }
 
+/// Whether a function may go on.
+#[pure]
+fn allows(state: V) -> V {
+    !(state.get(Allowance::NO_BLOCKS) | state.get(Allowance::NO_COMMANDS))
+}
+
 #[kernel]
 impl Logic for Limiter {
     fn update(&mut self) {
-        memories!(self.commands, self.blocks, self.state, self.state_long, self.state_data);
-        let rate_c = self.rates.bits(23, 0);
-        let rate_b = self.rates.bits(47, 24);
+        clocked!(self.commands, self.blocks, self.state, self.tick);
+        let commands = self.commands.rdata[0];
+        let blocks = self.blocks.rdata[0];
+        let rate_c = self.rates.get(Rates::COMMANDS);
+        let rate_b = self.rates.get(Rates::BLOCKS);
         let cost_c = if self.pays.q { sized(TOKEN, 32) } else { 0 };
         let cost_b = cat(sized(0, 8), self.cost.q, sized(0, 12));
-        self.new_c.d = bucket(self.commands.rdata, rate_c, self.fills.q, cost_c);
-        self.new_b.d = bucket(self.blocks.rdata, rate_b, self.fills.q, cost_b);
+        self.new_c.d = bucket(commands, rate_c, self.fills.q, cost_c);
+        self.new_b.d = bucket(blocks, rate_b, self.fills.q, cost_b);
         self.limit_c.d = rate_c != 0;
         self.limit_b.d = rate_b != 0;
-        self.spent_c.d = spent(self.commands.rdata);
-        self.spent_b.d = spent(self.blocks.rdata);
-        self.r_weight.d = self.rates.bits(51, 48);
+        self.spent_c.d = spent(commands);
+        self.spent_b.d = spent(blocks);
+        self.r_weight.d = self.rates.get(Rates::WEIGHT);
         let empty_c = self.limit_c.q & spent(self.new_c.q);
         let empty_b = self.limit_b.q & spent(self.new_b.q);
 
         let writes = self.st.q == St::WRITE;
         let boots = self.st.q == St::BOOT;
-        let at = if boots { self.boot.q } else { self.s.q };
-        self.commands.we = writes | boots;
-        self.commands.waddr = at;
+        self.commands.we = writes;
+        self.commands.waddr = self.s.q;
         // A bucket without a limit stays where it is, so that a limit that comes begins with an empty one.
-        self.commands.wdata = if boots | !self.limit_c.q { 0 } else { self.new_c.q };
-        self.commands.raddr = self.s.q;
-        self.blocks.we = writes | boots;
-        self.blocks.waddr = at;
-        self.blocks.wdata = if boots | !self.limit_b.q { 0 } else { self.new_b.q };
-        self.blocks.raddr = self.s.q;
-        let state = if boots { 0 } else { cat(self.r_weight.q, empty_b, empty_c) };
-        self.state.we = writes | boots;
-        self.state.waddr = at;
-        self.state.wdata = state;
-        self.state.raddr = self.ask;
-        self.allowed = self.state.rdata.bits(1, 0) == 0;
-        self.weight = self.state.rdata.bits(5, 2);
-        self.state_long.we = writes | boots;
-        self.state_long.waddr = at;
-        self.state_long.wdata = state;
-        self.state_long.raddr = self.ask_long;
-        self.allowed_long = self.state_long.rdata.bits(1, 0) == 0;
-        self.state_data.we = writes | boots;
-        self.state_data.waddr = at;
-        self.state_data.wdata = state;
-        self.state_data.raddr = self.ask_data;
-        self.weight_data = self.state_data.rdata.bits(5, 2);
+        self.commands.wdata = if self.limit_c.q { self.new_c.q } else { 0 };
+        self.commands.raddr[0] = self.s.q;
+        self.commands.first = 0;
+        self.commands.wipe = 0;
+        self.commands.wipe_slot = 0;
+        self.blocks.we = writes;
+        self.blocks.waddr = self.s.q;
+        self.blocks.wdata = if self.limit_b.q { self.new_b.q } else { 0 };
+        self.blocks.raddr[0] = self.s.q;
+        self.blocks.first = 0;
+        self.blocks.wipe = 0;
+        self.blocks.wipe_slot = 0;
+        self.state.we = writes;
+        self.state.waddr = self.s.q;
+        self.state.wdata = Allowance { weight: self.r_weight.q, no_blocks: empty_b, no_commands: empty_c };
+        self.state.first = 0;
+        self.state.wipe = 0;
+        self.state.wipe_slot = 0;
+        self.state.raddr[0] = self.ask;
+        self.state.raddr[1] = self.ask_long;
+        self.state.raddr[2] = self.ask_data;
+        let state = self.state.rdata[0];
+        self.allowed = allows(state);
+        self.weight = state.get(Allowance::WEIGHT);
+        self.allowed_long = allows(self.state.rdata[1]);
+        self.weight_data = self.state.rdata[2].get(Allowance::WEIGHT);
         self.rate_slot = self.s.q;
         self.revive = writes & self.fills.q & !(empty_c | empty_b);
         self.revive_slot = self.s.q;
 
         self.held = writes & self.fills.q & self.parked.sel(self.s.q);
         self.held_slot = self.s.q;
-        self.held_time = if self.fifth.q == 0 { sized(ROUND / clock::MHZ + 1, 6) } else { konst(ROUND / clock::MHZ) };
+        self.held_time = self.round.q;
         self.held_commands = self.limit_c.q & self.spent_c.q;
         self.held_blocks = self.limit_b.q & self.spent_b.q;
 
         self.timer.d = self.timer.q + 1;
+        let micros = self.so_far.q + self.tick.us.zext(7);
+        self.so_far.d = micros;
         if self.timer.q.all() {
-            self.fifth.d = if self.fifth.q == 4 { 0 } else { self.fifth.q + 1 };
+            self.round.d = micros;
+            self.so_far.d = 0;
         }
         if self.timer.q.bits(5, 0).all() {
             self.due.d = 1;
@@ -224,8 +245,7 @@ impl Logic for Limiter {
         );
         match self.st.q {
             St::BOOT => {
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.state.ready {
                     self.st.d = St::IDLE;
                 }
             }

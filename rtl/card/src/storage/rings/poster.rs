@@ -10,9 +10,10 @@
 
 use azote_hdl::prelude::*;
 
-use super::queues::Op;
 use crate::parts::{Arbiter, BlockFifo, Fifo};
 use crate::storage::records::errors::field;
+use crate::storage::terms::Op;
+use crate::storage::words::Done;
 use crate::transaction::TxOut;
 use crate::transaction::header::request;
 
@@ -33,16 +34,13 @@ pub const FRONT: usize = 0;
 pub const BOOKS: usize = 1;
 pub const PAGES: usize = 2;
 
-/// Bits of a completion on its way: `{release 1, slot 6, qid 3, cid 16, status 11, dw0 32}`.
-pub const DONE: usize = 69;
-
 #[derive(LogicBlock, Default)]
 pub struct Poster {
     pub clock: Clk,
     pub reset: Rst,
     pub in_valid: [I<1>; 3],
     pub in_ready: [O<1>; 3],
-    pub in_data: [I<69>; 3],
+    pub in_data: [I<{ Done::WIDTH }>; 3],
     // The queues.
     pub q_valid: O<1>,
     pub q_op: O<4>,
@@ -69,7 +67,7 @@ pub struct Poster {
     pub busy: O<1>,
     st: Reg<3>,
     turns: Arbiter<3, 2>,
-    d: Reg<69>,
+    d: Reg<{ Done::WIDTH }>,
     address: Reg<64>,
     phase: Reg<1>,
     head: Reg<12>,
@@ -83,8 +81,8 @@ pub struct Poster {
     tries: Reg<11>,
     /// The last one was one of those.
     retried: Reg<1>,
-    swallowed: BlockFifo<10, 69>,
-    queue: [Fifo<69>; 3],
+    swallowed: BlockFifo<10, { Done::WIDTH }>,
+    queue: [Fifo<{ Done::WIDTH }>; 3],
 }
 
 impl Poster {
@@ -129,12 +127,12 @@ impl Logic for Poster {
         }
         check!((self.st.q != St::KEEP) | self.swallowed.in_ready, "more completions were swallowed than there can be");
         self.turns.last = 1;
-        let dw0 = self.d.q.bits(31, 0);
-        let code = self.d.q.bits(42, 32);
-        let cid = self.d.q.bits(58, 43);
-        let qid = self.d.q.bits(61, 59);
-        let slot = self.d.q.bits(67, 62);
-        let release = self.d.q.bit(68);
+        let dw0 = self.d.q.get(Done::DW0);
+        let code = self.d.q.get(Done::STATUS);
+        let cid = self.d.q.get(Done::CID);
+        let qid = self.d.q.get(Done::QID);
+        let slot = self.d.q.get(Done::SLOT);
+        let release = self.d.q.get(Done::RELEASE);
         let owner = cat(slot, sized(azote_regs::function::STORAGE, 2));
         let status = field(code);
         let entry = cat(status, self.phase.q, cid, qid.zext(16), self.head.q.zext(16), sized(0, 32), dw0);
@@ -213,14 +211,15 @@ impl Logic for Poster {
             }
             St::UNDO => {
                 if self.q_ack {
-                    self.st.d = St::KEEP;
+                    // Of a queue that was deleted meanwhile there is nothing to try again.
+                    self.st.d = if self.q_found { St::KEEP } else { St::FOLLOW };
                 }
             }
             St::KEEP => self.st.d = St::IDLE,
             St::FOLLOW => {
                 self.follows.d = 0;
                 if self.follows.q {
-                    self.d.d = cat(sized(0, 1), slot, sized(0, 3), self.f_cid.q, sized(0, 43));
+                    self.d.d = Done { slot, cid: self.f_cid.q, ..0 };
                 }
                 self.st.d = if self.follows.q { St::ASK } else { St::IDLE };
             }

@@ -11,7 +11,7 @@
 
 use azote_hdl::prelude::*;
 
-use crate::parts::Fifo;
+use crate::parts::{Fifo, Table};
 
 struct St;
 impl St {
@@ -56,13 +56,12 @@ pub struct Turns {
     pub parked: O<64>,
     pub busy: O<1>,
     st: Reg<3>,
-    boot: Reg<6>,
     s: Reg<6>,
     q: Reg<3>,
     new: Reg<1>,
     /// A mark, a clock later: what it depends on was long in the making.
     comes: Reg<1>,
-    come: Reg<10>,
+    come: Reg<{ Mark::WIDTH }>,
     have: Reg<1>,
     pick: Reg<3>,
     took: Reg<1>,
@@ -78,9 +77,9 @@ pub struct Turns {
     /// How many slots are parked, and which.
     waiting: Reg<7>,
     r_parked: Reg<64>,
-    /// `{last 3, parked, standing, marks 8}` of each slot.
-    context: LutRam<6, 13>,
-    marks: Fifo<10>,
+    /// Of each slot.
+    context: Table<6, { Standing::WIDTH }, 1>,
+    marks: Fifo<{ Mark::WIDTH }>,
     fresh: Fifo<6>,
     rest: Fifo<6>,
 }
@@ -90,12 +89,32 @@ impl Turns {
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
         Turns {
-            context: LutRam::new(slots),
+            context: Table::new(slots, 0),
             marks: Fifo::new(16),
             fresh: Fifo::new(slots),
             rest: Fifo::new(slots),
             ..Self::default()
         }
+    }
+}
+
+packed! {
+    /// A queue that has something to fetch; its function had nothing in flight.
+    Mark {
+        fresh: 1,
+        slot: 6,
+        qid: 3,
+    }
+}
+
+packed! {
+    /// What is known of a function: the queue that was served last, whether it waits for its limits or stands in a ring, and which
+    /// of its queues are marked.
+    Standing {
+        last: 3,
+        parked: 1,
+        stands: 1,
+        marks: 8,
     }
 }
 
@@ -126,14 +145,12 @@ fn after(marks: V, last: V) -> V {
 #[kernel]
 impl Logic for Turns {
     fn update(&mut self) {
-        clocked!(self.marks, self.fresh, self.rest);
-        memories!(self.context);
-        let word = self.context.rdata;
-        let marks = word.bits(7, 0);
-        let standing = word.bit(8);
-        let parked = word.bit(9);
-        let last = word.bits(12, 10);
-        let mut at = self.s.q;
+        clocked!(self.context, self.marks, self.fresh, self.rest);
+        let word = self.context.rdata[0];
+        let marks = word.get(Standing::MARKS);
+        let standing = word.get(Standing::STANDS);
+        let parked = word.get(Standing::PARKED);
+        let last = word.get(Standing::LAST);
         let mut we = sized(0, 1);
         let mut new = word;
         let mut to_fresh = sized(0, 1);
@@ -144,7 +161,7 @@ impl Logic for Turns {
         let eligible = marks & (of_admin | of_io);
 
         self.comes.d = self.mark;
-        self.come.d = cat(self.mark_fresh, self.mark_slot, self.mark_qid);
+        self.come.d = Mark { fresh: self.mark_fresh, slot: self.mark_slot, qid: self.mark_qid };
         self.marks.in_valid = self.comes.q;
         self.marks.in_data = self.come.q;
         self.marks.out_ready = 0;
@@ -172,11 +189,7 @@ impl Logic for Turns {
         self.again_take = 0;
         match self.st.q {
             St::BOOT => {
-                at = self.boot.q;
-                we = 1;
-                new = 0;
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.context.ready {
                     self.st.d = St::IDLE;
                 }
             }
@@ -188,9 +201,9 @@ impl Logic for Turns {
                     self.st.d = St::TOOK;
                 } else if self.marks.out_valid {
                     self.marks.out_ready = 1;
-                    self.new.d = self.marks.out_data.bit(9);
-                    self.s.d = self.marks.out_data.bits(8, 3);
-                    self.q.d = self.marks.out_data.bits(2, 0);
+                    self.new.d = self.marks.out_data.get(Mark::FRESH);
+                    self.s.d = self.marks.out_data.get(Mark::SLOT);
+                    self.q.d = self.marks.out_data.get(Mark::QID);
                     self.st.d = St::MARK;
                 } else if self.wakes.q {
                     self.wakes.d = self.revive;
@@ -225,14 +238,14 @@ impl Logic for Turns {
                 let may = (one & (of_admin | of_io)) != 0;
                 let joins = (!standing) & ((!parked) | may);
                 we = 1;
-                new = cat(last, parked, standing | joins, marks | one);
+                new = Standing { stands: standing | joins, marks: marks | one, ..word };
                 to_fresh = joins & self.new.q;
                 to_rest = joins & !self.new.q;
                 self.st.d = St::IDLE;
             }
             St::REVIVE => {
                 we = parked;
-                new = cat(last, sized(0b01, 2), marks);
+                new = Standing { parked: 0, stands: 1, ..word };
                 to_rest = parked & !standing;
                 self.waiting.d = self.waiting.q - parked.zext(7);
                 self.r_parked.d = self.r_parked.q & !here;
@@ -245,7 +258,7 @@ impl Logic for Turns {
                 if eligible == 0 {
                     let parks = marks != 0;
                     we = 1;
-                    new = cat(last, parks, sized(0, 1), marks);
+                    new = Standing { parked: parks, stands: 0, ..word };
                     self.waiting.d = self.waiting.q + parks.zext(7) - parked.zext(7);
                     self.r_parked.d = if parks { self.r_parked.q | here } else { self.r_parked.q & !here };
                 } else if self.turn.q & (self.left.q == 0) {
@@ -260,15 +273,18 @@ impl Logic for Turns {
             }
             St::TOOK => {
                 we = 1;
-                new = cat(self.pick.q, parked, standing, marks & !(sized(1, 8) << self.pick.q));
+                new = Standing { last: self.pick.q, marks: marks & !(sized(1, 8) << self.pick.q), ..word };
                 self.st.d = St::IDLE;
             }
             _ => self.st.d = St::IDLE,
         }
-        self.context.raddr = self.s.q;
+        self.context.raddr[0] = self.s.q;
         self.context.we = we;
-        self.context.waddr = at;
+        self.context.waddr = self.s.q;
         self.context.wdata = new;
+        self.context.first = 0;
+        self.context.wipe = 0;
+        self.context.wipe_slot = 0;
         self.fresh.in_valid = to_fresh;
         self.fresh.in_data = self.s.q;
         self.rest.in_valid = to_rest;

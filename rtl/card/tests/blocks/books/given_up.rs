@@ -67,7 +67,7 @@ fn what_waits_for_longer_than_its_functions_time_out_is_given_up_and_not_before(
     let mut w = World::new(4);
     let mut failed = 0;
     (w.percent, w.answers) = (90, 30);
-    for round in 0..3 {
+    for round in 0..4 {
         w.limits = [0; SLOTS];
         let slot = round;
         w.limits[slot as usize] = 2;

@@ -2,8 +2,7 @@
 
 use azote_regs::media;
 use azote_regs::nvme::{command as cmd, entry, limits, opcode, status};
-use azote_rtl::storage::admin::Next;
-use azote_rtl::storage::front::Kind;
+use azote_rtl::storage::terms::{Kind, Next};
 
 use super::commands::{Command, Volume};
 

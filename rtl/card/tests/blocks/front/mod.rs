@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use azote_regs::media;
 use azote_regs::nvme::status;
-use azote_rtl::storage::admin::Next;
+use azote_rtl::storage::terms::Next;
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::seq::IndexedRandom;

@@ -40,11 +40,11 @@ impl World {
             ("sqe_slot", c.slot),
             ("sqe_qid", c.qid),
             ("through", v.through.into()),
-            ("a_next", made.next),
-            ("a_status", made.status),
-            ("a_dw0", made.dw0),
-            ("a_dws", made.dws),
-            ("a_location", made.location),
+            ("command_next", made.next),
+            ("command_status", made.status),
+            ("command_dw0", made.dw0),
+            ("command_dws", made.dws),
+            ("command_location", made.location),
         ];
         for (port, value) in inputs {
             dut.set(port, value.into());
@@ -68,7 +68,7 @@ impl World {
             let ready = stuck && rng.random_bool(0.6);
             dut.set("fatal_ready", ready.into());
             dut.set("began", 0);
-            dut.set("a_done", 0);
+            dut.set("command_done", 0);
             dut.eval();
             let hit = |dut: &Dut, valid: &str, ready: &str| dut.get(valid) == 1 && dut.get(ready) == 1;
             let get = |dut: &Dut, port: &str| dut.get(port) as u64;
@@ -85,17 +85,26 @@ impl World {
                 assert_eq!(get(dut, "wr_own"), 0);
                 out.begun = Some((get(dut, "pieces"), dut.get("aside") == 1));
             }
-            if dut.get("a_start") == 1 {
+            if dut.get("command_start") == 1 {
                 assert_eq!(c.qid, 0, "no admin command");
-                let dws = ["cdw0", "nsid", "cdw10", "cdw11", "cdw12", "cdw13"].map(|port| get(dut, port));
+                let dws = [
+                    "command_cdw0",
+                    "command_nsid",
+                    "command_cdw10",
+                    "command_cdw11",
+                    "command_cdw12",
+                    "command_cdw13",
+                ]
+                .map(|port| get(dut, port));
                 let quads = quads(c);
                 let low = |quad: u64| quad & 0xffff_ffff;
                 assert_eq!(dws[..2], [low(quads[0]), quads[0] >> 32]);
                 assert_eq!(dws[2..], [low(quads[5]), quads[5] >> 32, low(quads[6]), quads[6] >> 32]);
-                assert_eq!(get(dut, "prp1"), c.prp1);
-                let seen = ["bound", "read_only", "tiny", "turn"].map(|port| dut.get(port) == 1);
+                assert_eq!(get(dut, "command_prp1"), c.prp1);
+                let seen =
+                    ["command_bound", "command_read_only", "command_tiny", "turn"].map(|port| dut.get(port) == 1);
                 assert_eq!(seen, [v.bound, v.read_only, v.length < 8, v.turn]);
-                dut.set("a_done", u128::from(rng.random_bool(0.2)));
+                dut.set("command_done", u128::from(rng.random_bool(0.2)));
             }
             dut.eval();
             taken |= dut.get("sqe_take") == 1;

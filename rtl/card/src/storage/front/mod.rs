@@ -9,22 +9,19 @@
 //!
 //! Inside of the card a block is 512 bytes: what a namespace of 4 KiB blocks counts is made eight times as much here.
 
+mod io;
+
 use azote_hdl::prelude::*;
 use azote_regs::media;
 use azote_regs::nvme::{command as cmd, entry, limits, log, opcode, status};
 
-use super::admin::Next;
 use super::data::walker::Walker;
 use super::data::writer::has_data;
 use super::flight::tags::LARGEST;
-
-/// What the statistics count a command as.
-pub struct Kind;
-impl Kind {
-    pub const OTHER: u64 = 0;
-    pub const READ: u64 = 1;
-    pub const WRITE: u64 = 2;
-}
+use super::ports::{CommandOut, ReadOut};
+use super::terms::{Kind, Next};
+use super::verdict::Verdict;
+use super::words::{Binding, Place, Tag};
 
 /// [`limits::BIG_SHIFT`], for widths.
 const BIG: usize = limits::BIG_SHIFT as usize;
@@ -58,25 +55,16 @@ pub struct Front {
     pub sqe_qid: I<3>,
     pub sqe_take: O<1>,
     // Reads of PRP lists into the control buffer.
-    pub rd_valid: O<1>,
-    pub rd_owner: O<8>,
-    pub rd_address: O<64>,
-    pub rd_dws: O<11>,
-    pub rd_dest: O<13>,
-    pub rd_ready: I<1>,
+    pub rd: ReadOut,
     pub rd_pending: I<1>,
     pub rd_failed: I<1>,
     pub rd_forget: O<1>,
     pub row: O<5>,
     pub row_data: I<128>,
-    /// The binding of `slot`, two clocks later: `{turn, large blocks, length 48, base 48, volume 8, read only, valid}`.
+    /// The binding of `slot`, two clocks later.
     pub slot: O<6>,
-    pub binding: I<108>,
-    /// The one that the command in hand is judged by: whether there is one, it is read only, it is smaller than a large block;
-    /// which of its function's it is.
-    pub bound: O<1>,
-    pub read_only: O<1>,
-    pub tiny: O<1>,
+    pub binding: I<{ Binding::WIDTH }>,
+    /// Which of its function's bindings the command in hand is judged by.
     pub turn: O<1>,
     /// One clock: a command is judged by it; one that was came to nothing.
     pub uses: O<1>,
@@ -84,21 +72,7 @@ pub struct Front {
     /// Its write cache is off.
     pub through: I<1>,
     // Admin.
-    pub a_start: O<1>,
-    pub a_done: I<1>,
-    pub a_next: I<3>,
-    pub a_status: I<11>,
-    pub a_dw0: I<32>,
-    pub a_what: I<4>,
-    pub a_dws: I<16>,
-    pub a_location: I<16>,
-    pub cdw0: O<32>,
-    pub nsid: O<32>,
-    pub prp1: O<64>,
-    pub cdw10: O<32>,
-    pub cdw11: O<32>,
-    pub cdw12: O<32>,
-    pub cdw13: O<32>,
+    pub command: CommandOut,
     // The command as the media port sees it: first block on its volume, blocks.
     pub media_volume: O<8>,
     pub media_lba: O<48>,
@@ -108,8 +82,8 @@ pub struct Front {
     // its tag is one of those set aside.
     pub begins: O<1>,
     pub began: I<1>,
-    pub tag: I<12>,
-    pub begun_tag: O<12>,
+    pub tag: I<{ Tag::WIDTH }>,
+    pub begun_tag: O<{ Tag::WIDTH }>,
     pub pieces: O<6>,
     pub aside: O<1>,
     /// One clock: what a command that was fetched needs of tags; what it moves, in blocks; a flush of the card's own has one.
@@ -122,7 +96,7 @@ pub struct Front {
     // Pieces of a read, or of a page.
     pub piece_valid: O<1>,
     pub piece_ready: I<1>,
-    pub piece: O<125>,
+    pub piece: O<{ Place::WIDTH }>,
     pub piece_first: O<1>,
     pub piece_last: O<1>,
     pub to_page: O<1>,
@@ -187,13 +161,14 @@ pub struct Front {
     writes: Reg<1>,
     op: Reg<4>,
     /// The binding, as it was.
-    hold: Reg<108>,
+    hold: Reg<{ Binding::WIDTH }>,
     /// It is counted as used; the tags that were put aside for the command are.
     used: Reg<1>,
     owes: Reg<1>,
-    /// What it was told to need already.
-    early: Reg<6>,
-    r_tag: Reg<12>,
+    /// Pieces that it is cut into, and so the tags that it needs; that was told already.
+    need: Reg<6>,
+    told: Reg<1>,
+    r_tag: Reg<{ Tag::WIDTH }>,
     r_kind: Reg<2>,
     fua: Reg<1>,
     own: Reg<1>,
@@ -216,37 +191,26 @@ impl Logic for Front {
         clocked!(self.walker);
         let opc = self.r_cdw0.q.get(entry::CDW0_OPC);
         let plain = (self.r_cdw0.q.get(entry::CDW0_FUSE) == 0) & (self.r_cdw0.q.get(entry::CDW0_PSDT) == 0);
-        let is_flush = opc == opcode::FLUSH;
-        let is_write = opc == opcode::WRITE;
-        let is_read = opc == opcode::READ;
-        let is_compare = opc == opcode::COMPARE;
-        let is_zeroes = opc == opcode::WRITE_ZEROES;
-        let is_verify = opc == opcode::VERIFY;
         let is_dataset = opc == opcode::DATASET;
-        let moves = is_write | is_read | is_compare;
-        let known = moves | is_flush | is_zeroes | is_verify | is_dataset;
+        let moves = io::moves(opc);
         let held = self.hold.q;
-        let b_bound = held.bit(0);
-        let b_base = held.bits(57, 10);
-        let b_length = held.bits(105, 58);
-        let b_big = held.bit(106);
-        self.bound = b_bound;
-        self.read_only = held.bit(1);
-        self.tiny = held.bits(105, 61) == 0;
-        self.turn = held.bit(107);
+        let b_bound = held.get(Binding::VALID);
+        let b_base = held.get(Binding::BASE);
+        let b_length = held.get(Binding::LENGTH);
+        let b_read_only = held.get(Binding::READ_ONLY);
+        self.command.bound = b_bound;
+        self.command.read_only = b_read_only;
+        self.command.tiny = b_length >> konst(BIG) == 0;
+        self.turn = held.get(Binding::TURN);
         self.uses = 0;
-        let our_space = (self.r_nsid.q == limits::NSID) | (is_flush & (self.r_nsid.q == limits::NSID_ALL));
+        let our_space =
+            (self.r_nsid.q == limits::NSID) | ((opc == opcode::FLUSH) & (self.r_nsid.q == limits::NSID_ALL));
         let slba = cat(self.r_cdw11.q, self.r_cdw10.q);
         let whole = self.blocks.q <= konst(limits::MAX_BLOCKS);
         let owner = cat(self.s.q, sized(azote_regs::function::STORAGE, 2));
 
-        self.rd_valid = self.walker.rd_valid;
-        self.rd_owner = owner;
-        self.rd_address = self.walker.rd_address;
-        self.rd_dws = self.walker.rd_dws;
-        self.rd_dest = self.walker.rd_dest;
+        link!(self.rd, self.walker.rd);
         self.rd_forget = self.walker.rd_forget;
-        self.walker.rd_ready = self.rd_ready;
         self.walker.rd_pending = self.rd_pending;
         self.walker.rd_failed = self.rd_failed;
         let sqe_row = cat(sized(0, 1), self.place.q, sized(0, 2)) + self.step.q.zext(5);
@@ -264,67 +228,49 @@ impl Logic for Front {
         self.walker.go = self.st.q == St::GO;
 
         self.slot = self.s.q;
+        self.command.slot = self.s.q;
         self.walker.cuts = !self.writes.q;
-        self.a_start = self.st.q == St::ADMIN;
-        self.cdw0 = self.r_cdw0.q;
-        self.nsid = self.r_nsid.q;
-        self.prp1 = self.r_prp1.q;
-        self.cdw10 = self.r_cdw10.q;
-        self.cdw11 = self.r_cdw11.q;
-        self.cdw12 = self.r_cdw12.q;
-        self.cdw13 = self.r_cdw13.q;
-        self.media_volume = held.bits(9, 2);
+        self.command.start = self.st.q == St::ADMIN;
+        self.command.cdw0 = self.r_cdw0.q;
+        self.command.nsid = self.r_nsid.q;
+        self.command.prp1 = self.r_prp1.q;
+        self.command.cdw10 = self.r_cdw10.q;
+        self.command.cdw11 = self.r_cdw11.q;
+        self.command.cdw12 = self.r_cdw12.q;
+        self.command.cdw13 = self.r_cdw13.q;
+        self.media_volume = held.get(Binding::VOLUME);
         self.media_lba = if self.all.q { b_base } else { b_base + self.first.q.trunc(48) };
         self.media_blocks = if self.all.q { b_length } else { self.blocks.q.zext(48) };
         self.media_fua = self.fua.q;
 
         // What it needs and what it costs, known when it goes on from here.
         let goes = (self.st.q == St::GO) | (self.st.q == St::BEGIN);
-        let with_data = (!self.writes.q) | has_data(self.op.q);
-        let cut = (self.dws.q.zext(17) + 1023).bits(15, 10);
-        let need = if with_data & !self.page.q { cut } else { sized(1, 6) };
-        let keeps = (self.st.q == St::ADMIN) & self.a_done & (self.a_next == Next::KEEP);
+        let keeps = (self.st.q == St::ADMIN) & self.command.done & (self.command.next == Next::KEEP);
         // A command that is checked begins in the same clock, and is the writer's in the clock in which it has its tag.
         let good = (self.st.q == St::CHECK) & self.walker.checked & (self.walker.fault == 0) & self.writes.q;
         let begun = (self.st.q == St::BEGIN) & self.began;
         self.begun_tag = if begun { self.tag } else { self.r_tag.q };
         self.begins = (self.st.q == St::BEGIN) | good;
-        self.pieces = need;
+        self.pieces = self.need.q;
         self.aside = (self.q.q == 0) | self.own.q;
         // What an I/O command needs is told as soon as it is known: the next one is fetched then, before the data of this one
         // is asked for and the link is full of it. If its PRPs are wrong, it is given back.
         let completed = self.st.q == St::COMPLETE;
         let ends = self.owes.q & (goes | keeps | completed);
-        let moved = (self.blocks.q.bits(8, 0).zext(9) + 7).bits(8, 3);
-        let back = sized(LARGEST, 6) - self.early.q;
-        self.settle = ends & ((self.early.q == 0) | completed);
+        let back = sized(LARGEST, 6) - self.need.q;
+        self.settle = ends & ((!self.told.q) | completed);
         self.settle_admin = self.q.q == 0;
-        self.settle_count = if self.early.q != 0 { back } else { if goes { need } else { 0 } };
-        check!((!(goes & (self.early.q != 0))) | (need == self.early.q), "a command needs other than was told");
-        let mut passes = sized(0, 1);
+        self.settle_count = if self.told.q { back } else { if goes { self.need.q } else { 0 } };
         if ends {
             self.owes.d = 0;
-            self.early.d = 0;
+            self.told.d = 0;
         }
-        let of_page = (self.dws.q.zext(17) + 127).bits(16, 7).zext(12);
-        let listed = cat(self.dws.q.bits(10, 2), sized(0, 3));
-        let long =
-            if self.blocks.q > media::LONG_BLOCKS { sized(media::LONG_BLOCKS, 12) } else { self.blocks.q.trunc(12) };
         self.pays = self.owes.q & goes;
-        self.pays_blocks = if self.page.q {
-            of_page
-        } else {
-            match self.op.q {
-                media::FLUSH => sized(0, 12),
-                media::DEALLOCATE => sized(8, 12),
-                media::RANGES => listed,
-                _ => long,
-            }
-        };
+        self.pays_blocks = io::cost(self.page.q, self.op.q, self.dws.q, self.blocks.q);
         self.takes_own = 0;
         self.wr_valid = (self.st.q == St::COMMAND) | begun;
         self.wr_op = self.op.q;
-        self.wr_big = b_big;
+        self.wr_big = held.get(Binding::BIG);
         let walking = (self.st.q == St::GO) | (self.st.q == St::WALK);
         self.seg_valid = self.walker.seg_valid & walking;
         self.walker.seg_ready = walking & self.seg_ready;
@@ -378,6 +324,7 @@ impl Logic for Front {
                 self.q.d = self.sqe_qid;
                 self.place.d = self.sqe_place;
                 self.own.d = 0;
+                self.need.d = 1;
                 if self.flush {
                     self.s.d = self.flush_slot;
                     self.q.d = 0;
@@ -395,7 +342,7 @@ impl Logic for Front {
                 self.writes.d = 1;
                 self.own.d = 1;
                 if self.step.q == 2 {
-                    let there = self.binding.bit(0);
+                    let there = self.binding.get(Binding::VALID);
                     self.hold.d = self.binding;
                     self.uses = there;
                     self.takes_own = there;
@@ -423,7 +370,7 @@ impl Logic for Front {
                         self.r_cdw12.d = d.bits(31, 0);
                         self.r_cdw13.d = d.bits(63, 32);
                         let nlb = d.bits(31, 0).get(cmd::RW_NLB).zext(20) + 1;
-                        let big = self.binding.bit(106);
+                        let big = self.binding.get(Binding::BIG);
                         self.hold.d = self.binding;
                         self.uses = 1;
                         self.used.d = 1;
@@ -444,67 +391,40 @@ impl Logic for Front {
             St::DECODE => {
                 let ranges = self.r_cdw10.q.get(cmd::DATASET_NR).zext(16) + 1;
                 self.dws.d = if is_dataset { ranges << 2 } else { cat(self.blocks.q.bits(8, 0), sized(0, 7)) };
-                self.writes.d = !is_read;
+                self.writes.d = opc != opcode::READ;
                 self.all.d = is_dataset;
                 self.fua.d = self.r_cdw12.q.get(cmd::RW_FUA) | self.through;
-                self.r_kind.d = if is_write {
-                    sized(Kind::WRITE, 2)
-                } else if is_read | is_compare {
-                    Kind::READ
-                } else {
-                    Kind::OTHER
-                };
-                let zeroes = if self.r_cdw12.q.get(cmd::RW_DEAC) { sized(media::DEALLOCATE, 4) } else { media::ZEROES };
-                self.op.d = match opc {
-                    opcode::FLUSH => sized(media::FLUSH, 4),
-                    opcode::WRITE_ZEROES => zeroes,
-                    opcode::COMPARE => media::COMPARE,
-                    opcode::VERIFY => media::VERIFY,
-                    opcode::DATASET => media::RANGES,
-                    _ => media::WRITE,
-                };
+                self.r_kind.d = io::kind_of(opc);
+                self.op.d = io::media_op(opc, self.r_cdw12.q.get(cmd::RW_DEAC));
                 self.st.d = St::COMPLETE;
-                if !known {
-                    self.code.d = status::INVALID_OPCODE;
-                    self.location.d = konst(log::location(entry::SQE_CDW0, 0));
-                } else if !plain {
-                    self.code.d = status::INVALID_FIELD;
-                    self.location.d = konst(log::location(entry::SQE_CDW0 + 1, 0));
-                } else if !(our_space & b_bound) {
-                    self.code.d = status::INVALID_NAMESPACE;
-                    self.location.d = konst(log::location(entry::SQE_NSID, 0));
-                } else if is_dataset & !self.r_cdw11.q.get(cmd::DATASET_AD) {
-                    // The other attributes are hints.
-                } else if moves & !whole {
-                    self.code.d = status::INVALID_FIELD;
-                    self.location.d = konst(log::location(entry::SQE_CDW12, 0));
-                } else if (moves | is_zeroes | is_verify) & !self.fits.q {
-                    self.code.d = status::LBA_OUT_OF_RANGE;
-                    self.location.d = konst(log::location(entry::SQE_CDW10, 0));
-                } else if (is_write | is_zeroes | is_dataset) & held.bit(1) {
-                    self.code.d = status::WRITE_PROTECTED;
-                } else {
-                    passes = 1;
-                    self.st.d = if moves | is_dataset { St::CHECK } else { St::BEGIN };
-                }
-                if passes {
-                    let told = if moves { moved } else { sized(1, 6) };
+                // All attributes but one are hints.
+                let hints = is_dataset & !self.r_cdw11.q.get(cmd::DATASET_AD);
+                let ours = our_space & b_bound;
+                let verdict = io::verdict(opc, plain, ours, whole, self.fits.q, hints, b_read_only);
+                if verdict != 0 {
+                    self.code.d = verdict.get(Verdict::STATUS);
+                    self.location.d = verdict.get(Verdict::LOCATION);
+                } else if !hints {
+                    let pieces = (self.blocks.q.bits(8, 0) + 7).bits(8, 3);
+                    let need = if moves { pieces } else { sized(1, 6) };
                     self.settle = 1;
-                    self.settle_count = told;
-                    self.early.d = told;
+                    self.settle_count = need;
+                    self.need.d = need;
+                    self.told.d = 1;
+                    self.st.d = if moves | is_dataset { St::CHECK } else { St::BEGIN };
                 }
             }
             St::ADMIN => {
-                if self.a_done {
-                    self.code.d = self.a_status;
-                    self.dw0.d = self.a_dw0;
-                    self.dws.d = self.a_dws;
-                    self.location.d = self.a_location;
+                if self.command.done {
+                    self.code.d = self.command.status;
+                    self.dw0.d = self.command.dw0;
+                    self.dws.d = self.command.dws;
+                    self.location.d = self.command.location;
                     self.page.d = 1;
                     self.all.d = 1;
                     self.op.d = media::DEALLOCATE;
                     self.st.d = St::COMPLETE;
-                    match self.a_next {
+                    match self.command.next {
                         Next::PAGE => self.st.d = St::CHECK,
                         Next::HOLD => self.release.d = 1,
                         Next::KEEP => self.st.d = St::IDLE,

@@ -11,55 +11,22 @@
 //! A secondary controller that the primary took offline (NVMe 1.4 §8.5) is closed like one whose function is reset. Until it
 //! is put online again it shows a fatal status and takes no write, whatever is reset meanwhile, but for the PF itself.
 
+mod offline;
+mod shutdowns;
+mod words;
+
 use azote_hdl::prelude::*;
 use azote_regs::nvme::controller as nvme;
 
-use super::rings::queues::Op;
-use crate::parts::{Fifo, Marks, byte_mask};
+use self::offline::Offline;
+use self::shutdowns::Shutdowns;
+use self::words::{Closing, Word};
+use super::terms::Op;
+use crate::parts::{BlockTable, Fifo, Table, byte_mask};
 use crate::transaction::BusSlave;
-
-/// Words of a controller's state.
-struct Word;
-impl Word {
-    const CC: u64 = 0;
-    const CSTS: u64 = 1;
-    const AQA: u64 = 2;
-    const ASQ_LO: u64 = 3;
-    const ASQ_HI: u64 = 4;
-    const ACQ_LO: u64 = 5;
-    const ACQ_HI: u64 = 6;
-    const NONE: u64 = 7;
-}
 
 /// Clocks in which an access is answered.
 pub const ANSWERS: u64 = 256;
-
-/// Bits of a closing.
-struct Closing;
-impl Closing {
-    const CLOSES: usize = 0;
-    /// Its queues are closed.
-    const QUIET: usize = 1;
-    /// The registers go as well: it is a reset, or it goes offline.
-    const WHOLE: usize = 2;
-    /// A reset of the function waits for it; the reset is done and not heard of yet.
-    const OWED: usize = 3;
-    const DONE: usize = 4;
-    /// The primary waits for it to be offline.
-    const OFF: usize = 5;
-    /// A flush of its volume is under way.
-    const FLUSHES: usize = 6;
-    /// Its volume is to be flushed once more after that.
-    const FLUSH_AGAIN: usize = 7;
-
-    const fn bits(at: usize) -> u64 {
-        1 << at
-    }
-    const fn but(at: usize) -> u64 {
-        0xff & !(1 << at)
-    }
-    const BEGUN: u64 = Self::bits(Self::CLOSES) | Self::bits(Self::WHOLE);
-}
 
 /// Bit of the CSTS word that the host does not see: CC.EN fell, RDY has yet to follow.
 const CLOSING: usize = 31;
@@ -157,7 +124,6 @@ pub struct Registers {
     st: Reg<5>,
     slot: Reg<6>,
     index: Reg<3>,
-    boot: Reg<9>,
     old: Reg<32>,
     cc: Reg<32>,
     csts: Reg<32>,
@@ -166,7 +132,7 @@ pub struct Registers {
     cq: Reg<64>,
     out: Reg<32>,
     /// The closings by slot (see `Closing`), how many there are, and whose turn it is to be looked at.
-    closings: LutRam<6, 8>,
+    closings: Table<6, { Closing::WIDTH }, 1>,
     slots: Param,
     many: Reg<7>,
     cursor: Reg<6>,
@@ -180,23 +146,14 @@ pub struct Registers {
     /// How long an access has been waiting.
     waits: Reg<9>,
     replies: Reg<1>,
-    /// Who is shutting down; whose volume is to be flushed; whose is, or has none.
-    shutting: Marks,
-    f_slot: Reg<6>,
-    f_ask: Reg<1>,
-    u_wait: Reg<1>,
-    u_slot: Reg<6>,
-    flushes: Fifo<6>,
-    r_offline: Reg<64>,
-    /// A slot to close for being offline.
-    off_wait: Reg<1>,
+    shutdowns: Shutdowns,
+    away: Offline,
     /// The one that is wiped goes offline.
     off_now: Reg<1>,
-    o_slot: Reg<6>,
     /// The slot in hand is offline.
     refused: Reg<1>,
     closers: Fifo<6>,
-    words: Ram<9, 32>,
+    words: BlockTable<9, 32, 1>,
 }
 
 impl Registers {
@@ -206,9 +163,9 @@ impl Registers {
         Registers {
             slots: Param::new(slots),
             closers: Fifo::new(64),
-            flushes: Fifo::new(64),
-            closings: LutRam::new(slots),
-            words: Ram::new(slots * 8),
+            shutdowns: Shutdowns::new(),
+            closings: Table::new(slots, 0),
+            words: BlockTable::new(slots * 8, 3),
             ..Self::default()
         }
     }
@@ -217,8 +174,7 @@ impl Registers {
 #[kernel]
 impl Logic for Registers {
     fn update(&mut self) {
-        clocked!(self.closers, self.shutting, self.flushes);
-        memories!(self.words, self.closings);
+        clocked!(self.closers, self.shutdowns, self.away, self.words, self.closings);
         let offset = self.bus.offset;
         let owner_slot = self.bus.owner.bits(7, 2);
         let is_doorbell = offset.bit(12);
@@ -235,8 +191,8 @@ impl Logic for Registers {
             ACQ_HI => Word::ACQ_HI,
             _ => Word::NONE,
         };
-        let merged = (self.words.rdata & !mask) | (self.bus.wdata & mask);
-        let rd = self.words.rdata;
+        let rd = self.words.rdata[0];
+        let merged = (rd & !mask) | (self.bus.wdata & mask);
 
         let mut we = sized(0, 1);
         let mut waddr = cat(self.slot.q, self.index.q);
@@ -258,14 +214,14 @@ impl Logic for Registers {
         self.unquiet = 0;
         self.forget = self.forgets.q;
         self.forget_slot = self.c_slot.q;
-        self.closings.raddr = if self.st.q == St::IDLE { self.cursor.q } else { self.slot.q };
-        let c = self.closings.rdata;
+        self.closings.raddr[0] = if self.st.q == St::IDLE { self.cursor.q } else { self.slot.q };
+        let c = self.closings.rdata[0];
         let last = self.cursor.q == konst(self.slots.get() - 1);
         let after = if last { 0 } else { self.cursor.q + 1 };
-        let closes = c.bit(Closing::CLOSES);
+        let closes = c.get(Closing::CLOSES);
         let mut c_we = sized(0, 1);
         let mut c_new = c;
-        let begun = (c | konst(Closing::BEGUN)) & konst(Closing::but(Closing::QUIET));
+        let begun = Closing { whole: 1, quiet: 0, closes: 1, ..c };
         self.closers.in_valid = 0;
         self.closers.in_data = self.slot.q;
         self.closers.out_ready = 0;
@@ -275,35 +231,25 @@ impl Logic for Registers {
         self.poll.d = if self.poll.q == 0 { 0 } else { self.poll.q - 1 };
         self.look.d = if self.look.q == 0 { 0 } else { self.look.q - 1 };
 
-        self.shutting.mark = 0;
-        self.shutting.slot = self.slot.q;
-        self.shutting.drop = 0;
-        self.shutting.take = 0;
-        if self.f_ask.q & self.flush_taken {
-            self.f_ask.d = 0;
-            self.u_wait.d = self.unbound;
-            self.u_slot.d = self.f_slot.q;
-        } else if !self.flushed {
-            self.u_wait.d = 0;
-        }
-        self.flushes.in_valid = self.flushed | self.u_wait.q;
-        self.flushes.in_data = if self.flushed { self.flushed_slot } else { self.u_slot.q };
-        self.flushes.out_ready = 0;
+        self.shutdowns.mark = 0;
+        self.shutdowns.starts = 0;
+        self.shutdowns.slot = self.slot.q;
+        self.shutdowns.take = 0;
+        self.shutdowns.over_take = 0;
+        self.shutdowns.flush_taken = self.flush_taken;
+        self.shutdowns.unbound = self.unbound;
+        self.shutdowns.flushed = self.flushed;
+        self.shutdowns.flushed_slot = self.flushed_slot;
+        self.flush = self.shutdowns.flush;
+        self.flush_slot = self.shutdowns.flush_slot;
         self.shut = 0;
         self.unshut = 0;
         self.shut_slot = self.slot.q;
-        self.flush = self.f_ask.q;
-        self.flush_slot = self.f_slot.q;
+        self.away.take = 0;
 
         match self.st.q {
             St::BOOT => {
-                we = 1;
-                waddr = self.boot.q;
-                c_we = 1;
-                c_new = 0;
-                self.slot.d = self.boot.q.bits(8, 3);
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.words.ready {
                     self.st.d = St::IDLE;
                 }
             }
@@ -318,13 +264,13 @@ impl Logic for Registers {
                 } else if self.fatal {
                     self.slot.d = self.fatal_slot;
                     self.st.d = St::FATAL_READ;
-                } else if self.flushes.out_valid {
-                    self.flushes.out_ready = 1;
-                    self.slot.d = self.flushes.out_data;
+                } else if self.shutdowns.over {
+                    self.shutdowns.over_take = 1;
+                    self.slot.d = self.shutdowns.over_slot;
                     self.st.d = St::SHUT_READ;
-                } else if self.shutting.valid & !self.f_ask.q {
-                    self.shutting.take = 1;
-                    self.slot.d = self.shutting.first;
+                } else if self.shutdowns.valid {
+                    self.shutdowns.take = 1;
+                    self.slot.d = self.shutdowns.next;
                     self.st.d = St::FLUSH;
                 } else if self.forgets.q & self.forget_done {
                     self.slot.d = self.c_slot.q;
@@ -332,9 +278,9 @@ impl Logic for Registers {
                 } else if self.reset_valid & (!self.done.q) & (self.look.q == 0) {
                     self.slot.d = self.reset_slot;
                     self.st.d = St::RESET_LOOK;
-                } else if self.off_wait.q {
-                    self.slot.d = self.o_slot.q;
-                    self.off_wait.d = 0;
+                } else if self.away.valid {
+                    self.away.take = 1;
+                    self.slot.d = self.away.closes;
                     self.st.d = St::OFF_LOOK;
                 } else if self.closers.out_valid {
                     self.closers.out_ready = 1;
@@ -345,12 +291,12 @@ impl Logic for Registers {
                         self.cursor.d = after;
                     } else if self.poll.q == 0 {
                         self.slot.d = self.cursor.q;
-                        self.st.d = if c.bit(Closing::QUIET) { St::CLEAR } else { St::QUIESCE };
+                        self.st.d = if c.get(Closing::QUIET) { St::CLEAR } else { St::QUIESCE };
                     }
                 }
             }
             St::BUS_READ => {
-                self.refused.d = self.r_offline.q.sel(self.slot.q);
+                self.refused.d = self.away.offline.sel(self.slot.q);
                 self.st.d = if is_doorbell { St::DOORBELL } else { St::BUS_DO };
             }
             St::BUS_DO => {
@@ -431,7 +377,7 @@ impl Logic for Registers {
                 let fresh = shuts & (self.csts.q.get(nvme::CSTS_SHST) == nvme::SHST_NORMAL);
                 let kept = if fresh { self.csts.q | shut } else { self.csts.q };
                 if fresh | (shuts & rises) {
-                    self.shutting.mark = 1;
+                    self.shutdowns.mark = 1;
                 }
                 self.st.d = St::STATUS;
                 self.csts.d = kept;
@@ -483,20 +429,19 @@ impl Logic for Registers {
                 // Who is being closed has none: if the host still wants one afterwards, it is asked then.
                 self.st.d = St::IDLE;
                 c_we = !closes;
-                if c.bit(Closing::FLUSHES) {
-                    c_new = c | konst(Closing::bits(Closing::FLUSH_AGAIN));
+                if c.get(Closing::FLUSHES) {
+                    c_new = Closing { flush_again: 1, ..c };
                 } else {
-                    c_new = c | konst(Closing::bits(Closing::FLUSHES));
-                    self.f_slot.d = self.slot.q;
-                    self.f_ask.d = !closes;
+                    c_new = Closing { flushes: 1, ..c };
+                    self.shutdowns.starts = !closes;
                 }
             }
             St::SHUT_READ => self.st.d = St::SHUT,
             St::SHUT => {
-                let again = c.bit(Closing::FLUSH_AGAIN);
+                let again = c.get(Closing::FLUSH_AGAIN);
                 c_we = 1;
-                c_new = c & konst(Closing::but(Closing::FLUSHES) & Closing::but(Closing::FLUSH_AGAIN));
-                self.shutting.mark = again;
+                c_new = Closing { flush_again: 0, flushes: 0, ..c };
+                self.shutdowns.mark = again;
                 // It may have been reset meanwhile, or shut down again.
                 we = (rd.get(nvme::CSTS_SHST) == nvme::SHST_OCCURRING) & !again;
                 waddr = cat(self.slot.q, sized(Word::CSTS, 3));
@@ -514,7 +459,7 @@ impl Logic for Registers {
                 self.st.d = St::IDLE;
                 if rd.bit(CLOSING) & !closes {
                     c_we = 1;
-                    c_new = c | konst(Closing::bits(Closing::CLOSES));
+                    c_new = Closing { closes: 1, ..c };
                     self.many.d = self.many.q + 1;
                 }
             }
@@ -522,22 +467,22 @@ impl Logic for Registers {
                 self.st.d = St::IDLE;
                 self.look.d = 15;
                 let heard = self.reset_valid & (self.reset_slot == self.slot.q);
-                if c.bit(Closing::DONE) {
+                if c.get(Closing::DONE) {
                     if heard {
                         c_we = 1;
-                        c_new = c & konst(Closing::but(Closing::DONE));
+                        c_new = Closing { done: 0, ..c };
                         self.done.d = 1;
                     }
-                } else if !c.bit(Closing::OWED) {
+                } else if !c.get(Closing::OWED) {
                     c_we = 1;
-                    c_new = begun | konst(Closing::bits(Closing::OWED));
+                    c_new = Closing { owed: 1, ..begun };
                     self.many.d = self.many.q + (!closes).zext(7);
                 }
             }
             St::OFF_LOOK => {
                 self.st.d = St::IDLE;
                 c_we = 1;
-                c_new = begun | konst(Closing::bits(Closing::OFF));
+                c_new = Closing { off: 1, ..begun };
                 self.many.d = self.many.q + (!closes).zext(7);
             }
             St::QUIESCE => {
@@ -545,7 +490,7 @@ impl Logic for Registers {
                 self.q_op = Op::QUIESCE;
                 if self.q_ack {
                     c_we = 1;
-                    c_new = c | konst(Closing::bits(Closing::QUIET));
+                    c_new = Closing { quiet: 1, ..c };
                     self.shut = 1;
                     self.st.d = St::IDLE;
                 }
@@ -558,7 +503,7 @@ impl Logic for Registers {
                     // The last completion is counted as posted before it leaves: let it leave, and ask again.
                     let leaving = self.posting & (self.posting_slot == self.slot.q);
                     self.st.d = St::IDLE;
-                    if (self.q_answer == 0) & !(leaving | c.bit(Closing::FLUSHES)) {
+                    if (self.q_answer == 0) & !(leaving | c.get(Closing::FLUSHES)) {
                         self.forgets.d = 1;
                         self.c_slot.d = self.slot.q;
                     } else {
@@ -575,9 +520,10 @@ impl Logic for Registers {
                 self.old.d = 0;
                 self.many.d = self.many.q - 1;
                 c_we = 1;
-                c_new = cat(sized(0, 3), c.bit(Closing::OWED), sized(0, 4));
-                self.off_now.d = c.bit(Closing::OFF);
-                if c.bit(Closing::WHOLE) {
+                // Who is reset is owed an answer; of all the rest nothing is left.
+                c_new = Closing { done: c.get(Closing::OWED), ..0 };
+                self.off_now.d = c.get(Closing::OFF);
+                if c.get(Closing::WHOLE) {
                     self.st.d = St::WIPE;
                 } else {
                     // Closed by CC.EN: RDY falls, unless the host has set EN again meanwhile.
@@ -587,7 +533,6 @@ impl Logic for Registers {
                 }
             }
             St::WIPE => {
-                we = 1;
                 self.index.d = self.index.q + 1;
                 if self.index.q == 7 {
                     self.off_done = self.off_now.q;
@@ -603,38 +548,36 @@ impl Logic for Registers {
         if !self.reset_valid {
             self.done.d = 0;
         }
-        let one = sized(1, 64);
-        let named = one << self.off_slot;
-        let off = if self.off { named } else { 0 };
-        let on = if self.on { named } else { 0 };
-        // A reset of the PF ends its VFs, and with them what it had decided of them.
-        let all = (self.st.q == St::WIPE) & (self.slot.q == 0);
-        self.r_offline.d = if all { 0 } else { (self.r_offline.q | off) & !on };
-        self.offline = self.r_offline.q;
-        if self.off {
-            self.off_wait.d = 1;
-            self.o_slot.d = self.off_slot;
-        }
+        self.away.off = self.off;
+        self.away.on = self.on;
+        self.away.slot = self.off_slot;
+        self.away.all = (self.st.q == St::WIPE) & (self.slot.q == 0);
+        self.offline = self.away.offline;
         self.reset_done = self.done.q;
         self.closings.we = c_we;
         self.closings.waddr = self.slot.q;
         self.closings.wdata = c_new;
+        self.closings.first = 0;
+        self.closings.wipe = 0;
+        self.closings.wipe_slot = 0;
         self.waits.d =
             if self.bus.valid & (self.st.q != St::BUS_ACK) & (self.st.q != St::BOOT) { self.waits.q + 1 } else { 0 };
         check!(self.waits.q < ANSWERS, "an access to a controller's registers is not answered");
         self.words.we = we;
         self.words.waddr = waddr;
         self.words.wdata = wdata;
-        self.words.raddr = raddr;
+        self.words.raddr[0] = raddr;
+        self.words.first = 0;
+        self.words.wipe = self.st.q == St::WIPE;
+        self.words.wipe_slot = self.slot.q;
+        let wiped = (self.st.q == St::WIPE) & (self.index.q == 7);
+        check!(wiped == self.words.wiped, "a controller's registers are wiped in other than eight clocks");
         self.busy = (self.st.q != St::IDLE)
             | self.bus.valid
             | (self.many.q != 0)
             | self.closers.out_valid
-            | self.off_wait.q
-            | self.f_ask.q
-            | self.u_wait.q
-            | self.flushes.out_valid
-            | self.shutting.valid
+            | self.away.valid
+            | self.shutdowns.busy
             | self.fatal
             | (self.reset_valid & !self.done.q);
     }

@@ -11,47 +11,14 @@
 //! nothing and is reported. The head that a completion tells (SQHD, NVMe 2.0 §3.3.1.2) counts only entries that are here: the
 //! host may write over them. No operation waits for anybody.
 
+mod words;
+
 use azote_hdl::prelude::*;
 
+use self::words::{Cq, Deletion, Sq};
 use super::turns::Turns;
-
-/// Operations, in the order of their clients.
-pub struct Op;
-impl Op {
-    // From the registers.
-    pub const SQ_DOORBELL: u64 = 0;
-    pub const CQ_DOORBELL: u64 = 1;
-    pub const ENABLE: u64 = 2;
-    pub const QUIESCE: u64 = 3;
-    /// Clears all queues if none of their commands is left; says so.
-    pub const CLEAR: u64 = 4;
-    // From admin.
-    pub const CREATE_CQ: u64 = 5;
-    pub const CREATE_SQ: u64 = 6;
-    pub const DELETE_CQ: u64 = 7;
-    pub const DELETE_SQ: u64 = 8;
-    // From the front.
-    pub const FETCH: u64 = 9;
-    // From the poster: with or without an entry to post.
-    pub const POST: u64 = 10;
-    pub const RELEASE: u64 = 11;
-    /// From admin: room for the completion of a command that was released before.
-    pub const RESERVE: u64 = 12;
-    /// From the poster: the entry that was posted last could not be written; its place and its command are as before.
-    pub const UNDO: u64 = 13;
-}
-
-/// Answers to admin.
-pub struct Answer;
-impl Answer {
-    pub const YES: u64 = 0;
-    /// The queue exists already, or does not.
-    pub const QID: u64 = 1;
-    /// The completion queue does not exist.
-    pub const CQ: u64 = 2;
-    /// Something still uses it; a submission queue that is deleted is gone when that is over.
-    pub const USED: u64 = 3;
-}
+use crate::parts::{BlockTable, Table};
+use crate::storage::terms::{Answer, Op};
 
 struct St;
 impl St {
@@ -165,11 +132,16 @@ pub struct Queues {
     r_eased: Reg<1>,
     r_wrong: Reg<1>,
     r_wrong_value: Reg<1>,
-    boot: Reg<9>,
-    sq_word: Reg<105>,
-    sqs: Ram<9, 105>,
-    cqs: Ram<9, 108>,
-    open: LutRam<6, 1>,
+    /// Whose completion was posted last, and whether its queues were deleted since: it may be taken back.
+    p_slot: Reg<6>,
+    p_qid: Reg<3>,
+    p_cqid: Reg<3>,
+    sq_gone: Reg<1>,
+    cq_gone: Reg<1>,
+    sq_word: Reg<{ Sq::WIDTH }>,
+    sqs: BlockTable<9, { Sq::WIDTH }, 1>,
+    cqs: BlockTable<9, { Cq::WIDTH }, 1>,
+    open: Table<6, 1, 1>,
     turns: Turns,
 }
 
@@ -179,68 +151,44 @@ impl Queues {
         let slots = (vfs + 1).next_power_of_two();
         Queues {
             st: Reg::new(St::BOOT),
-            sqs: Ram::new(slots * 8),
-            cqs: Ram::new(slots * 8),
-            open: LutRam::new(slots),
+            sqs: BlockTable::new(slots * 8, 3),
+            cqs: BlockTable::new(slots * 8, 3),
+            open: Table::new(slots, 0),
             turns: Turns::new(vfs),
             ..Self::default()
         }
     }
 }
 
-/// A submission queue as the memory has it: `{inflight 12, valid, ring, cqid 3, tail 12, head 12, size 12, base 52}`. One that is
-/// being deleted is not valid, and has in place of its base `{1, cid of the deletion 16}`.
-#[allow(clippy::too_many_arguments)] // a word of memory has as many fields as it has
-#[pure]
-fn sq(inflight: V, valid: V, ring: V, cqid: V, tail: V, head: V, size: V, base: V) -> V {
-    cat(inflight, valid, ring, cqid, tail, head, size, base)
-}
-
-/// A completion queue: `{reserved 12, blocked, valid, ien, iv 3, phase, tail 12, head 12, size 12, base 52}` and a spare.
-#[allow(clippy::too_many_arguments)] // a word of memory has as many fields as it has
-#[pure]
-fn cq(reserved: V, blocked: V, valid: V, ien: V, iv: V, phase: V, tail: V, head: V, size: V, base: V) -> V {
-    cat(sized(0, 1), reserved, blocked, valid, ien, iv, phase, tail, head, size, base)
-}
-
 #[kernel]
 impl Logic for Queues {
     fn update(&mut self) {
-        clocked!(self.turns);
-        memories!(self.sqs, self.cqs, self.open);
+        clocked!(self.turns, self.sqs, self.cqs, self.open);
         // The words in hand, taken apart.
-        let w = self.sqs.rdata;
-        let s_base = w.bits(51, 0);
-        let s_size = w.bits(63, 52);
-        let s_head = w.bits(75, 64);
-        let s_tail = w.bits(87, 76);
-        let s_cqid = w.bits(90, 88);
-        let s_ring = w.bit(91);
-        let s_valid = w.bit(92);
-        let s_inflight = w.bits(104, 93);
-        let c = self.cqs.rdata;
-        let c_base = c.bits(51, 0);
-        let c_size = c.bits(63, 52);
-        let c_head = c.bits(75, 64);
-        let c_tail = c.bits(87, 76);
-        let c_phase = c.bit(88);
-        let c_iv = c.bits(91, 89);
-        let c_ien = c.bit(92);
-        let c_valid = c.bit(93);
-        let c_blocked = c.bit(94);
-        let c_reserved = c.bits(106, 95);
+        let w = self.sqs.rdata[0];
+        let s_size = w.get(Sq::SIZE);
+        let s_head = w.get(Sq::HEAD);
+        let s_tail = w.get(Sq::TAIL);
+        let s_cqid = w.get(Sq::CQID);
+        let s_ring = w.get(Sq::RING);
+        let s_valid = w.get(Sq::VALID);
+        let s_inflight = w.get(Sq::INFLIGHT);
+        let s_deletion = w.get(Sq::BASE);
+        let c = self.cqs.rdata[0];
+        let c_size = c.get(Cq::SIZE);
+        let c_head = c.get(Cq::HEAD);
+        let c_tail = c.get(Cq::TAIL);
+        let c_valid = c.get(Cq::VALID);
+        let c_phase = c.get(Cq::PHASE);
+        let c_reserved = c.get(Cq::RESERVED);
         // The submission queue kept while its completion queue is looked at.
         let k = self.sq_word.q;
-        let k_base = k.bits(51, 0);
-        let k_size = k.bits(63, 52);
-        let k_head = k.bits(75, 64);
-        let k_tail = k.bits(87, 76);
-        let k_cqid = k.bits(90, 88);
-        let k_ring = k.bit(91);
-        let k_inflight = k.bits(104, 93);
+        let k_size = k.get(Sq::SIZE);
+        let k_head = k.get(Sq::HEAD);
+        let k_inflight = k.get(Sq::INFLIGHT);
 
-        self.open.raddr = self.s.q;
-        let open = self.open.rdata;
+        self.open.raddr[0] = self.s.q;
+        let open = self.open.rdata[0];
         let s_next = if s_head == s_size { 0 } else { s_head + 1 };
         let k_next = if k_head == k_size { 0 } else { k_head + 1 };
         let c_next = if c_tail == c_size { 0 } else { c_tail + 1 };
@@ -283,16 +231,7 @@ impl Logic for Queues {
         let op = self.what.q;
         match self.st.q {
             St::BOOT => {
-                sq_we = 1;
-                sq_at = self.boot.q;
-                sq_new = 0;
-                cq_we = 1;
-                cq_at = self.boot.q;
-                cq_new = 0;
-                open_we = 1;
-                self.s.d = self.boot.q.bits(8, 3);
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.sqs.ready {
                     self.st.d = St::IDLE;
                 }
             }
@@ -347,7 +286,7 @@ impl Logic for Queues {
                             push = go;
                             fresh = s_inflight == 0;
                             sq_we = 1;
-                            sq_new = sq(s_inflight, s_valid, s_ring | go, s_cqid, tail, s_head, s_size, s_base);
+                            sq_new = Sq { ring: s_ring | go, tail, ..w };
                         }
                     }
                     Op::CQ_DOORBELL => {
@@ -358,48 +297,17 @@ impl Logic for Queues {
                         } else {
                             self.r_eased.d = self.q.q == 0;
                             cq_we = 1;
-                            cq_new = cq(
-                                c_reserved,
-                                sized(0, 1),
-                                c_valid,
-                                c_ien,
-                                c_iv,
-                                c_phase,
-                                c_tail,
-                                self.value.trunc(12),
-                                c_size,
-                                c_base,
-                            );
-                            if c_blocked {
+                            cq_new = Cq { blocked: 0, head: self.value.trunc(12), ..c };
+                            if c.get(Cq::BLOCKED) {
                                 self.st.d = St::WALK_READ;
                             }
                         }
                     }
                     Op::ENABLE => {
                         sq_we = 1;
-                        sq_new = sq(
-                            sized(0, 12),
-                            sized(1, 1),
-                            s_ring,
-                            sized(0, 3),
-                            sized(0, 12),
-                            sized(0, 12),
-                            self.asqs,
-                            self.asq,
-                        );
+                        sq_new = Sq { valid: 1, ring: s_ring, size: self.asqs, base: self.asq, ..0 };
                         cq_we = 1;
-                        cq_new = cq(
-                            sized(0, 12),
-                            sized(0, 1),
-                            sized(1, 1),
-                            sized(1, 1),
-                            sized(0, 3),
-                            sized(1, 1),
-                            sized(0, 12),
-                            sized(0, 12),
-                            self.acqs,
-                            self.acq,
-                        );
+                        cq_new = Cq { valid: 1, ien: 1, phase: 1, size: self.acqs, base: self.acq, ..0 };
                         open_we = 1;
                         open_new = 1;
                     }
@@ -409,18 +317,15 @@ impl Logic for Queues {
                             self.said.d = Answer::QID;
                         } else {
                             cq_we = 1;
-                            cq_new = cq(
-                                sized(0, 12),
-                                sized(0, 1),
-                                sized(1, 1),
-                                self.interrupts,
-                                self.iv,
-                                sized(1, 1),
-                                sized(0, 12),
-                                sized(0, 12),
-                                self.size,
-                                self.base,
-                            );
+                            cq_new = Cq {
+                                valid: 1,
+                                ien: self.interrupts,
+                                iv: self.iv,
+                                phase: 1,
+                                size: self.size,
+                                base: self.base,
+                                ..0
+                            };
                         }
                     }
                     Op::CREATE_SQ => {
@@ -430,16 +335,8 @@ impl Logic for Queues {
                             self.said.d = Answer::CQ;
                         } else {
                             sq_we = 1;
-                            sq_new = sq(
-                                sized(0, 12),
-                                sized(1, 1),
-                                s_ring,
-                                self.cqid,
-                                sized(0, 12),
-                                sized(0, 12),
-                                self.size,
-                                self.base,
-                            );
+                            sq_new =
+                                Sq { valid: 1, ring: s_ring, cqid: self.cqid, size: self.size, base: self.base, ..0 };
                         }
                     }
                     Op::DELETE_SQ => {
@@ -447,20 +344,26 @@ impl Logic for Queues {
                             self.said.d = Answer::QID;
                         } else {
                             let late = s_inflight != 0;
-                            let deletion = cat(late, self.cid).zext(52);
+                            let deletion = Deletion { follows: late, cid: self.cid }.zext(52);
                             sq_we = 1;
-                            sq_new = sq(s_inflight, sized(0, 1), s_ring, s_cqid, s_tail, s_head, s_size, deletion);
+                            sq_new = Sq { valid: 0, base: deletion, ..w };
                             if late {
                                 self.said.d = Answer::USED;
+                            } else if (self.s.q == self.p_slot.q) & (self.q.q == self.p_qid.q) {
+                                self.sq_gone.d = 1;
                             }
                         }
                     }
                     Op::UNDO => {
-                        // The controller may have been closed meanwhile: then there is nothing to take back to.
-                        self.cq.d = s_cqid;
-                        sq_we = 1;
-                        sq_new = sq(s_inflight + 1, s_valid, s_ring, s_cqid, s_tail, s_head, s_size, s_base);
-                        self.st.d = if open { St::SECOND } else { St::DONE };
+                        // The controller may have been closed meanwhile: then there is nothing to take back to. Of a queue
+                        // that was deleted nothing comes again; its name may be another's by now.
+                        let kept = !(self.sq_gone.q | self.cq_gone.q);
+                        self.cq.d = self.p_cqid.q;
+                        cq_read = cat(self.s.q, self.p_cqid.q);
+                        sq_we = kept;
+                        sq_new = Sq { inflight: s_inflight + 1, ..w };
+                        self.r_found.d = kept;
+                        self.st.d = if open & !self.cq_gone.q { St::SECOND } else { St::DONE };
                     }
                     Op::RESERVE => {
                         if open & s_valid {
@@ -471,7 +374,7 @@ impl Logic for Queues {
                     Op::FETCH => {
                         if (!open) | (!s_valid) | (s_head == s_tail) {
                             sq_we = 1;
-                            sq_new = sq(s_inflight, s_valid, sized(0, 1), s_cqid, s_tail, s_head, s_size, s_base);
+                            sq_new = Sq { ring: 0, ..w };
                         } else {
                             self.cq.d = s_cqid;
                             self.st.d = St::ROOM;
@@ -479,14 +382,19 @@ impl Logic for Queues {
                     }
                     _ => {
                         // POST and RELEASE.
+                        self.p_slot.d = self.s.q;
+                        self.p_qid.d = self.q.q;
+                        self.p_cqid.d = s_cqid;
+                        self.sq_gone.d = 0;
+                        self.cq_gone.d = 0;
                         self.cq.d = s_cqid;
                         let unread = self.unread.zext(12);
                         let turned = s_head + s_size + 1 - unread;
                         self.r_head.d = if s_head >= unread { s_head - unread } else { turned };
-                        self.r_drained.d = (s_inflight == 1) & (!s_valid) & s_base.bit(16);
-                        self.r_cid.d = s_base.bits(15, 0);
+                        self.r_drained.d = (s_inflight == 1) & (!s_valid) & s_deletion.get(Deletion::FOLLOWS);
+                        self.r_cid.d = s_deletion.get(Deletion::CID);
                         sq_we = 1;
-                        sq_new = sq(s_inflight - 1, s_valid, s_ring, s_cqid, s_tail, s_head, s_size, s_base);
+                        sq_new = Sq { inflight: s_inflight - 1, ..w };
                         self.st.d = if open { St::SECOND } else { St::DONE };
                     }
                 }
@@ -500,111 +408,55 @@ impl Logic for Queues {
                     Op::FETCH => {
                         sq_we = 1;
                         if full {
-                            cq_new = cq(
-                                c_reserved,
-                                sized(1, 1),
-                                c_valid,
-                                c_ien,
-                                c_iv,
-                                c_phase,
-                                c_tail,
-                                c_head,
-                                c_size,
-                                c_base,
-                            );
-                            sq_new = sq(k_inflight, sized(1, 1), sized(0, 1), k_cqid, k_tail, k_head, k_size, k_base);
+                            cq_new = Cq { blocked: 1, ..c };
+                            sq_new = Sq { valid: 1, ring: 0, ..k };
                         } else {
-                            let more = k_next != k_tail;
+                            let more = k_next != k.get(Sq::TAIL);
                             push = more;
-                            cq_new = cq(
-                                c_reserved + 1,
-                                c_blocked,
-                                c_valid,
-                                c_ien,
-                                c_iv,
-                                c_phase,
-                                c_tail,
-                                c_head,
-                                c_size,
-                                c_base,
-                            );
-                            sq_new = sq(k_inflight + 1, sized(1, 1), more, k_cqid, k_tail, k_next, k_size, k_base);
+                            cq_new = Cq { reserved: c_reserved + 1, ..c };
+                            sq_new = Sq { inflight: k_inflight + 1, valid: 1, ring: more, head: k_next, ..k };
+                            check!(c_valid, "a command is complete whose completion queue is gone");
                             self.r_found.d = 1;
-                            self.r_base.d = k_base;
+                            self.r_base.d = k.get(Sq::BASE);
                             self.r_offset.d = cat(k_head, sized(0, 6));
                         }
                     }
                     Op::RESERVE => {
                         let more = (!full).zext(12);
                         sq_we = 1;
-                        sq_new = sq(k_inflight + more, sized(1, 1), k_ring, k_cqid, k_tail, k_head, k_size, k_base);
-                        cq_new = cq(
-                            c_reserved + more,
-                            c_blocked,
-                            c_valid,
-                            c_ien,
-                            c_iv,
-                            c_phase,
-                            c_tail,
-                            c_head,
-                            c_size,
-                            c_base,
-                        );
+                        sq_new = Sq { inflight: k_inflight + more, valid: 1, ..k };
+                        cq_new = Cq { reserved: c_reserved + more, ..c };
                         self.r_found.d = !full;
                     }
                     Op::POST => {
-                        // Only who was swallowed can come so late that its queue is gone.
-                        self.r_found.d = c_valid;
-                        self.r_base.d = c_base;
+                        check!(c_valid, "a command is complete whose completion queue is gone");
+                        self.r_found.d = 1;
+                        self.r_base.d = c.get(Cq::BASE);
                         self.r_offset.d = cat(sized(0, 2), c_tail, sized(0, 4));
                         self.r_phase.d = c_phase;
-                        self.r_vector.d = c_iv;
-                        self.r_interrupt.d = c_ien;
+                        self.r_vector.d = c.get(Cq::IV);
+                        self.r_interrupt.d = c.get(Cq::IEN);
                         let turn = c_tail == c_size;
-                        cq_new = cq(
-                            c_reserved - 1,
-                            c_blocked,
-                            c_valid,
-                            c_ien,
-                            c_iv,
-                            c_phase ^ turn,
-                            c_next,
-                            c_head,
-                            c_size,
-                            c_base,
-                        );
+                        cq_new = Cq { reserved: c_reserved - 1, phase: c_phase ^ turn, tail: c_next, ..c };
                     }
                     Op::UNDO => {
                         let turn = c_tail == 0;
                         let back = if turn { c_size } else { c_tail - 1 };
-                        cq_new = cq(
-                            c_reserved + 1,
-                            c_blocked,
-                            c_valid,
-                            c_ien,
-                            c_iv,
-                            c_phase ^ turn,
-                            back,
-                            c_head,
-                            c_size,
-                            c_base,
-                        );
+                        if self.sq_gone.q {
+                            // Room without a doorbell, as below.
+                            cq_new = Cq { blocked: 0, phase: c_phase ^ turn, tail: back, ..c };
+                            if c.get(Cq::BLOCKED) {
+                                self.q.d = self.cq.q;
+                                self.st.d = St::WALK_READ;
+                            }
+                        } else {
+                            cq_new = Cq { reserved: c_reserved + 1, phase: c_phase ^ turn, tail: back, ..c };
+                        }
                     }
                     _ => {
                         // Room without a doorbell: whoever waited for it is woken here.
-                        cq_new = cq(
-                            c_reserved - 1,
-                            sized(0, 1),
-                            c_valid,
-                            c_ien,
-                            c_iv,
-                            c_phase,
-                            c_tail,
-                            c_head,
-                            c_size,
-                            c_base,
-                        );
-                        if c_blocked {
+                        cq_new = Cq { reserved: c_reserved - 1, blocked: 0, ..c };
+                        if c.get(Cq::BLOCKED) {
                             self.q.d = self.cq.q;
                             self.st.d = St::WALK_READ;
                         }
@@ -631,7 +483,7 @@ impl Logic for Queues {
                         let wake = s_valid & (s_cqid == self.q.q) & (s_head != s_tail) & !s_ring;
                         push = wake;
                         sq_we = wake;
-                        sq_new = sq(s_inflight, s_valid, sized(1, 1), s_cqid, s_tail, s_head, s_size, s_base);
+                        sq_new = Sq { ring: 1, ..w };
                     }
                 }
                 self.any.d = used;
@@ -648,6 +500,9 @@ impl Logic for Queues {
                         } else {
                             cq_we = 1;
                             cq_new = 0;
+                            if (self.s.q == self.p_slot.q) & (self.q.q == self.p_cqid.q) {
+                                self.cq_gone.d = 1;
+                            }
                         }
                     }
                     if (op == Op::DELETE_CQ) & !c_valid {
@@ -663,16 +518,7 @@ impl Logic for Queues {
                 sq_at = cat(self.s.q, q);
                 cq_we = self.walk.q.bit(3);
                 sq_we = self.walk.q.bit(3);
-                sq_new = sq(
-                    sized(0, 12),
-                    sized(0, 1),
-                    s_ring,
-                    sized(0, 3),
-                    sized(0, 12),
-                    sized(0, 12),
-                    sized(0, 12),
-                    sized(0, 52),
-                );
+                sq_new = Sq { ring: s_ring, ..0 };
                 cq_new = 0;
                 // Even: read; odd: write. The low bits name the queue.
                 if self.walk.q.bit(3) {
@@ -699,14 +545,23 @@ impl Logic for Queues {
         self.sqs.we = sq_we;
         self.sqs.waddr = sq_at;
         self.sqs.wdata = sq_new;
-        self.sqs.raddr = sq_read;
+        self.sqs.raddr[0] = sq_read;
+        self.sqs.first = 0;
+        self.sqs.wipe = 0;
+        self.sqs.wipe_slot = 0;
         self.cqs.we = cq_we;
         self.cqs.waddr = cq_at;
         self.cqs.wdata = cq_new;
-        self.cqs.raddr = cq_read;
+        self.cqs.raddr[0] = cq_read;
+        self.cqs.first = 0;
+        self.cqs.wipe = 0;
+        self.cqs.wipe_slot = 0;
         self.open.we = open_we;
-        self.open.waddr = if self.st.q == St::BOOT { self.boot.q.bits(8, 3) } else { self.s.q };
+        self.open.waddr = self.s.q;
         self.open.wdata = open_new;
+        self.open.first = 0;
+        self.open.wipe = 0;
+        self.open.wipe_slot = 0;
 
         self.answer = self.said.q;
         self.found = self.r_found.q;

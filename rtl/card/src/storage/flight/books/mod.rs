@@ -9,11 +9,22 @@
 //! Promise: each command ends once, after the last of its pieces, with the first error that any of them had; a tag is used
 //! again only when its answer was there and its data has left, so that a late answer goes nowhere; nothing here waits for the medium.
 
-use azote_hdl::prelude::*;
-use azote_regs::nvme::status;
-use azote_regs::{clock, media};
+mod code;
+mod looks;
+mod time;
+mod words;
 
+use azote_hdl::prelude::*;
+use azote_regs::media;
+
+use self::code::code_of;
+use self::looks::Looks;
+use self::time::Time;
+use self::words::{At, Line, Rest, State, Why};
 use super::tags::{is_aside, slot_of};
+use crate::parts::{BlockTable, Table};
+use crate::storage::ports::MediaOut;
+use crate::storage::words::{Piece, Place, Tag};
 
 /// Who opens pieces: the front (a command whose pieces come later), the reads, the writer.
 pub const FRONT: usize = 0;
@@ -22,41 +33,6 @@ pub const WRITER: usize = 2;
 
 /// Rows that may be called for before they have left: as many as the mover keeps, less one piece.
 const AHEAD: u64 = 256;
-/// In so many clocks the tags are looked at once, behind no more than what is in hand.
-const LOOKS: u64 = 64;
-
-/// How far a tag is.
-struct At;
-impl At {
-    const FREE: u64 = 0;
-    /// Its command is there, its request is not.
-    const OPEN: u64 = 1;
-    const MEDIUM: u64 = 2;
-    /// Its data is called for, or will be.
-    const CARD: u64 = 3;
-    /// A part of it is done; the next is to be asked for.
-    const AGAIN: u64 = 4;
-    /// It is over, and names a command that is not.
-    const HELD: u64 = 5;
-}
-
-/// Why a tag was cancelled.
-struct Why;
-impl Why {
-    const NOT: u64 = 0;
-    const ABORT: u64 = 1;
-    const LATE: u64 = 2;
-    const SHUT: u64 = 3;
-}
-
-/// How far an Abort is.
-struct Seek;
-impl Seek {
-    const NOT: u64 = 0;
-    const COMMAND: u64 = 1;
-    const PIECES: u64 = 2;
-    const DONE: u64 = 3;
-}
 
 struct St;
 impl St {
@@ -90,14 +66,14 @@ pub struct Books {
     /// A piece is opened, by each of them held until `opened`, which comes with its tag.
     pub open: [I<1>; 3],
     pub opened: [O<1>; 3],
-    pub tag: O<12>,
-    /// The piece of a read: the first of its command, else `read_cmd` is the tag of that; `{page 52, next page 52, DW 10, DWs 11}`.
+    pub tag: O<{ Tag::WIDTH }>,
+    /// The piece of a read: the first of its command, else `read_cmd` is the tag of that; a `Place`.
     pub read_first: I<1>,
-    pub read_cmd: I<12>,
-    pub read_place: I<125>,
+    pub read_cmd: I<{ Tag::WIDTH }>,
+    pub read_place: I<{ Place::WIDTH }>,
     /// The writer's: the first has the tag of its command; a code says that it ends here; what a long one asks for.
     pub write_first: I<1>,
-    pub write_cmd: I<12>,
+    pub write_cmd: I<{ Tag::WIDTH }>,
     pub write_op: I<4>,
     pub write_code: I<11>,
     pub write_fua: I<1>,
@@ -111,24 +87,17 @@ pub struct Books {
     /// Answers of the medium.
     pub answer_valid: I<1>,
     pub answer_ready: O<1>,
-    pub answer_tag: I<12>,
+    pub answer_tag: I<{ Tag::WIDTH }>,
     pub answer_result: I<3>,
     /// Requests for pieces that stand, and that the medium has not taken: reads, the writer.
     pub asks: [I<1>; 2],
-    pub asks_tag: [I<12>; 2],
+    pub asks_tag: [I<{ Tag::WIDTH }>; 2],
     /// Requests of the books' own: what is cancelled, what goes on.
-    pub media_valid: O<1>,
-    pub media_ready: I<1>,
-    pub media_op: O<4>,
-    pub media_tag: O<12>,
-    pub media_fua: O<1>,
-    pub media_volume: O<8>,
-    pub media_lba: O<48>,
-    pub media_blocks: O<48>,
+    pub media: MediaOut,
     /// The data of a tag is called for.
     pub get_valid: O<1>,
     pub get_ready: I<1>,
-    pub get_tag: O<12>,
+    pub get_tag: O<{ Tag::WIDTH }>,
     /// Whose data comes next: tags that are ready, and who is next of them; one clock: that one is taken.
     pub ready_push: O<1>,
     pub ready_slot: O<6>,
@@ -143,25 +112,25 @@ pub struct Books {
     /// A piece of a page that is ready beside them.
     pub page_valid: I<1>,
     pub page_ready: O<1>,
-    pub page_piece: I<141>,
-    /// What comes next, for the mover: `{page, zeroes, DWs to skip 2, tag 12, place 125}`.
+    pub page_piece: I<{ Piece::WIDTH }>,
+    /// What comes next, for the mover.
     pub piece_valid: O<1>,
     pub piece_ready: I<1>,
-    pub piece_data: O<141>,
+    pub piece_data: O<{ Piece::WIDTH }>,
     /// One clock: a row of data has left.
     pub drained: I<1>,
     /// The data of a tag has left.
     pub left_valid: I<1>,
     pub left_ready: O<1>,
-    pub left_tag: I<12>,
+    pub left_tag: I<{ Tag::WIDTH }>,
     pub left_code: I<11>,
     /// Tags: the next of `tag_slot`, taken; one that comes back.
     pub tag_slot: O<6>,
     pub tag_aside: O<1>,
-    pub tag_next: I<12>,
+    pub tag_next: I<{ Tag::WIDTH }>,
     pub tag_take: O<1>,
     pub tag_free: O<1>,
-    pub tag_freed: O<12>,
+    pub tag_freed: O<{ Tag::WIDTH }>,
     pub tag_free_ready: I<1>,
     /// One clock: the commands of `shut_slot` are to end; they are over.
     pub shut: I<1>,
@@ -200,49 +169,34 @@ pub struct Books {
     /// The error log has no place for another.
     pub log_full: I<1>,
     pub busy: O<1>,
-    vfs: Param,
     /// The highest row of the memories: those set aside are at the end of what there is.
     rows: Param,
     st: Reg<4>,
-    boot: Reg<12>,
     who: Reg<2>,
     /// The tag in hand, its command, what became of it.
-    r_tag: Reg<12>,
+    r_tag: Reg<{ Tag::WIDTH }>,
     cmd: Reg<6>,
     code: Reg<11>,
     result: Reg<3>,
     hole: Reg<1>,
     g_valid: Reg<1>,
-    g_tag: Reg<12>,
+    g_tag: Reg<{ Tag::WIDTH }>,
     page_last: Reg<1>,
     ahead: Reg<10>,
     /// A request of the books' own stands.
     c_busy: Reg<1>,
     c_op: Reg<4>,
-    c_tag: Reg<12>,
-    c_what: Reg<77>,
-    /// The next tag to look at, and when.
-    s_slot: Reg<6>,
-    s_index: Reg<6>,
-    timer: Reg<6>,
-    due: Reg<1>,
-    seek: Reg<2>,
-    a_index: Reg<6>,
-    a_cmd: Reg<6>,
-    a_found: Reg<1>,
-    a_hit: Reg<1>,
+    c_tag: Reg<{ Tag::WIDTH }>,
+    c_what: Reg<{ Rest::WIDTH }>,
     /// Tags in use.
     live: Reg<13>,
-    tick: Reg<7>,
-    time: Reg<24>,
-    thousand: Reg<10>,
-    ms: Reg<16>,
-    // `{stamp 16, cmd 6, op 4, why 2, at 3}` of each tag.
-    states: Ram<12, 31>,
-    places: Ram<12, 125>,
-    // `{begun 24, lba 48, blocks 9, kind 2, cid 16, qid 3, code 11, own, turn, left 6}` of each command, by its first tag.
-    lines: Ram<12, 121>,
-    shuts: LutRam<6, 1>,
+    time: Time,
+    looks: Looks,
+    states: BlockTable<{ Tag::WIDTH }, { State::WIDTH }, 1>,
+    /// Of each tag a `Place`, or a `Rest`.
+    places: Ram<{ Tag::WIDTH }, { Place::WIDTH }>,
+    lines: Ram<{ Tag::WIDTH }, { Line::WIDTH }>,
+    shuts: Table<6, 1, 1>,
 }
 
 impl Books {
@@ -252,118 +206,65 @@ impl Books {
         let slots = (vfs + 1 + media::TAGS_ASIDE as usize).next_power_of_two();
         let tags = slots * media::TAGS_PER_SLOT as usize;
         Books {
-            vfs: Param::new(vfs),
+            looks: Looks::new(vfs),
             rows: Param::new(tags - 1),
-            states: Ram::new(tags),
+            states: BlockTable::new(tags, Tag::INDEX.width as usize),
             places: Ram::new(tags),
             lines: Ram::new(tags),
-            shuts: LutRam::new(slots),
+            shuts: Table::new(slots, 0),
             ..Self::default()
         }
-    }
-}
-
-/// Whether the medium's failure of this is one of reading.
-#[pure]
-fn reads(op: V) -> V {
-    (op == media::READ) | (op == media::VERIFY) | (op == media::COMPARE)
-}
-
-/// Where an Abort looks for the `nth` of those set aside, over and over.
-#[pure]
-fn aside_high(nth: V) -> V {
-    match nth.bits(1, 0) {
-        0 => sized(media::ASIDE_FIRST, 6),
-        1 => media::ASIDE_FIRST + 1,
-        _ => media::ASIDE_FIRST + 2,
-    }
-}
-
-/// The code that a tag ends with, by what the medium answered and why it was cancelled.
-#[pure]
-fn code_of(op: V, result: V, why: V) -> V {
-    let fault = if reads(op) { konst(status::UNRECOVERED_READ) } else { konst(status::WRITE_FAULT) };
-    let cancelled = if why == Why::ABORT { konst(status::ABORT_REQUESTED) } else { fault };
-    match result {
-        media::DONE | media::HOLE => {
-            // Its data is not called for any more.
-            if (op == media::READ) & (why != Why::NOT) { cancelled } else { sized(status::SUCCESS, 11) }
-        }
-        media::DIFFERS => konst(status::COMPARE_FAILURE),
-        media::ABORTED => cancelled,
-        media::SPOILT => {
-            if why == Why::NOT {
-                konst(status::DATA_TRANSFER)
-            } else {
-                cancelled
-            }
-        }
-        _ => fault,
     }
 }
 
 #[kernel]
 impl Logic for Books {
     fn update(&mut self) {
-        memories!(self.states, self.places, self.lines, self.shuts);
-        // --- time
-        self.tick.d = self.tick.q + 1;
-        if self.tick.q == konst(clock::MHZ - 1) {
-            self.tick.d = 0;
-            self.time.d = self.time.q + 1;
-            self.thousand.d = self.thousand.q + 1;
-            if self.thousand.q == 999 {
-                self.thousand.d = 0;
-                self.ms.d = self.ms.q + 1;
-            }
-        }
-        self.timer.d = self.timer.q + 1;
-
+        clocked!(self.states, self.shuts, self.time, self.looks);
+        memories!(self.places, self.lines);
         // --- the words in hand
-        let s = self.states.rdata;
-        let at = s.bits(2, 0);
-        let why = s.bits(4, 3);
-        let op = s.bits(8, 5);
-        let s_cmd = s.bits(14, 9);
-        let stamp = s.bits(30, 15);
+        let s = self.states.rdata[0];
+        let at = s.get(State::AT);
+        let why = s.get(State::WHY);
+        let op = s.get(State::OP);
+        let s_cmd = s.get(State::CMD);
+        let stamp = s.get(State::STAMP);
         let line = self.lines.rdata;
-        let left = line.bits(5, 0);
-        let turn = line.bit(6);
-        let own = line.bit(7);
-        let l_code = line.bits(18, 8);
-        let l_qid = line.bits(21, 19);
-        let l_cid = line.bits(37, 22);
-        let l_kind = line.bits(39, 38);
-        let l_blocks = line.bits(48, 40);
-        let l_lba = line.bits(96, 49);
-        let l_begun = line.bits(120, 97);
+        let left = line.get(Line::LEFT);
+        let turn = line.get(Line::TURN);
+        let own = line.get(Line::OWN);
+        let l_code = line.get(Line::CODE);
+        let l_qid = line.get(Line::QID);
+        let l_cid = line.get(Line::CID);
+        let l_kind = line.get(Line::KIND);
+        let l_blocks = line.get(Line::BLOCKS);
+        let l_lba = line.get(Line::LBA);
+        let l_begun = line.get(Line::BEGUN);
         let place = self.places.rdata;
-        let p_dws = place.bits(10, 0);
-        // Of a long one: `{fua, volume 8, left 20, lba 48}`.
-        let p_lba = place.bits(47, 0);
-        let p_left = place.bits(67, 48);
-        let high = self.r_tag.q.bits(11, 6);
+        let p_dws = place.get(Place::DWS);
+        let p_lba = place.get(Rest::LBA);
+        let p_left = place.get(Rest::LEFT);
+        let high = self.r_tag.q.get(Tag::HIGH);
         let aside = is_aside(self.r_tag.q);
         let slot = slot_of(self.r_tag.q);
-        let index = self.r_tag.q.bits(5, 0);
+        let index = self.r_tag.q.get(Tag::INDEX);
+        self.shuts.raddr[0] = slot;
+        self.shuts.we = self.shut | self.unshut;
+        self.shuts.waddr = self.shut_slot;
+        self.shuts.wdata = self.shut;
+        self.shuts.first = 0;
+        self.shuts.wipe = 0;
+        self.shuts.wipe_slot = 0;
+        let closes = self.shuts.rdata[0];
 
         // --- what is to be done
         let idle = self.st.q == St::IDLE;
-        let seeks = (self.seek.q == Seek::COMMAND) | (self.seek.q == Seek::PIECES);
-        // It stands until there is a look: the clock in which it comes may be one of other work every time.
-        let comes = if seeks { self.timer.q.bits(1, 0).all() } else { self.timer.q == konst(LOOKS - 1) };
-        let some = seeks | (self.live.q != 0);
         let may_call = self.piece_ready & (!self.g_valid.q) & (self.ahead.q <= AHEAD);
         let page_turn = self.page_valid & may_call & !(self.next_valid & self.page_last.q);
         let next_turn = self.next_valid & may_call & !page_turn;
         let opens = self.open[0] | self.open[1] | self.open[2];
-        // Admin commands are under the tags set aside.
-        let a_high = if self.abort_qid == 0 { aside_high(self.a_index.q) } else { self.abort_slot };
-        let a_low = if self.abort_qid == 0 { self.abort_slot } else { self.a_index.q };
-        let seen = if seeks { cat(a_high, a_low) } else { cat(self.s_slot.q, self.s_index.q) };
         let next_tag = cat(self.next_slot, self.next_index);
-        let looks_first = self.due.q & some;
-        self.due.d = comes | (self.due.q & (self.st.q != St::LOOK));
+        let looks_first = self.looks.first;
         let answers = self.answer_valid & !looks_first;
         let leaves = self.left_valid & !(looks_first | self.answer_valid);
         let calls = next_turn & !(looks_first | self.answer_valid | self.left_valid);
@@ -375,7 +276,7 @@ impl Logic for Books {
         } else if calls {
             next_tag
         } else {
-            seen
+            self.looks.tag
         };
         self.answer_ready = idle & answers;
         self.left_ready = idle & leaves;
@@ -403,7 +304,7 @@ impl Logic for Books {
 
         // --- tags
         let o_write = if self.st.q == St::OPEN { self.who.q == WRITER } else { self.open[WRITER] };
-        self.tag_slot = if o_write { self.write_cmd.bits(11, 6) } else { self.slot };
+        self.tag_slot = if o_write { self.write_cmd.get(Tag::HIGH) } else { self.slot };
         self.tag_aside = self.aside & !o_write;
         self.tag_take = 0;
         self.tag_free = 0;
@@ -417,7 +318,7 @@ impl Logic for Books {
         let mut emits = sized(0, 1);
         let mut zeroes = self.hole.q;
         self.piece_valid = 0;
-        self.piece_data = cat(sized(0, 1), zeroes, sized(0, 2), self.r_tag.q, place);
+        self.piece_data = Piece { page: 0, zeroes, skip: 0, tag: self.r_tag.q, place };
         let mut rows = sized(0, 10);
         self.done_valid = 0;
         self.done_slot = slot;
@@ -425,12 +326,12 @@ impl Logic for Books {
         self.done_cid = l_cid;
         self.done_code = self.code.q;
         self.closed = 0;
-        self.closed_told = !self.shuts.rdata;
+        self.closed_told = !closes;
         self.closed_own = own;
         self.closed_kind = l_kind;
         self.closed_blocks = l_blocks;
         self.closed_lba = l_lba;
-        self.closed_time = self.time.q - l_begun;
+        self.closed_time = self.time.us - l_begun;
         self.closed_turn = turn;
         self.look_slot = slot;
         self.pays = 0;
@@ -438,16 +339,12 @@ impl Logic for Books {
         self.pays_blocks = rest.trunc(12);
         self.write_again = 0;
         self.write_gone = 0;
-        self.shuts.raddr = slot;
-        self.shuts.we = self.shut | self.unshut | (self.st.q == St::BOOT);
-        self.shuts.waddr = if self.st.q == St::BOOT { self.boot.q.bits(5, 0) } else { self.shut_slot };
-        self.shuts.wdata = self.shut;
 
         let long = (op == media::ZEROES) | (op == media::VERIFY);
-        let late = (self.limit != 0) & ((self.ms.q - stamp) >= self.limit);
+        let late = (self.limit != 0) & ((self.time.ms - stamp) >= self.limit);
         let its_name = (l_qid == self.abort_qid) & (l_cid == self.abort_cid) & !own;
-        let named = (self.seek.q == Seek::PIECES) & (s_cmd == self.a_cmd.q) & (its_name | !aside);
-        let doomed = self.shuts.rdata | late | named;
+        let named = self.looks.pieces & (s_cmd == self.looks.cmd) & (its_name | !aside);
+        let doomed = closes | late | named;
         // What is cancelled before the medium has heard of it is not: it is looked at again.
         let mut asking = sized(0, 1);
         for i in 0..2 {
@@ -457,7 +354,7 @@ impl Logic for Books {
         }
         let reason = if why != Why::NOT {
             why
-        } else if self.shuts.rdata {
+        } else if closes {
             sized(Why::SHUT, 2)
         } else if named {
             Why::ABORT
@@ -465,13 +362,11 @@ impl Logic for Books {
             Why::LATE
         };
 
+        let mut look_again = sized(0, 1);
+        let mut hit = sized(0, 1);
         match self.st.q {
             St::BOOT => {
-                s_we = 1;
-                s_at = self.boot.q;
-                s_new = 0;
-                self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.states.ready {
                     self.st.d = St::IDLE;
                 }
             }
@@ -497,8 +392,9 @@ impl Logic for Books {
                     self.page_last.d = 1;
                     self.piece_valid = 1;
                     self.piece_data = self.page_piece;
-                    if !self.page_piece.bit(139) {
-                        let dws = self.page_piece.bits(10, 0).zext(12) + self.page_piece.bits(138, 137).zext(12);
+                    if !self.page_piece.get(Piece::ZEROES) {
+                        let page_dws = self.page_piece.get(Piece::PLACE).get(Place::DWS);
+                        let dws = page_dws.zext(12) + self.page_piece.get(Piece::SKIP).zext(12);
                         rows = (dws + 3).bits(11, 2);
                     }
                 } else if calls {
@@ -506,7 +402,7 @@ impl Logic for Books {
                     self.st.d = St::CALL;
                 } else if opens {
                     self.st.d = St::OPEN;
-                } else if some {
+                } else if self.looks.some {
                     self.st.d = St::LOOK;
                 }
             }
@@ -519,7 +415,7 @@ impl Logic for Books {
                 self.st.d = St::END;
                 if good & (why == Why::NOT) & (op == media::READ) {
                     s_we = 1;
-                    s_new = cat(s.bits(30, 3), sized(At::CARD, 3));
+                    s_new = State { at: At::CARD, ..s };
                     self.st.d = St::IDLE;
                     // Nobody else has anything: it need not stand in line.
                     zeroes = self.result.q == media::HOLE;
@@ -528,9 +424,9 @@ impl Logic for Books {
                 } else if good & long & (p_left > media::LONG_BLOCKS) {
                     let next = p_lba + konst(media::LONG_BLOCKS);
                     p_we = 1;
-                    p_new = cat(place.bits(124, 68), p_left - konst(media::LONG_BLOCKS), next);
+                    p_new = place.set(Rest::LEFT, p_left - konst(media::LONG_BLOCKS)).set(Rest::LBA, next);
                     s_we = 1;
-                    s_new = cat(s.bits(30, 3), sized(At::AGAIN, 3));
+                    s_new = State { at: At::AGAIN, ..s };
                     self.st.d = St::IDLE;
                 } else if self.result.q == media::SPOILT {
                     let again = self.write_redo & (why == Why::NOT);
@@ -553,9 +449,9 @@ impl Logic for Books {
                 self.tag_free = !first;
                 if first | self.tag_free_ready {
                     l_we = 1;
-                    l_new = cat(line.bits(120, 19), code, line.bits(7, 6), left - 1);
+                    l_new = Line { code, left: left - 1, ..line };
                     s_we = 1;
-                    let held = cat(sized(0, 16), self.cmd.q, sized(0, 6), sized(At::HELD, 3));
+                    let held = State { cmd: self.cmd.q, at: At::HELD, ..0 };
                     s_new = if first { held } else { 0 };
                     downs = !first;
                     self.code.d = code;
@@ -589,8 +485,8 @@ impl Logic for Books {
                 let first = if writes { self.write_first } else { begins | self.read_first };
                 let takes = !(writes & first);
                 let tag = if takes { self.tag_next } else { self.write_cmd };
-                let mine = tag.bits(5, 0);
-                let theirs = if writes { self.write_cmd.bits(5, 0) } else { self.read_cmd.bits(5, 0) };
+                let mine = tag.get(Tag::INDEX);
+                let theirs = if writes { self.write_cmd.get(Tag::INDEX) } else { self.read_cmd.get(Tag::INDEX) };
                 let command = if first { mine } else { theirs };
                 let what = if writes { self.write_op } else { sized(media::READ, 4) };
                 self.tag = tag;
@@ -602,84 +498,65 @@ impl Logic for Books {
                 s_we = 1;
                 s_at = tag;
                 let where_ = if begins { sized(At::OPEN, 3) } else { At::MEDIUM };
-                s_new = cat(self.ms.q, command, what, sized(Why::NOT, 2), where_);
+                s_new = State { stamp: self.time.ms, cmd: command, op: what, why: Why::NOT, at: where_ };
                 p_we = !begins;
                 p_at = tag;
-                let asks = cat(self.write_fua, self.write_volume, self.write_left, self.write_lba);
-                p_new = if read { self.read_place } else { asks.zext(125) };
+                let asks =
+                    Rest { fua: self.write_fua, volume: self.write_volume, left: self.write_left, lba: self.write_lba };
+                p_new = if read { self.read_place } else { asks.zext(Place::WIDTH) };
                 l_we = first & !writes;
                 l_at = tag;
-                let flags = cat(self.own, self.turn, self.pieces);
-                let told = cat(self.kind, self.cid, self.qid, sized(0, 11));
-                l_new = cat(self.time.q, self.lba, self.blocks, told, flags);
+                l_new = Line {
+                    begun: self.time.us,
+                    lba: self.lba,
+                    blocks: self.blocks,
+                    kind: self.kind,
+                    cid: self.cid,
+                    qid: self.qid,
+                    code: 0,
+                    own: self.own,
+                    turn: self.turn,
+                    left: self.pieces,
+                };
                 self.r_tag.d = tag;
                 self.cmd.d = command;
                 self.code.d = self.write_code;
-                l_raddr = cat(tag.bits(11, 6), command);
+                l_raddr = Tag { high: tag.get(Tag::HIGH), index: command };
                 self.st.d = if writes & (self.write_code != 0) { St::END } else { St::IDLE };
             }
             St::LOOK => {
                 self.st.d = St::IDLE;
-                let mut again = sized(0, 1);
                 if at == At::MEDIUM {
                     if doomed & (why == Why::NOT) {
-                        again = self.c_busy.q | asking;
-                        if !again {
+                        look_again = self.c_busy.q | asking;
+                        if !look_again {
                             self.c_busy.d = 1;
                             self.c_op.d = media::CANCEL;
                             s_we = 1;
-                            s_new = cat(s.bits(30, 5), reason, at);
-                            self.a_hit.d = self.a_hit.q | named;
+                            s_new = State { why: reason, ..s };
+                            hit = named;
                         }
                     }
                 } else if at == At::AGAIN {
                     // What was cancelled too late for one part is not for the next. It waits for its limits here, and no
                     // medium is late.
-                    if self.shuts.rdata | named | (why != Why::NOT) {
+                    if closes | named | (why != Why::NOT) {
                         self.code.d = code_of(op, sized(media::ABORTED, 3), reason);
                         self.cmd.d = s_cmd;
                         l_raddr = cat(high, s_cmd);
-                        self.a_hit.d = self.a_hit.q | named;
+                        hit = named;
                         self.st.d = St::END;
                     } else if self.allowed & !self.c_busy.q {
                         self.c_busy.d = 1;
                         self.c_op.d = op;
                         self.pays = 1;
                         s_we = 1;
-                        s_new = cat(self.ms.q, s_cmd, op, why, sized(At::MEDIUM, 3));
+                        s_new = State { stamp: self.time.ms, at: At::MEDIUM, ..s };
                     }
                 }
                 if !self.c_busy.q {
                     self.c_tag.d = self.r_tag.q;
-                    self.c_what.d = place.bits(76, 0);
-                }
-                // The line is that of a command only under its first tag.
-                let names = (at != At::FREE) & (s_cmd == index) & its_name;
-                if (self.seek.q == Seek::COMMAND) & names {
-                    self.a_cmd.d = index;
-                    self.a_found.d = 1;
-                }
-                if seeks {
-                    if !again {
-                        self.a_index.d = self.a_index.q + 1;
-                        if self.a_index.q.all() {
-                            self.seek.d = if (self.seek.q == Seek::COMMAND) & (self.a_found.q | names) {
-                                sized(Seek::PIECES, 2)
-                            } else {
-                                Seek::DONE
-                            };
-                        }
-                    }
-                } else {
-                    self.s_index.d = self.s_index.q + 1;
-                    if self.s_index.q.all() {
-                        // Behind the last function come those set aside.
-                        self.s_slot.d = if self.s_slot.q.zext(8) == konst(self.vfs.get()) {
-                            sized(media::ASIDE_FIRST, 6)
-                        } else {
-                            self.s_slot.q + 1
-                        };
-                    }
+                    self.c_what.d = place.trunc(Rest::WIDTH);
                 }
             }
             _ => self.st.d = St::IDLE,
@@ -688,7 +565,7 @@ impl Logic for Books {
         // --- data that is called for
         if emits {
             self.piece_valid = 1;
-            self.piece_data = cat(sized(0, 1), zeroes, sized(0, 2), self.r_tag.q, place);
+            self.piece_data = Piece { page: 0, zeroes, skip: 0, tag: self.r_tag.q, place };
             if !zeroes {
                 rows = (p_dws.zext(12) + 3).bits(11, 2);
                 self.g_valid.d = 1;
@@ -704,36 +581,39 @@ impl Logic for Books {
         check!((!self.piece_valid) | self.piece_ready, "data is called for that nobody has room for");
 
         // --- requests of its own
-        if self.c_busy.q & self.media_ready {
+        if self.c_busy.q & self.media.ready {
             self.c_busy.d = 0;
         }
-        self.media_valid = self.c_busy.q;
-        self.media_op = self.c_op.q;
-        self.media_tag = self.c_tag.q;
-        self.media_lba = self.c_what.q.bits(47, 0);
-        let c_left = self.c_what.q.bits(67, 48);
-        self.media_blocks = (if c_left > media::LONG_BLOCKS { sized(media::LONG_BLOCKS, 20) } else { c_left }).zext(48);
-        self.media_volume = self.c_what.q.bits(75, 68);
-        self.media_fua = self.c_what.q.bit(76);
+        self.media.valid = self.c_busy.q;
+        self.media.op = self.c_op.q;
+        self.media.tag = self.c_tag.q;
+        self.media.lba = self.c_what.q.get(Rest::LBA);
+        let c_left = self.c_what.q.get(Rest::LEFT);
+        self.media.blocks = (if c_left > media::LONG_BLOCKS { sized(media::LONG_BLOCKS, 20) } else { c_left }).zext(48);
+        self.media.volume = self.c_what.q.get(Rest::VOLUME);
+        self.media.fua = self.c_what.q.get(Rest::FUA);
 
-        // --- Abort
-        if self.aborts & (self.seek.q == Seek::NOT) {
-            self.seek.d = Seek::COMMAND;
-            self.a_index.d = 0;
-            self.a_found.d = 0;
-            self.a_hit.d = 0;
-        }
-        if !self.aborts {
-            self.seek.d = Seek::NOT;
-        }
-        self.abort_done = self.seek.q == Seek::DONE;
-        self.aborted = self.a_hit.q;
+        // --- which is looked at next; the line is that of a command only under its first tag
+        self.looks.live = self.live.q != 0;
+        self.looks.looks = self.st.q == St::LOOK;
+        self.looks.again = look_again;
+        self.looks.names = (at != At::FREE) & (s_cmd == index) & its_name;
+        self.looks.index = index;
+        self.looks.hit = hit;
+        self.looks.aborts = self.aborts;
+        self.looks.abort_slot = self.abort_slot;
+        self.looks.abort_qid = self.abort_qid;
+        self.abort_done = self.looks.abort_done;
+        self.aborted = self.looks.aborted;
 
         self.live.d = self.live.q + ups.zext(13) - downs.zext(13);
-        self.states.raddr = s_raddr & konst(self.rows.get());
+        self.states.raddr[0] = s_raddr & konst(self.rows.get());
         self.states.we = s_we;
         self.states.waddr = s_at & konst(self.rows.get());
         self.states.wdata = s_new;
+        self.states.first = 0;
+        self.states.wipe = 0;
+        self.states.wipe_slot = 0;
         self.places.raddr = s_raddr & konst(self.rows.get());
         self.places.we = p_we;
         self.places.waddr = p_at & konst(self.rows.get());
@@ -749,6 +629,6 @@ impl Logic for Books {
             | self.left_valid
             | self.g_valid.q
             | self.c_busy.q
-            | seeks;
+            | self.looks.seeks;
     }
 }
