@@ -8,6 +8,7 @@ use azote_regs::manage;
 
 use crate::parts::byte_mask;
 use crate::storage::edge::BindingsOut;
+use crate::storage::words::{Binding, Rates};
 use crate::transaction::BusSlave;
 
 struct St;
@@ -29,6 +30,9 @@ const WORD_LENGTH_LO: u64 = manage::BINDING_LENGTH_LO / 4;
 const WORD_LENGTH_HI: u64 = manage::BINDING_LENGTH_HI / 4;
 const WORD_COMMANDS: u64 = manage::BINDING_COMMANDS / 4;
 const WORD_BLOCKS: u64 = manage::BINDING_BLOCKS / 4;
+
+/// Of a binding, what is kept by slot: all but its turn and its block size.
+const KEPT: usize = Binding::WIDTH - 2;
 
 #[derive(LogicBlock, Default)]
 pub struct Bindings {
@@ -59,9 +63,9 @@ pub struct Bindings {
     slot_big: Reg<1>,
     page_big: Reg<1>,
     words: Ram<9, 32>,
-    volumes: Ram<6, 106>,
-    page_table: Ram<6, 106>,
-    rate_table: Ram<6, 52>,
+    volumes: Ram<6, KEPT>,
+    page_table: Ram<6, KEPT>,
+    rate_table: Ram<6, { Rates::WIDTH }>,
     /// How many commands are judged by the bindings of a slot, by turn; a copy for the register.
     counts: LutRam<7, 8>,
     befores: LutRam<7, 8>,
@@ -221,8 +225,11 @@ impl Logic for Bindings {
         self.page_table.raddr = self.tenants.page_slot;
         self.rate_table.we = r_we;
         self.rate_table.waddr = t_at;
-        self.rate_table.wdata =
-            if self.st.q == St::BOOT { 0 } else { cat(self.share.q, self.blocks.q, self.commands.q) };
+        self.rate_table.wdata = if self.st.q == St::BOOT {
+            0
+        } else {
+            Rates { weight: self.share.q, blocks: self.blocks.q, commands: self.commands.q }
+        };
         self.rate_table.raddr = self.tenants.rate_slot;
         self.tenants.rates = self.rate_table.rdata;
         self.waits.we = t_we;

@@ -4,6 +4,8 @@
 use azote_hdl::prelude::*;
 use azote_regs::media;
 
+use super::words::{Binding, Rates};
+
 /// Bits of a tag.
 const TAG: usize = media::TAG_BITS as usize;
 
@@ -65,12 +67,11 @@ pub struct MediaRead {
 #[derive(LogicInterface, Clone, Debug, Default)]
 #[join = "BindingsOut"]
 pub struct BindingsIn {
-    /// The binding of `slot` and of `page_slot`, a clock later:
-    /// `{turn, large blocks, length 48, base 48, volume 8, read only, valid}`, the page's without its turn.
+    /// The [`Binding`] of `slot` and of `page_slot`, a clock later, the page's without its turn.
     pub slot: O<6>,
-    pub binding: I<108>,
+    pub binding: I<{ Binding::WIDTH }>,
     pub page_slot: O<6>,
-    pub page_binding: I<107>,
+    pub page_binding: I<{ Binding::WIDTH - 1 }>,
     /// One clock: the namespace of `format_slot` was formatted, with large blocks or small ones.
     pub format: O<1>,
     pub format_slot: O<6>,
@@ -89,9 +90,9 @@ pub struct BindingsIn {
     /// One clock: the binding of this slot is another.
     pub changed: I<1>,
     pub changed_slot: I<6>,
-    /// The limits of `rate_slot`, a clock later: `{weight 4, blocks 24, commands 24}`.
+    /// The limits ([`Rates`]) of `rate_slot`, a clock later.
     pub rate_slot: O<6>,
-    pub rates: I<52>,
+    pub rates: I<{ Rates::WIDTH }>,
 }
 
 /// What slots are bound to, at the table.
@@ -99,9 +100,9 @@ pub struct BindingsIn {
 #[join = "BindingsIn"]
 pub struct BindingsOut {
     pub slot: I<6>,
-    pub binding: O<108>,
+    pub binding: O<{ Binding::WIDTH }>,
     pub page_slot: I<6>,
-    pub page_binding: O<107>,
+    pub page_binding: O<{ Binding::WIDTH - 1 }>,
     pub format: I<1>,
     pub format_slot: I<6>,
     pub format_big: I<1>,
@@ -117,5 +118,5 @@ pub struct BindingsOut {
     pub changed: O<1>,
     pub changed_slot: O<6>,
     pub rate_slot: I<6>,
-    pub rates: O<52>,
+    pub rates: O<{ Rates::WIDTH }>,
 }
