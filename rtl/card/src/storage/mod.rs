@@ -234,13 +234,7 @@ impl Logic for Storage {
         join!(self.fetch.rd, self.reads.entries);
         join!(self.front.rd, self.reads.lists);
         join!(self.writer.rd, self.reads.data);
-        self.socket.rd.valid = self.reads.out.valid;
-        self.socket.rd.owner = self.reads.out.owner;
-        self.socket.rd.address = self.reads.out.address;
-        self.socket.rd.bytes = cat(self.reads.out.dws, sized(0, 2));
-        self.socket.rd.client = self.reads.out.client;
-        self.socket.rd.dest = self.reads.out.dest;
-        self.reads.out.ready = self.socket.rd.ready;
+        link!(self.socket.rd, self.reads.out);
         self.fetch.rd_pending = self.socket.land.pending.bits(12, 9);
         self.fetch.rd_failed = self.socket.land.failed.bits(12, 9);
         self.front.rd_pending = self.socket.land.pending.bit(8);

@@ -4,33 +4,6 @@ use azote_hdl::prelude::*;
 
 use super::words::Tag;
 
-/// A read of host memory, at who asks; held until `ready`.
-#[derive(LogicInterface, Clone, Debug, Default)]
-#[join = "ReadIn"]
-pub struct ReadOut {
-    pub valid: O<1>,
-    pub owner: O<8>,
-    pub address: O<64>,
-    pub dws: O<11>,
-    /// Whose it is, and where in its buffer it goes; see `dma::Read`.
-    pub client: O<4>,
-    pub dest: O<13>,
-    pub ready: I<1>,
-}
-
-/// A read of host memory, at its taker.
-#[derive(LogicInterface, Clone, Debug, Default)]
-#[join = "ReadOut"]
-pub struct ReadIn {
-    pub valid: I<1>,
-    pub owner: I<8>,
-    pub address: I<64>,
-    pub dws: I<11>,
-    pub client: I<4>,
-    pub dest: I<13>,
-    pub ready: O<1>,
-}
-
 /// A request to the medium, at who asks; held until `ready`.
 #[derive(LogicInterface, Clone, Debug, Default)]
 #[join = "MediaIn"]

@@ -66,7 +66,7 @@ fn entries_are_read_before_lists_and_lists_before_data() {
     let mut asks = Asks {
         dut: bench::build("reads", Reads::default),
         askers: ["entries", "lists", "data"],
-        fields: &[("owner", 8), ("address", 64), ("dws", 11), ("client", 4), ("dest", 13)],
+        fields: &[("owner", 8), ("address", 64), ("bytes", 13), ("client", 4), ("dest", 13)],
     };
     let served = asks.run(|wants, _| wants.iter().position(|w| *w).unwrap());
     assert!(served.iter().all(|n| *n > 200), "{served:?}");

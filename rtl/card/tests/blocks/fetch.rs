@@ -68,7 +68,7 @@ fn entries_come_in_the_order_of_the_ring_and_those_that_are_not_here_yet_are_cou
             let place = dut.get("rd_client") as usize - ENTRIES as usize;
             assert!(coming[place].is_none());
             let get = |port: &str| dut.get(port) as u64;
-            assert_eq!((get("rd_address"), get("rd_dws") * 4), (e.2, entry::SQE_SIZE));
+            assert_eq!((get("rd_address"), get("rd_bytes")), (e.2, entry::SQE_SIZE));
             assert_eq!(get("rd_owner"), e.0 << 2 | Kind::Storage.code());
             assert_eq!(get("rd_dest"), place as u64 * entry::SQE_SIZE / 4, "into its own place");
             coming[place] = Some((rng.random_range(1..90), !e.3));

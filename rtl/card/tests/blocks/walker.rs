@@ -81,7 +81,8 @@ impl World {
         }
         let row = dut.get("row") as usize;
         if dut.get("rd_valid") == 1 && ready {
-            let (at, dws, to) = (dut.get("rd_address") as u64, dut.get("rd_dws") as usize, dut.get("rd_dest") as usize);
+            let (at, dws, to) =
+                (dut.get("rd_address") as u64, dut.get("rd_bytes") as usize / 4, dut.get("rd_dest") as usize);
             assert!(at % 8 == 0 && at / PAGE == (at + 4 * dws as u64 - 1) / PAGE, "{dws} DWs from {at:x}");
             for i in 0..dws {
                 let quad = self.host.get(&((at + 4 * i as u64) / 8)).copied().unwrap_or(0xdead);

@@ -315,7 +315,7 @@ impl World {
         self.dut.eval();
         self.landing.failed &= !self.dut.get("rd_forget");
         if self.dut.get("rd_valid") == 1 && read_ready {
-            let (at, dws, dest) = (self.get("rd_address"), self.get("rd_dws"), self.get("rd_dest"));
+            let (at, dws, dest) = (self.get("rd_address"), self.get("rd_bytes") / 4, self.get("rd_dest"));
             assert!((1..=CHUNK).contains(&dws) && at % 4096 + 4 * dws <= 4096);
             assert_eq!(dest / CHUNK, self.get("rd_client"), "into its own chunk");
             assert!(dest % CHUNK + dws <= CHUNK);

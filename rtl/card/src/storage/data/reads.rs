@@ -5,7 +5,7 @@
 
 use azote_hdl::prelude::*;
 
-use crate::storage::ports::{ReadIn, ReadOut};
+use crate::dma::{ReadIn, ReadOut};
 
 struct Who;
 impl Who {
@@ -48,21 +48,21 @@ impl Logic for Reads {
             Who::ENTRIES => {
                 self.out.owner = self.entries.owner;
                 self.out.address = self.entries.address;
-                self.out.dws = self.entries.dws;
+                self.out.bytes = self.entries.bytes;
                 self.out.client = self.entries.client;
                 self.out.dest = self.entries.dest;
             }
             Who::LISTS => {
                 self.out.owner = self.lists.owner;
                 self.out.address = self.lists.address;
-                self.out.dws = self.lists.dws;
+                self.out.bytes = self.lists.bytes;
                 self.out.client = self.lists.client;
                 self.out.dest = self.lists.dest;
             }
             _ => {
                 self.out.owner = self.data.owner;
                 self.out.address = self.data.address;
-                self.out.dws = self.data.dws;
+                self.out.bytes = self.data.bytes;
                 self.out.client = self.data.client;
                 self.out.dest = self.data.dest;
             }

@@ -8,7 +8,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{limits, status};
 
-use crate::storage::ports::ReadOut;
+use crate::dma::ReadOut;
 use crate::storage::terms::LISTS;
 use crate::storage::words::Place;
 
@@ -123,7 +123,7 @@ impl Logic for Walker {
         self.rd.owner = self.owner;
         self.rd.client = konst(LISTS);
         self.rd.address = cat(self.from.q.bits(63, 3), sized(0, 3));
-        self.rd.dws = cat(self.part.q, sized(0, 1)).zext(11);
+        self.rd.bytes = cat(self.part.q, sized(0, 3)).zext(13);
         self.rd.dest = konst(LIST_DW) + cat(self.have.q, sized(0, 1)).zext(13);
         self.rd_forget = 0;
         let whole = self.left.q > 1024;

@@ -16,8 +16,9 @@ use azote_regs::media;
 use azote_regs::nvme::{command as cmd, limits, status};
 
 use super::landed::Landed;
+use crate::dma::ReadOut;
 use crate::parts::Fifo;
-use crate::storage::ports::{MediaOut, ReadOut};
+use crate::storage::ports::MediaOut;
 use crate::storage::words::{Segment, Tag, Write};
 
 /// Chunks of the data buffer.
@@ -191,7 +192,7 @@ impl Logic for Writer {
         self.rd.owner = cat(slot, sized(azote_regs::function::STORAGE, 2));
         let low = address.bits(11, 0) + cat(self.s_at.q.bits(9, 0), sized(0, 2));
         self.rd.address = cat(address.bits(63, 12), low);
-        self.rd.dws = self.piece.q;
+        self.rd.bytes = cat(self.piece.q, sized(0, 2));
         self.rd.client = chunk.zext(4);
         self.rd.dest = cat(chunk, self.c_at.q.bits(9, 0));
         let mut forget = sized(0, 8);

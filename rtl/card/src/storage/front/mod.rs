@@ -18,10 +18,11 @@ use azote_regs::nvme::{command as cmd, entry, limits, log, opcode, status};
 use super::data::walker::Walker;
 use super::data::writer::has_data;
 use super::flight::tags::LARGEST;
-use super::ports::{CommandOut, ReadOut};
+use super::ports::CommandOut;
 use super::terms::{Kind, Next};
 use super::verdict::Verdict;
 use super::words::{Binding, Place, Tag};
+use crate::dma::ReadOut;
 
 /// [`limits::BIG_SHIFT`], for widths.
 const BIG: usize = limits::BIG_SHIFT as usize;

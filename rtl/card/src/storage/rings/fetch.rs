@@ -7,7 +7,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::entry;
 
-use crate::storage::ports::ReadOut;
+use crate::dma::ReadOut;
 use crate::storage::terms::ENTRIES;
 
 struct St;
@@ -84,7 +84,7 @@ impl Logic for Fetch {
         self.rd.valid = self.st.q == St::READ;
         self.rd.owner = cat(self.s.q, sized(azote_regs::function::STORAGE, 2));
         self.rd.address = self.from.q;
-        self.rd.dws = konst(SQE_DWS);
+        self.rd.bytes = konst(entry::SQE_SIZE);
         self.rd.client = konst(ENTRIES) + tail.zext(4);
         self.rd.dest = cat(tail, sized(0, 4)).zext(13);
         self.rd_forget = 0;
