@@ -53,6 +53,12 @@ impl Core {
     }
 }
 
+/// The function that an engine names, as one of the kind that it serves.
+#[pure]
+fn of_kind(owner: V, kind: usize) -> V {
+    cat(owner.bits(7, 2), sized(kind, 2))
+}
+
 #[kernel]
 impl Logic for Core {
     fn update(&mut self) {
@@ -67,6 +73,9 @@ impl Logic for Core {
         for e in 0..ENGINES {
             link!(self.engine[e].data, self.transmit.client[DATA + 2 * e]);
             link!(self.engine[e].entry, self.transmit.client[ENTRY + 2 * e]);
+            // An engine says which of its functions; their kind is the socket's to say, here and below.
+            self.transmit.client[DATA + 2 * e].owner = of_kind(self.engine[e].data.owner, { e });
+            self.transmit.client[ENTRY + 2 * e].owner = of_kind(self.engine[e].entry.owner, { e });
         }
         join!(self.msix.tx, self.transmit.client[MSIX]);
         join!(self.message.tx, self.transmit.client[MESSAGES]);
@@ -84,14 +93,16 @@ impl Logic for Core {
         for i in 0..CLIENTS {
             watch!(self.door, i, self.transmit.client[i], ready, killed);
         }
-        watch!(self.door, 0, self.completer.tx, valid, sop, eop, owner, data);
-        watch!(self.door, 1, self.read.tx, valid, sop, eop, owner, data);
+        watch!(self.door, 0, self.completer.tx, valid, sop, eop, keep, owner, data);
+        watch!(self.door, 1, self.read.tx, valid, sop, eop, keep, owner, data);
         for e in 0..ENGINES {
-            watch!(self.door, DATA + 2 * e, self.engine[e].data, valid, sop, eop, owner, data);
-            watch!(self.door, ENTRY + 2 * e, self.engine[e].entry, valid, sop, eop, owner, data);
+            watch!(self.door, DATA + 2 * e, self.engine[e].data, valid, sop, eop, keep, owner, data);
+            watch!(self.door, ENTRY + 2 * e, self.engine[e].entry, valid, sop, eop, keep, owner, data);
+            self.door.owner[DATA + 2 * e] = of_kind(self.engine[e].data.owner, { e });
+            self.door.owner[ENTRY + 2 * e] = of_kind(self.engine[e].entry.owner, { e });
         }
-        watch!(self.door, MSIX, self.msix.tx, valid, sop, eop, owner, data);
-        watch!(self.door, MESSAGES, self.message.tx, valid, sop, eop, owner, data);
+        watch!(self.door, MSIX, self.msix.tx, valid, sop, eop, keep, owner, data);
+        watch!(self.door, MESSAGES, self.message.tx, valid, sop, eop, keep, owner, data);
         self.door.midway = self.transmit.open;
         self.door.turn = self.transmit.has_turn;
         self.door.knows = self.transmit.knows;
@@ -173,7 +184,7 @@ impl Logic for Core {
         self.msix.bus.offset = offset;
         self.msix.bus.be = self.shared.bus.be;
         self.msix.bus.wdata = self.shared.bus.wdata;
-        let mut ack = self.manage.ack | self.msix.bus.ack;
+        let mut ack = (to_manage & self.manage.ack) | (to_msix & self.msix.bus.ack);
         let mut rdata = if to_manage { self.manage.rdata } else { self.msix.bus.rdata };
         for e in 0..ENGINES {
             let here = to_engine & (owner.bits(1, 0) == e);
@@ -183,7 +194,7 @@ impl Logic for Core {
             self.engine[e].bus.offset = offset;
             self.engine[e].bus.be = self.shared.bus.be;
             self.engine[e].bus.wdata = self.shared.bus.wdata;
-            ack = ack | self.engine[e].bus.ack;
+            ack = ack | (here & self.engine[e].bus.ack);
             if here {
                 rdata = self.engine[e].bus.rdata;
             }
@@ -225,6 +236,8 @@ impl Logic for Core {
             link!(self.engine[e].rd, self.read.rd[e]);
             link!(self.engine[e].land, self.read.land[e]);
             link!(self.engine[e].irq, self.msix.irq[e]);
+            self.read.rd[e].owner = of_kind(self.engine[e].rd.owner, { e });
+            self.msix.irq[e].owner = of_kind(self.engine[e].irq.owner, { e });
             self.engine[e].gate_changed = self.space.changed;
             self.engine[e].mps = self.space.mps;
             self.engine[e].enabled_vfs = self.space.enabled_vfs[e];

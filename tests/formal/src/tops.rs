@@ -63,7 +63,7 @@ impl Logic for Gate {
         clocked!(self.transmit, self.door);
         for i in 0..CLIENTS {
             link!(self.client[i], self.transmit.client[i]);
-            watch!(self.door, i, self.client[i], valid, sop, eop, owner, data);
+            watch!(self.door, i, self.client[i], valid, sop, eop, keep, owner, data);
             watch!(self.door, i, self.transmit.client[i], ready, killed);
         }
         self.door.bus_number = self.bus_number;

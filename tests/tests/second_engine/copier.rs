@@ -1,7 +1,8 @@
 //! An engine that copies host memory to host memory, from any byte to any byte: small enough to read in a sitting, and it has
 //! what every engine has. Its functions have four registers each and a doorbell, those of [`azote_sim::soft`]'s copying engine.
 //!
-//! One machine serves all functions: their registers are rows of one RAM, and who rang is a mark.
+//! One machine serves all functions: their registers are rows of one RAM, and who rang is a mark. After [`TURN`] pieces the next that
+//! rang has the turn, and the rest of a copy waits as its registers, which count on. What is to be forgotten is, between two pieces.
 
 use azote_hdl::prelude::*;
 use azote_regs::{bar, function};
@@ -13,6 +14,8 @@ use azote_sim::soft::RESULT;
 
 /// Bytes of a piece. With an offset in its first DW it is still a packet of the smallest Max_Payload_Size.
 const PIECE: u64 = 64;
+/// Pieces of a turn.
+const TURN: u64 = 16;
 /// Words of a function's registers: source, destination, length, result, 64 bits each.
 const WORDS: usize = 8;
 const RESULT_WORD: u64 = RESULT / 4;
@@ -35,6 +38,7 @@ impl St {
     const TELL: u64 = 8;
     const INTERRUPT: u64 = 9;
     const WIPE: u64 = 10;
+    const STORE: u64 = 11;
 }
 
 #[derive(LogicBlock, Default)]
@@ -52,6 +56,10 @@ pub struct Copier {
     piece: Reg<13>,
     dws: Reg<11>,
     failed: Reg<1>,
+    turn: Reg<4>,
+    /// Whose registers are wiped, and whether a copy goes on after it.
+    wiped: Reg<6>,
+    back: Reg<1>,
     /// The function was forgotten: the rest of its copy is nobody's.
     gone: Reg<1>,
     row: Reg<4>,
@@ -101,8 +109,7 @@ impl Logic for Copier {
         let mut word = (self.words.rdata & !mask) | (self.socket.bus.wdata & mask);
 
         // --- who rang, and who is to be forgotten
-        self.rings.mark = rung;
-        self.rings.slot = self.socket.bus.owner.bits(7, 2);
+        let mut again = sized(0, 1);
         self.rings.take = 0;
         let forgotten = sized(1, 64) << self.socket.reset.slot;
         self.rings.drop = if self.socket.reset.valid { forgotten } else { 0 };
@@ -167,8 +174,10 @@ impl Logic for Copier {
                 self.step.d = 0;
                 self.failed.d = 0;
                 row = sized(0, 4);
+                self.turn.d = 0;
                 if self.forget.wanted {
-                    self.slot.d = self.socket.reset.slot;
+                    self.wiped.d = self.socket.reset.slot;
+                    self.back.d = 0;
                     self.st.d = St::WIPE;
                 } else if self.rings.valid {
                     self.rings.take = 1;
@@ -201,7 +210,20 @@ impl Logic for Copier {
                 let whole = self.left.q < most.zext(64);
                 self.piece.d = if whole { self.left.q.trunc(13) } else { most };
                 let over = (self.left.q == 0) | self.failed.q | self.gone.q;
-                self.st.d = if over { sized(St::TELL, 4) } else { St::READ };
+                self.step.d = 0;
+                if self.forget.wanted {
+                    self.wiped.d = self.socket.reset.slot;
+                    self.back.d = 1;
+                    self.st.d = St::WIPE;
+                } else {
+                    self.st.d = if over {
+                        sized(St::TELL, 4)
+                    } else if self.turn.q == konst(TURN - 1) {
+                        St::STORE
+                    } else {
+                        St::READ
+                    };
+                }
             }
             St::READ => {
                 row = sized(0, 4);
@@ -233,6 +255,7 @@ impl Logic for Copier {
                     row = self.row.q + 1;
                     self.dws.d = self.dws.q - 4;
                     if last {
+                        self.turn.d = self.turn.q + 1;
                         self.source.d = self.source.q + self.piece.q.zext(64);
                         self.destination.d = self.destination.q + self.piece.q.zext(64);
                         self.left.d = self.left.q - self.piece.q.zext(64);
@@ -258,17 +281,39 @@ impl Logic for Copier {
             St::WIPE => {
                 if !asks {
                     we = sized(1, 1);
-                    at = mine;
+                    at = cat(self.wiped.q, self.step.q);
                     word = sized(0, 32);
                     self.step.d = self.step.q + 1;
                     if self.step.q.all() {
                         self.forget.over = 1;
+                        self.st.d = if self.back.q { sized(St::PIECE, 4) } else { St::IDLE };
+                    }
+                }
+            }
+            St::STORE => {
+                if !asks {
+                    we = !self.gone.q;
+                    at = mine;
+                    word = match self.step.q {
+                        0 => self.source.q.bits(31, 0),
+                        1 => self.source.q.bits(63, 32),
+                        2 => self.destination.q.bits(31, 0),
+                        3 => self.destination.q.bits(63, 32),
+                        4 => self.left.q.bits(31, 0),
+                        _ => self.left.q.bits(63, 32),
+                    };
+                    self.step.d = self.step.q + 1;
+                    if self.step.q == 5 {
+                        again = !self.gone.q;
                         self.st.d = St::IDLE;
                     }
                 }
             }
             _ => self.st.d = St::IDLE,
         }
+        // Nobody rings in the clock in which a copy is put back.
+        self.rings.mark = rung | again;
+        self.rings.slot = if again { self.slot.q } else { self.socket.bus.owner.bits(7, 2) };
         self.row.d = row;
         self.landed.raddr = row;
         self.words.we = we;

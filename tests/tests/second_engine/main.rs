@@ -174,7 +174,7 @@ fn what_goes_wrong_with_one_copy_is_its_own_functions() {
     bad.expected.fill(0);
     bad.check();
     bad.function.config_write32(header::COMMAND, command).unwrap();
-    // A reset in the middle of a long copy: its registers are gone, and it says nothing more.
+    // A reset in the middle of a long copy: its registers are gone, and it says nothing more. The copies of others go on.
     bad.begin(0, 0, SIZE);
     good.begin(9, 100, 3000);
     bad.function.reset().unwrap();
@@ -184,6 +184,36 @@ fn what_goes_wrong_with_one_copy_is_its_own_functions() {
     for at in [SOURCE, DESTINATION, LENGTH, RESULT] {
         assert_eq!(bad.regs.read64(at).unwrap(), 0, "register {at:#x} outlives the reset");
     }
+    assert!(card.run_idle(10_000));
+    card.assert_clean();
+}
+
+/// Nobody waits for the end of another's copy.
+#[test]
+fn a_function_is_forgotten_and_served_in_the_middle_of_anothers_copy() {
+    let card = build();
+    let mut rng = SmallRng::seed_from_u64(4);
+    let long = Copies::new(&card, FunctionId::vf(Kind::Net, 0).unwrap(), &mut rng);
+    let mut short = Copies::new(&card, FunctionId::vf(Kind::Net, 1).unwrap(), &mut rng);
+    let idle = Copies::new(&card, FunctionId::vf(Kind::Net, 2).unwrap(), &mut rng);
+    idle.regs.write64(SOURCE, 7).unwrap();
+    long.regs.write64(SOURCE, SRC).unwrap();
+    long.regs.write64(DESTINATION, DST).unwrap();
+    long.regs.write64(LENGTH, SIZE as u64).unwrap();
+    long.regs.write32(bar::DOORBELLS, 1).unwrap();
+    let flr = u32::from(azote_regs::pcie::express::DEVICE_CONTROL_FLR.mask() as u16);
+    let at = azote_regs::pcie::capability::vf::EXPRESS + azote_regs::pcie::express::DEVICE_CONTROL;
+    let control = idle.function.config_read32(at).unwrap();
+    let before = card.root().clocks();
+    idle.function.config_write32(at, control & 0xffff | flr).unwrap();
+    while idle.regs.read64(SOURCE).unwrap() != 0 {
+        assert!(card.root().clocks() - before < 10_000, "an idle function's reset waits for another's copy");
+    }
+    assert_eq!(long.regs.read32(RESULT).unwrap(), 0, "the long copy is over: it has shown nothing");
+    short.begin(1, 1, 100);
+    assert_eq!(short.end(), 1);
+    short.check();
+    assert_eq!(long.end(), 1);
     assert!(card.run_idle(10_000));
     card.assert_clean();
 }

@@ -106,6 +106,8 @@ pub struct Read {
     p_new: Reg<39>,
     d_ends: Reg<1>,
     d_badly: Reg<1>,
+    /// Its tag rests, and stays in its engine's share.
+    d_rests: Reg<1>,
     d_client: Reg<6>,
     // The completion in hand.
     live: Reg<1>,
@@ -156,7 +158,7 @@ impl Read {
     /// `timeout` in ticks of 1024 clocks, below 128; the share of the tags that each engine has, 0 where there is none.
     pub fn new(timeout: usize, share: [usize; ENGINES]) -> Self {
         assert!((2..128).contains(&timeout), "a completion time-out of {timeout} ticks");
-        assert!(share.iter().all(|tags| *tags <= TAGS), "{share:?} of {TAGS} tags");
+        assert!(share.iter().sum::<usize>() <= TAGS, "{share:?} of {TAGS} tags");
         Read {
             timeout: Param::new(timeout),
             share: share.map(Param::new),
@@ -547,13 +549,15 @@ impl Logic for Read {
         let begun = if starts_tag { one_hot(self.tag.q) } else { 0 };
         let over = if ends { one_hot(end_tag) } else { 0 };
         self.used.d = (self.used.q | begun) & !over;
-        let wakes = self.l_resting.q & self.l_rested.q;
+        // One tag a clock comes back to its engine's share.
+        let wakes = self.l_resting.q & self.l_rested.q & !self.d_ends.q;
         let revived = if self.turn.q & wakes { one_hot(self.l_tag.q) } else { 0 };
         let put_down = if rest { one_hot(end_tag) } else { 0 };
         self.resting.d = (self.resting.q | put_down) & !revived;
         // Who ended is known late in its clock: its client hears of it in the next.
         self.d_ends.d = ends;
         self.d_badly.d = ends_badly;
+        self.d_rests.d = rest;
         self.d_client.d = end_client;
         for e in 0..ENGINES {
             let mut pending = sized(0, WIDTH);
@@ -581,7 +585,9 @@ impl Logic for Read {
             self.land[e].pending = pending;
             self.land[e].failed = self.fail[e].q;
             let more = starts_tag & (self.s_client.q.bits(5, 4) == e);
-            let less = self.d_ends.q & (self.d_client.q.bits(5, 4) == e);
+            let ended = self.d_ends.q & (!self.d_rests.q) & (self.d_client.q.bits(5, 4) == e);
+            let back = self.turn.q & wakes & (self.l_client.q.bits(5, 4) == e);
+            let less = ended | back;
             if more & !less {
                 self.held[e].d = self.held[e].q + 1;
             }

@@ -406,7 +406,8 @@ impl Logic for Msix {
             }
         }
         if rescan {
-            self.left.d = konst(GROUPS);
+            // And the beginning of the group that the scan is at.
+            self.left.d = konst(GROUPS + 1);
         }
         if (self.st.q == St::FORGET) & (self.m_owner.q == self.who.q) {
             self.m_gone.d = 1;

@@ -12,7 +12,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::pcie::tlp;
 
-use super::header::{dw, id, signed};
+use super::header::{Sends, dw, id, signed};
 use super::transmit::{CLIENTS, KINDS};
 
 /// Bits of a maker's number.
@@ -30,6 +30,7 @@ pub struct Door {
     pub killed: [I<1>; CLIENTS],
     pub sop: [I<1>; CLIENTS],
     pub eop: [I<1>; CLIENTS],
+    pub keep: [I<4>; CLIENTS],
     pub owner: [I<8>; CLIENTS],
     pub data: [I<128>; CLIENTS],
     /// What the transmitter believes of the packet that is on its way in.
@@ -55,6 +56,8 @@ pub struct Door {
     maker: Reg<MAKER>,
     whose: Reg<8>,
     swallowed: Reg<1>,
+    /// DWs of payload that its header announced and that have not come.
+    owed: Reg<11>,
     /// What the link must show: the beat, the requester id that is due, and whether the gate was open.
     due: Reg<1>,
     due_sop: Reg<1>,
@@ -94,6 +97,7 @@ impl Logic for Door {
         let mut maker = sized(0, MAKER);
         let mut sop = sized(0, 1);
         let mut eop = sized(0, 1);
+        let mut keep = sized(0, 4);
         let mut owner = sized(0, 8);
         let mut data = sized(0, 128);
         let mut killed = sized(0, 1);
@@ -107,6 +111,7 @@ impl Logic for Door {
                 maker = konst(i);
                 sop = self.sop[i];
                 eop = self.eop[i];
+                keep = self.keep[i];
                 owner = self.owner[i];
                 data = self.data[i];
                 killed = self.killed[i];
@@ -118,10 +123,18 @@ impl Logic for Door {
                 steady = self.owner[i] == self.whose.q;
             }
         }
+        let some = keep.bit(0).zext(3) + keep.bit(1).zext(3) + keep.bit(2).zext(3) + keep.bit(3).zext(3);
+        let announced = dw(data, { 0 }).get(tlp::LENGTH);
+        let with_data = (kind == Sends::WRITE) | ((kind == Sends::COMPLETION) & dw(data, { 0 }).bit(30));
+        let whole = cat(announced == 0, announced);
+        let owed = if sop { if with_data { whole } else { 0 } } else { self.owed.q - some.zext(11) };
+        // Exactly what the header announced: no more, no less.
+        let fits = (!takes) | ((eop == (owed == 0)) & (sop | (some.zext(11) <= self.owed.q)));
         if const { self.assumed.get() != 0 } {
             assume!(steady, "rule 1: a packet changes its owner on the way");
             assume!(framed, "a packet begins in the middle of another");
         } else {
+            check!(fits, "a packet is longer or shorter than its header says");
             check!(steady, "rule 1: a packet changes its owner on the way");
             check!(framed, "a packet begins in the middle of another");
         }
@@ -151,6 +164,7 @@ impl Logic for Door {
             self.maker.d = maker;
             self.whose.d = owner;
             self.swallowed.d = killed;
+            self.owed.d = owed;
         }
 
         let enters = takes & !killed;

@@ -102,8 +102,10 @@ pub fn signed(beat: V, kind: V, sender: V) -> V {
         Sends::WRITE => cat(sized(1, 2), long, sized(tlp::TYPE_MEM, 5)),
         _ => sized(tlp::MSG | tlp::ROUTE_TO_ROOT, 8),
     };
+    // Of the rest of DW 0 a request has its length alone: no attributes, no digest, an untranslated address.
+    let rest = if kind == Sends::COMPLETION { beat.bits(23, 0) } else { cat(sized(0, 14), beat.bits(9, 0)) };
     let whose = if kind == Sends::COMPLETION { beat.bits(63, 48) } else { sender };
-    cat(beat.bits(127, 64), whose, beat.bits(47, 32), fmt_type, beat.bits(23, 0))
+    cat(beat.bits(127, 64), whose, beat.bits(47, 32), fmt_type, rest)
 }
 
 /// What a maker sends; each sends one kind.

@@ -180,7 +180,8 @@ impl Packet {
         if kind != Sends::COMPLETION {
             dw1 = tlp::REQUESTER_ID.set(dw1, sender);
         }
-        let low = u128::from(tlp::FMT_TYPE.set(dw0, fmt_type)) | u128::from(dw1) << 32;
+        let kept = if kind == Sends::COMPLETION { dw0 } else { dw0 & tlp::LENGTH.mask() };
+        let low = u128::from(tlp::FMT_TYPE.set(kept, fmt_type)) | u128::from(dw1) << 32;
         self.header = self.header >> 64 << 64 | low;
         self
     }

@@ -426,3 +426,74 @@ fn a_link_that_takes_nothing_holds_up_neither_tables_nor_resets_nor_interrupts_a
         w.shut.clear();
     }
 }
+
+#[test]
+fn a_vector_that_comes_again_behind_the_scan_is_sent_again() {
+    let mut w = World::new(9);
+    let owner = 1;
+    w.forget(owner);
+    w.ready(owner);
+    w.link.percent(0);
+    // The first is the message that waits for the link, the others are pending.
+    for v in [2, 5, 6] {
+        w.interrupt(owner, v);
+    }
+    w.owed.clear();
+    w.link.percent(100);
+    while w.seen.is_empty() {
+        w.clock();
+        w.dut.clock();
+    }
+    // The scan stands at the last of them.
+    w.link.percent(0);
+    for _ in 0..800 {
+        w.clock();
+        w.dut.clock();
+    }
+    w.interrupt(owner, 2);
+    w.owed.clear();
+    w.link.percent(100);
+    w.rest();
+    let mut got: Vec<u32> = w.seen.drain(..).map(|p| p.payload[0]).collect();
+    got.sort_unstable();
+    assert_eq!((got, w.pba(owner)), (vec![2, 2, 5, 6], 0));
+}
+
+#[test]
+fn engines_that_ask_at_once_are_each_answered_once_and_lose_nothing() {
+    let mut w = World::new(10);
+    let owners = [4, 5, 6];
+    for owner in owners {
+        w.forget(owner);
+        w.ready(owner);
+    }
+    for round in 0..200u32 {
+        for owner in owners {
+            let engine = owner & 3;
+            w.dut.set(&format!("irq_{engine}_owner"), owner.into());
+            w.dut.set(&format!("irq_{engine}_vector"), (round % 2).into());
+            w.dut.set(&format!("irq_{engine}_valid"), 1);
+        }
+        let mut left: Vec<u8> = owners.to_vec();
+        for _ in 0..ANSWER {
+            w.clock();
+            let ready: Vec<u8> = (0..3).filter(|e| w.dut.get(&format!("irq_{e}_ready")) == 1).collect();
+            assert!(ready.len() <= 1, "{ready:?} are answered at once");
+            w.dut.clock();
+            for engine in ready {
+                assert!(left.contains(&(4 | engine)), "{engine} is answered twice");
+                left.retain(|o| o & 3 != engine);
+                w.dut.set(&format!("irq_{engine}_valid"), 0);
+            }
+            if left.is_empty() {
+                break;
+            }
+        }
+        assert!(left.is_empty(), "{left:?} wait");
+        w.owed.clear();
+        w.rest();
+        let mut came: Vec<(u8, u32)> = w.seen.drain(..).map(|p| (p.owner, p.payload[0])).collect();
+        came.sort_unstable();
+        assert_eq!(came, owners.map(|o| (o, round % 2)), "round {round}");
+    }
+}

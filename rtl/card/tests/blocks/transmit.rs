@@ -216,3 +216,31 @@ fn a_packet_that_began_is_finished_when_its_credit_is_used_up() {
     }
     assert!(sent > 1000, "{sent}");
 }
+
+/// The gate is asked first about who waits: one maker alone, whose packets are each another function's, waits as long for every one,
+/// whichever maker it is.
+#[test]
+fn a_new_function_is_known_a_few_clocks_after_its_packet_is_there() {
+    for maker in 1..CLIENTS - 1 {
+        let mut dut = dut();
+        dut.set("may", 1);
+        dut.set("tx_ready", 1);
+        dut.set(&format!("client_{maker}_sop"), 1);
+        dut.set(&format!("client_{maker}_eop"), 1);
+        dut.set(&format!("client_{maker}_valid"), 1);
+        for packet in 0..50u128 {
+            dut.set(&format!("client_{maker}_owner"), packet % 7);
+            let mut waited = 0;
+            loop {
+                dut.eval();
+                let taken = dut.get(&format!("client_{maker}_ready")) == 1;
+                dut.clock();
+                if taken {
+                    break;
+                }
+                waited += 1;
+                assert!(waited <= 4, "maker {maker}, packet {packet}");
+            }
+        }
+    }
+}
