@@ -17,12 +17,12 @@ pub mod transaction;
 
 pub use azote_hdl::{Design, PrintError};
 
-/// The Verilog of a card with `vfs` VFs a kind; the top module is `azote_card`.
+/// The Verilog of a card with `vfs` VFs a kind; the top module is `azote_card`, and all modules' names begin with `azote_`.
 ///
 /// # Errors
 /// If a block cannot be printed, which is a mistake in this crate.
 pub fn card(vfs: usize) -> Result<Design, PrintError> {
-    on_big_stack(move || azote_hdl::print(&card::Card::new(vfs), "azote_card"))
+    on_big_stack(move || azote_hdl::print_prefixed(&card::Card::new(vfs), "azote_card", "azote"))
 }
 
 /// Runs `f` where there is room for a whole card, which is a deep value.

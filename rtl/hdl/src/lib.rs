@@ -22,7 +22,7 @@ pub use azote_regs::Field;
 pub use describe::Expr;
 pub use domain::{Ast, Domain, Sim};
 pub use num_bigint::BigUint;
-pub use print::{Design, Port, PrintError, print};
+pub use print::{Design, Port, PrintError, print, print_prefixed};
 pub use run::Val;
 pub use rust_hdl;
 pub use signal::{Clk, I, O, Param, Rst, W};

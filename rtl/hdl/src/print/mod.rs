@@ -54,10 +54,19 @@ impl fmt::Display for PrintError {
 
 impl std::error::Error for PrintError {}
 
-/// Prints `block` as a module named `top` with all the modules it needs.
+/// Prints `block` as a module named `top` with all the modules it needs, called as their types are.
 pub fn print<B: Block>(block: &B, top: &str) -> Result<Design, PrintError> {
+    print_with(block, top, module::Printer::default())
+}
+
+/// Prints `block` as part of somebody's larger design: the names of its inner modules begin with `prefix`, which no other
+/// modules have, and are in the case of Verilog's names.
+pub fn print_prefixed<B: Block>(block: &B, top: &str, prefix: &str) -> Result<Design, PrintError> {
+    print_with(block, top, module::Printer::with_prefix(prefix))
+}
+
+fn print_with<B: Block>(block: &B, top: &str, mut p: module::Printer) -> Result<Design, PrintError> {
     let root = tree::read(block, top)?;
-    let mut p = module::Printer::default();
     let name = p.module(&root, top, Some(top))?;
     let ports =
         root.ports().map(|a| Port { name: stmt::verilog_name(&a.name), input: a.is_input(), width: a.width }).collect();

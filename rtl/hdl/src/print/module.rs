@@ -18,6 +18,8 @@ pub struct Printer {
     by_text: HashMap<String, String>,
     used: BTreeSet<String>,
     cores: BTreeSet<String>,
+    /// Of inner modules' names.
+    prefix: Option<String>,
 }
 
 /// The words of SystemVerilog (IEEE 1800-2017, Annex B), and those of C++ that Verilator has made trouble with.
@@ -306,6 +308,11 @@ fn range(w: usize) -> String {
 }
 
 impl Printer {
+    /// One whose inner modules' names begin so.
+    pub fn with_prefix(prefix: &str) -> Self {
+        Printer { prefix: Some(prefix.to_string()), ..Self::default() }
+    }
+
     /// All modules.
     pub fn text(&self) -> String {
         let mut s = String::from("`default_nettype none\n");
@@ -365,8 +372,13 @@ impl Printer {
         if let (Some(m), None) = (self.by_text.get(&b), fixed) {
             return Ok(m.clone());
         }
-        let base =
-            fixed.map_or_else(|| prefixed(&n.type_name().unwrap_or_else(|| verilog_name(&n.name))), str::to_string);
+        let base = fixed.map_or_else(
+            || {
+                let name = n.type_name().unwrap_or_else(|| verilog_name(&n.name));
+                self.prefix.as_ref().map_or(name.clone(), |prefix| prefixed(prefix, &name))
+            },
+            str::to_string,
+        );
         let mut name = base.clone();
         let mut i = 1;
         while !self.used.insert(name.clone()) {
@@ -379,9 +391,9 @@ impl Printer {
     }
 }
 
-/// The name of an inner module: with a prefix that no other design's modules have, in the case of Verilog's names.
-fn prefixed(name: &str) -> String {
-    let mut out = String::from("azote");
+/// The name of an inner module, `lut_ram` of `LutRam`, behind the prefix.
+fn prefixed(prefix: &str, name: &str) -> String {
+    let mut out = String::from(prefix);
     for (i, c) in name.chars().enumerate() {
         if i == 0 || c.is_ascii_uppercase() {
             out.push('_');
