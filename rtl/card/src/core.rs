@@ -8,7 +8,7 @@ use crate::dma::Read;
 use crate::dma::read::ENGINES;
 use crate::engine::Socket;
 use crate::interrupt::Msix;
-use crate::transaction::transmit::{CLASSES, CLIENTS, DATA, ENTRY, MESSAGES, MSIX};
+use crate::transaction::transmit::{CLASSES, CLIENTS, COMPLETIONS, DATA, ENTRY, MESSAGES, MSIX, READS};
 use crate::transaction::{BusMaster, Completer, Door, LinkIn, LinkOut, Posted, Receive, Shared, Transmit};
 
 /// Completion time-out in ticks of 1024 clocks: 0.8 ms at 80 MHz, in the default range of PCIe 7.5.3.16.
@@ -68,8 +68,8 @@ impl Logic for Core {
         // The link.
         link!(self.rx, self.receive.rx);
         link!(self.tx, self.transmit.tx);
-        join!(self.completer.tx, self.transmit.client[0]);
-        join!(self.read.tx, self.transmit.client[1]);
+        join!(self.completer.tx, self.transmit.client[COMPLETIONS]);
+        join!(self.read.tx, self.transmit.client[READS]);
         for e in 0..ENGINES {
             link!(self.engine[e].data, self.transmit.client[DATA + 2 * e]);
             link!(self.engine[e].entry, self.transmit.client[ENTRY + 2 * e]);
@@ -93,8 +93,8 @@ impl Logic for Core {
         for i in 0..CLIENTS {
             watch!(self.door, i, self.transmit.client[i], ready, killed);
         }
-        watch!(self.door, 0, self.completer.tx, valid, sop, eop, keep, owner, data);
-        watch!(self.door, 1, self.read.tx, valid, sop, eop, keep, owner, data);
+        watch!(self.door, COMPLETIONS, self.completer.tx, valid, sop, eop, keep, owner, data);
+        watch!(self.door, READS, self.read.tx, valid, sop, eop, keep, owner, data);
         for e in 0..ENGINES {
             watch!(self.door, DATA + 2 * e, self.engine[e].data, valid, sop, eop, keep, owner, data);
             watch!(self.door, ENTRY + 2 * e, self.engine[e].entry, valid, sop, eop, keep, owner, data);
