@@ -241,14 +241,12 @@ struct Clocked {
     pub state: O<2>,
     pub old: O<8>,
     pub fast: O<8>,
-    pub bytes: O<16>,
     pub rows: O<8>,
     st: Reg<2>,
     acc: Reg<8>,
     hist: [Reg<8>; 3],
     ram: Ram<4, 8>,
     lut: LutRam<4, 8>,
-    be: RamBe<4, 16, 2>,
     rom: Rom<4, 8>,
 }
 
@@ -263,14 +261,12 @@ impl Default for Clocked {
             state: Default::default(),
             old: Default::default(),
             fast: Default::default(),
-            bytes: Default::default(),
             rows: Default::default(),
             st: Default::default(),
             acc: Reg::new(0x5a),
             hist: Default::default(),
-            ram: Ram::new(11),
+            ram: Ram::new(16),
             lut: LutRam::new(16),
-            be: RamBe::new(13),
             rom: Rom::new((0..10u64).map(|i| (i * 23).into()).collect()),
         }
     }
@@ -286,7 +282,7 @@ impl St {
 #[kernel]
 impl Logic for Clocked {
     fn update(&mut self) {
-        memories!(self.ram, self.lut, self.be, self.rom);
+        memories!(self.ram, self.lut, self.rom);
         match self.st.q {
             St::IDLE => {
                 if self.go {
@@ -315,16 +311,11 @@ impl Logic for Clocked {
         self.lut.waddr = at;
         self.lut.wdata = self.data;
         self.lut.raddr = self.data.bits(5, 2);
-        self.be.we = self.data.bits(1, 0);
-        self.be.waddr = at;
-        self.be.wdata = cat(self.data, self.acc.q);
-        self.be.raddr = at;
         self.rom.raddr = at;
         self.sum = self.acc.q ^ self.hist[2].q;
         self.state = self.st.q;
         self.old = self.ram.rdata;
         self.fast = self.lut.rdata;
-        self.bytes = self.be.rdata;
         self.rows = self.rom.rdata;
     }
 }

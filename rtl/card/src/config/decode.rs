@@ -29,8 +29,8 @@ pub struct Decode {
     pub offset: O<16>,
     pub manage: O<1>,
     s_pf: [Reg<1>; KINDS],
-    s_below: [Reg<1>; KINDS],
-    s_away: [Reg<50>; KINDS],
+    /// How far behind the aperture's beginning; a bit more, since before it that is negative.
+    s_away: [Reg<51>; KINDS],
     s_manage: Reg<1>,
     s_low: Reg<16>,
     r_hit: Reg<1>,
@@ -51,25 +51,40 @@ impl Logic for Decode {
         self.s_manage.d = self.memory[2] & (self.manage_bar == self.address.bits(63, 16));
         for k in 0..KINDS {
             self.s_pf[k].d = self.memory[k] & (self.bar0[k] == page);
-            self.s_away[k].d = page - self.vf_bar0[k];
-            self.s_below[k].d = page < self.vf_bar0[k];
+            self.s_away[k].d = page.zext(51) - self.vf_bar0[k].zext(51);
             if self.s_pf[k].q {
                 hit = 1;
                 owner = konst(k);
             }
-            let away = self.s_away[k].q;
-            let mask = match self.vf_scale[k] {
+            // The largest aperture is 64 VFs of 4 MiB: 14 bits of pages.
+            let away = self.s_away[k].q.bits(13, 0);
+            let far = self.s_away[k].q.bits(50, 14) != 0;
+            let within = match self.vf_scale[k] {
                 0 => sized(0, 8),
-                1 => 0x03,
-                2 => 0x0f,
-                3 => 0x3f,
-                _ => 0xff,
+                1 => away.bits(1, 0).zext(8),
+                2 => away.bits(3, 0).zext(8),
+                3 => away.bits(5, 0).zext(8),
+                _ => away.bits(7, 0),
             };
-            let index = away >> (self.vf_scale[k].zext(4) << 1);
-            let beyond = (away.bits(7, 0) & mask) != 0;
-            if self.vf_memory[k] & !self.s_below[k].q & !beyond & (index < self.num_vfs[k].zext(50)) {
+            let above = match self.vf_scale[k] {
+                0 => away.bits(13, 6),
+                1 => away.bits(13, 8).zext(8),
+                2 => away.bits(13, 10).zext(8),
+                3 => away.bits(13, 12).zext(8),
+                _ => 0,
+            };
+            let index = match self.vf_scale[k] {
+                0 => away.bits(5, 0),
+                1 => away.bits(7, 2),
+                2 => away.bits(9, 4),
+                3 => away.bits(11, 6),
+                _ => away.bits(13, 8),
+            };
+            let one = within == 0;
+            let near = (!far) & (above == 0);
+            if self.vf_memory[k] & one & near & (index < self.num_vfs[k]) {
                 hit = 1;
-                owner = cat(index.trunc(6) + 1, sized(k, 2));
+                owner = cat(index + 1, sized(k, 2));
             }
         }
         if self.s_manage.q {

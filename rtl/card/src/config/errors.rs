@@ -38,6 +38,9 @@ pub struct Errors {
     held_owner: Reg<8>,
     held_all: Reg<1>,
     booting: Reg<1>,
+    vfs: Param,
+    /// The last function that the table has a place for.
+    last: Param,
 }
 
 impl Errors {
@@ -63,6 +66,8 @@ impl Errors {
             held_owner: Default::default(),
             held_all: Default::default(),
             booting: Reg::new(true),
+            vfs: Param::new(vfs),
+            last: Param::new(functions - 1),
         }
     }
 }
@@ -114,6 +119,10 @@ impl Logic for Errors {
         check!(!(self.read.valid & boot), "a completion comes before a read can have been sent");
 
         // --- to the queue, or to the table
+        // Of a function that the card has not it is nobody's, as of one that is not its own.
+        if owner.bits(7, 2) > konst(self.vfs.get()) {
+            everyone = 1;
+        }
         self.waiting.in_valid = comes;
         self.waiting.in_data = cat(everyone, owner, what, header);
         let notes = comes & !self.waiting.in_ready;
@@ -135,10 +144,12 @@ impl Logic for Errors {
         }
 
         // --- back from the table, when the queue is empty
+        let end = self.look.q == konst(self.last.get());
+        let following = if end { sized(0, 8) } else { self.look.q + 1 };
         let idle = !self.waiting.out_valid & !notes & !boot & !self.held.q.any();
         if boot {
-            self.look.d = self.look.q + 1;
-            if self.look.q.all() {
+            self.look.d = following;
+            if end {
                 self.booting.d = 0;
             }
         } else if idle & self.noted_all.q.any() {
@@ -150,8 +161,8 @@ impl Logic for Errors {
             self.held_owner.d = self.look.q;
             self.held_all.d = 0;
             self.noted.we = 1;
-            self.look.d = self.look.q + 1;
-            if self.look.q.all() {
+            self.look.d = following;
+            if end {
                 // A walk from the first function to the last without a new note has seen all.
                 self.some.d = self.fresh.q;
                 self.fresh.d = 0;

@@ -88,7 +88,7 @@ impl Logic for Silence {
         let behind = over_mine & (self.sw_slot < slot) & !reads_mine;
 
         check!((!self.booting) | (self.st == St::IDLE), "nothing is served before the memories are swept");
-        let passed = (self.boot.bits(12, 8) != 0) | (self.boot.bits(7, 0) > self.ask);
+        let passed = self.boot.bits(12, 5) > self.ask;
         check!((!(self.booting & passed)) | !(self.bme | self.resetting), "the sweep after a reset clears the gate");
         check!((!accessing) | (self.valid & (self.owner == target)), "an access is at the function that it names");
         check!((!(accessing & mine)) | enabled, "rule 2: an access to a VF that is not enabled is served");

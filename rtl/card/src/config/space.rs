@@ -184,6 +184,8 @@ pub struct Space {
     er_sent: Reg<3>,
     booting: Reg<1>,
     boot: Reg<13>,
+    /// DWs of all functions.
+    rows: Param,
     /// How long the access in hand has waited; for a check alone.
     waited: Reg<16>,
     rom: Rom<10, 102>,
@@ -204,6 +206,7 @@ impl Space {
         let words = template::rom(vfs as u64).into_iter().map(|w| num_bigint(w).into()).collect();
         Space {
             vfs: Param::new(vfs),
+            rows: Param::new(functions * 32),
             timed: Param::new(1),
             l_mrrs: [reset_mrrs(), reset_mrrs(), reset_mrrs()],
             booting: Reg::new(true),
@@ -413,7 +416,7 @@ impl Logic for Space {
                     msix_we = 1;
                     re_we = 1;
                     self.boot.d = self.boot.q + 1;
-                    if self.boot.q.all() {
+                    if self.boot.q == konst(self.rows.get() - 1) {
                         self.booting.d = 0;
                     }
                 } else if self.forget.clear {
@@ -764,8 +767,8 @@ impl Logic for Space {
         self.state.waddr = if boot { self.boot.q } else { cat(st_owner, wslot) };
         self.state.wdata = if boot { 0 } else { wdata };
         self.state.raddr = cat(st_owner, st_slot);
-        let flag_at = if boot { self.boot.q.bits(7, 0) } else { flag_owner };
-        let reset_at = if boot { self.boot.q.bits(7, 0) } else { re_at };
+        let flag_at = if boot { self.boot.q.bits(12, 5) } else { flag_owner };
+        let reset_at = if boot { self.boot.q.bits(12, 5) } else { re_at };
         self.bme.we = flag_we;
         self.bme.waddr = flag_at;
         self.bme.wdata = bme_new;

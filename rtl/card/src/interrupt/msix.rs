@@ -48,8 +48,6 @@ impl Message {
     const KILLED: u64 = 3;
 }
 
-/// Groups of pending bits that a scan of all looks at.
-const GROUPS: u64 = 256;
 /// Vectors of a group.
 const GROUP: u64 = 8;
 /// The last vector of each kind's functions.
@@ -108,6 +106,9 @@ pub struct Msix {
     done: Reg<1>,
     booting: Reg<1>,
     boot: Reg<11>,
+    /// Groups of pending bits, and rows of the table.
+    groups: Param,
+    rows: Param,
     /// The pending bits of the first group, while the second's are read.
     low: Reg<8>,
     kicks: Fifo<8>,
@@ -120,9 +121,11 @@ impl Msix {
     pub fn new(vfs: usize) -> Self {
         let functions = (vfs + 1).next_power_of_two() * 4;
         Msix {
+            groups: Param::new(functions),
+            rows: Param::new(functions * GROUP as usize),
             booting: Reg::new(true),
             kicks: Fifo::new(8),
-            entry: std::array::from_fn(|_| Ram::new(functions * 8)),
+            entry: std::array::from_fn(|_| Ram::new(functions * GROUP as usize)),
             pba: LutRam::new(functions),
             ..Self::default()
         }
@@ -254,6 +257,7 @@ impl Logic for Msix {
         let is_last =
             (self.vec.q == last_vector(kind)) | (self.scanning.q & (self.vec.q.bits(2, 0) == konst(GROUP - 1)));
         let is_end = self.vec.q == last_vector(kind);
+        let following = (self.scan.q + 1) & konst(self.groups.get() - 1);
         // The walk's step, if it is one: to the next vector, or to its end.
         let mut steps = sized(0, 1);
         let mut rescan = self.kick_all | (self.kick & !self.kicks.in_ready);
@@ -264,7 +268,7 @@ impl Logic for Msix {
                     we = 15;
                     pba_we = 1;
                     self.boot.d = self.boot.q + 1;
-                    if self.boot.q.all() {
+                    if self.boot.q == konst(self.rows.get() - 1) {
                         self.booting.d = 0;
                     }
                 } else if self.bus.valid {
@@ -349,7 +353,7 @@ impl Logic for Msix {
                 if pending.any() {
                     self.st.d = St::SWEEP;
                 } else {
-                    self.scan.d = self.scan.q + 1;
+                    self.scan.d = following;
                     self.scan_vec.d = 0;
                     self.left.d = self.left.q - 1;
                     self.st.d = St::IDLE;
@@ -399,7 +403,7 @@ impl Logic for Msix {
             if is_last {
                 self.st.d = St::IDLE;
                 if self.scanning.q {
-                    self.scan.d = self.scan.q + 1;
+                    self.scan.d = following;
                     self.scan_vec.d = 0;
                     self.left.d = self.left.q - 1;
                 }
@@ -407,7 +411,7 @@ impl Logic for Msix {
         }
         if rescan {
             // And the beginning of the group that the scan is at.
-            self.left.d = konst(GROUPS + 1);
+            self.left.d = konst(self.groups.get() + 1);
         }
         if (self.st.q == St::FORGET) & (self.m_owner.q == self.who.q) {
             self.m_gone.d = 1;
@@ -428,7 +432,7 @@ impl Logic for Msix {
             self.entry[i].raddr = cat(row, self.vec.q.bits(2, 0));
         }
         self.pba.we = pba_we;
-        self.pba.waddr = if boot { self.boot.q.bits(7, 0) } else { row };
+        self.pba.waddr = if boot { self.boot.q.bits(10, 3) } else { row };
         self.pba.wdata = pba_new;
         self.pba.raddr = row;
         self.ask = self.who.q;

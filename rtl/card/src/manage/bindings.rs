@@ -6,7 +6,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::manage;
 
-use crate::parts::byte_mask;
+use crate::parts::{byte_mask, is_marked, mark_of};
 use crate::storage::edge::BindingsOut;
 use crate::storage::words::{Binding, Rates};
 use crate::transaction::BusSlave;
@@ -42,6 +42,9 @@ pub struct Bindings {
     pub tenants: BindingsOut,
     pub busy: O<1>,
     vfs: Param,
+    slots: Param,
+    /// Rows of the table of words.
+    rows: Param,
     st: Reg<3>,
     step: Reg<3>,
     boot: Reg<9>,
@@ -63,9 +66,13 @@ pub struct Bindings {
     slot_big: Reg<1>,
     page_big: Reg<1>,
     words: Ram<9, 32>,
-    volumes: Ram<6, KEPT>,
-    page_table: Ram<6, KEPT>,
-    rate_table: Ram<6, { Rates::WIDTH }>,
+    /// Whoever looks in the clock in which a binding begins to count sees the one before it: not what block RAM promises.
+    volumes: LutRam<6, KEPT>,
+    volume: Reg<KEPT>,
+    page_table: LutRam<6, KEPT>,
+    page_row: Reg<KEPT>,
+    rate_table: LutRam<6, { Rates::WIDTH }>,
+    rates: Reg<{ Rates::WIDTH }>,
     /// How many commands are judged by the bindings of a slot, by turn; a copy for the register.
     counts: LutRam<7, 8>,
     befores: LutRam<7, 8>,
@@ -83,11 +90,13 @@ impl Bindings {
         let slots = (vfs + 1).next_power_of_two();
         Bindings {
             vfs: Param::new(vfs),
+            slots: Param::new(slots),
+            rows: Param::new(slots * 8),
             st: Reg::new(St::BOOT),
             words: Ram::new(slots * 8),
-            volumes: Ram::new(slots),
-            page_table: Ram::new(slots),
-            rate_table: Ram::new(slots),
+            volumes: LutRam::new(slots),
+            page_table: LutRam::new(slots),
+            rate_table: LutRam::new(slots),
             counts: LutRam::new(slots * 2),
             befores: LutRam::new(slots * 2),
             waits: LutRam::new(slots),
@@ -109,10 +118,10 @@ impl Logic for Bindings {
         let mask = byte_mask(be);
         // What is read is what is true: a format may have changed it.
         let is_ctrl = word == WORD_CTRL;
-        let formatted = self.big.q.sel(slot).zext(32) << konst(manage::CTRL_BIG.lo);
+        let formatted = is_marked(self.big.q, slot, { self.slots.get() }).zext(32) << konst(manage::CTRL_BIG.lo);
         let kept = self.words.rdata;
         // Of the binding before the present one.
-        let turn = self.turns.q.sel(slot);
+        let turn = is_marked(self.turns.q, slot, { self.slots.get() });
         self.befores.raddr = cat(slot, !turn);
         let busy = self.befores.rdata != 0;
         let told = busy.zext(32) << konst(manage::CTRL_BUSY.lo);
@@ -147,7 +156,7 @@ impl Logic for Bindings {
                 t_at = self.boot.q.bits(8, 3);
                 t_new = 0;
                 self.boot.d = self.boot.q + 1;
-                if self.boot.q.all() {
+                if self.boot.q == konst(self.rows.get() - 1) {
                     self.st.d = St::IDLE;
                 }
             }
@@ -231,7 +240,8 @@ impl Logic for Bindings {
             Rates { weight: self.share.q, blocks: self.blocks.q, commands: self.commands.q }
         };
         self.rate_table.raddr = self.tenants.rate_slot;
-        self.tenants.rates = self.rate_table.rdata;
+        self.rates.d = self.rate_table.rdata;
+        self.tenants.rates = self.rates.q;
         self.waits.we = t_we;
         self.waits.waddr = t_at;
         self.waits.wdata = if self.st.q == St::BOOT { 0 } else { self.patience.q };
@@ -269,9 +279,8 @@ impl Logic for Bindings {
         self.befores.we = boots | front | ends;
         self.befores.waddr = counted;
         self.befores.wdata = new;
-        self.slot_turn.d = self.turns.q.sel(self.tenants.slot);
-        let one = sized(1, 64);
-        let which = one << (if commits { slot } else { self.f_slot.q });
+        self.slot_turn.d = is_marked(self.turns.q, self.tenants.slot, { self.slots.get() });
+        let which = mark_of(if commits { slot } else { self.f_slot.q }, { self.slots.get() });
         let on = if commits { self.ctrl.q.bit(2) } else { self.f_big.q };
         if commits {
             self.turns.d = self.turns.q ^ which;
@@ -279,7 +288,7 @@ impl Logic for Bindings {
         // A format of the binding that ends in this clock says nothing of the next one.
         let late = commits & (self.tenants.format_slot == slot);
         let stale = self.f_slot.q == slot;
-        if self.tenants.format & (self.tenants.format_turn == self.turns.q.sel(self.tenants.format_slot)) & !late {
+        if self.tenants.format & (self.tenants.format_turn == is_marked(self.turns.q, self.tenants.format_slot, { self.slots.get() })) & !late {
             self.f_wait.d = 1;
             self.f_slot.d = self.tenants.format_slot;
             self.f_big.d = self.tenants.format_big;
@@ -289,10 +298,12 @@ impl Logic for Bindings {
         if commits | self.f_wait.q {
             self.big.d = if on { self.big.q | which } else { self.big.q & !which };
         }
-        self.slot_big.d = self.big.q.sel(self.tenants.slot);
-        self.page_big.d = self.big.q.sel(self.tenants.page_slot);
-        self.tenants.binding = cat(self.slot_turn.q, self.slot_big.q, self.volumes.rdata);
-        self.tenants.page_binding = cat(self.page_big.q, self.page_table.rdata);
+        self.slot_big.d = is_marked(self.big.q, self.tenants.slot, { self.slots.get() });
+        self.page_big.d = is_marked(self.big.q, self.tenants.page_slot, { self.slots.get() });
+        self.volume.d = self.volumes.rdata;
+        self.page_row.d = self.page_table.rdata;
+        self.tenants.binding = cat(self.slot_turn.q, self.slot_big.q, self.volume.q);
+        self.tenants.page_binding = cat(self.page_big.q, self.page_row.q);
         self.busy = (self.st.q != St::IDLE) | self.bus.valid | self.o_wait.q;
     }
 }

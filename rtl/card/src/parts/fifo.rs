@@ -2,7 +2,7 @@
 
 use azote_hdl::prelude::*;
 
-/// Pointers count without end in 16 bits; the low ones address the memory.
+/// Pointers count in one bit more than addresses the memory; what is above is never set, and is no hardware.
 fn check(depth: usize) {
     assert!(depth.is_power_of_two() && (2..=32768).contains(&depth), "a FIFO of {depth} words");
 }
@@ -37,23 +37,27 @@ impl<const D: usize> Fifo<D> {
 impl<const D: usize> Logic for Fifo<D> {
     fn update(&mut self) {
         memories!(self.mem);
-        let level = self.tail.q - self.head.q;
-        let some = level != 0;
-        let room = level != konst(self.depth.get());
         let index_bits: usize = self.depth.get().trailing_zeros() as usize;
-        self.level = level;
+        let head = self.head.q.trunc(index_bits + 1);
+        let tail = self.tail.q.trunc(index_bits + 1);
+        let level = tail - head;
+        let some = tail != head;
+        let room = level.bit(index_bits) == 0;
+        self.level = level.zext(16);
         self.in_ready = room;
         self.out_valid = some;
         self.mem.we = self.in_valid & room;
-        self.mem.waddr = self.tail.q.trunc(index_bits).zext(6);
+        self.mem.waddr = tail.trunc(index_bits).zext(6);
         self.mem.wdata = self.in_data;
-        self.mem.raddr = self.head.q.trunc(index_bits).zext(6);
+        self.mem.raddr = head.trunc(index_bits).zext(6);
         self.out_data = self.mem.rdata;
+        let in_next = tail + 1;
+        let out_next = head + 1;
         if self.in_valid & room {
-            self.tail.d = self.tail.q + 1;
+            self.tail.d = in_next.zext(16);
         }
         if self.out_ready & some {
-            self.head.d = self.head.q + 1;
+            self.head.d = out_next.zext(16);
         }
     }
 }
@@ -105,25 +109,31 @@ impl<const A: usize, const D: usize> Default for BlockFifo<A, D> {
 impl<const A: usize, const D: usize> Logic for BlockFifo<A, D> {
     fn update(&mut self) {
         memories!(self.mem);
-        let level = self.tail.q - self.head.q;
-        let room = level != konst(1usize << A);
+        let head = self.head.q.trunc(A + 1);
+        let after = self.after.q.trunc(A + 1);
+        let tail = self.tail.q.trunc(A + 1);
+        let level = tail - head;
+        let room = level.bit(A) == 0;
         let pop = self.loaded.q & self.out_ready;
-        let next = if pop { self.after.q } else { self.head.q };
-        let more = self.after.q != self.tail.q;
-        self.level = level;
+        let next = if pop { after } else { head };
+        let more = after != tail;
+        let some = tail != head;
+        self.level = level.zext(16);
         self.in_ready = room;
         self.out_valid = self.loaded.q;
         self.out_data = self.mem.rdata;
         self.mem.we = self.in_valid & room;
-        self.mem.waddr = self.tail.q.trunc(A);
+        self.mem.waddr = tail.trunc(A);
         self.mem.wdata = self.in_data;
         self.mem.raddr = next.trunc(A);
         // The tail before this clock's write: the RAM would return the old word for a new one.
-        self.loaded.d = if pop { more } else { level != 0 };
-        self.head.d = next;
-        self.after.d = if pop { self.after.q + 1 } else { self.after.q };
+        self.loaded.d = if pop { more } else { some };
+        self.head.d = next.zext(16);
+        let after_next = after + 1;
+        let in_next = tail + 1;
+        self.after.d = if pop { after_next.zext(16) } else { after.zext(16) };
         if self.in_valid & room {
-            self.tail.d = self.tail.q + 1;
+            self.tail.d = in_next.zext(16);
         }
     }
 }

@@ -5,6 +5,8 @@
 
 use azote_hdl::prelude::*;
 
+use super::mark_of;
+
 #[derive(LogicBlock, Default)]
 pub struct Marks {
     pub clock: Clk,
@@ -17,7 +19,16 @@ pub struct Marks {
     pub valid: O<1>,
     pub first: O<6>,
     pub take: I<1>,
+    slots: Param,
     marks: Reg<64>,
+}
+
+impl Marks {
+    /// Marks of a card with so many slots, a power of two.
+    pub fn new(slots: usize) -> Self {
+        assert!(slots.is_power_of_two() && slots <= 64, "{slots} slots");
+        Marks { slots: Param::new(slots), ..Self::default() }
+    }
 }
 
 #[kernel]
@@ -41,9 +52,8 @@ impl Logic for Marks {
             }
         }
         let first = cat(high, low);
-        let one = sized(1, 64);
-        let taken = if self.take { one << first } else { 0 };
-        let fresh = if self.mark { one << self.slot } else { 0 };
+        let taken = if self.take { mark_of(first, { self.slots.get() }) } else { 0 };
+        let fresh = if self.mark { mark_of(self.slot, { self.slots.get() }) } else { 0 };
         self.marks.d = ((self.marks.q & !taken) | fresh) & !self.drop;
         self.valid = self.marks.q != 0;
         self.first = first;

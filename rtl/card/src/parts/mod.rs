@@ -6,6 +6,7 @@ mod fifo;
 mod forget;
 mod marks;
 mod skid;
+mod slots;
 mod table;
 pub mod tick;
 
@@ -15,5 +16,6 @@ pub use fifo::{BlockFifo, Fifo};
 pub use forget::Forget;
 pub use marks::Marks;
 pub use skid::Skid;
+pub use slots::{is_marked, mark_of};
 pub use table::{BlockTable, Sweep, Table};
 pub use tick::Tick;

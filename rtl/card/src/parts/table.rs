@@ -1,10 +1,11 @@
 //! A memory with a row for each slot, or several: swept after reset, since reset does not touch memories, and wiped slot by slot.
 //!
 //! Promises: after reset each row holds what the owner says it begins with before `ready` is set; a slot that is to be wiped
-//! has all of its rows wiped in clocks in which the owner writes nothing, and only then is `wiped` set; a read in the clock
-//! of a write, a sweep or a wipe returns the old row.
+//! has all of its rows wiped in clocks in which the owner writes nothing, and only then is `wiped` set.
 //!
-//! [`Table`] answers in the same clock, [`BlockTable`] a clock later and in block RAM. Each has `R` ports to read by, all of one content.
+//! [`Table`] answers in the same clock: the old row in the clock of a write, a sweep or a wipe. [`BlockTable`] answers a clock later and
+//! in block RAM: nothing that may be used, if the row was written in the clock in which it was asked for. Each has `R` ports
+//! to read by, all of one content.
 
 use azote_hdl::prelude::*;
 

@@ -85,6 +85,7 @@ impl Storage {
             pages: pages::Pages::new(vfs),
             counters: counters::Counters::new(vfs),
             errors: errors::Errors::new(vfs),
+            wipe: wipe::Wipe::new(vfs),
             statistics: volume::Volume::new(vfs),
             coalesce: coalesce::Coalesce::new(vfs),
             tags: tags::Tags::new(vfs),

@@ -22,12 +22,14 @@ fn every_lane_keeps_its_dw_at_its_own_row() {
         for (port, v) in [("row", row), ("next", next), ("off", off)] {
             dut.set(port, v as u128);
         }
-        // A read in the clock of a write returns the old word.
-        let expected = rows[read].iter().rev().fold(0, |v, dw| v << 32 | u128::from(*dw));
         dut.clock();
-        assert_eq!(dut.get("rdata"), expected);
         for i in 0..4 {
-            if we >> i & 1 == 1 {
+            let writes = we >> i & 1 == 1;
+            // A DW that is written is not read in the same clock.
+            if !(writes && at[i] == read) {
+                assert_eq!((dut.get("rdata") >> (32 * i)) as u32, rows[read][i], "lane {i}");
+            }
+            if writes {
                 rows[at[i]][i] = (data >> (32 * i)) as u32;
             }
         }

@@ -206,6 +206,9 @@ impl Slot {
     }
 }
 
+/// How often each slot's turn comes in the test below.
+const ROUNDS: u64 = 400;
+
 #[test]
 fn buckets_are_what_came_and_what_went_and_all_three_who_ask_hear_the_same() {
     let mut w = World::new();
@@ -222,7 +225,7 @@ fn buckets_are_what_came_and_what_went_and_all_three_who_ask_hear_the_same() {
         let slot = rng.random_range(0..=VFS);
         w.rates[slot] = (rng.random_range(0..16), rate(&mut rng, 5_000_000), rate(&mut rng, 50_000));
     };
-    while turns < 64 * 120 {
+    while turns < (VFS as u64 + 1) * ROUNDS {
         // The timer is with a slot: what waits is told for each, for all are parked.
         w.dut.eval();
         if w.dut.get("held") == 0 {
@@ -234,12 +237,10 @@ fn buckets_are_what_came_and_what_went_and_all_three_who_ask_hear_the_same() {
         let slot = w.dut.get("held_slot") as usize;
         let why = (w.dut.get("held_commands") == 1, w.dut.get("held_blocks") == 1);
         let revived = w.dut.get("revive") == 1;
-        if slot <= VFS {
-            model[slot].change(w.rates[slot], true, 0, 0);
-            time[slot] += w.dut.get("held_time");
-            assert_eq!(w.dut.get("revive_slot"), slot as u128);
-            assert_eq!((revived, why), (model[slot].allowed, model[slot].empty), "slot {slot} in turn {turns}");
-        }
+        model[slot].change(w.rates[slot], true, 0, 0);
+        time[slot] += w.dut.get("held_time");
+        assert_eq!(w.dut.get("revive_slot"), slot as u128);
+        assert_eq!((revived, why), (model[slot].allowed, model[slot].empty), "slot {slot} in turn {turns}");
         w.clock();
         // Whatever is spent between two turns, up to all three at once and of one slot; limits may be others by now.
         if rng.random_ratio(1, 100) {
@@ -278,10 +279,10 @@ fn buckets_are_what_came_and_what_went_and_all_three_who_ask_hear_the_same() {
             };
         }
     }
-    assert!(held > 3000 && free > 3000, "held {held}, free {free}");
-    // 120 rounds of 51.2 us, told in whole ones.
+    assert!(held > 1000 && free > 1000, "held {held}, free {free}");
+    // Rounds of 51.2 us, told in whole ones.
     for (slot, time) in time.into_iter().enumerate() {
-        assert!(time.abs_diff(6144) <= 53, "slot {slot} waited for {time} us");
+        assert!(time.abs_diff(u128::from(ROUNDS) * 512 / 10) <= 53, "slot {slot} waited for {time} us");
     }
 }
 

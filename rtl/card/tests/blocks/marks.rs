@@ -7,7 +7,7 @@ use crate::bench;
 
 #[test]
 fn marks_are_offered_lowest_first_until_they_are_taken_or_dropped() {
-    let mut dut = bench::build("marks", Marks::default);
+    let mut dut = bench::build("marks", || Marks::new(64));
     let mut rng = bench::rng(1);
     let (mut marks, mut takes, mut drops, mut again) = (0u128, 0, 0, 0);
     for _ in 0..20_000 {

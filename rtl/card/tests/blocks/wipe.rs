@@ -7,7 +7,7 @@ use crate::bench;
 
 #[test]
 fn every_reset_and_every_other_binding_wipes_its_slot_and_no_other() {
-    let mut dut = bench::build("wipe_records", Wipe::default);
+    let mut dut = bench::build("wipe_records", || Wipe::new(60));
     let mut rng = bench::rng(1);
     let (mut owed, mut event) = ([false; 64], [0u32; 64]);
     // Which slot, and when it is done; and when the request fell, after which done falls.

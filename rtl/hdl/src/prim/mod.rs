@@ -4,5 +4,5 @@
 mod ram;
 mod reg;
 
-pub use ram::{LutRam, Ram, RamBe, Rom};
+pub use ram::{LutRam, Ram, Rom};
 pub use reg::{REGISTER_MARK, Reg};

@@ -1,5 +1,6 @@
 //! Memories. Contents are zero (or the given words) at power-on and untouched by reset: whoever keeps state that a
-//! reset must clear sweeps it.
+//! reset must clear sweeps it. A depth is a power of two, the next one. An address wraps there, as wires do: whoever has
+//! one from outside looks whether it is one before it counts, and a simulation fails at a write behind the end.
 
 use num_bigint::BigUint;
 use rust_hdl::core::ast::Verilog;
@@ -9,7 +10,9 @@ use crate::signal::Param;
 
 /// One write port, one read port with a registered output: block RAM.
 ///
-/// A read in the clock of a write to the same address returns the **old** word.
+/// A read in the clock of a write to the same address returns **nothing that may be used**: the device's block RAM promises
+/// neither word then, and logic that makes it the old one costs two registers and a multiplexer for every bit. So that nobody
+/// relies on either, every simulation and proof reads the complement of the old word.
 #[derive(Clone, Debug, LogicBlock)]
 pub struct Ram<const A: usize, const D: usize> {
     /// Clock.
@@ -37,10 +40,11 @@ impl<const D: usize> Words<D> {
         Words(vec![Bits::default(); depth])
     }
     fn at(&self, i: usize) -> Bits<D> {
-        self.0.get(i).copied().unwrap_or_default()
+        self.0.get(i & (self.0.len() - 1)).copied().unwrap_or_default()
     }
     fn put(&mut self, i: usize, v: Bits<D>) {
-        if let Some(w) = self.0.get_mut(i) {
+        let last = self.0.len() - 1;
+        if let Some(w) = self.0.get_mut(i & last) {
             *w = v;
         }
     }
@@ -59,8 +63,10 @@ impl<const D: usize> Block for Words<D> {
     fn accept(&self, _name: &str, _probe: &mut dyn rust_hdl::core::probe::Probe) {}
 }
 
-fn check_depth(a: usize, depth: usize) {
+/// The depth of a memory that is to hold `depth` words.
+fn round(a: usize, depth: usize) -> usize {
     assert!(depth >= 2 && depth <= 1 << a, "{depth} words behind {a} address bits");
+    depth.next_power_of_two()
 }
 
 fn zeroes(depth: usize, d: usize) -> String {
@@ -71,21 +77,27 @@ fn zeroes(depth: usize, d: usize) -> String {
     )
 }
 
-/// A memory's index, cut to what the depth needs: no width warning, and no word beyond the end.
+/// What a simulation says of a write behind the last word: it would wrap, and spoil a word of another.
+fn ends(a: usize, depth: usize) -> String {
+    if depth == 1 << a {
+        return String::new();
+    }
+    format!(
+        "\n`ifdef VERILATOR\nalways @(posedge clock) must_end: `CHECK(!we || waddr < {a}'d{depth}, \
+         \"a word behind the end of a memory is written\");\n`endif"
+    )
+}
+
+/// A memory's index, cut to what the depth needs.
 fn ix(port: &str, a: usize, depth: usize) -> String {
-    let need = usize::BITS as usize - (depth - 1).leading_zeros() as usize;
+    let need = depth.trailing_zeros() as usize;
     if need == a { port.into() } else { format!("{port}[{}:0]", need - 1) }
 }
 
-/// In range: for depths that are no power of two, or address bits beyond the depth.
-fn within(port: &str, a: usize, depth: usize) -> String {
-    if depth == 1 << a { "1'b1".into() } else { format!("{port} < {a}'d{depth}") }
-}
-
 impl<const A: usize, const D: usize> Ram<A, D> {
-    /// `depth` words, at most 2^A; addresses beyond read as zero and swallow writes.
+    /// `depth` words, at most 2^A.
     pub fn new(depth: usize) -> Self {
-        check_depth(A, depth);
+        let depth = round(A, depth);
         Ram {
             clock: Signal::default(),
             we: Signal::default(),
@@ -109,10 +121,12 @@ impl<const A: usize, const D: usize> Default for Ram<A, D> {
 impl<const A: usize, const D: usize> Logic for Ram<A, D> {
     fn update(&mut self) {
         if self.clock.pos_edge() {
-            self.rdata.next = self.mem.at(self.raddr.val().index());
-            if self.we.val().any() {
-                let (a, d) = (self.waddr.val().index(), self.wdata.val());
-                self.mem.put(a, d);
+            let last = self.depth.get() - 1;
+            let (from, to) = (self.raddr.val().index() & last, self.waddr.val().index() & last);
+            let (writes, old) = (self.we.val().any(), self.mem.at(from));
+            self.rdata.next = if writes && from == to { !old } else { old };
+            if writes {
+                self.mem.put(to, self.wdata.val());
             }
         }
     }
@@ -122,86 +136,14 @@ impl<const A: usize, const D: usize> Logic for Ram<A, D> {
     fn hdl(&self) -> Verilog {
         let n = self.depth.get();
         let (w, r) = (ix("waddr", A, n), ix("raddr", A, n));
-        let (win, rin) = (within("waddr", A, n), within("raddr", A, n));
         Verilog::Custom(format!(
-            "// block Ram\n// {n} x {D}, registered read, read-during-write returns the old word\n{}\
+            "// block Ram\n// {n} x {D}, registered read, nothing to use of a word that is being written\n\
+             (* no_rw_check *) {}\
              initial rdata = {D}'h0;\n\
-             always @(posedge clock) begin\n  if (we && {win}) mem[{w}] <= wdata;\n  \
-             rdata <= {rin} ? mem[{r}] : {D}'h0;\nend",
-            zeroes(n, D)
-        ))
-    }
-}
-
-/// Like [`Ram`], with a write enable for every byte. `D` is a multiple of 8 and `B` is `D / 8`.
-#[derive(Clone, Debug, LogicBlock)]
-pub struct RamBe<const A: usize, const D: usize, const B: usize> {
-    /// Clock.
-    pub clock: Signal<In, Clock>,
-    /// Bytes of `wdata` to write to `waddr`.
-    pub we: Signal<In, Bits<B>>,
-    /// Write address.
-    pub waddr: Signal<In, Bits<A>>,
-    /// Word to write.
-    pub wdata: Signal<In, Bits<D>>,
-    /// Read address.
-    pub raddr: Signal<In, Bits<A>>,
-    /// Word at the `raddr` of the clock before.
-    pub rdata: Signal<Out, Bits<D>>,
-    depth: Param,
-    mem: Words<D>,
-}
-
-impl<const A: usize, const D: usize, const B: usize> RamBe<A, D, B> {
-    /// `depth` words, at most 2^A.
-    pub fn new(depth: usize) -> Self {
-        check_depth(A, depth);
-        assert_eq!(B * 8, D, "{B} byte enables for {D} bits");
-        RamBe {
-            clock: Signal::default(),
-            we: Signal::default(),
-            waddr: Signal::default(),
-            wdata: Signal::default(),
-            raddr: Signal::default(),
-            rdata: Signal::default(),
-            depth: Param::new(depth),
-            mem: Words::zero(depth),
-        }
-    }
-}
-
-impl<const A: usize, const D: usize, const B: usize> Logic for RamBe<A, D, B> {
-    fn update(&mut self) {
-        if self.clock.pos_edge() {
-            self.rdata.next = self.mem.at(self.raddr.val().index());
-            let (a, new, we) = (self.waddr.val().index(), self.wdata.val(), self.we.val());
-            let mut word = self.mem.at(a);
-            for i in 0..D {
-                if we.get_bit(i / 8) {
-                    word = word.replace_bit(i, new.get_bit(i));
-                }
-            }
-            self.mem.put(a, word);
-        }
-    }
-    fn connect(&mut self) {
-        self.rdata.connect();
-    }
-    fn hdl(&self) -> Verilog {
-        let n = self.depth.get();
-        let (w, r) = (ix("waddr", A, n), ix("raddr", A, n));
-        let (win, rin) = (within("waddr", A, n), within("raddr", A, n));
-        let bytes: String = (0..B)
-            .map(|b| {
-                let (h, l) = (b * 8 + 7, b * 8);
-                format!("  if (we[{b}] && {win}) mem[{w}][{h}:{l}] <= wdata[{h}:{l}];\n")
-            })
-            .collect();
-        Verilog::Custom(format!(
-            "// block RamBe\n// {n} x {D}, byte enables, registered read, read-during-write returns the old word\n{}\
-             initial rdata = {D}'h0;\n\
-             always @(posedge clock) begin\n{bytes}  rdata <= {rin} ? mem[{r}] : {D}'h0;\nend",
-            zeroes(n, D)
+             always @(posedge clock) begin\n  if (we) mem[{w}] <= wdata;\n  rdata <= mem[{r}];\n\
+             `ifndef SYNTHESIS\n  if (we && {w} == {r}) rdata <= ~mem[{r}];\n`endif\nend{}",
+            zeroes(n, D),
+            ends(A, n)
         ))
     }
 }
@@ -230,7 +172,7 @@ pub struct LutRam<const A: usize, const D: usize> {
 impl<const A: usize, const D: usize> LutRam<A, D> {
     /// `depth` words, at most 2^A.
     pub fn new(depth: usize) -> Self {
-        check_depth(A, depth);
+        let depth = round(A, depth);
         LutRam {
             clock: Signal::default(),
             we: Signal::default(),
@@ -265,12 +207,12 @@ impl<const A: usize, const D: usize> Logic for LutRam<A, D> {
     fn hdl(&self) -> Verilog {
         let n = self.depth.get();
         let (w, r) = (ix("waddr", A, n), ix("raddr", A, n));
-        let (win, rin) = (within("waddr", A, n), within("raddr", A, n));
         Verilog::Custom(format!(
             "// block LutRam\n// {n} x {D}, read in the same clock\n{}\
-             always @(posedge clock) if (we && {win}) mem[{w}] <= wdata;\n\
-             always @(*) rdata = {rin} ? mem[{r}] : {D}'h0;",
-            zeroes(n, D)
+             always @(posedge clock) if (we) mem[{w}] <= wdata;\n\
+             always @(*) rdata = mem[{r}];{}",
+            zeroes(n, D),
+            ends(A, n)
         ))
     }
 }
@@ -305,7 +247,7 @@ impl<const A: usize, const D: usize> Default for Rom<A, D> {
 impl<const A: usize, const D: usize> Logic for Rom<A, D> {
     fn update(&mut self) {
         if self.clock.pos_edge() {
-            self.rdata.next = self.mem.at(self.raddr.val().index());
+            self.rdata.next = self.mem.0.get(self.raddr.val().index()).copied().unwrap_or_default();
         }
     }
     fn connect(&mut self) {

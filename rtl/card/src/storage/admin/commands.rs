@@ -8,7 +8,7 @@ use super::checks::{
     create_queue, format, get_feature, identify as identify_wrong, log_page, set_feature, virtualization,
 };
 use super::events::{Ask, Told, Type};
-use crate::parts::Forget;
+use crate::parts::{Forget, is_marked, mark_of};
 use crate::storage::ports::CommandIn;
 use crate::storage::terms::{Answer, Next, Op, What};
 use crate::storage::verdict::{Verdict, wrong};
@@ -89,6 +89,7 @@ pub struct Commands {
     pub forget_done: O<1>,
     pub busy: O<1>,
     vfs: Param,
+    slots: Param,
     st: Reg<3>,
     op: Reg<4>,
     ask: Reg<3>,
@@ -121,7 +122,7 @@ pub struct Commands {
 impl Commands {
     /// Commands of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        Commands { vfs: Param::new(vfs), ..Self::default() }
+        Commands { vfs: Param::new(vfs), slots: Param::new((vfs + 1).next_power_of_two()), ..Self::default() }
     }
 }
 
@@ -159,9 +160,8 @@ impl Logic for Commands {
         let vfs = sized(self.vfs.get(), 6);
         let primary = self.command.slot == 0;
         let secondary = (self.command.cdw10.get(virt::CNTLID).bits(7, 2) - konst(BEFORE_VFS)).trunc(6);
-        let is_off = self.offline.sel(secondary);
-        let one = sized(1, 64);
-        let me = one << self.command.slot;
+        let is_off = is_marked(self.offline, secondary, { self.slots.get() });
+        let me = mark_of(self.command.slot, { self.slots.get() });
         let mut makes = sized(0, 1);
         clocked!(self.forgets);
         self.forgets.ask = self.forget;
@@ -185,7 +185,7 @@ impl Logic for Commands {
         let exists = is_secondary(self.command.cdw10.get(virt::CNTLID), vfs);
         let enabled = secondary <= self.enabled_vfs;
         let going = self.leaving.q | self.r_late.q;
-        let made = self.made.q.sel(self.command.slot);
+        let made = is_marked(self.made.q, self.command.slot, { self.slots.get() });
         self.wrong_create.d =
             create_queue(opc == opcode::CREATE_CQ, self.command.cdw10, self.command.cdw11, self.command.prp1);
         self.wrong_identify.d = identify_wrong(self.command.cdw10, self.command.nsid, self.command.bound, primary);
@@ -402,7 +402,7 @@ impl Logic for Commands {
             St::DONE => self.st.d = St::IDLE,
             _ => self.st.d = St::IDLE,
         }
-        let gone = if self.forgets.wanted { one << self.forget_slot } else { 0 };
+        let gone = if self.forgets.wanted { mark_of(self.forget_slot, { self.slots.get() }) } else { 0 };
         self.made.d = (self.made.q | (if makes { me } else { 0 })) & !gone;
         self.command.next = self.then.q;
         self.command.status = self.code.q;

@@ -9,7 +9,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{command as cmd, limits, opcode};
 
-use crate::parts::{Fifo, Forget, Marks, Table};
+use crate::parts::{Fifo, Forget, Marks, Table, is_marked, mark_of};
 
 /// What the commands ask of the events.
 pub struct Ask;
@@ -155,6 +155,7 @@ impl Events {
         let slots = (vfs + 1).next_power_of_two();
         Events {
             slots: Param::new(slots),
+            news: Marks::new(slots),
             rows: Table::new(slots, 0),
             ids: LutRam::new(slots * 4),
             wrongs: Fifo::new(8),
@@ -331,10 +332,10 @@ impl Logic for Events {
             _ => self.st.d = St::IDLE,
         }
         // Who is closed wants nothing, whatever it did before.
-        self.wanted.d = self.live.q.sel(self.s.q)
+        self.wanted.d = is_marked(self.live.q, self.s.q, { self.slots.get() })
             & match self.kind.q {
-                Type::HEALTH => self.want_health.q.sel(self.s.q),
-                Type::NOTICE => self.want_notice.q.sel(self.s.q),
+                Type::HEALTH => is_marked(self.want_health.q, self.s.q, { self.slots.get() }),
+                Type::NOTICE => is_marked(self.want_notice.q, self.s.q, { self.slots.get() }),
                 _ => sized(1, 1),
             };
         // A slot is forgotten beside whatever is done for others.
@@ -354,14 +355,13 @@ impl Logic for Events {
         self.tell_cid = self.id.q;
         self.tell_dw0 = told(self.kind.q, self.which.q);
         // Who begins has seen what there is; who is closed is told nothing, and wants nothing.
-        let one = sized(1, 64);
-        let begins = if self.began { one << self.began_slot } else { 0 };
-        let over = if ends { one << self.forget_slot } else { 0 };
+        let begins = if self.began { mark_of(self.began_slot, { self.slots.get() }) } else { 0 };
+        let over = if ends { mark_of(self.forget_slot, { self.slots.get() }) } else { 0 };
         self.live.d = (self.live.q & !over) | begins;
-        self.news.mark = self.changed & self.live.q.sel(self.changed_slot);
+        self.news.mark = self.changed & is_marked(self.live.q, self.changed_slot, { self.slots.get() });
         self.news.slot = self.changed_slot;
         self.news.drop = over | begins;
-        let says = if self.wants { one << self.wants_slot } else { 0 };
+        let says = if self.wants { mark_of(self.wants_slot, { self.slots.get() }) } else { 0 };
         let health = if self.wants_health { says } else { 0 };
         let notice = if self.wants_notice { says } else { 0 };
         self.want_health.d = (self.want_health.q & !(says | over)) | health;

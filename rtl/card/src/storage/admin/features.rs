@@ -6,7 +6,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{command as cmd, limits, opcode};
 
-use crate::parts::{BlockTable, Forget};
+use crate::parts::{BlockTable, Forget, is_marked, mark_of};
 
 const WRITE_CACHE_DEFAULT: u64 = 1;
 /// The word of a function's features that no feature has for its number: the lower temperature threshold.
@@ -55,6 +55,7 @@ pub struct Features {
     r_through: Reg<64>,
     hot: Reg<64>,
     cold: Reg<64>,
+    slots: Param,
     words: BlockTable<10, 32, 1>,
 }
 
@@ -62,7 +63,7 @@ impl Features {
     /// Features of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
-        Features { words: BlockTable::new(slots * 16, 4), ..Self::default() }
+        Features { slots: Param::new(slots), words: BlockTable::new(slots * 16, 4), ..Self::default() }
     }
 }
 
@@ -136,12 +137,11 @@ impl Logic for Features {
         // --- set
         let vector = sized(1, 32) << iv.bits(2, 0);
         let vectors = if self.cdw11.get(cmd::VECTOR_CD) { kept_word | vector } else { kept_word & !vector };
-        let one = sized(1, 64);
-        let me = one << self.slot;
+        let me = mark_of(self.slot, { self.slots.get() });
         let limit = self.cdw11.get(cmd::TEMPERATURE_TMPTH);
         let over = limit <= limits::TEMPERATURE;
         let under = limit >= limits::TEMPERATURE;
-        let was = self.hot.q.sel(self.slot) | self.cold.q.sel(self.slot);
+        let was = is_marked(self.hot.q | self.cold.q, self.slot, { self.slots.get() });
         self.warms = self.k_temperature.q & (!was) & (if is_under { under } else { over });
         self.words.we = self.apply & !self.k_queues.q;
         self.words.waddr = word;
@@ -162,7 +162,7 @@ impl Logic for Features {
         self.set_coalescing = self.apply & self.k_coalescing.q;
         self.set_vectors = self.apply & self.k_vector.q;
         self.vectors = vectors.bits(7, 0);
-        self.through = self.r_through.q.sel(self.slot);
+        self.through = is_marked(self.r_through.q, self.slot, { self.slots.get() });
         self.warm = self.hot.q | self.cold.q;
 
         // --- forgotten: all at reset, sixteen words of who is closed, in clocks in which nobody sets one
@@ -175,7 +175,7 @@ impl Logic for Features {
         self.forgets.over = self.words.wiped;
         self.forgotten = self.forgets.done;
         if wipes {
-            let them = one << self.forget_slot;
+            let them = mark_of(self.forget_slot, { self.slots.get() });
             self.r_through.d = self.r_through.q & !them;
             self.hot.d = self.hot.q & !them;
             self.cold.d = self.cold.q & !them;

@@ -17,7 +17,7 @@ use self::rom::UUID;
 use super::records::errors::Entry;
 use super::terms::What;
 use super::words::{Piece, Place, Row, Tag};
-use crate::parts::BlockFifo;
+use crate::parts::{BlockFifo, is_marked};
 
 const fn beat_of(byte: u64) -> u64 {
     byte / 16
@@ -170,6 +170,7 @@ pub struct Pages {
     jobs: BlockFifo<9, { Job::WIDTH }>,
     rows: BlockFifo<9, 128>,
     vfs: Param,
+    slots: Param,
     rom: Rom<12, 128>,
     places: Rom<8, { Halves::WIDTH }>,
 }
@@ -179,6 +180,7 @@ impl Pages {
     pub fn new(vfs: usize) -> Self {
         Pages {
             vfs: Param::new(vfs),
+            slots: Param::new((vfs + 1).next_power_of_two()),
             rom: Rom::new(rom::rom().into_iter().map(|w| azote_hdl::BigUint::from(w).into()).collect()),
             places: Rom::new(rom::places().into_iter().map(|w| azote_hdl::BigUint::from(w).into()).collect()),
             ..Self::default()
@@ -253,7 +255,7 @@ impl Logic for Pages {
         let all = konst(self.vfs.get());
         self.r_exists.d = (second <= all) & (self.beat.q.bits(13, SECONDARY_BEATS) != 0);
         let second_slot = second.bits(5, 0);
-        self.r_online.d = (second_slot <= self.enabled_vfs) & !self.offline.sel(second_slot);
+        self.r_online.d = (second_slot <= self.enabled_vfs) & !is_marked(self.offline, second_slot, { self.slots.get() });
         self.r_second.d = second_slot;
         let second_id =
             cat(self.r_second.q + konst(function::FIRST_VF_INDEX - 1), sized(function::STORAGE, 2)).zext(16);
@@ -322,7 +324,7 @@ impl Logic for Pages {
                 page = cat(high, low);
             }
             What::SMART => match b {
-                0 => page = raw | (self.warm.sel(slot).zext(128) << konst(id::WARNING_TEMPERATURE.lo)),
+                0 => page = raw | (is_marked(self.warm, slot, { self.slots.get() }).zext(128) << konst(id::WARNING_TEMPERATURE.lo)),
                 UNITS_READ_BEAT => page = self.units_read.zext(128),
                 UNITS_WRITTEN_BEAT => page = self.units_written.zext(128),
                 READS_BEAT => page = self.reads.zext(128),

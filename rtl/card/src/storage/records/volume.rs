@@ -116,7 +116,13 @@ impl Volume {
     /// The statistics of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
-        Volume { begun: Fifo::new(16), ended: Fifo::new(64), words: BlockTable::new(slots * 64, 6), ..Self::default() }
+        Volume {
+            clears: Marks::new(slots),
+            begun: Fifo::new(16),
+            ended: Fifo::new(64),
+            words: BlockTable::new(slots * 64, 6),
+            ..Self::default()
+        }
     }
 }
 

@@ -28,6 +28,13 @@ pub struct Wipe {
     marks: Marks,
 }
 
+impl Wipe {
+    /// Of the PF and `vfs` VFs.
+    pub fn new(vfs: usize) -> Self {
+        Wipe { marks: Marks::new((vfs + 1).next_power_of_two()), ..Self::default() }
+    }
+}
+
 #[kernel]
 impl Logic for Wipe {
     fn update(&mut self) {

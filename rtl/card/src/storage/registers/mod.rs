@@ -22,7 +22,7 @@ use self::offline::Offline;
 use self::shutdowns::Shutdowns;
 use self::words::{Closing, Word};
 use super::terms::Op;
-use crate::parts::{BlockTable, Fifo, Table, byte_mask};
+use crate::parts::{BlockTable, Fifo, Table, byte_mask, is_marked};
 use crate::transaction::BusSlave;
 
 /// Clocks in which an access is answered.
@@ -162,8 +162,9 @@ impl Registers {
         let slots = (vfs + 1).next_power_of_two();
         Registers {
             slots: Param::new(slots),
+            away: Offline::new(slots),
             closers: Fifo::new(64),
-            shutdowns: Shutdowns::new(),
+            shutdowns: Shutdowns::new(slots),
             closings: Table::new(slots, 0),
             words: BlockTable::new(slots * 8, 3),
             ..Self::default()
@@ -296,7 +297,7 @@ impl Logic for Registers {
                 }
             }
             St::BUS_READ => {
-                self.refused.d = self.away.offline.sel(self.slot.q);
+                self.refused.d = is_marked(self.away.offline, self.slot.q, { self.slots.get() });
                 self.st.d = if is_doorbell { St::DOORBELL } else { St::BUS_DO };
             }
             St::BUS_DO => {

@@ -4,6 +4,8 @@
 
 use azote_hdl::prelude::*;
 
+use crate::parts::mark_of;
+
 #[derive(LogicBlock, Default)]
 pub struct Offline {
     pub clock: Clk,
@@ -18,16 +20,23 @@ pub struct Offline {
     pub valid: O<1>,
     pub closes: O<6>,
     pub take: I<1>,
+    slots: Param,
     r_offline: Reg<64>,
     waits: Reg<1>,
     who: Reg<6>,
 }
 
+impl Offline {
+    /// Of a card with so many slots, a power of two.
+    pub fn new(slots: usize) -> Self {
+        Offline { slots: Param::new(slots), ..Self::default() }
+    }
+}
+
 #[kernel]
 impl Logic for Offline {
     fn update(&mut self) {
-        let one = sized(1, 64);
-        let named = one << self.slot;
+        let named = mark_of(self.slot, { self.slots.get() });
         let off = if self.off { named } else { 0 };
         let on = if self.on { named } else { 0 };
         self.r_offline.d = if self.all { 0 } else { (self.r_offline.q | off) & !on };

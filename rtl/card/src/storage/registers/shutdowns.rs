@@ -41,8 +41,9 @@ pub struct Shutdowns {
 }
 
 impl Shutdowns {
-    pub fn new() -> Self {
-        Shutdowns { done: Fifo::new(64), ..Self::default() }
+    /// Of a card with so many slots, a power of two.
+    pub fn new(slots: usize) -> Self {
+        Shutdowns { marks: Marks::new(slots), done: Fifo::new(slots), ..Self::default() }
     }
 }
 

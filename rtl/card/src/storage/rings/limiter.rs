@@ -10,7 +10,7 @@
 
 use azote_hdl::prelude::*;
 
-use crate::parts::{BlockTable, Table, Tick, tick};
+use crate::parts::{BlockTable, Table, Tick, is_marked, tick};
 use crate::storage::words::Rates;
 
 /// Clocks between two slots' turns, and of a round of all 64.
@@ -96,6 +96,9 @@ pub struct Limiter {
     round: Reg<7>,
     due: Reg<1>,
     due_slot: Reg<6>,
+    /// The last slot that there is, and how many have a place.
+    last: Param,
+    slots: Param,
     /// What was counted: the buckets, whether they have limits and were spent before, the weight.
     new_c: Reg<32>,
     new_b: Reg<32>,
@@ -115,6 +118,8 @@ impl Limiter {
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
         Limiter {
+            last: Param::new(vfs),
+            slots: Param::new(slots),
             commands: BlockTable::new(slots, 0),
             blocks: BlockTable::new(slots, 0),
             state: Table::new(slots, 0),
@@ -205,7 +210,7 @@ impl Logic for Limiter {
         self.revive = writes & self.fills.q & !(empty_c | empty_b);
         self.revive_slot = self.s.q;
 
-        self.held = writes & self.fills.q & self.parked.sel(self.s.q);
+        self.held = writes & self.fills.q & is_marked(self.parked, self.s.q, { self.slots.get() });
         self.held_slot = self.s.q;
         self.held_time = self.round.q;
         self.held_commands = self.limit_c.q & self.spent_c.q;
@@ -218,9 +223,10 @@ impl Logic for Limiter {
             self.round.d = micros;
             self.so_far.d = 0;
         }
-        if self.timer.q.bits(5, 0).all() {
+        let next = self.timer.q.bits(11, 6);
+        if self.timer.q.bits(5, 0).all() & (next <= konst(self.last.get())) {
             self.due.d = 1;
-            self.due_slot.d = self.timer.q.bits(11, 6);
+            self.due_slot.d = next;
         }
         if self.fetched {
             self.f_wait.d = 1;

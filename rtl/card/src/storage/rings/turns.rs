@@ -11,7 +11,7 @@
 
 use azote_hdl::prelude::*;
 
-use crate::parts::{Fifo, Table};
+use crate::parts::{Fifo, Table, mark_of};
 
 struct St;
 impl St {
@@ -76,6 +76,7 @@ pub struct Turns {
     wake_slot: Reg<6>,
     /// How many slots are parked, and which.
     waiting: Reg<7>,
+    slots: Param,
     r_parked: Reg<64>,
     /// Of each slot.
     context: Table<6, { Standing::WIDTH }, 1>,
@@ -89,6 +90,7 @@ impl Turns {
     pub fn new(vfs: usize) -> Self {
         let slots = (vfs + 1).next_power_of_two();
         Turns {
+            slots: Param::new(slots),
             context: Table::new(slots, 0),
             marks: Fifo::new(16),
             fresh: Fifo::new(slots),
@@ -184,7 +186,7 @@ impl Logic for Turns {
             self.away.d = 0;
         }
 
-        let here = sized(1, 64) << self.s.q;
+        let here = mark_of(self.s.q, { self.slots.get() });
         self.parked = self.r_parked.q;
         self.again_take = 0;
         match self.st.q {

@@ -448,7 +448,8 @@ impl Logic for Books {
                 let code = if l_code == 0 { self.code.q } else { l_code };
                 self.tag_free = !first;
                 if first | self.tag_free_ready {
-                    l_we = 1;
+                    // The last one's line is asked for again in this clock, and nobody needs what would be new in it.
+                    l_we = left != 1;
                     l_new = Line { code, left: left - 1, ..line };
                     s_we = 1;
                     let held = State { cmd: self.cmd.q, at: At::HELD, ..0 };
