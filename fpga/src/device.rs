@@ -18,5 +18,7 @@ pub const BLOCK_RAMS: u64 = 208;
 /// Multipliers of 18 x 18 bits (MULT18X18D).
 pub const MULTIPLIERS: u64 = 156;
 
-/// What the core must reach, in MHz.
+/// What place and route is told to aim for, in MHz.
+pub const AIM_MHZ: f64 = 100.0;
+/// What the core must reach, in MHz: its clock.
 pub const LEAST_MHZ: f64 = azote_regs::clock::MHZ as f64;

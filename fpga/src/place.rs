@@ -55,7 +55,7 @@ fn install() -> Result<PathBuf, Error> {
 /// If nextpnr cannot be installed, or fails; the figures are not judged here.
 pub fn place(synthesis: &Synthesis) -> Result<Routed, Error> {
     let python = install()?;
-    let (seed, freq) = (SEED.to_string(), device::LEAST_MHZ.to_string());
+    let (seed, freq) = (SEED.to_string(), device::AIM_MHZ.to_string());
     let options = [
         device::NEXTPNR,
         "--package",

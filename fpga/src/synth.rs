@@ -42,6 +42,24 @@ alumacc
 opt
 memory -nomap
 opt_clean";
+/// How ABC makes LUTs of the logic. LUT4s alone: wider ones are multiplexers of several, which cost as many places as what they replace
+/// and are worse to place. Two rounds for depth, which find a fifth less than one does.
+const MAP: &str = "\
+strash
+&get -n
+&fraig -x
+&put
+scorr
+dc2
+strash
+dch -f
+if -K 4
+mfs2
+strash
+dch -f
+if -K 4
+mfs2 -a
+";
 /// Raised when the meaning of what is kept changes.
 const VERSION: &str = "1";
 
@@ -72,10 +90,14 @@ fn script(top: &str) -> String {
     // Memories are counted as they are declared, before they are cut into the device's; then everything else.
     format!(
         "read_verilog -sv design.sv\n\
-         synth_ecp5 -abc9 -top {top} -run begin:coarse\n\
+         synth_ecp5 -nomux -top {top} -run begin:coarse\n\
          {COARSE}\n\
          json -o memories.json t:$mem*\n\
-         synth_ecp5 -abc9 -top {top} -run map_ram:\n\
+         synth_ecp5 -nomux -top {top} -run map_ram:map_luts\n\
+         techmap -map +/ecp5/latches_map.v\n\
+         abc -dress -lut 4 -script map.abc\n\
+         clean\n\
+         synth_ecp5 -nomux -top {top} -run map_cells:\n\
          write_json netlist.json\n"
     )
 }
@@ -85,7 +107,7 @@ pub(crate) fn key(design: &azote_hdl::Design) -> Result<String, Error> {
     // What the printer remarks for readers makes no other netlist.
     let is_code = |line: &&str| !line.trim_start().starts_with("//");
     let code: Vec<_> = design.text.lines().filter(is_code).collect();
-    Ok(work::key(&[VERSION, &version()?, &script(&design.top), &code.join("\n")]))
+    Ok(work::key(&[VERSION, &version()?, &script(&design.top), MAP, &code.join("\n")]))
 }
 
 /// Synthesizes `design`, or finds what was made from the same text before.
@@ -99,6 +121,7 @@ pub fn synthesize(design: &azote_hdl::Design, what: &str) -> Result<Synthesis, E
         };
         write("design.sv", &design.text)?;
         write("script.ys", &script)?;
+        write("map.abc", MAP)?;
         let log = folder.join("yosys.log");
         let job = Job { program: "yosys", what, log: &log, remedy: REMEDY };
         let mut command = Command::new("yosys");
