@@ -40,13 +40,17 @@ pub struct Core {
 }
 
 impl Core {
-    /// A core with `vfs` VFs of each kind, and the share of the tags of reads that each engine has: 0 where there is none.
+    /// A core with `vfs` VFs of each kind, and the share of the tags of reads that each engine has. Where it is 0 there is no
+    /// engine, and nothing is built for one.
     pub fn new(vfs: usize, share: [usize; ENGINES]) -> Self {
         assert!((1..=function::MAX_VFS as usize).contains(&vfs), "{vfs} VFs a kind");
+        let plugged = share.map(|tags| tags > 0);
         Core {
+            transmit: Transmit::new(plugged),
+            door: Door::new(plugged),
             space: Space::new(vfs),
             errors: Errors::new(vfs),
-            msix: Msix::new(vfs),
+            msix: Msix::new(vfs, plugged),
             read: Read::new(COMPLETION_TICKS, share),
             ..Self::default()
         }

@@ -18,5 +18,10 @@
 mod nobody;
 mod socket;
 
+use crate::dma::read::ENGINES;
+
 pub use nobody::Nobody;
 pub use socket::{Engine, IrqIn, IrqOut, ResetIn, ResetOut, Socket};
+
+/// In which sockets an engine is, by the kind of function that it serves. Of one that is not there nothing is built.
+pub type Plugged = [bool; ENGINES];
