@@ -293,6 +293,8 @@ impl Logic for Bindings {
         self.page_big.d = self.big.q.sel(self.tenants.page_slot);
         self.tenants.binding = cat(self.slot_turn.q, self.slot_big.q, self.volumes.rdata);
         self.tenants.page_binding = cat(self.page_big.q, self.page_table.rdata);
-        self.busy = (self.st.q != St::IDLE) | self.bus.valid | self.o_wait.q;
+        let accessed = (self.st.q != St::IDLE) | self.bus.valid;
+        self.tenants.stirs = accessed;
+        self.busy = accessed | self.o_wait.q;
     }
 }
