@@ -1,4 +1,4 @@
-//! The pin harness: 707 bits of ports behind four pins.
+//! The pin harness: 711 bits of ports behind four pins.
 //!
 //! A core has more ports than a package has pins, and no path of the real card begins or ends at a pin: the link, the
 //! media and their logic stand around it. So every input of the card is a register here, all of them one long shift
@@ -10,11 +10,12 @@
 
 use azote_hdl::prelude::*;
 use azote_rtl::card::Card;
+use azote_rtl::dma::read::ENGINES;
 
 /// Bits of all inputs of the card but clock and reset.
 pub const INPUTS: usize = 287;
 /// Bits of all its outputs.
-pub const OUTPUTS: usize = 421;
+pub const OUTPUTS: usize = 424;
 /// Groups of the first fold, of ten bits, and of the second, of six.
 const FOLDS: usize = 43;
 const REFOLDS: usize = 8;
@@ -49,6 +50,9 @@ impl Pins {
 impl Logic for Pins {
     fn update(&mut self) {
         clocked!(self.card);
+        for e in 0..ENGINES {
+            self.card.engine_clock[e] = self.clock;
+        }
         let now = self.shift.q;
         self.shift.d = cat(now.bits(INPUTS - 2, 0), self.serial_in);
         self.card.rx.data = now.bits(127, 0);
@@ -93,7 +97,7 @@ impl Logic for Pins {
             self.card.mget.valid,
             self.card.mget.tag,
         );
-        self.taken.d = cat(self.card.busy, link, media);
+        self.taken.d = cat(self.card.awake, self.card.busy, link, media);
         let taken = self.taken.q.zext(10 * FOLDS);
         let mut fold = sized(0, FOLDS);
         for i in 0..FOLDS {

@@ -11,5 +11,6 @@ pub mod processor;
 pub mod rig;
 pub mod soak;
 pub mod tables;
+pub mod twin;
 
 pub use error::{Error, Result};

@@ -12,6 +12,7 @@ use azote_regs::nvme::limits::LBA_SIZE;
 use azote_sim::{Card, Hardware, Options, SimFunction, TlpDevice, soft::SoftCard};
 use tempfile::TempDir;
 
+use crate::twin::Twin;
 use crate::{Error, Result};
 
 /// What stands behind the root complex.
@@ -19,6 +20,8 @@ use crate::{Error, Result};
 pub enum Model {
     /// The RTL.
     Rtl,
+    /// The RTL twice, with engines that stand still while they are idle and with such as do not: they must be one ([`Twin`]).
+    Twin,
     /// The card in software: to try a bench or a test itself.
     Soft,
 }
@@ -49,6 +52,7 @@ impl Setup {
     pub fn card(&self) -> Result<Card> {
         let device: Box<dyn TlpDevice> = match self.model {
             Model::Soft => Box::new(SoftCard::new(self.vfs)),
+            Model::Twin => Box::new(Twin::new(&azote_rtl::card(self.vfs.into())?.text, self.options.seed)?),
             Model::Rtl => {
                 let design = azote_rtl::card(self.vfs.into())?;
                 let options = azote_verilate::Options::fast().with_trace(self.waves.is_some());

@@ -4,7 +4,7 @@ use azote_hdl::prelude::*;
 use azote_regs::function;
 
 use crate::core::Core;
-use crate::dma::read::TAGS;
+use crate::dma::read::{ENGINES, TAGS};
 use crate::engine::Nobody;
 use crate::manage::Bindings;
 use crate::storage::Storage;
@@ -15,6 +15,9 @@ use crate::transaction::{LinkIn, LinkOut};
 pub struct Card {
     pub clock: Clk,
     pub reset: Rst,
+    /// The engines' clocks, by kind of function: `clock`, but for edges at which the engine was not `awake`.
+    pub engine_clock: [Clk; ENGINES],
+    pub awake: O<ENGINES>,
     /// The link (`docs/tlp-port.md`).
     pub rx: LinkIn,
     pub tx: LinkOut,
@@ -53,6 +56,10 @@ const TRUST: usize = function::TRUST as usize;
 impl Logic for Card {
     fn update(&mut self) {
         clocked!(self.core, self.net, self.storage, self.trust, self.bindings);
+        self.net.clock = self.engine_clock[NET];
+        self.storage.clock = self.engine_clock[STORAGE];
+        self.trust.clock = self.engine_clock[TRUST];
+        self.awake = self.core.awake;
         link!(self.rx, self.core.rx);
         link!(self.tx, self.core.tx);
         join!(self.core.engine[NET], self.net.socket);

@@ -11,6 +11,8 @@ use crate::interrupt::Msix;
 use crate::transaction::transmit::{CLASSES, CLIENTS, COMPLETIONS, DATA, ENTRY, MESSAGES, MSIX, READS};
 use crate::transaction::{BusMaster, Completer, Door, LinkIn, LinkOut, Posted, Receive, Shared, Transmit};
 
+/// Bits of the clocks for which an engine is clocked when there is no more to do: what was begun goes through its pipelines.
+const LINGER: usize = 4;
 /// Completion time-out in ticks of 1024 clocks: 0.8 ms at 80 MHz, in the default range of PCIe 7.5.3.16.
 const COMPLETION_TICKS: usize = 64;
 
@@ -25,6 +27,11 @@ pub struct Core {
     /// Card management: the BAR2 of the trust PF.
     pub manage: BusMaster,
     pub busy: O<1>,
+    /// By engine: the edge at the end of this clock means something to it. Its clock may be without the others.
+    pub awake: O<ENGINES>,
+    plugged: [Param; ENGINES],
+    /// For how many clocks more each is clocked after the last that something had to do with it.
+    lingers: [Reg<LINGER>; ENGINES],
     receive: Receive,
     posted: Posted,
     completer: Completer,
@@ -40,13 +47,18 @@ pub struct Core {
 }
 
 impl Core {
-    /// A core with `vfs` VFs of each kind, and the share of the tags of reads that each engine has: 0 where there is none.
+    /// A core with `vfs` VFs of each kind, and the share of the tags of reads that each engine has. Where it is 0 there is no
+    /// engine, and nothing is built for one.
     pub fn new(vfs: usize, share: [usize; ENGINES]) -> Self {
         assert!((1..=function::MAX_VFS as usize).contains(&vfs), "{vfs} VFs a kind");
+        let plugged = share.map(|tags| tags > 0);
         Core {
+            transmit: Transmit::new(plugged),
+            door: Door::new(plugged),
+            plugged: plugged.map(|there| Param::new(there.into())),
             space: Space::new(vfs),
             errors: Errors::new(vfs),
-            msix: Msix::new(vfs),
+            msix: Msix::new(vfs, plugged),
             read: Read::new(COMPLETION_TICKS, share),
             ..Self::default()
         }
@@ -257,6 +269,30 @@ impl Logic for Core {
         self.read.cpl_eop = self.receive.cpl_eop;
         self.read.cpl_bad = self.receive.cpl_bad;
         self.read.cpl_data = self.receive.cpl_data;
+
+        // Who is clocked. All that the core does to an engine is seen here: whoever is asked nothing, has nothing to do and no read
+        // under way sees no change until then.
+        let mut awake = sized(0, ENGINES);
+        for e in 0..ENGINES {
+            let mut goes_on = sized(0, 1);
+            if const { self.plugged[e].get() != 0 } {
+                let mine = to_engine & (owner.bits(1, 0) == e);
+                let lands = self.read.land[e].pending.any() | self.read.land[e].lanes.any() | self.read.land[e].nulled;
+                let stirs = self.engine[e].busy | self.engine[e].counts | mine | self.space.busy | lands;
+                if stirs {
+                    self.lingers[e].d = konst((1usize << LINGER) - 1);
+                } else if self.lingers[e].q != 0 {
+                    self.lingers[e].d = self.lingers[e].q - 1;
+                }
+                // In the first clock it does not count time yet: what it hears comes of a register.
+                goes_on = self.lingers[e].q != 0;
+                if stirs | goes_on {
+                    awake = awake | konst(1 << e);
+                }
+            }
+            self.engine[e].awake = goes_on;
+        }
+        self.awake = awake;
 
         self.busy = self.receive.busy
             | self.posted.busy

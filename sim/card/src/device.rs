@@ -47,6 +47,8 @@ pub struct Outputs {
     pub mget: Option<u16>,
     /// The card has work of its own: it must be clocked though nothing goes in or out.
     pub busy: bool,
+    /// Engines to which this clock's edge means something, a bit each by the kind of their functions.
+    pub awake: u8,
 }
 
 /// A beat of data for the medium.

@@ -65,13 +65,16 @@ struct Out {
     busy: u8,
     /// A check of the design's own failed, so many clocks ago and one; `azote_failed` says which.
     failed: u8,
-    pad: [u8; 3],
+    awake: u8,
+    pad: [u8; 2],
 }
 
 const _: () = assert!(size_of::<In>() == 52 && size_of::<Out>() == 72);
 
 /// The C++ between the model and us.
 const SHIM: &str = include_str!("shim.cpp");
+/// The clocks of the engines, which stand still while these do nothing.
+pub const ENGINE_CLOCKS: [&str; 3] = ["engine_clock_0", "engine_clock_1", "engine_clock_2"];
 /// Name of the card's top module.
 pub const TOP: &str = "azote_card";
 
@@ -81,6 +84,9 @@ pub fn ports() -> Vec<Port> {
     let port = |name: &str, dir, width| Port { name: name.into(), dir, width };
     vec![
         port("clock", In, 1),
+        port("engine_clock_0", In, 1),
+        port("engine_clock_1", In, 1),
+        port("engine_clock_2", In, 1),
         port("reset", In, 1),
         port("rx_valid", In, 1),
         port("rx_ready", Out, 1),
@@ -121,6 +127,7 @@ pub fn ports() -> Vec<Port> {
         port("mget_ready", In, 1),
         port("mget_tag", Out, media::TAG_BITS as usize),
         port("busy", Out, 1),
+        port("awake", Out, 3),
     ]
 }
 
@@ -134,6 +141,7 @@ pub struct Hardware {
     free: unsafe extern "C" fn(Sim),
     failed: unsafe extern "C" fn() -> *const c_char,
     forgive: unsafe extern "C" fn(),
+    always: unsafe extern "C" fn(Sim),
     clocks: u64,
     /// Paths of its blocks, as its Verilog has them.
     blocks: Vec<String>,
@@ -156,7 +164,7 @@ impl Hardware {
     /// was compiled to be portable, on a machine without Verilator.
     pub fn compile(text: String, options: &Options) -> Result<PathBuf, Error> {
         let source = Source { text, top: TOP.into(), ports: ports() };
-        Ok(build_library(&source, options, Shim::Own(SHIM))?)
+        Ok(build_library(&source, options, Shim::Own { text: SHIM, clocks: &ENGINE_CLOCKS })?)
     }
 
     /// Loads a compiled card. `seed` is for the random start of what has no initial value, if it was built so.
@@ -171,7 +179,7 @@ impl Hardware {
         // Verilator's runtime. One that is no shared object or has not its symbols is an error.
         let library = unsafe { Library::new(path) }.map_err(failed)?;
         // SAFETY: the types are those that shim.cpp and the shim's common part declare.
-        let (new, cycle, trace, free, failed, forgive) = unsafe {
+        let (new, cycle, trace, free, failed, forgive, always) = unsafe {
             let new = *library.get::<unsafe extern "C" fn(u32) -> Sim>(b"card_new\0").map_err(failed)?;
             (
                 new,
@@ -180,6 +188,7 @@ impl Hardware {
                 *library.get(b"card_free\0").map_err(failed)?,
                 *library.get(b"azote_failed\0").map_err(failed)?,
                 *library.get(b"azote_forgive\0").map_err(failed)?,
+                *library.get(b"card_always\0").map_err(failed)?,
             )
         };
         // SAFETY: the call takes a number and returns a new instance, which `drop` frees once.
@@ -191,11 +200,18 @@ impl Hardware {
             free,
             failed,
             forgive,
+            always,
             clocks: 0,
             blocks: facts.blocks,
             library: Arc::new(library),
             path: path.clone(),
         })
+    }
+
+    /// From now on engines are clocked in every clock, as on a board. What the card does is the same.
+    pub fn clock_always(&mut self) {
+        // SAFETY: as in `cycle`.
+        unsafe { (self.always)(self.sim) };
     }
 
     /// What tells where its time goes; nothing if it was not compiled for that.
@@ -298,6 +314,7 @@ impl TlpDevice for Hardware {
             mdone_ready: o.mdone_ready != 0,
             mget: (o.mget_valid != 0).then_some(o.mget_tag),
             busy: o.busy != 0,
+            awake: o.awake,
         };
     }
 

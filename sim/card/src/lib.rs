@@ -48,7 +48,7 @@ pub use device::TlpDevice;
 pub use enumerate::{Bar, PfInfo, SriovInfo, Topology, enumerate, set_vfs};
 pub use error::{Error, RequestError};
 pub use faults::{FaultPlan, ReadFault};
-pub use hardware::{Hardware, TOP, ports};
+pub use hardware::{ENGINE_CLOCKS, Hardware, TOP, ports};
 pub use interrupts::{Interrupt, Interrupts, RawSink, Sink};
 pub use mapping::Mapping;
 pub use media::{Disk, Extent, Media, MediaFault};

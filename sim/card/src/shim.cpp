@@ -17,7 +17,7 @@ struct Out {
     uint8_t rx_ready, tx_valid, tx_keep, tx_sop, tx_eop;
     uint8_t mrd_ready, mwr_valid, mwr_last, mwr_spoilt, mdone_ready, mget_valid, busy;
     /* How many clocks ago a check failed, and one; 0 if none did. */
-    uint8_t failed, pad[3];
+    uint8_t failed, awake, pad[2];
 };
 static_assert(sizeof(In) == 52 && sizeof(Out) == 72, "hardware.rs has these sizes");
 
@@ -27,19 +27,30 @@ struct Sim {
     Wave* wave;
     /* Clocks so far, and of which waves are written, both ends included. */
     uint64_t clock, from, to;
+    /* Engines that the edge of this clock means something to, a bit each; and those that are clocked always. */
+    uint32_t awake, always;
 };
 
 EXPORT Sim* card_new(uint32_t seed) {
     auto* c = new VerilatedContext;
     start(c, seed);
-    auto* s = new Sim{c, new MODEL{c, "azote_card"}, nullptr, 0, 0, 0};
+    auto* s = new Sim{c, new MODEL{c, "azote_card"}, nullptr, 0, 0, 0, 0, 0};
     s->top->clock = 0;
     s->top->eval();
     return s;
 }
+EXPORT void card_always(Sim* s) { s->always = ~0u; }
+/* The level of all clocks: high is the edge of the clock before, of the engines for which it means something. */
+static inline void clocks(Sim* s, bool level) {
+    const uint32_t engines = level ? s->awake : 0;
+    s->top->clock = level;
+    s->top->engine_clock_0 = engines & 1;
+    s->top->engine_clock_1 = engines >> 1 & 1;
+    s->top->engine_clock_2 = engines >> 2 & 1;
+}
 EXPORT void card_free(Sim* s) {
     if (!VM_TRACE && s->clock) {
-        s->top->clock = 1;
+        clocks(s, true);
         s->top->eval();
     }
     release(s);
@@ -63,7 +74,7 @@ static inline void step(Sim* s, uint64_t half) {
 // The inputs stand behind registers (held.rs of azote-verilate), whose clock is `load`: they change as registers do. So one
 // evaluation does the edge of the clock before and brings this clock's inputs, and what follows from both settles once; what is
 // left, that both clocks fall, wakes nothing. The edge of a clock is thus done as the next one begins, or at the end. With waves it
-// has a moment of its own in each clock, and is done there.
+// has a moment of its own in each clock, and is done there. An engine that is not awake has no edge: nothing in it would change.
 EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
     auto* t = s->top;
     t->reset_in = i->reset;
@@ -87,9 +98,10 @@ EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
         t->mrd_data_in[k] = i->mrd_data[k];
     }
     const bool due = !VM_TRACE && s->clock;
-    t->clock = due;
+    clocks(s, due);
     t->load = 1;
     step(s, 0);
+    s->awake = i->reset ? ~0u : t->awake | s->always;
     for (int k = 0; k < 4; ++k) {
         o->tx_data[k] = t->tx_data[k];
         o->mwr_data[k] = t->mwr_data[k];
@@ -114,8 +126,9 @@ EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
     o->mwr_spoilt = t->mwr_spoilt;
     o->mdone_ready = t->mdone_ready;
     o->busy = t->busy;
+    o->awake = t->awake;
     t->load = 0;
-    t->clock = VM_TRACE;
+    clocks(s, VM_TRACE);
     step(s, 1);
     ++s->clock;
     o->failed = azote_failed() ? 1 + due : 0;

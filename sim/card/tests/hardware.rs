@@ -13,6 +13,7 @@ use wellen::simple::Waveform;
 const ECHO: &str = "
 module azote_card(
   input wire clock, input wire reset,
+  input wire engine_clock_0, input wire engine_clock_1, input wire engine_clock_2, output wire [2:0] awake,
   input wire rx_valid, output wire rx_ready, input wire rx_sop, input wire rx_eop,
   input wire [3:0] rx_keep, input wire [127:0] rx_data,
   output reg tx_valid, input wire tx_ready, output reg tx_sop, output reg tx_eop,
@@ -40,6 +41,7 @@ module azote_card(
   assign mget_valid = mget_ready;
   assign mget_tag = ~mdone_tag;
   assign busy = tx_valid;
+  assign awake = 3'h5;
   always_ff @(posedge clock)
     if (reset) begin
       tx_valid <= 1'b0; mreq_valid <= 1'b0;

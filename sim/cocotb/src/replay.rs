@@ -38,6 +38,9 @@ impl Speed {
 /// # Errors
 /// If cocotb cannot be installed, or does not build.
 pub fn build(text: &str) -> Result<PathBuf, Error> {
+    // As on a board, the engines have the card's clock: cocotb would have to drive each of its own.
+    let tied = |text: String, clock: &&str| text.replace(&format!(".clock({clock})"), ".clock(clock)");
+    let text = &azote_sim::ENGINE_CLOCKS.iter().fold(text.to_owned(), tied);
     let environment = environment()?;
     let folder = cache::folder()?;
     let parts = [BUILD, CHECKS, MAKE, &environment.to_string_lossy(), text];

@@ -25,8 +25,14 @@ pub enum Shim<'a> {
     Generic,
     /// One's own, for a model whose every clock counts. `MODEL` in the text is the model's class; before it stand the
     /// includes, `EXPORT`, `start(context, seed)`, `Wave` with `wave_open`, `wave_dump` and `wave_close`, and `release(sim)`.
-    /// The input `x` of such a model is the port `x_in` before a register, which a rising `load` loads; all but `clock`.
-    Own(&'a str),
+    /// The input `x` of such a model is the port `x_in` before a register, which a rising `load` loads; all but `clock` and the
+    /// other `clocks`.
+    Own {
+        /// The C++.
+        text: &'a str,
+        /// Inputs that are clocks beside `clock`.
+        clocks: &'a [&'a str],
+    },
 }
 
 impl Shim<'_> {
@@ -35,7 +41,7 @@ impl Shim<'_> {
         match self {
             // Written for the ports at hand; the calls are the same for every model of a version.
             Shim::Generic => concat!("generic ", env!("CARGO_PKG_VERSION")),
-            Shim::Own(text) => text,
+            Shim::Own { text, .. } => text,
         }
     }
 }
@@ -50,7 +56,7 @@ pub fn build_library(source: &Source, options: &Options, shim: Shim<'_>) -> Resu
     shim::check(source)?;
     let held = match shim {
         Shim::Generic => source.clone(),
-        Shim::Own(_) => Source { text: held::held(source)?, ..source.clone() },
+        Shim::Own { clocks, .. } => Source { text: held::held(source, clocks)?, ..source.clone() },
     };
     let tools = Tools::find()?;
     let flags = flags(options);
@@ -60,7 +66,7 @@ pub fn build_library(source: &Source, options: &Options, shim: Shim<'_>) -> Resu
     let prefix = format!("V{}_{}", source.top, &Key(key.0).name()[..12]);
     let mut text = match shim {
         Shim::Generic => shim::text(source, &prefix),
-        Shim::Own(own) => shim::preamble(&prefix) + &own.replace("MODEL", &prefix),
+        Shim::Own { text: own, .. } => shim::preamble(&prefix) + &own.replace("MODEL", &prefix),
     };
     if options.profile {
         text += profile::SAMPLER;

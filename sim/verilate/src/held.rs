@@ -15,9 +15,9 @@ pub(crate) fn port(name: &str) -> String {
     format!("{name}_in")
 }
 
-/// The text with its top's inputs behind registers, all but its clock. No line of it moves, so that messages name the lines of
+/// The text with its top's inputs behind registers, all but its clocks, of which `clock` is one. No line of it moves, so that messages name the lines of
 /// the text as it was given.
-pub(crate) fn held(source: &Source) -> Result<String, Error> {
+pub(crate) fn held(source: &Source, clocks: &[&str]) -> Result<String, Error> {
     let bad = |port: &str, reason| Error::Port { top: source.top.clone(), port: port.to_owned(), reason };
     let unheld = "it is not found in the module's header, where ports are declared as `input wire [3:0] name`";
     let text = &source.text;
@@ -25,7 +25,8 @@ pub(crate) fn held(source: &Source) -> Result<String, Error> {
     let mut ports = text[begin..end].to_owned();
     let mut registers = String::new();
     let mut loads = String::new();
-    for port in source.ports.iter().filter(|port| port.dir == Dir::In && port.name != "clock") {
+    let is_clock = |name: &str| name == "clock" || clocks.contains(&name);
+    for port in source.ports.iter().filter(|port| port.dir == Dir::In && !is_clock(&port.name)) {
         let before = self::port(&port.name);
         if port.name == LOAD || source.ports.iter().any(|other| other.name == before) {
             return Err(bad(&port.name, "its name is that of a port that the model adds; rename it"));
@@ -87,7 +88,7 @@ mod tests {
     fn inputs_stand_behind_registers_and_no_line_moves() {
         let text = "module other(\n  input wire a\n);\nendmodule\nmodule t(\n  input wire clock,\n  input wire a,\n  \
                     input wire [3:0] data,\n  output logic [3:0] q\n);\n  assign q = a ? data : 4'h0;\nendmodule\n";
-        let held = held(&source(text)).unwrap();
+        let held = held(&source(text), &[]).unwrap();
         assert_eq!(held.lines().count(), text.lines().count(), "{held}");
         assert!(held.starts_with("module other(\n  input wire a\n);\n"), "{held}");
         assert!(
@@ -100,16 +101,24 @@ mod tests {
     #[test]
     fn ports_may_stand_in_one_line_and_one_that_is_missing_is_named() {
         let line = "module t(input clock, input a, input [3:0] data, output [3:0] q); assign q = data; endmodule";
-        assert!(held(&source(line)).unwrap().contains("input a_in, input [3:0] data_in, output"));
+        assert!(held(&source(line), &[]).unwrap().contains("input a_in, input [3:0] data_in, output"));
         let old = "module t(clock, a, data, q);\ninput clock;\nendmodule";
-        assert!(matches!(held(&source(old)), Err(Error::Port { port, .. }) if port == "a"));
-        assert!(matches!(held(&source("")), Err(Error::Port { .. })));
+        assert!(matches!(held(&source(old), &[]), Err(Error::Port { port, .. }) if port == "a"));
+        assert!(matches!(held(&source(""), &[]), Err(Error::Port { .. })));
+    }
+
+    #[test]
+    fn a_clock_stays_as_it_is() {
+        let mut two = source("module t(input clock, input slow, input a, input [3:0] data, output [3:0] q); endmodule");
+        two.ports.push(Port::input("slow", 1));
+        let held = held(&two, &["slow"]).unwrap();
+        assert!(held.contains("input slow, input a_in,") && !held.contains("slow_in"), "{held}");
     }
 
     #[test]
     fn names_that_the_model_adds_are_refused() {
         let mut taken = source("module t(input clock, input a, input [3:0] data, output [3:0] q); endmodule");
         taken.ports.push(Port::output("a_in", 1));
-        assert!(matches!(held(&taken), Err(Error::Port { port, .. }) if port == "a"));
+        assert!(matches!(held(&taken, &[]), Err(Error::Port { port, .. }) if port == "a"));
     }
 }

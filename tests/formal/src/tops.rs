@@ -3,6 +3,7 @@
 
 use azote_hdl::prelude::*;
 use azote_rtl::config::Space;
+use azote_rtl::dma::read::ENGINES;
 use azote_rtl::transaction::transmit::{CLASSES, CLIENTS};
 use azote_rtl::transaction::{Door, ErrorIn, Transmit, TxIn};
 
@@ -52,7 +53,7 @@ impl Default for Gate {
             tx_ready: Default::default(),
             busy: Default::default(),
             transmit: Default::default(),
-            door: Door::with_honest_makers(),
+            door: Door::with_honest_makers([true; ENGINES]),
         }
     }
 }

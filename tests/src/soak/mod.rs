@@ -29,7 +29,7 @@ use azote_sim::{Card, Options};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::rig::{self, Setup};
+use crate::rig::{self, Model, Setup};
 pub use case::{Case, Steps};
 pub use minimise::minimise;
 use phase::Phase;
@@ -77,15 +77,20 @@ pub struct Report {
 
 /// Runs a case. The steps that were begun are in `steps` whatever happens; a failure is its panic's text.
 pub fn attempt(case: &Case, steps: &mut Vec<u64>) -> Result<Report, String> {
-    std::panic::catch_unwind(AssertUnwindSafe(|| run(case, steps))).map_err(|panic| {
+    attempt_on(Model::Rtl, case, steps)
+}
+
+/// The same, on another model.
+pub fn attempt_on(model: Model, case: &Case, steps: &mut Vec<u64>) -> Result<Report, String> {
+    std::panic::catch_unwind(AssertUnwindSafe(|| run(model, case, steps))).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
     })
 }
 
-fn run(case: &Case, steps: &mut Vec<u64>) -> Report {
+fn run(model: Model, case: &Case, steps: &mut Vec<u64>) -> Report {
     let options = if case.rough { Options::rough(case.seed) } else { Options::default() };
-    let card = Setup { options, ..Setup::default() }.card().unwrap();
+    let card = Setup { model, options, ..Setup::default() }.card().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let paths: Vec<PathBuf> = (0..VFS).map(|i| folder.path().join(format!("vf{i}"))).collect();
     for p in &paths {

@@ -35,13 +35,15 @@ pub fn files() -> Result<Vec<(&'static str, String)>> {
 
 fn groups(design: &Design) -> Vec<(String, Vec<Signal>)> {
     let port = |name: &str, width| Signal { name: format!("{TOP}.{name}"), width, named: false };
-    let one = |name: &str| design.ports.iter().filter(|p| p.name == name).map(|p| port(&p.name, p.width)).collect();
-    let mut groups: Vec<(String, Vec<Signal>)> = vec![("clock".into(), one("clock"))];
+    let these = |names: &[&str]| {
+        design.ports.iter().filter(|p| names.contains(&p.name.as_str())).map(|p| port(&p.name, p.width)).collect()
+    };
+    let mut groups: Vec<(String, Vec<Signal>)> = vec![("clock".into(), these(&["clock"]))];
     for (prefix, what) in STREAMS {
         let signals = design.ports.iter().filter(|p| p.name.starts_with(prefix)).map(|p| port(&p.name, p.width));
         groups.push((what.into(), signals.collect()));
     }
-    groups.push(("work of its own".into(), one("busy")));
+    groups.push(("work of its own".into(), these(&["busy", "awake"])));
     let mut states = Vec::new();
     for (path, module) in azote_verilate::instances(&design.text, &design.top) {
         let named = registers(&design.text, &module).into_iter().map(|(register, width)| Signal {

@@ -3,6 +3,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::function;
 use azote_rtl::core::Core;
+use azote_rtl::dma::read::ENGINES;
 use azote_rtl::engine::Nobody;
 use azote_rtl::manage::Bindings;
 use azote_rtl::storage::Storage;
@@ -15,6 +16,8 @@ use crate::copier::Copier;
 pub struct Card {
     pub clock: Clk,
     pub reset: Rst,
+    pub engine_clock: [Clk; ENGINES],
+    pub awake: O<ENGINES>,
     pub rx: LinkIn,
     pub tx: LinkOut,
     pub mreq: MediaRequest,
@@ -51,6 +54,10 @@ const TRUST: usize = function::TRUST as usize;
 impl Logic for Card {
     fn update(&mut self) {
         clocked!(self.core, self.copier, self.storage, self.trust, self.bindings);
+        self.copier.clock = self.engine_clock[NET];
+        self.storage.clock = self.engine_clock[STORAGE];
+        self.trust.clock = self.engine_clock[TRUST];
+        self.awake = self.core.awake;
         link!(self.rx, self.core.rx);
         link!(self.tx, self.core.tx);
         join!(self.core.engine[NET], self.copier.socket);

@@ -98,7 +98,9 @@ impl Logic for Copier {
         let writes = asks & self.socket.bus.write;
         let rung = writes & (offset == konst(bar::DOORBELLS));
         self.acks.d = asks;
-        self.rdata.d = if is_word { self.words.rdata } else { 0 };
+        if asks {
+            self.rdata.d = if is_word { self.words.rdata } else { 0 };
+        }
         self.socket.bus.ack = self.acks.q;
         self.socket.bus.rdata = self.rdata.q;
         let mine = cat(self.slot.q, self.step.q);
@@ -319,6 +321,7 @@ impl Logic for Copier {
         self.words.we = we;
         self.words.waddr = at;
         self.words.wdata = word;
+        self.socket.counts = 0;
         self.socket.busy =
             (self.st.q != St::IDLE) | self.rings.valid | self.forget.wanted | self.socket.bus.valid | rung;
     }

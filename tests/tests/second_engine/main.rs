@@ -4,6 +4,7 @@
 
 mod card;
 mod copier;
+mod speed;
 
 use std::sync::Arc;
 
@@ -13,8 +14,9 @@ use azote_regs::pcie::header;
 use azote_regs::{bar, nvme::limits::LBA_SIZE};
 use azote_seam::{Function, Mmio};
 use azote_sim::soft::{DESTINATION, LENGTH, RESULT, SOURCE};
-use azote_sim::{Card, Hardware, Mapping, Options, SimFunction};
+use azote_sim::{Card, Mapping, Options, SimFunction};
 use azote_tests::rig;
+use azote_tests::twin::{ALL, Awake, Twin};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -23,12 +25,14 @@ const DST: u64 = 0x8000_0000;
 const SIZE: usize = 0x4000;
 const BLOCKS: u64 = 1024;
 
-fn build() -> Card {
+fn build() -> (Card, Arc<Awake>) {
     let design = azote_rtl::on_big_stack(|| azote_hdl::print(&card::Card::new(4), "azote_card")).unwrap();
-    let device = Hardware::build(design.text, &azote_verilate::Options::fast()).unwrap();
-    let card = Card::over(Box::new(device), Options::default()).unwrap();
+    // Each of its engines stands still while it has nothing to do, and must be as if it did not.
+    let twin = Twin::new(&design.text, 1).unwrap();
+    let awake = twin.awake();
+    let card = Card::over(Box::new(twin), Options::default()).unwrap();
     card.set_vfs(FunctionId::pf(Kind::Net).number(), 3).unwrap();
-    card
+    (card, awake)
 }
 
 /// A function of the copier's, with memory of its own.
@@ -111,7 +115,7 @@ fn exercise(nvme: &mut Controller, rng: &mut SmallRng) {
 
 #[test]
 fn bytes_are_copied_from_anywhere_to_anywhere_beside_storage() {
-    let card = build();
+    let (card, _) = build();
     let mut rng = SmallRng::seed_from_u64(1);
     let (mut nvme, _folder) = storage(&card);
     let ids = [FunctionId::pf(Kind::Net), FunctionId::vf(Kind::Net, 0).unwrap(), FunctionId::vf(Kind::Net, 2).unwrap()];
@@ -139,7 +143,7 @@ fn bytes_are_copied_from_anywhere_to_anywhere_beside_storage() {
 
 #[test]
 fn an_interrupt_tells_of_the_end_after_the_data() {
-    let card = build();
+    let (card, _) = build();
     let mut rng = SmallRng::seed_from_u64(2);
     let mut copies = Copies::new(&card, FunctionId::vf(Kind::Net, 1).unwrap(), &mut rng);
     let vectors = copies.function.enable_msix(1).unwrap();
@@ -153,7 +157,7 @@ fn an_interrupt_tells_of_the_end_after_the_data() {
 
 #[test]
 fn what_goes_wrong_with_one_copy_is_its_own_functions() {
-    let card = build();
+    let (card, _) = build();
     let mut rng = SmallRng::seed_from_u64(3);
     let (mut nvme, _folder) = storage(&card);
     let mut good = Copies::new(&card, FunctionId::pf(Kind::Net), &mut rng);
@@ -191,7 +195,7 @@ fn what_goes_wrong_with_one_copy_is_its_own_functions() {
 /// Nobody waits for the end of another's copy.
 #[test]
 fn a_function_is_forgotten_and_served_in_the_middle_of_anothers_copy() {
-    let card = build();
+    let (card, _) = build();
     let mut rng = SmallRng::seed_from_u64(4);
     let long = Copies::new(&card, FunctionId::vf(Kind::Net, 0).unwrap(), &mut rng);
     let mut short = Copies::new(&card, FunctionId::vf(Kind::Net, 1).unwrap(), &mut rng);
@@ -215,5 +219,30 @@ fn a_function_is_forgotten_and_served_in_the_middle_of_anothers_copy() {
     short.check();
     assert_eq!(long.end(), 1);
     assert!(card.run_idle(10_000));
+    card.assert_clean();
+}
+
+/// Storage costs nothing while it has nothing to do, and neither does the copier.
+#[test]
+fn an_engine_is_not_clocked_while_the_other_works() {
+    let (card, awake) = build();
+    let mut rng = SmallRng::seed_from_u64(5);
+    let (mut nvme, _folder) = storage(&card);
+    let mut copies = Copies::new(&card, FunctionId::vf(Kind::Net, 1).unwrap(), &mut rng);
+    let [net, storage] = [Kind::Net, Kind::Storage].map(|kind| kind as usize);
+    let before = awake.so_far();
+    for _ in 0..20 {
+        copies.begin(0, 0, SIZE);
+        assert_eq!(copies.end(), 1);
+    }
+    let copied = awake.so_far();
+    let of = |engine: usize| (copied[engine] - before[engine]) as f64 / (copied[ALL] - before[ALL]) as f64;
+    assert!(of(net) > 0.1 && of(storage) < 0.02, "{} and {} of the clocks", of(net), of(storage));
+    for _ in 0..20 {
+        exercise(&mut nvme, &mut rng);
+    }
+    let after = awake.so_far();
+    assert!(after[net] - copied[net] < 2_000, "the copier was awake for {} clocks", after[net] - copied[net]);
+    assert!(after[storage] - copied[storage] > 2_000);
     card.assert_clean();
 }

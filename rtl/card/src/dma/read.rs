@@ -21,6 +21,7 @@ use azote_regs::function;
 use azote_regs::pcie::tlp;
 
 use super::port::{LandOut, ReadIn};
+use crate::parts::Arbiter;
 use crate::transaction::header::{covering, dw, in_gap, missing, owner_of, spans};
 use crate::transaction::{ErrorOut, Found, TxOut};
 
@@ -87,8 +88,8 @@ pub struct Read {
     /// Whose request is being sent.
     s_owner: Reg<8>,
     s_client: Reg<6>,
-    /// The engine whose turn was the last.
-    served: Reg<2>,
+    /// The engines' turns.
+    turns: Arbiter<ENGINES, 2>,
     /// How many DWs of each engine's request are sent: one whose share of the tags is used up gives way, and goes on later.
     sent: [Reg<11>; ENGINES],
     // The beat in hand, a clock after it came, and what was asked for under its tag.
@@ -214,6 +215,7 @@ fn lowest(of: V) -> V {
 #[kernel]
 impl Logic for Read {
     fn update(&mut self) {
+        clocked!(self.turns);
         memories!(self.ctx, self.old, self.rested);
         // --- what came back: its context
         let tag8 = dw(self.cpl_data, { 2 }).get(tlp::TAG);
@@ -434,22 +436,22 @@ impl Logic for Read {
         }
         self.found.d = found;
         self.pick.d = pick;
-        // Whose turn it is, and what is asked; a later assignment wins, and so the order of preference is read from below.
-        let mut some = sized(0, 1);
-        let mut who = sized(0, 2);
-        for step in 0..ENGINES {
-            for from in 0..ENGINES {
-                let e: usize = (from + ENGINES - step) % ENGINES;
-                let share: usize = self.share[e].get();
-                if const { share != 0 } {
-                    let room = if const { share < TAGS } { self.held[e].q < konst(share) } else { sized(1, 1) };
-                    if (self.served.q == from) & self.rd[e].valid & room {
-                        some = 1;
-                        who = konst(e);
-                    }
+        // Whose turn it is, and what is asked.
+        let mut wants = sized(0, ENGINES);
+        for e in 0..ENGINES {
+            let share: usize = self.share[e].get();
+            if const { share != 0 } {
+                let room = if const { share < TAGS } { self.held[e].q < konst(share) } else { sized(1, 1) };
+                if self.rd[e].valid & room {
+                    wants = wants | konst(1 << e);
                 }
             }
         }
+        self.turns.wants = wants;
+        let some = self.turns.any;
+        let who = self.turns.grant;
+        self.turns.take = some & !self.active.q;
+        self.turns.last = 1;
         let mut owner = sized(0, 8);
         let mut address = sized(0, 64);
         let mut asked = sized(0, 13);
@@ -481,7 +483,6 @@ impl Logic for Read {
         if !self.active.q {
             if some {
                 self.active.d = 1;
-                self.served.d = who;
                 // Within its page.
                 self.at.d = cat(address.bits(63, 12), address.bits(11, 2) + gone.trunc(10), sized(0, 2));
                 self.left.d = spans(address.bits(1, 0), asked) - gone;

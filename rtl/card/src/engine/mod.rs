@@ -13,10 +13,17 @@
 //! | `irq` | an interrupt: it leaves after what `data` and `entry` gave the door before |
 //! | `gate_changed` | one clock: who may send is no longer what it was |
 //! | `mps`, `enabled_vfs` | Max_Payload_Size (PCIe 7.5.3.4), and the VFs of the kind that are enabled |
-//! | `busy` | something is going on inside |
+//! | `busy` | something is going on inside, or comes in by a port of the engine's own |
+//! | `counts` | nothing is, but time must pass for it: a bucket fills |
+//! | `awake` | time passes. While it does not the engine is not clocked in a simulation, and on a board nothing may change in it of itself: whatever counts clocks stands |
 
 mod nobody;
 mod socket;
 
+use crate::dma::read::ENGINES;
+
 pub use nobody::Nobody;
 pub use socket::{Engine, IrqIn, IrqOut, ResetIn, ResetOut, Socket};
+
+/// In which sockets an engine is, by the kind of function that it serves. Of one that is not there nothing is built.
+pub type Plugged = [bool; ENGINES];

@@ -40,5 +40,6 @@ impl Logic for Nobody {
         self.socket.irq.owner = 0;
         self.socket.irq.vector = 0;
         self.socket.busy = 0;
+        self.socket.counts = 0;
     }
 }

@@ -20,6 +20,8 @@ pub struct Engine {
     pub mps: I<3>,
     pub enabled_vfs: I<6>,
     pub busy: O<1>,
+    pub counts: O<1>,
+    pub awake: I<1>,
 }
 
 /// The socket at the core.
@@ -37,6 +39,8 @@ pub struct Socket {
     pub mps: O<3>,
     pub enabled_vfs: O<6>,
     pub busy: I<1>,
+    pub counts: I<1>,
+    pub awake: O<1>,
 }
 
 /// A function is to be forgotten, at who asks for it.

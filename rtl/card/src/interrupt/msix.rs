@@ -18,8 +18,8 @@ use azote_regs::pcie::msix;
 use azote_regs::{bar, function};
 
 use crate::dma::read::ENGINES;
-use crate::engine::IrqIn;
-use crate::parts::{Fifo, byte_mask};
+use crate::engine::{IrqIn, Plugged};
+use crate::parts::{Arbiter, Fifo, byte_mask};
 use crate::transaction::header::request;
 use crate::transaction::{BusSlave, TxOut};
 
@@ -84,8 +84,9 @@ pub struct Msix {
     pub tx: TxOut,
     pub busy: O<1>,
     st: Reg<4>,
-    /// The engine whose turn was the last.
-    served: Reg<2>,
+    /// The engines that are there, and their turns.
+    plugged: [Param; ENGINES],
+    turns: Arbiter<ENGINES, 2>,
     who: Reg<8>,
     vec: Reg<4>,
     /// Walking over all vectors of `who` that are pending, and as part of a scan of all functions.
@@ -117,12 +118,13 @@ pub struct Msix {
 }
 
 impl Msix {
-    /// Tables of all functions of a card with `vfs` VFs a kind.
-    pub fn new(vfs: usize) -> Self {
+    /// Tables of all functions of a card with `vfs` VFs a kind and these engines.
+    pub fn new(vfs: usize, plugged: Plugged) -> Self {
         let functions = (vfs + 1).next_power_of_two() * 4;
         Msix {
             groups: Param::new(functions),
             rows: Param::new(functions * GROUP as usize),
+            plugged: plugged.map(|there| Param::new(there.into())),
             booting: Reg::new(true),
             kicks: Fifo::new(8),
             entry: std::array::from_fn(|_| Ram::new(functions * GROUP as usize)),
@@ -171,7 +173,7 @@ fn merge(old: V, new: V, be: V) -> V {
 #[kernel]
 impl Logic for Msix {
     fn update(&mut self) {
-        clocked!(self.kicks);
+        clocked!(self.kicks, self.turns);
         memories!(self.pba);
         let is_table = self.bus.offset.bits(13, 12) == 2;
         let vector = self.bus.offset.bits(7, 4);
@@ -199,23 +201,23 @@ impl Logic for Msix {
             _ => self.entry[3].rdata ^ konst(msix::ENTRY_CONTROL_MASK.mask()),
         };
 
-        // The engines in turn; later assignments win.
-        let mut irq = sized(0, 1);
-        let mut from = sized(0, 2);
+        let mut wants = sized(0, ENGINES);
         let mut irq_owner = sized(0, 8);
         let mut irq_vector = sized(0, 4);
-        for step in 0..ENGINES {
-            for last in 0..ENGINES {
-                let e: usize = (last + ENGINES - step) % ENGINES;
-                if (self.served.q == last) & self.irq[e].valid {
-                    irq = 1;
-                    from = konst(e);
+        let mut takes = sized(0, 1);
+        for e in 0..ENGINES {
+            if const { self.plugged[e].get() != 0 } {
+                if self.irq[e].valid {
+                    wants = wants | konst(1 << e);
+                }
+                if self.turns.grant == e {
                     irq_owner = self.irq[e].owner;
                     irq_vector = self.irq[e].vector;
                 }
             }
         }
-        let mut takes = sized(0, 1);
+        self.turns.wants = wants;
+        let irq = self.turns.any;
         self.bus.ack = self.st.q == St::BUS_DONE;
         let is_pba = self.bus.offset.bits(11, 2) == 0;
         let all_pending = if bus_kind == function::NET { cat(pending, self.low.q) } else { self.low.q.zext(16) };
@@ -254,10 +256,9 @@ impl Logic for Msix {
             _ => {}
         }
 
-        let is_last =
-            (self.vec.q == last_vector(kind)) | (self.scanning.q & (self.vec.q.bits(2, 0) == konst(GROUP - 1)));
         let is_end = self.vec.q == last_vector(kind);
         let following = (self.scan.q + 1) & konst(self.groups.get() - 1);
+        let is_last = is_end | (self.scanning.q & (self.vec.q.bits(2, 0) == konst(GROUP - 1)));
         // The walk's step, if it is one: to the next vector, or to its end.
         let mut steps = sized(0, 1);
         let mut rescan = self.kick_all | (self.kick & !self.kicks.in_ready);
@@ -285,7 +286,6 @@ impl Logic for Msix {
                     self.st.d = St::RETURN;
                 } else if irq {
                     takes = 1;
-                    self.served.d = from;
                     self.who.d = irq_owner;
                     self.vec.d = irq_vector;
                     self.st.d = St::LOOK;
@@ -394,8 +394,10 @@ impl Logic for Msix {
             }
             _ => self.st.d = St::IDLE,
         }
+        self.turns.take = takes;
+        self.turns.last = 1;
         for e in 0..ENGINES {
-            self.irq[e].ready = takes & (from == e);
+            self.irq[e].ready = takes & (self.turns.grant == e);
         }
         if steps {
             self.vec.d = self.vec.q + 1;

@@ -304,6 +304,8 @@ impl Logic for Bindings {
         self.page_row.d = self.page_table.rdata;
         self.tenants.binding = cat(self.slot_turn.q, self.slot_big.q, self.volume.q);
         self.tenants.page_binding = cat(self.page_big.q, self.page_row.q);
-        self.busy = (self.st.q != St::IDLE) | self.bus.valid | self.o_wait.q;
+        let accessed = (self.st.q != St::IDLE) | self.bus.valid;
+        self.tenants.stirs = accessed;
+        self.busy = accessed | self.o_wait.q;
     }
 }

@@ -1,6 +1,6 @@
 //! A microsecond, at any clock.
 //!
-//! Promise: after `n` clocks there were as many ticks as whole microseconds have passed, also where a microsecond is no whole
+//! Promise: after `n` clocks in which time passed there were as many ticks as whole microseconds have passed, also where a microsecond is no whole
 //! number of clocks (62.5 MHz, 133.3 MHz): nothing drifts.
 
 use azote_hdl::prelude::*;
@@ -20,6 +20,8 @@ const fn gcd(a: u64, b: u64) -> u64 {
 pub struct Tick {
     pub clock: Clk,
     pub reset: Rst,
+    /// Time passes in this clock.
+    pub runs: I<1>,
     /// One clock: a microsecond is over.
     pub us: O<1>,
     /// So many parts of a microsecond come in each clock, and so many are one.
@@ -36,6 +38,7 @@ impl Tick {
         Tick {
             clock: Default::default(),
             reset: Default::default(),
+            runs: Default::default(),
             us: Default::default(),
             step: Param::new((TICKS / common) as usize),
             whole: Param::new((hz / common) as usize),
@@ -60,7 +63,9 @@ impl Logic for Tick {
         let bits: usize = (whole + step).ilog2() as usize + 1;
         let next = self.parts.q.trunc(bits) + konst(step);
         let over = next >= konst(whole);
-        self.us = over;
-        self.parts.d = (if over { next - konst(whole) } else { next }).zext(28);
+        self.us = over & self.runs;
+        if self.runs {
+            self.parts.d = (if over { next - konst(whole) } else { next }).zext(28);
+        }
     }
 }

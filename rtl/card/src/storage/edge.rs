@@ -90,6 +90,8 @@ pub struct BindingsIn {
     /// One clock: the binding of this slot is another.
     pub changed: I<1>,
     pub changed_slot: I<6>,
+    /// Something is being changed: bindings or limits may be others from the next clock on.
+    pub stirs: I<1>,
     /// The limits ([`Rates`]) of `rate_slot`, a clock later.
     pub rate_slot: O<6>,
     pub rates: I<{ Rates::WIDTH }>,
@@ -117,6 +119,7 @@ pub struct BindingsOut {
     pub patience: O<16>,
     pub changed: O<1>,
     pub changed_slot: O<6>,
+    pub stirs: O<1>,
     pub rate_slot: I<6>,
     pub rates: O<{ Rates::WIDTH }>,
 }

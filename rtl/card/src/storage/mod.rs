@@ -109,6 +109,13 @@ impl Logic for Storage {
         clocked!(self.errors, self.statistics, self.coalesce, self.tags, self.issue, self.books, self.ready, self.wipe);
         clocked!(self.mover, self.writer, self.poster, self.write_segments);
 
+        // Time passes for it while it is clocked, and no longer.
+        self.limiter.awake = self.socket.awake;
+        self.coalesce.awake = self.socket.awake;
+        self.books.awake = self.socket.awake;
+        self.limiter.stirs = self.tenants.stirs;
+        self.socket.counts = self.limiter.counts;
+
         // Registers and queues.
         link!(self.socket.bus, self.registers.bus);
         self.queues.valid[queues::REGISTERS] = self.registers.q_valid;
@@ -578,7 +585,10 @@ impl Logic for Storage {
         self.socket.irq.vector = self.coalesce.irq_vector.zext(4);
         self.coalesce.irq_ready = self.socket.irq.ready;
 
-        self.socket.busy = self.registers.busy
+        self.socket.busy = self.mdone.valid
+            | self.mrd.valid
+            | self.tenants.stirs
+            | self.registers.busy
             | self.queues.busy
             | self.limiter.busy
             | self.fetch.busy

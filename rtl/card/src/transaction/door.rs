@@ -13,7 +13,8 @@ use azote_hdl::prelude::*;
 use azote_regs::pcie::tlp;
 
 use super::header::{Sends, dw, id, signed};
-use super::transmit::{CLIENTS, KINDS};
+use super::transmit::{CLIENTS, KINDS, REQUESTS, makers};
+use crate::engine::Plugged;
 
 /// Bits of a maker's number.
 const MAKER: usize = 4;
@@ -51,6 +52,8 @@ pub struct Door {
     pub tx_eop: I<1>,
     pub tx_data: I<128>,
     assumed: Param,
+    /// Makers that are there, a bit each.
+    makers: Param,
     /// A packet is on its way in: from whom, whose.
     open: Reg<1>,
     maker: Reg<MAKER>,
@@ -69,9 +72,19 @@ pub struct Door {
 }
 
 impl Door {
+    /// The door of a card with these engines.
+    pub fn new(plugged: Plugged) -> Self {
+        Door { makers: Param::new(makers(plugged)), ..Self::default() }
+    }
+
     /// The door for the prover: that makers give what they must is assumed.
-    pub fn with_honest_makers() -> Self {
-        Door { assumed: Param::new(1), ..Self::default() }
+    pub fn with_honest_makers(plugged: Plugged) -> Self {
+        Door { assumed: Param::new(1), ..Self::new(plugged) }
+    }
+
+    /// Whether this maker is there.
+    fn has(&self, maker: usize) -> bool {
+        self.makers.get() >> maker & 1 != 0
     }
 }
 
@@ -105,22 +118,24 @@ impl Logic for Door {
         let mut steady = sized(1, 1);
         let mut framed = sized(1, 1);
         for i in 0..CLIENTS {
-            if self.valid[i] & self.ready[i] {
-                twice = twice | takes;
-                takes = 1;
-                maker = konst(i);
-                sop = self.sop[i];
-                eop = self.eop[i];
-                keep = self.keep[i];
-                owner = self.owner[i];
-                data = self.data[i];
-                killed = self.killed[i];
-                kind = konst(KINDS[i]);
-            }
-            let mid = self.open.q & (self.maker.q == i);
-            framed = framed & ((!self.valid[i]) | (self.sop[i] != mid));
-            if mid & self.valid[i] {
-                steady = self.owner[i] == self.whose.q;
+            if const { self.has(i) } {
+                if self.valid[i] & self.ready[i] {
+                    twice = twice | takes;
+                    takes = 1;
+                    maker = konst(i);
+                    sop = self.sop[i];
+                    eop = self.eop[i];
+                    keep = self.keep[i];
+                    owner = self.owner[i];
+                    data = self.data[i];
+                    killed = self.killed[i];
+                    kind = konst(KINDS[i]);
+                }
+                let mid = self.open.q & (self.maker.q == i);
+                framed = framed & ((!self.valid[i]) | (self.sop[i] != mid));
+                if mid & self.valid[i] {
+                    steady = self.owner[i] == self.whose.q;
+                }
             }
         }
         let some = keep.bit(0).zext(3) + keep.bit(1).zext(3) + keep.bit(2).zext(3) + keep.bit(3).zext(3);
@@ -140,15 +155,17 @@ impl Logic for Door {
         }
         check!(!twice, "rule 5: two packets go in at once");
 
-        let gated = (maker != 0) & (maker != konst(CLIENTS - 1));
+        let gated = (kind == Sends::READ) | (kind == Sends::WRITE);
         let begins = takes & !self.open.q;
         check!((!(takes & self.open.q)) | (maker == self.maker.q), "a packet is cut by another");
         let of_watched = owner == self.watched;
         check!((!(begins & gated & of_watched)) | (killed == !self.may), "rule 3: the gate is not obeyed");
         let mut believes = sized(1, 1);
         for i in 0..CLIENTS {
-            let about = self.knows.bit(i) & (self.knows_owner[i] == self.watched);
-            believes = believes & ((!about) | (self.knows_may.bit(i) == self.may));
+            if const { self.has(i) } {
+                let about = self.knows.bit(i) & (self.knows_owner[i] == self.watched);
+                believes = believes & ((!about) | (self.knows_may.bit(i) == self.may));
+            }
         }
         check!(believes, "rule 3: what is believed of the gate does not hold any more");
         let one = (self.turn != 0) & ((self.turn & (self.turn - 1)) == 0);
@@ -157,7 +174,12 @@ impl Logic for Door {
         check!(self.midway == self.open.q, "a packet has no end, or no beginning");
         check!((!self.open.q) | (self.turn == (sized(1, CLIENTS) << self.maker.q)), "a packet loses its turn");
         check!((!self.open.q) | (self.swallows == self.swallowed.q), "a packet is sent in part");
-        let free = (self.maker.q == 0) | (self.maker.q == konst(CLIENTS - 1));
+        let mut free = sized(0, 1);
+        for i in 0..CLIENTS {
+            if const { !REQUESTS[i] } {
+                free = free | (self.maker.q == i);
+            }
+        }
         check!(!(self.open.q & free & self.swallowed.q), "a completion or a message is swallowed");
         if takes {
             self.open.d = !eop;

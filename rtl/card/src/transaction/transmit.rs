@@ -23,6 +23,7 @@ use azote_hdl::prelude::*;
 use super::header::{Sends, id, signed};
 use super::stream::{LinkOut, TxIn};
 use crate::dma::read::ENGINES;
+use crate::engine::Plugged;
 
 /// Makers: completions first (never gated), then the reader, two of each engine, MSI-X, and error messages last (never gated).
 pub const COMPLETIONS: usize = 0;
@@ -32,8 +33,6 @@ pub const ENTRY: usize = 3;
 pub const MSIX: usize = DATA + 2 * ENGINES;
 pub const MESSAGES: usize = MSIX + 1;
 pub const CLIENTS: usize = MESSAGES + 1;
-/// Makers whose packets are requests: all but the first and the last.
-const GATED: usize = CLIENTS - 2;
 /// What each maker sends.
 pub const KINDS: [u64; CLIENTS] = kinds();
 
@@ -43,6 +42,25 @@ const fn kinds() -> [u64; CLIENTS] {
     kinds[READS] = Sends::READ;
     kinds[MESSAGES] = Sends::MESSAGE;
     kinds
+}
+
+/// Makers whose packets are requests, which the gate may stop: completions and error messages are none (PCIe 7.5.1.1.3).
+pub const REQUESTS: [bool; CLIENTS] = requests();
+
+const fn requests() -> [bool; CLIENTS] {
+    let mut requests = [false; CLIENTS];
+    let mut i = 0;
+    while i < CLIENTS {
+        requests[i] = matches!(KINDS[i], Sends::READ | Sends::WRITE);
+        i += 1;
+    }
+    requests
+}
+
+/// Makers of a card with these engines, a bit each: those of the core, and two of each engine.
+pub fn makers(plugged: Plugged) -> usize {
+    let engines: usize = (0..ENGINES).filter(|e| plugged[*e]).map(|e| (1 << DATA | 1 << ENTRY) << (2 * e)).sum();
+    1 << COMPLETIONS | 1 << READS | engines | 1 << MSIX | 1 << MESSAGES
 }
 
 /// The classes of flow control, and the class of each maker.
@@ -66,9 +84,9 @@ const fn classes() -> [usize; CLIENTS] {
     class
 }
 
-/// Bits of the number of a maker that is gated.
+/// Bits of the number of a maker that is gated; they stand side by side, from the reader on.
 const LOOK: usize = 3;
-const _: () = assert!(GATED == 1 << LOOK, "the gate's rotation asks for every maker");
+const _: () = assert!(CLIENTS - 2 == 1 << LOOK, "the gate's rotation asks for every maker");
 
 #[derive(LogicBlock)]
 pub struct Transmit {
@@ -94,6 +112,8 @@ pub struct Transmit {
     pub knows: O<CLIENTS>,
     pub knows_may: O<CLIENTS>,
     pub knows_owner: [O<8>; CLIENTS],
+    /// Those that are there, a bit each.
+    makers: Param,
     /// Who has the turn or was the last to have it, one bit each.
     turn: Reg<CLIENTS>,
     midway: Reg<1>,
@@ -113,8 +133,9 @@ pub struct Transmit {
     data: Reg<128>,
 }
 
-impl Default for Transmit {
-    fn default() -> Self {
+impl Transmit {
+    /// The door of a card with these engines.
+    pub fn new(plugged: Plugged) -> Self {
         Transmit {
             clock: Default::default(),
             reset: Default::default(),
@@ -132,6 +153,7 @@ impl Default for Transmit {
             knows: Default::default(),
             knows_may: Default::default(),
             knows_owner: Default::default(),
+            makers: Param::new(makers(plugged)),
             turn: Reg::new(1u64),
             midway: Default::default(),
             kill: Default::default(),
@@ -148,6 +170,17 @@ impl Default for Transmit {
             data: Default::default(),
         }
     }
+
+    /// Whether this maker is there.
+    fn has(&self, maker: usize) -> bool {
+        self.makers.get() >> maker & 1 != 0
+    }
+}
+
+impl Default for Transmit {
+    fn default() -> Self {
+        Self::new([true; ENGINES])
+    }
 }
 
 #[kernel]
@@ -156,19 +189,22 @@ impl Logic for Transmit {
         // --- the gate
         let mut owner = sized(0, 8);
         let mut asks_for = sized(0, CLIENTS);
-        for i in 0..GATED {
-            if self.look.q == i {
-                owner = self.client[i + 1].owner;
-                asks_for = konst(2 << i);
+        for i in READS..MESSAGES {
+            if const { self.has(i) } {
+                if self.look.q == konst(i - READS) {
+                    owner = self.client[i].owner;
+                    asks_for = konst(1 << i);
+                }
             }
         }
         // Who has something to send and is not known goes before the rotation, but is not asked about twice.
-        for i in 0..GATED {
-            let at: usize = i + 1;
-            let fresh = self.known.q.bit(at) & (self.known_owner[at].q == self.client[at].owner);
-            if self.client[at].valid & !(fresh | self.asked_for.q.bit(at)) {
-                owner = self.client[at].owner;
-                asks_for = konst(1 << at);
+        for i in READS..MESSAGES {
+            if const { self.has(i) } {
+                let fresh = self.known.q.bit(i) & (self.known_owner[i].q == self.client[i].owner);
+                if self.client[i].valid & !(fresh | self.asked_for.q.bit(i)) {
+                    owner = self.client[i].owner;
+                    asks_for = konst(1 << i);
+                }
             }
         }
         self.look.d = self.look.q + 1;
@@ -177,15 +213,20 @@ impl Logic for Transmit {
         self.ask = self.asked.q;
         let answered = self.asked_for.q;
         for i in 0..CLIENTS {
-            if answered.bit(i) {
-                self.known_owner[i].d = self.asked.q;
+            if const { self.has(i) } {
+                if answered.bit(i) {
+                    self.known_owner[i].d = self.asked.q;
+                }
+                self.knows_owner[i] = self.known_owner[i].q;
+            } else {
+                self.knows_owner[i] = 0;
             }
         }
         self.known_may.d = (self.known_may.q & !answered) | (answered & self.may.rep(CLIENTS));
         self.known.d = if self.changed { 0 } else { self.known.q | answered };
 
         // --- who has the turn
-        let turn = self.turn.q;
+        let turn = self.turn.q & konst(self.makers.get());
         let room = self.tx.ready | !self.v.q;
         let mut wants = sized(0, CLIENTS);
         let mut some = sized(0, 1);
@@ -199,37 +240,41 @@ impl Logic for Transmit {
         let mut kind = sized(0, 2);
         let mut whose = sized(0, 8);
         for i in 0..CLIENTS {
-            // Completions and error messages are not requests: Bus Master Enable does not stop them (PCIe 7.5.1.1.3).
-            let free: bool = i == 0 || i == CLIENTS - 1;
-            let same = self.known_owner[i].q == self.client[i].owner;
-            let class: usize = CLASS[i];
-            let credit = self.credit[class];
-            let shut = !self.known_may.q.bit(i);
-            let told = self.known.q.bit(i) & same;
-            let begins = if const { free } { credit } else { told & (credit | shut) };
-            let passes = self.midway.q | begins;
-            let stops = if const { free } { sized(0, 1) } else { if self.midway.q { self.kill.q } else { shut } };
-            let mine = turn.bit(i);
-            let ready = mine & passes & (room | stops);
-            let valid = self.client[i].valid;
-            self.client[i].ready = ready;
-            self.client[i].killed = stops;
-            // Who waits for credit does not have the turn; who waits for the gate does, since the gate answers.
-            some = some | valid;
-            let can = if const { free } { credit } else { credit | (told & shut) };
-            if valid & can {
-                wants = wants | konst(1 << i);
-            }
-            here = here | (mine & valid & can);
-            go = go | (ready & valid);
-            kill = kill | (mine & stops);
-            sop = sop | (mine & self.client[i].sop);
-            eop = eop | (mine & self.client[i].eop);
-            keep = keep | (mine.rep(4) & self.client[i].keep);
-            data = data | (mine.rep(128) & self.client[i].data);
-            whose = whose | (mine.rep(8) & self.client[i].owner);
-            if mine {
-                kind = konst(KINDS[i]);
+            if const { self.has(i) } {
+                let free: bool = !REQUESTS[i];
+                let same = self.known_owner[i].q == self.client[i].owner;
+                let class: usize = CLASS[i];
+                let credit = self.credit[class];
+                let shut = !self.known_may.q.bit(i);
+                let told = self.known.q.bit(i) & same;
+                let begins = if const { free } { credit } else { told & (credit | shut) };
+                let passes = self.midway.q | begins;
+                let stops = if const { free } { sized(0, 1) } else { if self.midway.q { self.kill.q } else { shut } };
+                let mine = turn.bit(i);
+                let ready = mine & passes & (room | stops);
+                let valid = self.client[i].valid;
+                self.client[i].ready = ready;
+                self.client[i].killed = stops;
+                // Who waits for credit does not have the turn; who waits for the gate does, since the gate answers.
+                some = some | valid;
+                let can = if const { free } { credit } else { credit | (told & shut) };
+                if valid & can {
+                    wants = wants | konst(1 << i);
+                }
+                here = here | (mine & valid & can);
+                go = go | (ready & valid);
+                kill = kill | (mine & stops);
+                sop = sop | (mine & self.client[i].sop);
+                eop = eop | (mine & self.client[i].eop);
+                keep = keep | (mine.rep(4) & self.client[i].keep);
+                data = data | (mine.rep(128) & self.client[i].data);
+                whose = whose | (mine.rep(8) & self.client[i].owner);
+                if mine {
+                    kind = konst(KINDS[i]);
+                }
+            } else {
+                self.client[i].ready = 0;
+                self.client[i].killed = 0;
             }
         }
         let beat = if sop { signed(data, kind, id(self.bus_number, whose)) } else { data };
@@ -238,15 +283,19 @@ impl Logic for Transmit {
         let others = wants & !turn;
         let mut next = sized(0, CLIENTS);
         for from in 0..CLIENTS {
-            let mut pick = turn;
-            // Later assignments win, so the order of preference is read from the bottom up.
-            for step in 1..CLIENTS {
-                let who: usize = (from + CLIENTS - step) % CLIENTS;
-                if others.bit(who) {
-                    pick = konst(1 << who);
+            if const { self.has(from) } {
+                let mut pick = turn;
+                // Later assignments win, so the order of preference is read from the bottom up.
+                for step in 1..CLIENTS {
+                    let who: usize = (from + CLIENTS - step) % CLIENTS;
+                    if const { self.has(who) } {
+                        if others.bit(who) {
+                            pick = konst(1 << who);
+                        }
+                    }
                 }
+                next = next | (pick & turn.bit(from).rep(CLIENTS));
             }
-            next = next | (pick & turn.bit(from).rep(CLIENTS));
         }
         let stays = if go { !eop } else { self.midway.q | here };
         self.turn.d = if stays { turn } else { next };
@@ -275,9 +324,6 @@ impl Logic for Transmit {
         self.swallows = self.kill.q;
         self.knows = self.known.q;
         self.knows_may = self.known_may.q;
-        for i in 0..CLIENTS {
-            self.knows_owner[i] = self.known_owner[i].q;
-        }
         self.busy = self.v.q | self.midway.q | some;
     }
 }

@@ -22,6 +22,7 @@ struct World {
 impl World {
     fn new(seed: u64) -> World {
         let mut dut = bench::build("coalesce", || Coalesce::new(VFS as usize));
+        dut.set("awake", 1);
         bench::settle(&mut dut, "busy");
         World { dut, rng: bench::rng(seed), sent: vec![] }
     }

@@ -24,6 +24,7 @@ struct World {
 impl World {
     fn new() -> World {
         let mut dut = bench::build("limiter", || Limiter::new(VFS));
+        dut.set("awake", 1);
         bench::settle(&mut dut, "busy");
         World { dut, rates: RATES, commands: [0; VFS + 1], blocks: [0; VFS + 1] }
     }
@@ -318,4 +319,46 @@ fn what_comes_as_fast_as_it_may_is_all_paid_for() {
         let rounds = clocks.div_ceil(4096);
         assert!((rounds + 2..=rounds + 4).contains(&(spent / 2048)), "{spent} blocks in {rounds} rounds");
     }
+}
+
+/// Clocks until time need not pass any more.
+fn until_it_stands(w: &mut World) -> u64 {
+    let start = w.dut.clocks();
+    loop {
+        w.dut.eval();
+        if w.dut.get("counts") == 0 {
+            return w.dut.clocks() - start;
+        }
+        assert!(w.dut.clocks() - start < 100_000, "time passes for ever");
+        w.clock();
+    }
+}
+
+#[test]
+fn time_must_pass_until_every_bucket_is_full_and_not_longer() {
+    const ROUND: u64 = 4096;
+    let mut w = World::new();
+    assert!(until_it_stands(&mut w) >= 2 * ROUND - 128);
+    // What it costs a function without a limit changes no bucket.
+    w.spend(0, 8);
+    assert!(until_it_stands(&mut w) < 8);
+    // The others' fill for as long as they take, and then the timer goes round to see that nothing is missing.
+    for (slot, turns) in [(1, 1), (4, 2)] {
+        w.spend(slot, 8);
+        assert!(until_it_stands(&mut w) > turns * ROUND, "slot {slot}");
+    }
+    // In the meantime nothing moves, not even what is told.
+    w.dut.set("awake", 0);
+    for _ in 0..3 * ROUND {
+        w.clock();
+        assert_eq!((w.dut.get("revive"), w.dut.get("held"), w.dut.get("counts")), (0, 0, 0));
+    }
+    w.dut.set("awake", 1);
+    // A limit that comes is seen.
+    w.rates[0] = (5, 0, 100_000);
+    w.dut.set("stirs", 1);
+    w.clock();
+    w.dut.set("stirs", 0);
+    assert!(until_it_stands(&mut w) >= 2 * ROUND - 128);
+    assert!(w.allowed(0));
 }

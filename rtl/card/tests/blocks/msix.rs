@@ -3,6 +3,7 @@
 use azote_regs::bar;
 use azote_regs::function::FunctionId;
 use azote_regs::pcie::{msix, tlp};
+use azote_rtl::dma::read::ENGINES;
 use azote_rtl::interrupt::Msix;
 use azote_rtl::transaction::header::Sends;
 use azote_verilate::Dut;
@@ -66,7 +67,7 @@ fn number(owner: u8) -> u8 {
 
 impl World {
     fn new(seed: u64) -> World {
-        let mut dut = bench::build("msix", || Msix::new(VFS.into()));
+        let mut dut = bench::build("msix", || Msix::new(VFS.into(), [true; ENGINES]));
         bench::settle(&mut dut, "busy");
         let functions = vec![AT_RESET; usize::from(VFS + 1) * 4];
         World {

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
+use azote_rtl::dma::read::ENGINES;
+use azote_rtl::engine::Plugged;
 use azote_rtl::transaction::Transmit;
-use azote_rtl::transaction::transmit::{CLASS, CLASSES, CLIENTS, KINDS};
+use azote_rtl::transaction::transmit::{CLASS, CLASSES, CLIENTS, KINDS, REQUESTS, makers};
 use azote_verilate::Dut;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -12,11 +14,16 @@ use crate::bench::{self, Feed, Packet, Packets};
 
 const BUS: u64 = 0x5a;
 
-/// The completer and the maker of error messages: what they send is no request.
-const NEVER_GATED: [usize; 2] = [0, CLIENTS - 1];
+/// Every socket has its engine.
+const ALL: Plugged = [true; ENGINES];
 
 fn dut() -> Dut {
-    let mut dut = bench::build("transmit", Transmit::default);
+    with(ALL)
+}
+
+/// The door of a card with these engines.
+fn with(plugged: Plugged) -> Dut {
+    let mut dut = bench::build("transmit", move || Transmit::new(plugged));
     dut.set("bus_number", BUS.into());
     for class in 0..CLASSES {
         dut.set(&format!("credit_{class}"), 1);
@@ -55,9 +62,28 @@ impl Client {
 
 #[test]
 fn packets_leave_whole_and_in_order_and_gated_ones_are_swallowed_and_told() {
-    let mut dut = dut();
-    let mut rng = bench::rng(1);
-    let mut clients: Vec<Client> = (0..CLIENTS).map(|i| Client::new(i, 70)).collect();
+    whole_and_in_order(ALL, 1);
+}
+
+/// The same without some of the engines: of their makers nothing is there.
+#[test]
+fn makers_of_engines_that_are_not_plugged_in_are_not_there() {
+    for (plugged, seed) in [([false, true, false], 5), ([true, false, true], 6), ([false; ENGINES], 7)] {
+        whole_and_in_order(plugged, seed);
+    }
+}
+
+fn whole_and_in_order(plugged: Plugged, seed: u64) {
+    let mut dut = with(plugged);
+    let mut rng = bench::rng(seed);
+    let there: Vec<usize> = (0..CLIENTS).filter(|i| makers(plugged) >> i & 1 == 1).collect();
+    // The others are not heard, whatever they say.
+    for i in (0..CLIENTS).filter(|i| !there.contains(i)) {
+        for field in ["valid", "sop", "eop"] {
+            dut.set(&format!("client_{i}_{field}"), 1);
+        }
+    }
+    let mut clients: Vec<Client> = there.iter().map(|i| Client::new(*i, 70)).collect();
     let mut link = Packets::new("tx_", 70);
     let mut expected: VecDeque<Packet> = VecDeque::new();
     let mut may = [true; 8];
@@ -84,14 +110,14 @@ fn packets_leave_whole_and_in_order_and_gated_ones_are_swallowed_and_told() {
             sent += 1;
         }
         let mut takers = 0;
-        for (i, c) in clients.iter_mut().enumerate() {
+        for (i, c) in there.iter().copied().zip(&mut clients) {
             if c.feed.taken(&dut).is_none() {
                 continue;
             }
             takers += 1;
             let (allowed, left) = c.passing.take().unwrap_or_else(|| {
                 let packet = &c.waiting[0];
-                let allowed = may[usize::from(packet.owner)] || NEVER_GATED.contains(&i);
+                let allowed = may[usize::from(packet.owner)] || !REQUESTS[i];
                 if allowed {
                     // From here on it is finished, whatever the gate says, and it leaves in this order.
                     expected.push_back(packet.clone().signed(KINDS[i], BUS));
@@ -176,7 +202,7 @@ fn a_class_without_credit_holds_up_no_other_and_what_is_swallowed_needs_none() {
                 dut.clock();
             }
             for (i, n) in packets.into_iter().enumerate() {
-                let swallowed = !may && !NEVER_GATED.contains(&i);
+                let swallowed = !may && REQUESTS[i];
                 let moves = CLASS[i] != shut || swallowed;
                 assert!(if moves { n > 50 } else { n == 0 }, "maker {i} sent {n} with class {shut} shut, may {may}");
             }
@@ -221,7 +247,7 @@ fn a_packet_that_began_is_finished_when_its_credit_is_used_up() {
 /// whichever maker it is.
 #[test]
 fn a_new_function_is_known_a_few_clocks_after_its_packet_is_there() {
-    for maker in 1..CLIENTS - 1 {
+    for maker in (0..CLIENTS).filter(|maker| REQUESTS[*maker]) {
         let mut dut = dut();
         dut.set("may", 1);
         dut.set("tx_ready", 1);

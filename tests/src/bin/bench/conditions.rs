@@ -43,7 +43,7 @@ impl Conditions {
     pub fn lines(&self) -> Vec<String> {
         let (options, media) = (&self.options, &self.options.media);
         let what = match self.model {
-            Model::Rtl => "its RTL, simulated; its clocks are the same on every machine and in every run",
+            Model::Rtl | Model::Twin => "its RTL, simulated; its clocks are the same on every machine and in every run",
             Model::Soft => {
                 "a model in software, which says nothing of the RTL: this page tries the bench, not the card"
             }

@@ -55,6 +55,8 @@ packed! {
 pub struct Coalesce {
     pub clock: Clk,
     pub reset: Rst,
+    /// Time passes.
+    pub awake: I<1>,
     /// A completion wants an interrupt, held until `ready`; slot and vector are steady some clocks before.
     pub valid: I<1>,
     pub slot: I<6>,
@@ -115,6 +117,7 @@ impl Coalesce {
 impl Logic for Coalesce {
     fn update(&mut self) {
         clocked!(self.forgets, self.rules, self.disabled, self.state, self.tick);
+        self.tick.runs = self.awake;
         let rule = self.rules.rdata[0];
         let forgets = self.st.q == St::FORGET;
         let idle = self.st.q == St::IDLE;

@@ -6,6 +6,9 @@
 //! below nothing, and the function waits until it has filled again. What a bucket holds at most is two turns' worth and one
 //! command, so a quiet function may be ahead of its limit by that and no more.
 //!
+//! Time that passes while nobody asks counts too: the timer goes on until a whole round has found every bucket as it must stay, and
+//! stands until something comes that may change one.
+//!
 //! Promise: a function without a limit is always allowed; in the long run one that wants more gets its limit.
 
 use azote_hdl::prelude::*;
@@ -42,6 +45,12 @@ packed! {
 pub struct Limiter {
     pub clock: Clk,
     pub reset: Rst,
+    /// Time passes.
+    pub awake: I<1>,
+    /// It must go on, though nobody waits for it.
+    pub counts: O<1>,
+    /// Limits may change, in this clock or the next.
+    pub stirs: I<1>,
     /// The limits of `rate_slot`, a clock later.
     pub rate_slot: O<6>,
     pub rates: I<{ Rates::WIDTH }>,
@@ -99,6 +108,8 @@ pub struct Limiter {
     /// The last slot that there is, and how many have a place.
     last: Param,
     slots: Param,
+    /// Turns so far, without one between them that has changed a bucket: of all slots, and once more for what was in hand.
+    calm: Reg<7>,
     /// What was counted: the buckets, whether they have limits and were spent before, the weight.
     new_c: Reg<32>,
     new_b: Reg<32>,
@@ -180,14 +191,16 @@ impl Logic for Limiter {
         self.commands.we = writes;
         self.commands.waddr = self.s.q;
         // A bucket without a limit stays where it is, so that a limit that comes begins with an empty one.
-        self.commands.wdata = if self.limit_c.q { self.new_c.q } else { 0 };
+        let put_c = if self.limit_c.q { self.new_c.q } else { 0 };
+        let put_b = if self.limit_b.q { self.new_b.q } else { 0 };
+        self.commands.wdata = put_c;
         self.commands.raddr[0] = self.s.q;
         self.commands.first = 0;
         self.commands.wipe = 0;
         self.commands.wipe_slot = 0;
         self.blocks.we = writes;
         self.blocks.waddr = self.s.q;
-        self.blocks.wdata = if self.limit_b.q { self.new_b.q } else { 0 };
+        self.blocks.wdata = put_b;
         self.blocks.raddr[0] = self.s.q;
         self.blocks.first = 0;
         self.blocks.wipe = 0;
@@ -216,17 +229,32 @@ impl Logic for Limiter {
         self.held_commands = self.limit_c.q & self.spent_c.q;
         self.held_blocks = self.limit_b.q & self.spent_b.q;
 
-        self.timer.d = self.timer.q + 1;
-        let micros = self.so_far.q + self.tick.us.zext(7);
-        self.so_far.d = micros;
-        if self.timer.q.all() {
-            self.round.d = micros;
-            self.so_far.d = 0;
+        self.tick.runs = self.awake;
+        if self.awake {
+            self.timer.d = self.timer.q + 1;
+            let micros = self.so_far.q + self.tick.us.zext(7);
+            self.so_far.d = micros;
+            if self.timer.q.all() {
+                self.round.d = micros;
+                self.so_far.d = 0;
+            }
+            let next = self.timer.q.bits(11, 6);
+            if self.timer.q.bits(5, 0).all() & (next <= konst(self.last.get())) {
+                self.due.d = 1;
+                self.due_slot.d = next;
+            }
         }
-        let next = self.timer.q.bits(11, 6);
-        if self.timer.q.bits(5, 0).all() & (next <= konst(self.last.get())) {
-            self.due.d = 1;
-            self.due_slot.d = next;
+        if writes {
+            // What was there is still read: a memory shows what is written a clock later.
+            let same = (put_c == commands) & (put_b == blocks);
+            if !same {
+                self.calm.d = 0;
+            } else if self.fills.q & !self.calm.q.all() {
+                self.calm.d = self.calm.q + 1;
+            }
+        }
+        if self.stirs {
+            self.calm.d = 0;
         }
         if self.fetched {
             self.f_wait.d = 1;
@@ -286,5 +314,6 @@ impl Logic for Limiter {
             _ => self.st.d = St::IDLE,
         }
         self.busy = boots | self.f_wait.q | self.m_wait.q | self.l_wait.q;
+        self.counts = (!self.calm.q.all()) | (!idle) | self.due.q;
     }
 }

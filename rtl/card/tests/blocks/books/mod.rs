@@ -161,6 +161,7 @@ struct World {
 impl World {
     fn new(seed: u64) -> World {
         let mut dut = bench::build("books", || Books::new(VFS));
+        dut.set("awake", 1);
         bench::settle(&mut dut, "busy");
         World {
             dut,

@@ -26,6 +26,8 @@ impl Seek {
 pub struct Looks {
     pub clock: Clk,
     pub reset: Rst,
+    /// Time passes.
+    pub awake: I<1>,
     /// Some tag is in use.
     pub live: I<1>,
     /// The tag that is next; there is one; it is to be looked at before anything else is done.
@@ -85,8 +87,10 @@ impl Logic for Looks {
         let some = seeks | self.live;
         // It stands until there is a look: the clock in which it comes may be one of other work every time.
         let comes = if seeks { self.timer.q.bits(1, 0).all() } else { self.timer.q == konst(LOOKS - 1) };
-        self.timer.d = self.timer.q + 1;
-        self.due.d = comes | (self.due.q & !self.looks);
+        if self.awake {
+            self.timer.d = self.timer.q + 1;
+            self.due.d = comes | (self.due.q & !self.looks);
+        }
         // Admin commands are under the tags set aside.
         let of_admin = self.abort_qid == 0;
         let high = if of_admin { aside_high(self.a_index.q) } else { self.abort_slot };

@@ -51,6 +51,8 @@ impl St {
 pub struct Books {
     pub clock: Clk,
     pub reset: Rst,
+    /// Time passes.
+    pub awake: I<1>,
     /// The command that the front has in hand: `aside` if its tag is one of those set aside, `own` if it is no command of the
     /// host's, `turn` which of its function's bindings it was judged by.
     pub slot: I<6>,
@@ -595,6 +597,8 @@ impl Logic for Books {
         self.media.fua = self.c_what.q.get(Rest::FUA);
 
         // --- which is looked at next; the line is that of a command only under its first tag
+        self.looks.awake = self.awake;
+        self.time.awake = self.awake;
         self.looks.live = self.live.q != 0;
         self.looks.looks = self.st.q == St::LOOK;
         self.looks.again = look_again;

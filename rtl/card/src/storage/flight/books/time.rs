@@ -1,4 +1,4 @@
-//! What time it is, since reset: microseconds for how long a command took, milliseconds for how long it may.
+//! What time it is, of that in which the engine was awake: microseconds for how long a command took, milliseconds for how long it may.
 
 use azote_hdl::prelude::*;
 
@@ -8,6 +8,8 @@ use crate::parts::Tick;
 pub struct Time {
     pub clock: Clk,
     pub reset: Rst,
+    /// Time passes.
+    pub awake: I<1>,
     pub us: O<24>,
     pub ms: O<16>,
     tick: Tick,
@@ -20,6 +22,7 @@ pub struct Time {
 impl Logic for Time {
     fn update(&mut self) {
         clocked!(self.tick);
+        self.tick.runs = self.awake;
         if self.tick.us {
             self.micros.d = self.micros.q + 1;
             self.thousand.d = self.thousand.q + 1;
