@@ -121,44 +121,20 @@ impl Logic for Core {
 
         // Requests.
         self.receive.mps = self.space.mps;
-        self.posted.req_valid = self.receive.posted_valid;
-        self.posted.req_data = self.receive.posted_data;
-        self.receive.posted_ready = self.posted.req_ready;
-        self.completer.req_valid = self.receive.req_valid;
-        self.completer.req_data = self.receive.req_data;
-        self.completer.req_after = self.receive.req_after;
-        self.receive.req_ready = self.completer.req_ready;
+        join!(self.receive.posted, self.posted.req);
+        join!(self.receive.req, self.completer.req);
+        join!(self.completer.cfg, self.space.cfg);
         self.completer.done = self.posted.done;
-        self.space.valid = self.completer.cfg_valid;
-        self.space.write = self.completer.cfg_write;
-        self.space.number = self.completer.cfg_number;
-        self.space.dw = self.completer.cfg_dw;
-        self.space.be = self.completer.cfg_be;
-        self.space.wdata = self.completer.cfg_wdata;
-        self.completer.cfg_ack = self.space.ack;
-        self.completer.cfg_rdata = self.space.rdata;
-        self.completer.cfg_none = self.space.none;
-        self.completer.cfg_retry = self.space.retry;
         self.decode.address = if self.posted.asks { self.posted.address } else { self.completer.address };
         self.completer.taken = self.posted.asks;
         self.completer.hold = self.msix.sends & (self.msix.sends_owner == self.completer.tx.owner);
         for k in 0..ENGINES {
-            self.decode.bar0[k] = self.space.bar0[k];
-            self.decode.vf_bar0[k] = self.space.vf_bar0[k];
-            self.decode.memory[k] = self.space.memory[k];
-            self.decode.vf_memory[k] = self.space.vf_memory[k];
-            self.decode.num_vfs[k] = self.space.num_vfs[k];
-            self.decode.vf_scale[k] = self.space.vf_scale[k];
+            join!(self.space.apertures[k], self.decode.apertures[k]);
         }
         self.decode.manage_bar = self.space.manage_bar;
-        self.completer.hit = self.decode.hit;
-        self.completer.hit_owner = self.decode.owner;
-        self.completer.hit_offset = self.decode.offset;
-        self.completer.hit_manage = self.decode.manage;
-        self.posted.hit = self.decode.hit;
-        self.posted.hit_owner = self.decode.owner;
-        self.posted.hit_offset = self.decode.offset;
-        self.posted.hit_manage = self.decode.manage;
+        // One answer for both, who know when they asked.
+        join!(self.decode.hit, self.completer.hit);
+        join!(self.decode.hit, self.posted.hit);
 
         // The register bus: management, the MSI-X pages of all functions, the other pages of each kind's engine. Of a kind
         // that has no engine they are nobody's.
@@ -208,18 +184,10 @@ impl Logic for Core {
         join!(self.posted.error, self.errors.posted);
         join!(self.read.error, self.errors.read);
         join!(self.errors.out, self.space.error);
-        self.space.message_room = self.message.room;
-        self.message.send = self.space.message;
-        self.message.owner = self.space.message_owner;
-        self.message.code = self.space.message_code;
+        join!(self.space.message, self.message.send);
 
         // Interrupts and resets.
-        self.space.msix_ask = self.msix.ask;
-        self.msix.enable = self.space.msix_enable;
-        self.msix.mask = self.space.msix_mask;
-        self.msix.kick = self.space.kick;
-        self.msix.kick_owner = self.space.kick_owner;
-        self.msix.kick_all = self.space.kick_all;
+        join!(self.space.control, self.msix.control);
         self.msix.reset_valid = self.space.reset_valid;
         self.msix.reset_owner = self.space.reset_owner;
         let mut forgotten = self.msix.reset_done;
@@ -246,17 +214,9 @@ impl Logic for Core {
         }
 
         // Host memory.
-        self.space.tag_turn = self.read.look_turn;
-        self.space.tag_used = self.read.look_used;
-        self.space.tag_owner = self.read.look_owner;
-        self.space.tag_ask = self.read.look_owner;
-        self.read.forgotten = self.space.tag_forgotten;
+        join!(self.read.looked, self.space.look);
+        join!(self.receive.cpl, self.read.cpl);
         self.read.bus_number = self.completer.bus_number;
-        self.read.cpl_valid = self.receive.cpl_valid;
-        self.read.cpl_sop = self.receive.cpl_sop;
-        self.read.cpl_eop = self.receive.cpl_eop;
-        self.read.cpl_bad = self.receive.cpl_bad;
-        self.read.cpl_data = self.receive.cpl_data;
 
         self.busy = self.receive.busy
             | self.posted.busy

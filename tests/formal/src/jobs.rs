@@ -152,15 +152,15 @@ pub const FLAWS: [Flaw; 12] = [
     Flaw {
         name: "FLR does not silence",
         job: AWAKE,
-        find: "assign resetting_wdata = re_new;",
-        replace: "assign resetting_wdata = 1'b0;",
+        find: "assign resets_0_wdata = (resetting_new & (~boot_w));",
+        replace: "assign resets_0_wdata = 1'b0;",
         caught_by: "rule 3: a function in FLR is not silent",
     },
     Flaw {
         name: "Bus Master Enable can not be turned off",
         job: AWAKE,
-        find: "bme_new = value_2[2];",
-        replace: "bme_new = 1'b1;",
+        find: "gate_bme_new = value[2];",
+        replace: "gate_bme_new = 1'b1;",
         caught_by: "rule 3: Bus Master Enable is off, and the gate has it on",
     },
     Flaw {

@@ -11,8 +11,7 @@ use azote_hdl::prelude::*;
 use azote_regs::pcie::tlp;
 
 use super::header::{byte_count, completion, dw, first_offset, function_number, in_gap, last_keep, owner_of};
-use super::receive::ORDER;
-use super::stream::{BusMaster, ErrorOut, Found, TxOut};
+use super::stream::{BusMaster, ConfigMaster, ErrorOut, Found, HitIn, ORDER, RequestIn, TxOut};
 
 struct St;
 impl St {
@@ -31,34 +30,14 @@ impl St {
 pub struct Completer {
     pub clock: Clk,
     pub reset: Rst,
-    /// A request: its header, and the DW that it writes in place of the fourth if the header has three.
-    pub req_valid: I<1>,
-    pub req_data: I<128>,
-    pub req_ready: O<1>,
-    /// How many writes came before it, and how many have taken effect.
-    pub req_after: I<ORDER>,
+    pub req: RequestIn,
+    /// How many writes have taken effect.
     pub done: I<ORDER>,
-    /// Configuration access; held until `cfg_ack`.
-    pub cfg_valid: O<1>,
-    pub cfg_write: O<1>,
-    pub cfg_number: O<8>,
-    pub cfg_dw: O<10>,
-    pub cfg_be: O<4>,
-    pub cfg_wdata: O<32>,
-    pub cfg_ack: I<1>,
-    pub cfg_rdata: I<32>,
-    /// With `cfg_ack`: there is no such function.
-    pub cfg_none: I<1>,
-    /// With `cfg_ack`: the function is being reset, and did nothing.
-    pub cfg_retry: I<1>,
+    pub cfg: ConfigMaster,
     /// Address to find a BAR for, and what it hit, two clocks later. `taken`: somebody else asks in this clock.
     pub address: O<64>,
     pub taken: I<1>,
-    pub hit: I<1>,
-    pub hit_owner: I<8>,
-    pub hit_offset: I<16>,
-    /// The access is to the management BAR.
-    pub hit_manage: I<1>,
+    pub hit: HitIn,
     pub bus: BusMaster,
     /// With `bus.valid`: the management BAR and not BAR0.
     pub bus_manage: O<1>,
@@ -129,13 +108,13 @@ impl Logic for Completer {
         // Nothing of what another access left on the bus shows in a DW that was not read.
         let word_in = if be == 0 { 0 } else { self.bus.rdata };
 
-        self.req_ready = 0;
-        self.cfg_valid = 0;
-        self.cfg_write = has_data;
-        self.cfg_number = number;
-        self.cfg_dw = target.bits(11, 2);
-        self.cfg_be = first_be;
-        self.cfg_wdata = word;
+        self.req.ready = 0;
+        self.cfg.valid = 0;
+        self.cfg.write = has_data;
+        self.cfg.number = number;
+        self.cfg.dw = target.bits(11, 2);
+        self.cfg.be = first_be;
+        self.cfg.wdata = word;
         self.bus.valid = 0;
         self.bus.write = 0;
         self.bus.owner = self.owner.q;
@@ -184,11 +163,11 @@ impl Logic for Completer {
         match self.st.q {
             St::IDLE => {
                 // What is begun may be wrong, and then there must be a place for its record. And a read does not pass a write.
-                let ahead = self.done - self.req_after;
+                let ahead = self.done - self.req.after;
                 let takes = (!self.e_valid.q) & !ahead.bit(ORDER - 1);
-                self.req_ready = takes;
-                if self.req_valid & takes {
-                    self.h.d = self.req_data;
+                self.req.ready = takes;
+                if self.req.valid & takes {
+                    self.h.d = self.req.data;
                     self.st.d = St::DECODE;
                 }
             }
@@ -227,16 +206,16 @@ impl Logic for Completer {
                 }
             }
             St::CONFIG => {
-                self.cfg_valid = 1;
-                if self.cfg_ack {
-                    self.payload[0].d = self.cfg_rdata.zext(128);
+                self.cfg.valid = 1;
+                if self.cfg.ack {
+                    self.payload[0].d = self.cfg.rdata.zext(128);
                     self.have.d = 1;
-                    self.with_data.d = (!has_data) & !(self.cfg_none | self.cfg_retry);
-                    if self.cfg_none {
+                    self.with_data.d = (!has_data) & !(self.cfg.none | self.cfg.retry);
+                    if self.cfg.none {
                         record = 1;
                         everyone = 1;
                         self.status.d = tlp::UR;
-                    } else if self.cfg_retry {
+                    } else if self.cfg.retry {
                         self.status.d = tlp::CRS;
                     } else if has_data {
                         // Only a write that a function completed tells the bus number (PCIe 2.2.6.2).
@@ -247,14 +226,14 @@ impl Logic for Completer {
             }
             St::LOCATE => self.st.d = St::TARGET,
             St::TARGET => {
-                self.owner.d = self.hit_owner;
-                self.number.d = function_number(self.hit_owner);
-                self.offset.d = self.hit_offset;
-                self.manage.d = self.hit_manage;
+                self.owner.d = self.hit.owner;
+                self.number.d = function_number(self.hit.owner);
+                self.offset.d = self.hit.offset;
+                self.manage.d = self.hit.manage;
                 let start = if is_read { first_offset(first_be) } else { 0 };
-                self.lower.d = cat(self.hit_offset.bits(6, 2), start);
-                self.nobody.d = !self.hit;
-                if !self.hit {
+                self.lower.d = cat(self.hit.offset.bits(6, 2), start);
+                self.nobody.d = !self.hit.valid;
+                if !self.hit.valid {
                     self.number.d = 0;
                     self.owner.d = 0;
                     self.st.d = St::REFUSE;

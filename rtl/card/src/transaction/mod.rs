@@ -14,5 +14,8 @@ pub use door::Door;
 pub use posted::Posted;
 pub use receive::Receive;
 pub use shared::Shared;
-pub use stream::{BusMaster, BusSlave, ErrorIn, ErrorOut, Found, LinkIn, LinkOut, TxIn, TxOut};
+pub use stream::{
+    AnswerIn, AnswerOut, BusMaster, BusSlave, ConfigMaster, ConfigSlave, ErrorIn, ErrorOut, Found, HitIn, HitOut,
+    LinkIn, LinkOut, PostedIn, PostedOut, RequestIn, RequestOut, TxIn, TxOut,
+};
 pub use transmit::Transmit;

@@ -108,7 +108,7 @@ impl World {
         let a = self.located[1];
         let bar0 = (BAR..BAR + bar::BAR0_SIZE).contains(&a);
         let manage = (MANAGE..MANAGE + bar::BAR2_SIZE).contains(&a);
-        dut.set("hit", (bar0 || manage).into());
+        dut.set("hit_valid", (bar0 || manage).into());
         dut.set("hit_manage", manage.into());
         dut.set("hit_owner", if manage { TRUST_PF } else { STORAGE_PF }.into());
         dut.set("hit_offset", if manage { a & 0xffff } else { a & 0x3fff }.into());

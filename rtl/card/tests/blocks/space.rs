@@ -42,7 +42,7 @@ impl World {
     /// A clock. Who looks through the tags has every other one.
     fn step(&mut self) {
         let turn = self.dut.clocks() % 2;
-        self.dut.set("tag_turn", turn.into());
+        self.dut.set("look_turn", turn.into());
         self.dut.clock();
     }
 
@@ -66,25 +66,25 @@ impl World {
 
     fn ask(&mut self, number: u8, offset: u64, write: Option<(u64, u8)>) -> (Option<u32>, bool) {
         let (data, be) = write.unwrap_or((0, 15));
-        self.dut.set("valid", 1);
-        self.dut.set("write", write.is_some().into());
-        self.dut.set("number", number.into());
-        self.dut.set("dw", (offset / 4).into());
-        self.dut.set("be", be.into());
-        self.dut.set("wdata", data.into());
+        self.dut.set("cfg_valid", 1);
+        self.dut.set("cfg_write", write.is_some().into());
+        self.dut.set("cfg_number", number.into());
+        self.dut.set("cfg_dw", (offset / 4).into());
+        self.dut.set("cfg_be", be.into());
+        self.dut.set("cfg_wdata", data.into());
         for _ in 0..3000 {
             self.dut.eval();
-            if self.dut.get("kick") == 1 {
-                self.kicked.push(Some(self.dut.get("kick_owner") as u64));
+            if self.dut.get("control_kick") == 1 {
+                self.kicked.push(Some(self.dut.get("control_kick_owner") as u64));
             }
-            if self.dut.get("kick_all") == 1 {
+            if self.dut.get("control_kick_all") == 1 {
                 self.kicked.push(None);
             }
-            if self.dut.get("ack") == 1 {
-                let read = (self.dut.get("none") == 0).then(|| self.dut.get("rdata") as u32);
-                let retry = self.dut.get("retry") == 1;
+            if self.dut.get("cfg_ack") == 1 {
+                let read = (self.dut.get("cfg_none") == 0).then(|| self.dut.get("cfg_rdata") as u32);
+                let retry = self.dut.get("cfg_retry") == 1;
                 self.step();
-                self.dut.set("valid", 0);
+                self.dut.set("cfg_valid", 0);
                 self.dut.eval();
                 return (read, retry);
             }
@@ -189,9 +189,9 @@ fn only_functions_that_exist_answer_and_every_write_stays_with_its_function() {
         let v = u64::from(w.rng.random::<u32>());
         w.write(f, pf::MSIX, v);
         control.insert(f.number(), v & writable);
-        w.dut.set("msix_ask", owner(f).into());
+        w.dut.set("control_ask", owner(f).into());
         w.dut.eval();
-        let live = (w.dut.get("msix_enable") == 1, w.dut.get("msix_mask") == 1);
+        let live = (w.dut.get("control_enable") == 1, w.dut.get("control_mask") == 1);
         let high = v >> 16;
         assert_eq!(
             live,
@@ -314,7 +314,7 @@ impl World {
         let mut messages = vec![];
         for _ in 0..200 {
             self.dut.eval();
-            if self.dut.get("message") == 1 {
+            if self.dut.get("message_valid") == 1 {
                 messages.push((self.dut.get("message_owner") as u8, self.dut.get("message_code") as u64));
             }
             let done = self.dut.get("error_ready") == 1;
@@ -404,7 +404,7 @@ fn an_error_of_all_pfs_is_one_message_of_each_severity() {
     w.dut.set("message_room", 0);
     w.dut.set("error_valid", 1);
     for _ in 0..100 {
-        assert_eq!(w.dut.get("error_ready") + w.dut.get("message"), 0);
+        assert_eq!(w.dut.get("error_ready") + w.dut.get("message_valid"), 0);
         w.step();
     }
     w.read(FunctionId::pf(Kind::Net), 0);
@@ -609,9 +609,9 @@ fn bars_say_their_size_and_decoding_follows_them() {
             w.write(f, at, base & 0xffff_ffff);
             w.write(f, at + 4, base >> 32);
             let port = if at == header::BAR0 { "bar0" } else { "vf_bar0" };
-            assert_eq!(w.dut.get(&format!("{port}_{}", kind as u8)), (base >> 14).into());
+            assert_eq!(w.dut.get(&format!("apertures_{}_{port}", kind as u8)), (base >> 14).into());
         }
         w.write(f, header::COMMAND, header::COMMAND_MSE.mask());
-        assert_eq!(w.dut.get(&format!("memory_{}", kind as u8)), 1);
+        assert_eq!(w.dut.get(&format!("apertures_{}_memory", kind as u8)), 1);
     }
 }

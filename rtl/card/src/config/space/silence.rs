@@ -6,13 +6,10 @@
 //! proved of it.
 
 use azote_hdl::prelude::*;
-use azote_regs::pcie::{capability as cap, express, header};
+use azote_regs::pcie::{express, header};
 
-use super::space::St;
+use super::words::{DW_COMMAND, DW_DEVICE, St};
 use crate::transaction::header::{in_gap, owner_of};
-
-const DW_COMMAND: u64 = header::COMMAND / 4;
-const DW_DEVICE: u64 = (cap::pf::EXPRESS + express::DEVICE_CONTROL) / 4;
 
 #[derive(LogicBlock, Default)]
 pub struct Silence {
