@@ -3,6 +3,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::function;
 
+use crate::config::template::Added;
 use crate::config::{Decode, Errors, Message, Space};
 use crate::dma::Read;
 use crate::dma::read::ENGINES;
@@ -42,9 +43,14 @@ pub struct Core {
 impl Core {
     /// A core with `vfs` VFs of each kind, and the share of the tags of reads that each engine has: 0 where there is none.
     pub fn new(vfs: usize, share: [usize; ENGINES]) -> Self {
+        Self::with(vfs, share, &Default::default())
+    }
+
+    /// The same, with what engines add to the configuration space of their functions.
+    pub fn with(vfs: usize, share: [usize; ENGINES], added: &[Added; ENGINES]) -> Self {
         assert!((1..=function::MAX_VFS as usize).contains(&vfs), "{vfs} VFs a kind");
         Core {
-            space: Space::new(vfs),
+            space: Space::new(vfs, added),
             errors: Errors::new(vfs),
             msix: Msix::new(vfs),
             read: Read::new(COMPLETION_TICKS, share),

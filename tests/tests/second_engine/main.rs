@@ -4,6 +4,7 @@
 
 mod card;
 mod copier;
+mod window;
 
 use std::sync::Arc;
 

@@ -10,6 +10,8 @@
 use azote_hdl::prelude::*;
 use azote_regs::pcie::tlp;
 
+use crate::parts::byte_mask;
+
 use super::header::{byte_count, completion, dw, first_offset, function_number, in_gap, last_keep, owner_of};
 use super::stream::{BusMaster, ConfigMaster, ErrorOut, Found, HitIn, ORDER, RequestIn, TxOut};
 
@@ -24,6 +26,7 @@ impl St {
     const SEND_DATA: u64 = 6;
     const REFUSE: u64 = 7;
     const LOCATE: u64 = 8;
+    const WINDOW: u64 = 9;
 }
 
 #[derive(LogicBlock, Default)]
@@ -65,6 +68,8 @@ pub struct Completer {
     lower: Reg<7>,
     status: Reg<3>,
     with_data: Reg<1>,
+    /// Which byte of a register is byte 0 of an access through a window.
+    lane: Reg<2>,
     /// The header is at the link already.
     offered: Reg<1>,
     /// DWs gathered for the completion in hand.
@@ -120,7 +125,9 @@ impl Logic for Completer {
         self.bus.owner = self.owner.q;
         self.bus.offset = self.offset.q;
         self.bus.be = be;
-        self.bus.wdata = 0;
+        // Of a write through a window, the only one here.
+        let shift = cat(self.lane.q, sized(0, 3));
+        self.bus.wdata = word << shift;
         self.bus_manage = self.manage.q;
 
         let chunk_ends = (self.left.q == 1) | (self.offset.q.bits(6, 2) == 31);
@@ -221,6 +228,22 @@ impl Logic for Completer {
                         // Only a write that a function completed tells the bus number (PCIe 2.2.6.2).
                         self.bus_no.d = target.get(tlp::CFG_BUS);
                     }
+                    self.st.d = St::SEND_HEADER;
+                    if self.cfg.window {
+                        self.offset.d = self.cfg.offset.zext(16);
+                        self.lane.d = self.cfg.lane;
+                        self.be.d = self.cfg.bytes;
+                        self.manage.d = 0;
+                        self.st.d = St::WINDOW;
+                    }
+                }
+            }
+            St::WINDOW => {
+                self.bus.valid = 1;
+                self.bus.write = has_data;
+                if self.bus.ack {
+                    let read = self.bus.rdata & byte_mask(be);
+                    self.payload[0].d = (read >> shift).zext(128);
                     self.st.d = St::SEND_HEADER;
                 }
             }

@@ -163,6 +163,12 @@ pub struct ConfigMaster {
     pub none: I<1>,
     /// With `ack`: nothing was done, the function is being reset (PCIe 2.3.1, 6.6.2).
     pub retry: I<1>,
+    /// With `ack`: nothing was done, it is one to the function's registers. These bytes of the register at `offset` are meant,
+    /// of which the first is byte `lane` of it and of the access byte 0.
+    pub window: I<1>,
+    pub offset: I<13>,
+    pub lane: I<2>,
+    pub bytes: I<4>,
 }
 
 /// The same, at configuration space.
@@ -179,6 +185,10 @@ pub struct ConfigSlave {
     pub rdata: O<32>,
     pub none: O<1>,
     pub retry: O<1>,
+    pub window: O<1>,
+    pub offset: O<13>,
+    pub lane: O<2>,
+    pub bytes: O<4>,
 }
 
 /// Whom an address hit, at the decoder.

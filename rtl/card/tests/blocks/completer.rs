@@ -21,11 +21,13 @@ const TRUST_PF: u8 = Kind::Trust.code() as u8;
 const NOBODY: u8 = 0x80;
 /// Those below that, from here, are being reset.
 const RESETTING: u8 = 0x40;
+/// This DW of configuration space is a window in every function.
+const WINDOW_DW: u64 = 7;
 /// The read completion boundary of the card.
 const CHUNK: u64 = 128;
 
-/// Management or not, owner, offset, enables.
-type Access = (bool, u8, u64, u8);
+/// Management or not, owner, offset, enables, and what is written.
+type Access = (bool, u8, u64, u8, Option<u32>);
 type Config = (bool, u8, u64, u8, u32);
 /// Event, whether no function claims it, whose, and the header.
 type Error = (u64, bool, u8, u128);
@@ -50,6 +52,8 @@ struct World {
     completions: VecDeque<Packet>,
     accesses: VecDeque<Access>,
     configs: VecDeque<Config>,
+    /// For each of them, what configuration space says of a window: offset, bytes, lane.
+    windows: VecDeque<Option<(u64, u8, u8)>>,
     errors: VecDeque<Error>,
     bus: u64,
 }
@@ -80,6 +84,7 @@ impl World {
             completions: VecDeque::new(),
             accesses: VecDeque::new(),
             configs: VecDeque::new(),
+            windows: VecDeque::new(),
             errors: VecDeque::new(),
             bus: 0,
         }
@@ -119,9 +124,10 @@ impl World {
         assert!(!hold || !offers || self.offered, "a completion passes an interrupt");
         assert!(!self.offered || offers, "a header is taken back");
         if dut.get("bus_valid") == 1 && self.rng.random_bool(0.5) {
-            assert_eq!(dut.get("bus_write"), 0);
             let (manage, offset) = (dut.get("bus_manage") == 1, dut.get("bus_offset") as u64);
-            let seen = (manage, dut.get("bus_owner") as u8, offset, dut.get("bus_be") as u8);
+            let be = dut.get("bus_be") as u8;
+            let written = (dut.get("bus_write") == 1).then(|| write(0, dut.get("bus_wdata") as u32, be));
+            let seen = (manage, dut.get("bus_owner") as u8, offset, be, written);
             assert_eq!(Some(seen), self.accesses.pop_front());
             let old = register(manage, offset);
             dut.set("bus_rdata", old.into());
@@ -139,6 +145,12 @@ impl World {
             }
             dut.set("cfg_none", (number >= NOBODY).into());
             dut.set("cfg_retry", (RESETTING..NOBODY).contains(&number).into());
+            let window = self.windows.pop_front().flatten();
+            dut.set("cfg_window", window.is_some().into());
+            let (offset, bytes, lane) = window.unwrap_or((self.rng.random_range(0..0x2000), 0, 1));
+            dut.set("cfg_offset", offset.into());
+            dut.set("cfg_bytes", bytes.into());
+            dut.set("cfg_lane", lane.into());
             dut.set("cfg_rdata", old.into());
             dut.set("cfg_ack", 1);
         }
@@ -235,6 +247,21 @@ impl World {
             return;
         }
         self.configs.push_back((writes, number, dw, be as u8, data));
+        if dw == WINDOW_DW && number < RESETTING {
+            let lane: u8 = self.rng.random_range(0..4);
+            let bytes = self.rng.random_range(1..16u8 >> lane) << lane;
+            let offset = self.rng.random_range(0..0x800) * 4;
+            self.windows.push_back(Some((offset, bytes, lane)));
+            let written = writes.then(|| write(0, data << (8 * lane), bytes));
+            self.accesses.push_back((false, number, offset, bytes, written));
+            let read = write(0, register(false, offset), bytes) >> (8 * lane);
+            if writes {
+                self.bus = bus;
+            }
+            self.owe((dw0, dw1), number, tlp::SC, 4, 0, if writes { vec![] } else { vec![read] });
+            return;
+        }
+        self.windows.push_back(None);
         let old = self.config.get(&(number, dw)).copied().unwrap_or(dw as u32 | 0x3333_0000);
         if number >= NOBODY {
             self.errors.push_back((Found::UNSUPPORTED, true, 0, h));
@@ -282,7 +309,7 @@ impl World {
             let (dw_at, be) = (offset + 4 * i, enables(i));
             let old = register(manage, dw_at);
             if be != 0 {
-                self.accesses.push_back((manage, owner, dw_at, be));
+                self.accesses.push_back((manage, owner, dw_at, be, None));
             }
             chunk.push(if be == 0 { 0 } else { old });
             if (dw_at + 4) % CHUNK == 0 || i + 1 == dws {
@@ -344,7 +371,7 @@ fn requests_behind_one_another_are_served_without_a_pause_between() {
         for _ in 0..6 {
             let (dw0, dw1) = w.start(tlp::MRD32, 1, (15, 0));
             w.offer(&Packet { header: header([dw0, dw1, MANAGE, 0]), payload: vec![], owner: 0 });
-            w.accesses.push_back((true, TRUST_PF, 0, 15));
+            w.accesses.push_back((true, TRUST_PF, 0, 15, None));
             w.owe((dw0, dw1), TRUST_PF, tlp::SC, 4, 0, vec![register(true, 0)]);
         }
         w.finish();

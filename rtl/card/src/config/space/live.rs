@@ -29,9 +29,10 @@ pub struct Live {
     /// One clock: the PF of `forget_kind` is reset.
     pub forget: I<1>,
     pub forget_kind: I<2>,
-    /// VF Enable of `kind`, and the size of its VFs.
+    /// VF Enable of `kind`, the size of its VFs, and whether it sleeps.
     pub vfe: O<1>,
     pub scale: O<3>,
+    pub sleeps: O<1>,
     pub ari: O<1>,
     /// Is there a function of this name? Of two askers, each answered in the same clock.
     pub asked: I<8>,
@@ -156,6 +157,7 @@ impl Logic for Live {
 
         let mut vfe = sized(0, 1);
         let mut scale = sized(0, 3);
+        let mut sleeps = sized(0, 1);
         let mut asked_vfe = sized(0, 1);
         let mut asked_num = sized(0, 6);
         let mut error_vfe = sized(0, 1);
@@ -169,6 +171,7 @@ impl Logic for Live {
             if self.kind == k {
                 vfe = self.l_vfe[k].q;
                 scale = self.l_scale[k].q;
+                sleeps = self.l_sleep[k].q;
             }
             if self.asked.bits(1, 0) == k {
                 asked_vfe = self.l_vfe[k].q;
@@ -194,6 +197,7 @@ impl Logic for Live {
         self.error_there = (error_slot == 0) | (error_vfe & (error_slot <= error_num));
         self.vfe = vfe;
         self.scale = scale;
+        self.sleeps = sleeps;
         self.ari = self.l_ari.q;
         self.serr = serr;
         self.parity = parity;

@@ -16,11 +16,12 @@ mod live;
 mod record;
 mod silence;
 mod sweep;
+mod window;
 mod words;
 
 use azote_hdl::prelude::*;
-use azote_regs::function;
 use azote_regs::pcie::{express, header, sriov};
+use azote_regs::{bar, function};
 
 use self::gate::Gate;
 use self::insist::{refused, taken};
@@ -28,11 +29,13 @@ use self::live::Live;
 use self::record::Record;
 use self::silence::Silence;
 use self::sweep::Sweep;
+use self::window::{REACH, bytes, shows};
 use self::words::{DW_COMMAND, DW_DEVICE, DW_MSIX, DW_PMCSR, DW_SRIOV, St};
 use super::aperture::ApertureOut;
+use super::fields::slot;
 use super::forget::Forget;
 use super::message::MessageOut;
-use super::template;
+use super::template::{self, Added};
 use crate::dma::LookIn;
 use crate::interrupt::ControlOut;
 use crate::parts::byte_mask;
@@ -89,7 +92,11 @@ pub struct Space {
     boot: Reg<13>,
     /// How long the access in hand has waited; for a check alone.
     waited: Reg<16>,
-    rom: Rom<10, 102>,
+    /// What a window looks at.
+    window: Reg<1>,
+    at: Reg<13>,
+    bytes: Reg<4>,
+    rom: Rom<10, 103>,
     state: Ram<13, 32>,
     live: Live,
     gate: Gate,
@@ -100,10 +107,10 @@ pub struct Space {
 }
 
 impl Space {
-    /// Configuration space of three PFs with `vfs` VFs each.
-    pub fn new(vfs: usize) -> Self {
+    /// Configuration space of three PFs with `vfs` VFs each, and what the engines add to it, by kind.
+    pub fn new(vfs: usize, added: &[Added; KINDS]) -> Self {
         let functions = (vfs + 1).next_power_of_two() * 4;
-        let words = template::rom(vfs as u64).into_iter().map(|w| azote_hdl::BigUint::from(w).into()).collect();
+        let words = template::rom(vfs as u64, added).into_iter().map(|w| azote_hdl::BigUint::from(w).into()).collect();
         Space {
             vfs: Param::new(vfs),
             timed: Param::new(1),
@@ -126,7 +133,7 @@ impl Space {
             silence: Silence::new(vfs, true),
             timed: Param::new(0),
             forget: Forget::new(false),
-            ..Self::new(vfs)
+            ..Self::new(vfs, &[Added { window: true, ..Added::default() }, Added::default(), Added::default()])
         }
     }
 }
@@ -153,6 +160,7 @@ impl Logic for Space {
         let t_clear = t.bits(95, 64);
         let t_slot = t.bits(100, 96);
         let t_stored = t.bit(101);
+        let t_window = t.bit(102);
         let inside = dw.bits(9, 7) == 0;
 
         // The blocks; what the states below do with them.
@@ -224,6 +232,7 @@ impl Logic for Space {
                 } else if self.cfg.valid {
                     self.absent.d = !exists;
                     self.later.d = 0;
+                    self.window.d = 0;
                     self.out.d = 0;
                     self.st.d = if exists { St::ROM } else { St::ACK };
                 } else if self.error.valid & self.message.room {
@@ -244,6 +253,28 @@ impl Logic for Space {
                 self.out.d = now;
                 self.new.d = written & !(self.cfg.wdata & t_clear & mask);
                 self.st.d = if self.cfg.write { St::CHECK } else { St::ACK };
+                if t_window {
+                    at_slot = konst(slot::WINDOW_BAR);
+                    self.st.d = St::WINDOW_BAR;
+                }
+            }
+            // A function that sleeps has no registers to show.
+            St::WINDOW_BAR => {
+                self.window.d = (self.state.rdata == konst(bar::BAR0)) & !self.live.sleeps;
+                at_slot = konst(slot::WINDOW_OFFSET);
+                self.st.d = St::WINDOW_OFFSET;
+            }
+            St::WINDOW_OFFSET => {
+                self.at.d = self.state.rdata.trunc(REACH);
+                self.window.d = self.window.q & shows(self.state.rdata);
+                at_slot = konst(slot::WINDOW_LENGTH);
+                self.st.d = St::WINDOW_LENGTH;
+            }
+            St::WINDOW_LENGTH => {
+                let meant = bytes(self.state.rdata, self.at.q.bits(1, 0)) & (self.cfg.be << self.at.q.bits(1, 0));
+                self.bytes.d = meant;
+                self.window.d = self.window.q & (meant != 0);
+                self.st.d = St::ACK;
             }
             St::CHECK => {
                 let ari = if owner_kind == 0 { self.new.q.get(sriov::CONTROL_ARI) } else { self.live.ari };
@@ -336,6 +367,10 @@ impl Logic for Space {
         self.cfg.rdata = self.out.q;
         self.cfg.none = self.absent.q;
         self.cfg.retry = self.later.q;
+        self.cfg.window = self.window.q;
+        self.cfg.offset = cat(self.at.q.bits(12, 2), sized(0, 2));
+        self.cfg.lane = self.at.q.bits(1, 0);
+        self.cfg.bytes = self.bytes.q;
 
         // Who asks.
         self.gate.ask = self.ask;

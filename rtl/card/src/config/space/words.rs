@@ -20,6 +20,10 @@ impl St {
     /// A function that was reset begins anew.
     pub const CLEAR: u64 = 10;
     pub const CHECK: u64 = 11;
+    // Where a window looks.
+    pub const WINDOW_BAR: u64 = 12;
+    pub const WINDOW_OFFSET: u64 = 13;
+    pub const WINDOW_LENGTH: u64 = 14;
 }
 
 /// DW number of a register.
