@@ -10,7 +10,8 @@ use crate::dma::read::ENGINES;
 use crate::engine::Socket;
 use crate::interrupt::Msix;
 use crate::transaction::transmit::{CLASSES, CLIENTS, COMPLETIONS, DATA, ENTRY, MESSAGES, MSIX, READS};
-use crate::transaction::{BusMaster, Completer, Door, LinkIn, LinkOut, Posted, Receive, Shared, Transmit};
+use crate::transaction::ways::OWN;
+use crate::transaction::{BusMaster, Completer, Door, LinkIn, LinkOut, Posted, Receive, Transmit, Ways};
 
 /// Completion time-out in ticks of 1024 clocks: 0.8 ms at 80 MHz, in the default range of PCIe 7.5.3.16.
 const COMPLETION_TICKS: usize = 64;
@@ -29,7 +30,7 @@ pub struct Core {
     receive: Receive,
     posted: Posted,
     completer: Completer,
-    shared: Shared,
+    ways: Ways,
     transmit: Transmit,
     door: Door,
     space: Space,
@@ -50,6 +51,7 @@ impl Core {
     pub fn with(vfs: usize, share: [usize; ENGINES], added: &[Added; ENGINES]) -> Self {
         assert!((1..=function::MAX_VFS as usize).contains(&vfs), "{vfs} VFs a kind");
         Core {
+            completer: Completer::new(added.iter().any(|a| a.window)),
             space: Space::new(vfs, added),
             errors: Errors::new(vfs),
             msix: Msix::new(vfs),
@@ -69,7 +71,7 @@ fn of_kind(owner: V, kind: usize) -> V {
 impl Logic for Core {
     fn update(&mut self) {
         clocked!(self.receive, self.completer, self.transmit, self.space, self.decode, self.message, self.msix);
-        clocked!(self.read, self.door, self.errors, self.posted, self.shared);
+        clocked!(self.read, self.door, self.errors, self.posted, self.ways);
 
         // The link.
         link!(self.rx, self.receive.rx);
@@ -142,47 +144,30 @@ impl Logic for Core {
         join!(self.decode.hit, self.completer.hit);
         join!(self.decode.hit, self.posted.hit);
 
-        // The register bus: management, the MSI-X pages of all functions, the other pages of each kind's engine. Of a kind
-        // that has no engine they are nobody's.
-        join!(self.posted.bus, self.shared.writes);
-        join!(self.completer.bus, self.shared.reads);
-        self.shared.writes_manage = self.posted.bus_manage;
-        self.shared.reads_manage = self.completer.bus_manage;
-        let access = self.shared.bus.valid;
-        let owner = self.shared.bus.owner;
-        let offset = self.shared.bus.offset;
-        let to_manage = access & self.shared.manage;
-        let to_msix = access & (!self.shared.manage) & offset.bit(13);
-        let to_engine = access & (!self.shared.manage) & !offset.bit(13);
-        self.manage.valid = to_manage;
-        self.manage.write = self.shared.bus.write;
-        self.manage.owner = owner;
-        self.manage.offset = offset;
-        self.manage.be = self.shared.bus.be;
-        self.manage.wdata = self.shared.bus.wdata;
-        self.msix.bus.valid = to_msix;
-        self.msix.bus.write = self.shared.bus.write;
-        self.msix.bus.owner = owner;
-        self.msix.bus.offset = offset;
-        self.msix.bus.be = self.shared.bus.be;
-        self.msix.bus.wdata = self.shared.bus.wdata;
-        let mut ack = (to_manage & self.manage.ack) | (to_msix & self.msix.bus.ack);
-        let mut rdata = if to_manage { self.manage.rdata } else { self.msix.bus.rdata };
+        // Registers: each engine's first two pages; management, and the MSI-X pages of all functions. Of a kind that has no engine
+        // they are nobody's.
+        join!(self.posted.bus, self.ways.writes);
+        self.ways.writes_manage = self.posted.bus_manage;
+        join!(self.completer.asks, self.ways.asks);
         for e in 0..ENGINES {
-            let here = to_engine & (owner.bits(1, 0) == e);
-            self.engine[e].bus.valid = here;
-            self.engine[e].bus.write = self.shared.bus.write;
-            self.engine[e].bus.owner = owner;
-            self.engine[e].bus.offset = offset;
-            self.engine[e].bus.be = self.shared.bus.be;
-            self.engine[e].bus.wdata = self.shared.bus.wdata;
-            ack = ack | (here & self.engine[e].bus.ack);
-            if here {
-                rdata = self.engine[e].bus.rdata;
-            }
+            link!(self.engine[e].bus, self.ways.bus[e]);
         }
-        self.shared.bus.ack = ack;
-        self.shared.bus.rdata = rdata;
+        let owns = self.ways.bus[OWN].valid;
+        let manages = self.ways.manage;
+        self.manage.valid = owns & manages;
+        self.msix.bus.valid = owns & !manages;
+        self.manage.write = self.ways.bus[OWN].write;
+        self.msix.bus.write = self.ways.bus[OWN].write;
+        self.manage.owner = self.ways.bus[OWN].owner;
+        self.msix.bus.owner = self.ways.bus[OWN].owner;
+        self.manage.offset = self.ways.bus[OWN].offset;
+        self.msix.bus.offset = self.ways.bus[OWN].offset;
+        self.manage.be = self.ways.bus[OWN].be;
+        self.msix.bus.be = self.ways.bus[OWN].be;
+        self.manage.wdata = self.ways.bus[OWN].wdata;
+        self.msix.bus.wdata = self.ways.bus[OWN].wdata;
+        self.ways.bus[OWN].ack = if manages { self.manage.ack } else { self.msix.bus.ack };
+        self.ways.bus[OWN].rdata = if manages { self.manage.rdata } else { self.msix.bus.rdata };
 
         // Errors.
         join!(self.receive.error, self.errors.receive);
@@ -227,6 +212,7 @@ impl Logic for Core {
         self.busy = self.receive.busy
             | self.posted.busy
             | self.completer.busy
+            | self.ways.busy
             | self.transmit.busy
             | self.space.busy
             | self.msix.busy

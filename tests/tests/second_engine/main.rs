@@ -4,6 +4,7 @@
 
 mod card;
 mod copier;
+mod slow;
 mod window;
 
 use std::sync::Arc;

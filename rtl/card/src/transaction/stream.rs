@@ -273,3 +273,42 @@ pub struct AnswerIn {
     pub bad: I<1>,
     pub data: I<128>,
 }
+
+/// Accesses to registers that somebody asks for and does not stay with, at who asks.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "AskIn"]
+pub struct AskOut {
+    /// Held, with all that belongs to it, until `ready`: then it has begun.
+    pub valid: O<1>,
+    pub write: O<1>,
+    pub owner: O<8>,
+    pub offset: O<16>,
+    pub manage: O<1>,
+    /// The way to it (`ways::way`): whose last answer `rdata` is, from when it is no longer open until something else begins there.
+    pub to: O<2>,
+    pub be: O<4>,
+    pub wdata: O<32>,
+    pub ready: I<1>,
+    pub rdata: I<32>,
+    /// Of each way: what was asked for there is not answered, and nothing else is to be asked for; something is on it.
+    pub open: I<4>,
+    pub taken: I<4>,
+}
+
+/// The same, at the ways.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "AskOut"]
+pub struct AskIn {
+    pub valid: I<1>,
+    pub write: I<1>,
+    pub owner: I<8>,
+    pub offset: I<16>,
+    pub manage: I<1>,
+    pub to: I<2>,
+    pub be: I<4>,
+    pub wdata: I<32>,
+    pub ready: O<1>,
+    pub rdata: O<32>,
+    pub open: O<4>,
+    pub taken: O<4>,
+}

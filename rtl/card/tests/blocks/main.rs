@@ -34,7 +34,7 @@ mod queues;
 mod ready;
 mod receive;
 mod registers;
-mod shared;
+
 mod skid;
 mod space;
 mod table;
@@ -44,5 +44,6 @@ mod transmit;
 mod turns;
 mod volume;
 mod walker;
+mod ways;
 mod wipe;
 mod writer;
