@@ -5,6 +5,7 @@
 mod admin;
 mod arbiter;
 mod asks;
+mod async_fifo;
 mod bench;
 mod bindings;
 mod books;
