@@ -3,13 +3,15 @@
 use azote_hdl::prelude::*;
 use azote_regs::function;
 
+use crate::config::template::Added;
 use crate::config::{Decode, Errors, Message, Space};
 use crate::dma::Read;
 use crate::dma::read::ENGINES;
 use crate::engine::Socket;
 use crate::interrupt::Msix;
 use crate::transaction::transmit::{CLASSES, CLIENTS, COMPLETIONS, DATA, ENTRY, MESSAGES, MSIX, READS};
-use crate::transaction::{BusMaster, Completer, Door, LinkIn, LinkOut, Posted, Receive, Shared, Transmit};
+use crate::transaction::ways::OWN;
+use crate::transaction::{BusMaster, Completer, Door, LinkIn, LinkOut, Posted, Receive, Transmit, Ways};
 
 /// Bits of the clocks for which an engine is clocked when there is no more to do: what was begun goes through its pipelines.
 const LINGER: usize = 4;
@@ -35,7 +37,7 @@ pub struct Core {
     receive: Receive,
     posted: Posted,
     completer: Completer,
-    shared: Shared,
+    ways: Ways,
     transmit: Transmit,
     door: Door,
     space: Space,
@@ -50,13 +52,19 @@ impl Core {
     /// A core with `vfs` VFs of each kind, and the share of the tags of reads that each engine has. Where it is 0 there is no
     /// engine, and nothing is built for one.
     pub fn new(vfs: usize, share: [usize; ENGINES]) -> Self {
+        Self::with(vfs, share, &Default::default())
+    }
+
+    /// The same, with what engines add to the configuration space of their functions.
+    pub fn with(vfs: usize, share: [usize; ENGINES], added: &[Added; ENGINES]) -> Self {
         assert!((1..=function::MAX_VFS as usize).contains(&vfs), "{vfs} VFs a kind");
         let plugged = share.map(|tags| tags > 0);
         Core {
             transmit: Transmit::new(plugged),
             door: Door::new(plugged),
             plugged: plugged.map(|there| Param::new(there.into())),
-            space: Space::new(vfs),
+            completer: Completer::new(added.iter().any(|a| a.window)),
+            space: Space::new(vfs, added),
             errors: Errors::new(vfs),
             msix: Msix::new(vfs, plugged),
             read: Read::new(COMPLETION_TICKS, share),
@@ -75,7 +83,7 @@ fn of_kind(owner: V, kind: usize) -> V {
 impl Logic for Core {
     fn update(&mut self) {
         clocked!(self.receive, self.completer, self.transmit, self.space, self.decode, self.message, self.msix);
-        clocked!(self.read, self.door, self.errors, self.posted, self.shared);
+        clocked!(self.read, self.door, self.errors, self.posted, self.ways);
 
         // The link.
         link!(self.rx, self.receive.rx);
@@ -133,86 +141,45 @@ impl Logic for Core {
 
         // Requests.
         self.receive.mps = self.space.mps;
-        self.posted.req_valid = self.receive.posted_valid;
-        self.posted.req_data = self.receive.posted_data;
-        self.receive.posted_ready = self.posted.req_ready;
-        self.completer.req_valid = self.receive.req_valid;
-        self.completer.req_data = self.receive.req_data;
-        self.completer.req_after = self.receive.req_after;
-        self.receive.req_ready = self.completer.req_ready;
+        join!(self.receive.posted, self.posted.req);
+        join!(self.receive.req, self.completer.req);
+        join!(self.completer.cfg, self.space.cfg);
         self.completer.done = self.posted.done;
-        self.space.valid = self.completer.cfg_valid;
-        self.space.write = self.completer.cfg_write;
-        self.space.number = self.completer.cfg_number;
-        self.space.dw = self.completer.cfg_dw;
-        self.space.be = self.completer.cfg_be;
-        self.space.wdata = self.completer.cfg_wdata;
-        self.completer.cfg_ack = self.space.ack;
-        self.completer.cfg_rdata = self.space.rdata;
-        self.completer.cfg_none = self.space.none;
-        self.completer.cfg_retry = self.space.retry;
         self.decode.address = if self.posted.asks { self.posted.address } else { self.completer.address };
         self.completer.taken = self.posted.asks;
         self.completer.hold = self.msix.sends & (self.msix.sends_owner == self.completer.tx.owner);
         for k in 0..ENGINES {
-            self.decode.bar0[k] = self.space.bar0[k];
-            self.decode.vf_bar0[k] = self.space.vf_bar0[k];
-            self.decode.memory[k] = self.space.memory[k];
-            self.decode.vf_memory[k] = self.space.vf_memory[k];
-            self.decode.num_vfs[k] = self.space.num_vfs[k];
-            self.decode.vf_scale[k] = self.space.vf_scale[k];
+            join!(self.space.apertures[k], self.decode.apertures[k]);
         }
         self.decode.manage_bar = self.space.manage_bar;
-        self.completer.hit = self.decode.hit;
-        self.completer.hit_owner = self.decode.owner;
-        self.completer.hit_offset = self.decode.offset;
-        self.completer.hit_manage = self.decode.manage;
-        self.posted.hit = self.decode.hit;
-        self.posted.hit_owner = self.decode.owner;
-        self.posted.hit_offset = self.decode.offset;
-        self.posted.hit_manage = self.decode.manage;
+        // One answer for both, who know when they asked.
+        join!(self.decode.hit, self.completer.hit);
+        join!(self.decode.hit, self.posted.hit);
 
-        // The register bus: management, the MSI-X pages of all functions, the other pages of each kind's engine. Of a kind
-        // that has no engine they are nobody's.
-        join!(self.posted.bus, self.shared.writes);
-        join!(self.completer.bus, self.shared.reads);
-        self.shared.writes_manage = self.posted.bus_manage;
-        self.shared.reads_manage = self.completer.bus_manage;
-        let access = self.shared.bus.valid;
-        let owner = self.shared.bus.owner;
-        let offset = self.shared.bus.offset;
-        let to_manage = access & self.shared.manage;
-        let to_msix = access & (!self.shared.manage) & offset.bit(13);
-        let to_engine = access & (!self.shared.manage) & !offset.bit(13);
-        self.manage.valid = to_manage;
-        self.manage.write = self.shared.bus.write;
-        self.manage.owner = owner;
-        self.manage.offset = offset;
-        self.manage.be = self.shared.bus.be;
-        self.manage.wdata = self.shared.bus.wdata;
-        self.msix.bus.valid = to_msix;
-        self.msix.bus.write = self.shared.bus.write;
-        self.msix.bus.owner = owner;
-        self.msix.bus.offset = offset;
-        self.msix.bus.be = self.shared.bus.be;
-        self.msix.bus.wdata = self.shared.bus.wdata;
-        let mut ack = (to_manage & self.manage.ack) | (to_msix & self.msix.bus.ack);
-        let mut rdata = if to_manage { self.manage.rdata } else { self.msix.bus.rdata };
+        // Registers: each engine's first two pages; management, and the MSI-X pages of all functions. Of a kind that has no engine
+        // they are nobody's.
+        join!(self.posted.bus, self.ways.writes);
+        self.ways.writes_manage = self.posted.bus_manage;
+        join!(self.completer.asks, self.ways.asks);
         for e in 0..ENGINES {
-            let here = to_engine & (owner.bits(1, 0) == e);
-            self.engine[e].bus.valid = here;
-            self.engine[e].bus.write = self.shared.bus.write;
-            self.engine[e].bus.owner = owner;
-            self.engine[e].bus.offset = offset;
-            self.engine[e].bus.be = self.shared.bus.be;
-            self.engine[e].bus.wdata = self.shared.bus.wdata;
-            ack = ack | (here & self.engine[e].bus.ack);
-            if here {
-                rdata = self.engine[e].bus.rdata;
-            }
+            link!(self.engine[e].bus, self.ways.bus[e]);
         }
-        self.shared.bus.ack = ack;
-        self.shared.bus.rdata = rdata;
+        let owns = self.ways.bus[OWN].valid;
+        let manages = self.ways.manage;
+        self.manage.valid = owns & manages;
+        self.msix.bus.valid = owns & !manages;
+        self.manage.write = self.ways.bus[OWN].write;
+        self.msix.bus.write = self.ways.bus[OWN].write;
+        self.manage.owner = self.ways.bus[OWN].owner;
+        self.msix.bus.owner = self.ways.bus[OWN].owner;
+        self.manage.offset = self.ways.bus[OWN].offset;
+        self.msix.bus.offset = self.ways.bus[OWN].offset;
+        self.manage.be = self.ways.bus[OWN].be;
+        self.msix.bus.be = self.ways.bus[OWN].be;
+        self.manage.wdata = self.ways.bus[OWN].wdata;
+        self.msix.bus.wdata = self.ways.bus[OWN].wdata;
+        self.ways.bus[OWN].ack = if manages { self.manage.ack } else { self.msix.bus.ack };
+        self.ways.bus[OWN].rdata = if manages { self.manage.rdata } else { self.msix.bus.rdata };
 
         // Errors.
         join!(self.receive.error, self.errors.receive);
@@ -220,18 +187,10 @@ impl Logic for Core {
         join!(self.posted.error, self.errors.posted);
         join!(self.read.error, self.errors.read);
         join!(self.errors.out, self.space.error);
-        self.space.message_room = self.message.room;
-        self.message.send = self.space.message;
-        self.message.owner = self.space.message_owner;
-        self.message.code = self.space.message_code;
+        join!(self.space.message, self.message.send);
 
         // Interrupts and resets.
-        self.space.msix_ask = self.msix.ask;
-        self.msix.enable = self.space.msix_enable;
-        self.msix.mask = self.space.msix_mask;
-        self.msix.kick = self.space.kick;
-        self.msix.kick_owner = self.space.kick_owner;
-        self.msix.kick_all = self.space.kick_all;
+        join!(self.space.control, self.msix.control);
         self.msix.reset_valid = self.space.reset_valid;
         self.msix.reset_owner = self.space.reset_owner;
         let mut forgotten = self.msix.reset_done;
@@ -258,17 +217,9 @@ impl Logic for Core {
         }
 
         // Host memory.
-        self.space.tag_turn = self.read.look_turn;
-        self.space.tag_used = self.read.look_used;
-        self.space.tag_owner = self.read.look_owner;
-        self.space.tag_ask = self.read.look_owner;
-        self.read.forgotten = self.space.tag_forgotten;
+        join!(self.read.looked, self.space.look);
+        join!(self.receive.cpl, self.read.cpl);
         self.read.bus_number = self.completer.bus_number;
-        self.read.cpl_valid = self.receive.cpl_valid;
-        self.read.cpl_sop = self.receive.cpl_sop;
-        self.read.cpl_eop = self.receive.cpl_eop;
-        self.read.cpl_bad = self.receive.cpl_bad;
-        self.read.cpl_data = self.receive.cpl_data;
 
         // Who is clocked. All that the core does to an engine is seen here: whoever is asked nothing, has nothing to do and no read
         // under way sees no change until then.
@@ -276,7 +227,7 @@ impl Logic for Core {
         for e in 0..ENGINES {
             let mut goes_on = sized(0, 1);
             if const { self.plugged[e].get() != 0 } {
-                let mine = to_engine & (owner.bits(1, 0) == e);
+                let mine = self.ways.bus[e].valid;
                 let lands = self.read.land[e].pending.any() | self.read.land[e].lanes.any() | self.read.land[e].nulled;
                 let stirs = self.engine[e].busy | self.engine[e].counts | mine | self.space.busy | lands;
                 if stirs {
@@ -297,6 +248,7 @@ impl Logic for Core {
         self.busy = self.receive.busy
             | self.posted.busy
             | self.completer.busy
+            | self.ways.busy
             | self.transmit.busy
             | self.space.busy
             | self.msix.busy

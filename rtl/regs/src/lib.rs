@@ -23,5 +23,6 @@ pub mod manage;
 pub mod media;
 pub mod nvme;
 pub mod pcie;
+pub mod virtio;
 
 pub use field::Field;

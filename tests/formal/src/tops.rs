@@ -3,9 +3,11 @@
 
 use azote_hdl::prelude::*;
 use azote_rtl::config::Space;
+use azote_rtl::config::message::MessageOut;
+use azote_rtl::dma::LookIn;
 use azote_rtl::dma::read::ENGINES;
 use azote_rtl::transaction::transmit::{CLASSES, CLIENTS};
-use azote_rtl::transaction::{Door, ErrorIn, Transmit, TxIn};
+use azote_rtl::transaction::{ConfigSlave, Door, ErrorIn, Transmit, TxIn};
 
 /// VFs of the card that is proved: with two there is one before and one behind in every sweep.
 pub const VFS: usize = 2;
@@ -107,20 +109,13 @@ impl Logic for Gate {
 pub struct Silent {
     pub clock: Clk,
     pub reset: Rst,
-    pub valid: I<1>,
-    pub write: I<1>,
-    pub number: I<8>,
-    pub dw: I<10>,
-    pub be: I<4>,
-    pub wdata: I<32>,
+    pub cfg: ConfigSlave,
     pub ask: I<8>,
     pub reset_done: I<1>,
     pub error: ErrorIn,
-    pub message_room: I<1>,
+    pub message: MessageOut,
     /// Who looks through the tags of reads.
-    pub tag_turn: I<1>,
-    pub tag_used: I<1>,
-    pub tag_owner: I<8>,
+    pub look: LookIn,
     pub may: O<1>,
     begun: Reg<1>,
     asked: Reg<8>,
@@ -137,19 +132,12 @@ impl Silent {
         Silent {
             clock: Default::default(),
             reset: Default::default(),
-            valid: Default::default(),
-            write: Default::default(),
-            number: Default::default(),
-            dw: Default::default(),
-            be: Default::default(),
-            wdata: Default::default(),
+            cfg: Default::default(),
             ask: Default::default(),
             reset_done: Default::default(),
             error: Default::default(),
-            message_room: Default::default(),
-            tag_turn: Default::default(),
-            tag_used: Default::default(),
-            tag_owner: Default::default(),
+            message: Default::default(),
+            look: Default::default(),
             may: Default::default(),
             begun: Default::default(),
             asked: Default::default(),
@@ -167,20 +155,12 @@ impl Logic for Silent {
     fn update(&mut self) {
         clocked!(self.space);
         link!(self.error, self.space.error);
-        self.space.valid = self.valid;
-        self.space.write = self.write;
-        self.space.number = self.number;
-        self.space.dw = self.dw;
-        self.space.be = self.be;
-        self.space.wdata = self.wdata;
+        link!(self.cfg, self.space.cfg);
+        link!(self.message, self.space.message);
+        link!(self.look, self.space.look);
         self.space.ask = self.ask;
-        self.space.msix_ask = self.ask;
+        self.space.control.ask = self.ask;
         self.space.reset_done = self.reset_done;
-        self.space.message_room = self.message_room;
-        self.space.tag_turn = self.tag_turn;
-        self.space.tag_used = self.tag_used;
-        self.space.tag_owner = self.tag_owner;
-        self.space.tag_ask = self.tag_owner;
         self.may = self.space.may;
         self.before_may.d = self.space.may;
         self.before_changed.d = self.space.changed;
@@ -190,9 +170,12 @@ impl Logic for Silent {
         self.begun.d = 1;
         self.asked.d = self.ask;
         assume!((!self.begun.q) | (self.ask == self.asked.q), "the gate is asked about one function");
-        let access = cat(self.write, self.number, self.dw, self.be, self.wdata);
+        let access = cat(self.cfg.write, self.cfg.number, self.cfg.dw, self.cfg.be, self.cfg.wdata);
         self.held.d = access;
-        self.waiting.d = self.valid & !self.space.ack;
-        assume!((!self.waiting.q) | (self.valid & (access == self.held.q)), "an access is held until it is answered");
+        self.waiting.d = self.cfg.valid & !self.space.cfg.ack;
+        assume!(
+            (!self.waiting.q) | (self.cfg.valid & (access == self.held.q)),
+            "an access is held until it is answered"
+        );
     }
 }

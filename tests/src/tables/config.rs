@@ -2,7 +2,7 @@
 
 use azote_regs::function::Kind;
 use azote_regs::pcie::{acs, aer, ari, capability as cap, dsn, express, header, msix, power, sriov};
-use azote_rtl::config::template::{DWS, template};
+use azote_rtl::config::template::{Added, DWS, template};
 
 use super::{Table, bits, hex, said, table};
 
@@ -82,7 +82,7 @@ fn virtuals() -> Names {
 
 /// DWs that read as something or can be written; the rest read 0.
 fn space(kind: Kind, vf: bool, names: &Names) -> String {
-    let dws = template(kind, vf, 4);
+    let dws = template(kind, vf, 4, &Added::default());
     let rows = (0..DWS).filter(|i| dws[*i].stored || dws[*i].reset != 0).map(|i| {
         let (at, dw) = (4 * i as u64, &dws[i]);
         let mut here: Vec<&(u64, String)> = names.iter().filter(|(offset, _)| offset / 4 == at / 4).collect();

@@ -2,6 +2,7 @@
 
 use azote_hdl::prelude::*;
 use azote_regs::function;
+use azote_rtl::config::template::Added;
 use azote_rtl::core::Core;
 use azote_rtl::dma::read::ENGINES;
 use azote_rtl::engine::Nobody;
@@ -34,16 +35,21 @@ pub struct Card {
 }
 
 impl Card {
-    /// The copier has a quarter of the tags.
+    /// The copier has a quarter of the tags, and its functions a window to their registers.
     pub fn new(vfs: usize) -> Self {
         Card {
-            core: Core::new(vfs, [8, 24, 0]),
+            core: Core::with(vfs, [8, 24, 0], &[window(), Added::default(), Added::default()]),
             copier: Copier::new(),
             storage: Storage::new(vfs),
             bindings: Bindings::new(vfs),
             ..Self::default()
         }
     }
+}
+
+/// What the copier adds to configuration space.
+pub fn window() -> Added {
+    Added { window: true, ..Added::default() }
 }
 
 const NET: usize = function::NET as usize;

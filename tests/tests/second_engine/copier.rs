@@ -19,6 +19,10 @@ const TURN: u64 = 16;
 /// Words of a function's registers: source, destination, length, result, 64 bits each.
 const WORDS: usize = 8;
 const RESULT_WORD: u64 = RESULT / 4;
+/// A register that takes very long to read: it is there to be waited for, and reads as [`SLOW_VALUE`].
+pub const SLOW: u64 = 0x100;
+pub const SLOW_CLOCKS: u64 = 10_000;
+pub const SLOW_VALUE: u64 = 0x510_510;
 /// How a copy ended.
 const DONE: u64 = 1;
 const FAILED: u64 = 2;
@@ -65,6 +69,7 @@ pub struct Copier {
     row: Reg<4>,
     current: Reg<128>,
     acks: Reg<1>,
+    slowly: Reg<14>,
     rdata: Reg<32>,
     words: LutRam<9, 32>,
     landed: Lanes<4>,
@@ -93,13 +98,17 @@ impl Logic for Copier {
 
         // --- registers: answered in the clock after
         let offset = self.socket.bus.offset;
-        let asks = self.socket.bus.valid & !self.acks.q;
+        let is_slow = (offset == konst(SLOW)) & !self.socket.bus.write;
+        let begins = self.socket.bus.valid & !self.acks.q;
+        let asks = begins & !is_slow;
+        let slow_done = begins & is_slow & (self.slowly.q == konst(SLOW_CLOCKS));
+        self.slowly.d = if begins & is_slow & !slow_done { self.slowly.q + 1 } else { 0 };
         let is_word = offset.bits(15, 5) == 0;
         let writes = asks & self.socket.bus.write;
         let rung = writes & (offset == konst(bar::DOORBELLS));
-        self.acks.d = asks;
-        if asks {
-            self.rdata.d = if is_word { self.words.rdata } else { 0 };
+        self.acks.d = asks | slow_done;
+        if asks | slow_done {
+            self.rdata.d = if slow_done { sized(SLOW_VALUE, 32) } else { if is_word { self.words.rdata } else { 0 } };
         }
         self.socket.bus.ack = self.acks.q;
         self.socket.bus.rdata = self.rdata.q;

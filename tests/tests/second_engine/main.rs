@@ -4,7 +4,9 @@
 
 mod card;
 mod copier;
+mod slow;
 mod speed;
+mod window;
 
 use std::sync::Arc;
 

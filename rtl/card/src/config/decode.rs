@@ -7,6 +7,9 @@
 use azote_hdl::prelude::*;
 use azote_regs::{bar, function};
 
+use super::aperture::ApertureIn;
+use crate::transaction::HitOut;
+
 const KINDS: usize = function::KINDS as usize;
 
 #[derive(LogicBlock, Default)]
@@ -14,20 +17,10 @@ pub struct Decode {
     pub clock: Clk,
     pub reset: Rst,
     pub address: I<64>,
-    /// PF BAR0, VF BAR0 without their low 14 bits; management BAR without its low 16.
-    pub bar0: [I<50>; KINDS],
-    pub vf_bar0: [I<50>; KINDS],
+    /// Where each kind's functions lie; the management BAR without its low 16 bits.
+    pub apertures: [ApertureIn; KINDS],
     pub manage_bar: I<48>,
-    /// PF memory space enabled (and D0); VF memory space enabled and VFs enabled.
-    pub memory: [I<1>; KINDS],
-    pub vf_memory: [I<1>; KINDS],
-    pub num_vfs: [I<6>; KINDS],
-    /// log4 of the VF's size over 16 KiB.
-    pub vf_scale: [I<3>; KINDS],
-    pub hit: O<1>,
-    pub owner: O<8>,
-    pub offset: O<16>,
-    pub manage: O<1>,
+    pub hit: HitOut,
     s_pf: [Reg<1>; KINDS],
     /// How far behind the aperture's beginning; a bit more, since before it that is negative.
     s_away: [Reg<51>; KINDS],
@@ -48,10 +41,10 @@ impl Logic for Decode {
         let mut manage = sized(0, 1);
         let mut offset = self.s_low.q.bits(13, 0).zext(16);
         self.s_low.d = self.address.bits(15, 0);
-        self.s_manage.d = self.memory[2] & (self.manage_bar == self.address.bits(63, 16));
+        self.s_manage.d = self.apertures[2].memory & (self.manage_bar == self.address.bits(63, 16));
         for k in 0..KINDS {
-            self.s_pf[k].d = self.memory[k] & (self.bar0[k] == page);
-            self.s_away[k].d = page.zext(51) - self.vf_bar0[k].zext(51);
+            self.s_pf[k].d = self.apertures[k].memory & (self.apertures[k].bar0 == page);
+            self.s_away[k].d = page.zext(51) - self.apertures[k].vf_bar0.zext(51);
             if self.s_pf[k].q {
                 hit = 1;
                 owner = konst(k);
@@ -59,21 +52,21 @@ impl Logic for Decode {
             // The largest aperture is 64 VFs of 4 MiB: 14 bits of pages.
             let away = self.s_away[k].q.bits(13, 0);
             let far = self.s_away[k].q.bits(50, 14) != 0;
-            let within = match self.vf_scale[k] {
+            let within = match self.apertures[k].vf_scale {
                 0 => sized(0, 8),
                 1 => away.bits(1, 0).zext(8),
                 2 => away.bits(3, 0).zext(8),
                 3 => away.bits(5, 0).zext(8),
                 _ => away.bits(7, 0),
             };
-            let above = match self.vf_scale[k] {
+            let above = match self.apertures[k].vf_scale {
                 0 => away.bits(13, 6),
                 1 => away.bits(13, 8).zext(8),
                 2 => away.bits(13, 10).zext(8),
                 3 => away.bits(13, 12).zext(8),
                 _ => 0,
             };
-            let index = match self.vf_scale[k] {
+            let index = match self.apertures[k].vf_scale {
                 0 => away.bits(5, 0),
                 1 => away.bits(7, 2),
                 2 => away.bits(9, 4),
@@ -82,7 +75,7 @@ impl Logic for Decode {
             };
             let one = within == 0;
             let near = (!far) & (above == 0);
-            if self.vf_memory[k] & one & near & (index < self.num_vfs[k]) {
+            if self.apertures[k].vf_memory & one & near & (index < self.apertures[k].num_vfs) {
                 hit = 1;
                 owner = cat(index + 1, sized(k, 2));
             }
@@ -97,10 +90,10 @@ impl Logic for Decode {
         self.r_owner.d = owner;
         self.r_manage.d = manage;
         self.r_offset.d = offset;
-        self.hit = self.r_hit.q;
-        self.owner = self.r_owner.q;
-        self.offset = self.r_offset.q;
-        self.manage = self.r_manage.q;
+        self.hit.valid = self.r_hit.q;
+        self.hit.owner = self.r_owner.q;
+        self.hit.offset = self.r_offset.q;
+        self.hit.manage = self.r_manage.q;
     }
 }
 

@@ -7,9 +7,10 @@
 use azote_regs::bar;
 use azote_regs::function::Kind;
 use azote_regs::pcie::{aer, capability as cap, express, header, msix, power, sriov};
+use azote_regs::virtio;
 
 /// Slots below this are swept by FLR; the rest are sticky and left alone (PCIe 6.6.2, 7.4).
-pub const FIRST_STICKY: usize = 18;
+pub const FIRST_STICKY: usize = 20;
 
 /// Slots of the state RAM.
 pub mod slot {
@@ -30,14 +31,18 @@ pub mod slot {
     pub const PAGE_SIZE: u64 = 14;
     pub const VF_BAR0: u64 = 15;
     pub const VF_BAR1: u64 = 16;
-    pub const UNCORRECTABLE: u64 = 18;
-    pub const MASK: u64 = 19;
-    pub const SEVERITY: u64 = 20;
-    pub const CORRECTABLE: u64 = 21;
-    pub const CORRECTABLE_MASK: u64 = 22;
-    pub const AER_CONTROL: u64 = 23;
-    pub const HEADER_LOG: u64 = 24;
-    pub const LINK_2: u64 = 28;
+    /// Where a window looks.
+    pub const WINDOW_BAR: u64 = 17;
+    pub const WINDOW_OFFSET: u64 = 18;
+    pub const WINDOW_LENGTH: u64 = 19;
+    pub const UNCORRECTABLE: u64 = 20;
+    pub const MASK: u64 = 21;
+    pub const SEVERITY: u64 = 22;
+    pub const CORRECTABLE: u64 = 23;
+    pub const CORRECTABLE_MASK: u64 = 24;
+    pub const AER_CONTROL: u64 = 25;
+    pub const HEADER_LOG: u64 = 26;
+    pub const LINK_2: u64 = 30;
 }
 
 /// Which functions have a field.
@@ -180,6 +185,19 @@ pub const FIELDS: [Row; ROWS] = {
     ]
 };
 const ROWS: usize = 34;
+
+/// Those of a function that has a window, whose capability lies at `at`.
+#[must_use]
+pub const fn window(at: u64) -> [Row; 3] {
+    use Access::Rw;
+    use Flr::Resets;
+    use In::All;
+    [
+        row("Window: bar", All, at + virtio::BAR, virtio::BAR_INDEX.mask(), Rw, slot::WINDOW_BAR, Resets),
+        row("Window: offset", All, at + virtio::OFFSET, 0xffff_ffff, Rw, slot::WINDOW_OFFSET, Resets),
+        row("Window: length", All, at + virtio::LENGTH, 0xffff_ffff, Rw, slot::WINDOW_LENGTH, Resets),
+    ]
+}
 
 /// By slot: the bits that the sweep of an FLR leaves as they are.
 pub const KEPT: [u64; FIRST_STICKY] = {

@@ -13,16 +13,32 @@ const DEPTH: usize = 4;
 /// What one error can make: ERR_COR, ERR_NONFATAL and ERR_FATAL.
 const MOST: u64 = 3;
 
+/// A message, at who asks for it: one clock each.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "MessageIn"]
+pub struct MessageOut {
+    pub valid: O<1>,
+    pub owner: O<8>,
+    pub code: O<8>,
+    /// The messages of one more error fit.
+    pub room: I<1>,
+}
+
+/// The same, at who sends it.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "MessageOut"]
+pub struct MessageIn {
+    pub valid: I<1>,
+    pub owner: I<8>,
+    pub code: I<8>,
+    pub room: O<1>,
+}
+
 #[derive(LogicBlock)]
 pub struct Message {
     pub clock: Clk,
     pub reset: Rst,
-    /// One clock: a message.
-    pub send: I<1>,
-    pub owner: I<8>,
-    pub code: I<8>,
-    /// The messages of one more error fit.
-    pub room: O<1>,
+    pub send: MessageIn,
     pub tx: TxOut,
     pub busy: O<1>,
     waiting: Fifo<16>,
@@ -34,9 +50,6 @@ impl Default for Message {
             clock: Default::default(),
             reset: Default::default(),
             send: Default::default(),
-            owner: Default::default(),
-            code: Default::default(),
-            room: Default::default(),
             tx: Default::default(),
             busy: Default::default(),
             waiting: Fifo::new(DEPTH),
@@ -48,10 +61,10 @@ impl Default for Message {
 impl Logic for Message {
     fn update(&mut self) {
         clocked!(self.waiting);
-        self.waiting.in_valid = self.send;
-        self.waiting.in_data = cat(self.owner, self.code);
-        check!((!self.send) | self.waiting.in_ready, "an error message is lost");
-        self.room = self.waiting.level <= konst((DEPTH as u64) - MOST);
+        self.waiting.in_valid = self.send.valid;
+        self.waiting.in_data = cat(self.send.owner, self.send.code);
+        check!((!self.send.valid) | self.waiting.in_ready, "an error message is lost");
+        self.send.room = self.waiting.level <= konst((DEPTH as u64) - MOST);
         let whose = self.waiting.out_data.bits(15, 8);
         let what = self.waiting.out_data.bits(7, 0);
         self.waiting.out_ready = self.tx.ready;

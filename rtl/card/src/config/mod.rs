@@ -1,11 +1,11 @@
 //! Configuration space of all functions: one ROM of templates, one RAM of state, one machine that serves them.
 
+pub mod aperture;
 pub mod decode;
 pub mod errors;
 pub mod fields;
 pub mod forget;
 pub mod message;
-mod silence;
 pub mod space;
 pub mod template;
 

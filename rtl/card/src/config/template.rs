@@ -5,13 +5,14 @@
 //! slot of the state RAM the DW lives (read-only DWs live in none). What can change comes from [`super::fields`].
 
 use azote_regs::function::{self, Kind};
-use azote_regs::pcie::{acs, aer, ari, capability as cap, dsn, express, header, msix, power, sriov};
-use azote_regs::{bar, ids};
+use azote_regs::pcie::{self, acs, aer, ari, capability as cap, dsn, express, header, msix, power, sriov};
+use azote_regs::{bar, ids, virtio};
 
-use super::fields::{Access, FIELDS};
+use super::fields::{Access, FIELDS, Row, window};
 
 /// DWs of configuration space that a template describes; beyond, all reads are zero.
 pub const DWS: usize = 128;
+const KINDS: usize = function::KINDS as usize;
 /// One DW.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dw {
@@ -21,12 +22,44 @@ pub struct Dw {
     /// Where it lives; only meaningful if anything can change it.
     pub slot: u64,
     pub stored: bool,
+    /// An access to it is one to the function's registers.
+    pub window: bool,
+}
+
+/// What an engine adds to configuration space: capabilities of its functions, PFs and VFs alike.
+#[derive(Clone, Debug, Default)]
+pub struct Added {
+    /// Capabilities that nobody writes: the DWs of each, its first without the pointer to the next.
+    pub constant: Vec<Vec<u32>>,
+    /// A window to the registers of the function: virtio's PCI configuration access capability, the last in the list.
+    pub window: bool,
+}
+
+impl Added {
+    /// Where each of the constant ones lies, and the window: one behind the other.
+    fn places(&self) -> (Vec<u64>, Option<u64>) {
+        let mut end = cap::ADDED;
+        let mut place = |size: u64| {
+            let at = end;
+            end += size;
+            assert!(end <= pcie::EXTENDED, "an engine adds capabilities of {} bytes", end - cap::ADDED);
+            at
+        };
+        let constant = self.constant.iter().map(|dws| place(4 * dws.len() as u64)).collect();
+        (constant, self.window.then(|| place(virtio::PCI_CFG_SIZE)))
+    }
+
+    /// Where the window's capability lies, if there is one.
+    #[must_use]
+    pub fn window(&self) -> Option<u64> {
+        self.places().1
+    }
 }
 
 impl Dw {
-    /// As the ROM has it: `{stored, slot[4:0], clear_by_one[31:0], writable[31:0], reset[31:0]}`.
+    /// As the ROM has it: `{window, stored, slot[4:0], clear_by_one[31:0], writable[31:0], reset[31:0]}`.
     pub fn pack(&self) -> u128 {
-        let high = u128::from(self.slot) | u128::from(self.stored) << 5;
+        let high = u128::from(self.slot) | u128::from(self.stored) << 5 | u128::from(self.window) << 6;
         high << 96 | u128::from(self.clear_by_one) << 64 | u128::from(self.writable) << 32 | u128::from(self.reset)
     }
 }
@@ -38,8 +71,8 @@ impl Space {
         self.0[offset as usize / 4].reset |= value << (8 * (offset % 4));
     }
     /// All fields that a function of `kind` has and that can change.
-    fn fields(&mut self, kind: Kind, vf: bool) {
-        for field in FIELDS.iter().filter(|f| f.in_.has(kind, vf)) {
+    fn fields(&mut self, fields: &[Row], kind: Kind, vf: bool) {
+        for field in fields.iter().filter(|f| f.in_.has(kind, vf)) {
             let d = &mut self.0[field.offset as usize / 4];
             assert!(!d.stored || d.slot == field.slot, "{}: a DW lives in one slot", field.name);
             d.slot = field.slot;
@@ -53,8 +86,8 @@ impl Space {
     }
 }
 
-/// The template of a function of `kind`; `vfs` is the number of VFs that its PF has.
-pub fn template(kind: Kind, vf: bool, vfs: u64) -> [Dw; DWS] {
+/// The template of a function of `kind`, to which its engine adds something; `vfs` is the number of VFs that its PF has.
+pub fn template(kind: Kind, vf: bool, vfs: u64, added: &Added) -> [Dw; DWS] {
     let mut s = Space([Dw::default(); DWS]);
     common(&mut s, kind, vf);
     if vf {
@@ -65,8 +98,26 @@ pub fn template(kind: Kind, vf: bool, vfs: u64) -> [Dw; DWS] {
         physical(&mut s, kind);
         extended(&mut s, kind, vfs);
     }
-    s.fields(kind, vf);
+    s.fields(&FIELDS, kind, vf);
+    add(&mut s, kind, vf, added);
     s.0
+}
+
+/// What the engine adds, linked behind the last one that all have.
+fn add(s: &mut Space, kind: Kind, vf: bool, added: &Added) {
+    let (places, window_at) = added.places();
+    let mut last = cap::pf::EXPRESS;
+    for (at, dws) in places.into_iter().zip(&added.constant) {
+        s.ro(last, cap::NEXT.put(at));
+        (0..).zip(dws).for_each(|(i, dw)| s.ro(at + 4 * i, (*dw).into()));
+        last = at;
+    }
+    if let Some(at) = window_at {
+        s.ro(last, cap::NEXT.put(at));
+        s.ro(at, virtio::header(0, virtio::PCI_CFG_SIZE, virtio::PCI_CFG));
+        s.fields(&window(at), kind, vf);
+        s.0[(at + virtio::DATA) as usize / 4].window = true;
+    }
 }
 
 fn common(s: &mut Space, kind: Kind, vf: bool) {
@@ -146,12 +197,12 @@ fn extended(s: &mut Space, kind: Kind, vfs: u64) {
 }
 
 /// The ROM: address `{vf, kind[1:0], dw[6:0]}`.
-pub fn rom(vfs: u64) -> Vec<u128> {
+pub fn rom(vfs: u64, added: &[Added; KINDS]) -> Vec<u128> {
     let mut words = vec![0; 8 * DWS];
     for kind in Kind::ALL {
         for vf in [false, true] {
             let base = (usize::from(vf) << 2 | kind.code() as usize) * DWS;
-            for (i, d) in template(kind, vf, vfs).iter().enumerate() {
+            for (i, d) in template(kind, vf, vfs, &added[kind.code() as usize]).iter().enumerate() {
                 words[base + i] = d.pack();
             }
         }

@@ -8,5 +8,5 @@ pub mod port;
 pub mod read;
 
 pub use lanes::Lanes;
-pub use port::{LandIn, LandOut, ReadIn, ReadOut};
+pub use port::{LandIn, LandOut, LookIn, LookOut, ReadIn, ReadOut};
 pub use read::Read;

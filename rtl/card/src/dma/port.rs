@@ -75,3 +75,25 @@ pub struct LandIn {
     pub nulled: I<1>,
     pub nulled_client: I<4>,
 }
+
+/// The tags of reads, one after the other, at the reader.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "LookIn"]
+pub struct LookOut {
+    /// In this clock one is looked at; it is in use, and whose it is.
+    pub turn: O<1>,
+    pub used: O<1>,
+    pub owner: O<8>,
+    /// In the same clock: that function is being reset. Then the read times out even if its function is patient.
+    pub forgotten: I<1>,
+}
+
+/// The same, at configuration space.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "LookOut"]
+pub struct LookIn {
+    pub turn: I<1>,
+    pub used: I<1>,
+    pub owner: I<8>,
+    pub forgotten: O<1>,
+}

@@ -20,10 +20,10 @@ use azote_hdl::prelude::*;
 use azote_regs::function;
 use azote_regs::pcie::tlp;
 
-use super::port::{LandOut, ReadIn};
+use super::port::{LandOut, LookOut, ReadIn};
 use crate::parts::Arbiter;
 use crate::transaction::header::{covering, dw, in_gap, missing, owner_of, spans};
-use crate::transaction::{ErrorOut, Found, TxOut};
+use crate::transaction::{AnswerIn, ErrorOut, Found, TxOut};
 
 /// Tags in flight.
 pub const TAGS: usize = 32;
@@ -44,22 +44,13 @@ pub struct Read {
     pub reset: Rst,
     pub rd: [ReadIn; ENGINES],
     pub land: [LandOut; ENGINES],
-    /// The tags, one after the other: in this clock one is looked at, it is in use, whose it is, and whether that function is
-    /// being reset: then the read times out even if its function is patient.
-    pub look_turn: O<1>,
-    pub look_used: O<1>,
-    pub look_owner: O<8>,
-    pub forgotten: I<1>,
+    pub looked: LookOut,
     /// Of each kind of function.
     pub mrrs: [I<3>; ENGINES],
     pub patient: [I<1>; ENGINES],
     pub bus_number: I<8>,
     pub tx: TxOut,
-    pub cpl_valid: I<1>,
-    pub cpl_sop: I<1>,
-    pub cpl_eop: I<1>,
-    pub cpl_bad: I<1>,
-    pub cpl_data: I<128>,
+    pub cpl: AnswerIn,
     pub error: ErrorOut,
     pub busy: O<1>,
     timeout: Param,
@@ -218,15 +209,15 @@ impl Logic for Read {
         clocked!(self.turns);
         memories!(self.ctx, self.old, self.rested);
         // --- what came back: its context
-        let tag8 = dw(self.cpl_data, { 2 }).get(tlp::TAG);
-        let requester = dw(self.cpl_data, { 2 }).get(tlp::REQUESTER_ID);
+        let tag8 = dw(self.cpl.data, { 2 }).get(tlp::TAG);
+        let requester = dw(self.cpl.data, { 2 }).get(tlp::REQUESTER_ID);
         let number = requester.trunc(8);
         self.ctx.raddr = tag8.trunc(5);
-        self.p_valid.d = self.cpl_valid;
-        self.p_sop.d = self.cpl_sop;
-        self.p_eop.d = self.cpl_eop;
-        self.p_bad.d = self.cpl_bad;
-        self.p_data.d = self.cpl_data;
+        self.p_valid.d = self.cpl.valid;
+        self.p_sop.d = self.cpl.sop;
+        self.p_eop.d = self.cpl.eop;
+        self.p_bad.d = self.cpl.bad;
+        self.p_data.d = self.cpl.data;
         self.p_ctx.d = self.ctx.rdata;
         self.p_owner.d = owner_of(number);
         self.p_ours.d = (requester.bits(15, 8) == self.bus_number) & !in_gap(number);
@@ -382,9 +373,9 @@ impl Logic for Read {
         self.l_owner.d = self.old.rdata.bits(21, 14);
         let still = self.l_used.q & self.used.q.sel(self.l_tag.q);
         self.turn.d = !self.turn.q;
-        self.look_turn = self.turn.q;
-        self.look_used = still;
-        self.look_owner = self.l_owner.q;
+        self.looked.turn = self.turn.q;
+        self.looked.used = still;
+        self.looked.owner = self.l_owner.q;
         let mut patient = sized(0, 1);
         let mut mrrs = sized(0, 3);
         for e in 0..ENGINES {
@@ -395,7 +386,7 @@ impl Logic for Read {
                 mrrs = self.mrrs[e];
             }
         }
-        let expires = self.turn.q & still & self.l_late.q & ((!patient) | self.forgotten);
+        let expires = self.turn.q & still & self.l_late.q & ((!patient) | self.looked.forgotten);
         let answered = (valid & (self.p_sop.q | eop)) | (self.live.q & (self.c_tag.q == self.l_tag.q));
         let acts = expires & !answered;
         self.rested.we = acts;
@@ -626,7 +617,7 @@ impl Logic for Read {
             | (self.resting.q != 0)
             | self.live.q
             | self.d_ends.q
-            | self.cpl_valid
+            | self.cpl.valid
             | valid
             | self.e_valid.q;
     }

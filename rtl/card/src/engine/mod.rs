@@ -6,7 +6,7 @@
 //!
 //! | bundle | what it is |
 //! |---|---|
-//! | `bus` | a register access: held until `ack`, within [`ACCESS_CLOCKS`](crate::transaction::shared::ACCESS_CLOCKS) |
+//! | `bus` | a register access: held until `ack`, within [`ACCESS_CLOCKS`](crate::transaction::ways::ACCESS_CLOCKS) |
 //! | `reset` | forget a function: held until `done`, which stays until `valid` falls ([`parts::Forget`](crate::parts::Forget) is the keeper's side) |
 //! | `rd`, `land` | reads of host memory, and what lands of them |
 //! | `data`, `entry` | packets of writes, two makers: long ones, and those that somebody waits for |

@@ -2,4 +2,4 @@
 
 pub mod msix;
 
-pub use msix::Msix;
+pub use msix::{ControlIn, ControlOut, Msix};

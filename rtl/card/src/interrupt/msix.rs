@@ -57,6 +57,33 @@ const _: () = {
     assert!(net <= 2 * GROUP && storage <= GROUP && trust <= GROUP);
 };
 
+/// What configuration space says of functions' interrupts, there.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "ControlIn"]
+pub struct ControlOut {
+    /// MSI-X Enable and Function Mask of a function, in the same clock.
+    pub ask: I<8>,
+    pub enable: O<1>,
+    pub mask: O<1>,
+    /// One clock: MSI-X Control or Command of a function was written, or a PF's power state: look again at what is pending, of one
+    /// function or of all.
+    pub kick: O<1>,
+    pub kick_owner: O<8>,
+    pub kick_all: O<1>,
+}
+
+/// The same, at the tables.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "ControlOut"]
+pub struct ControlIn {
+    pub ask: O<8>,
+    pub enable: I<1>,
+    pub mask: I<1>,
+    pub kick: I<1>,
+    pub kick_owner: I<8>,
+    pub kick_all: I<1>,
+}
+
 #[derive(LogicBlock, Default)]
 pub struct Msix {
     pub clock: Clk,
@@ -65,15 +92,8 @@ pub struct Msix {
     pub bus: BusSlave,
     /// The engines' interrupts.
     pub irq: [IrqIn; ENGINES],
-    /// The function's MSI-X Enable and Function Mask, in the same clock.
-    pub ask: O<8>,
-    pub enable: I<1>,
-    pub mask: I<1>,
-    /// One clock: look again at what is pending.
-    pub kick: I<1>,
-    pub kick_owner: I<8>,
-    /// One clock: look at everybody's.
-    pub kick_all: I<1>,
+    /// From configuration space.
+    pub control: ControlIn,
     /// A message is on its way to the link, and whose.
     pub sends: O<1>,
     pub sends_owner: O<8>,
@@ -228,8 +248,8 @@ impl Logic for Msix {
         } else {
             0
         };
-        self.kicks.in_valid = self.kick;
-        self.kicks.in_data = self.kick_owner;
+        self.kicks.in_valid = self.control.kick;
+        self.kicks.in_data = self.control.kick_owner;
         self.kicks.out_ready = 0;
         let m_waits = (self.message.q == Message::HEADER) | (self.message.q == Message::DATA);
         let m_free = self.message.q == Message::NONE;
@@ -261,7 +281,7 @@ impl Logic for Msix {
         let is_last = is_end | (self.scanning.q & (self.vec.q.bits(2, 0) == konst(GROUP - 1)));
         // The walk's step, if it is one: to the next vector, or to its end.
         let mut steps = sized(0, 1);
-        let mut rescan = self.kick_all | (self.kick & !self.kicks.in_ready);
+        let mut rescan = self.control.kick_all | (self.control.kick & !self.kicks.in_ready);
         match self.st.q {
             St::IDLE => {
                 self.walking.d = 0;
@@ -326,13 +346,13 @@ impl Logic for Msix {
             St::WAIT => self.st.d = St::LOOK,
             St::LOOK => self.st.d = St::DECIDE,
             St::DECIDE => {
-                let sends = self.enable & !(self.mask | !unmasked);
+                let sends = self.control.enable & !(self.control.mask | !unmasked);
                 if self.walking.q {
                     steps = 1;
                 } else {
                     self.st.d = St::IDLE;
                 }
-                if self.enable {
+                if self.control.enable {
                     pba_we = 1;
                     pba_new = if sends & m_free { pending & !bit } else { pending | bit };
                 }
@@ -437,7 +457,7 @@ impl Logic for Msix {
         self.pba.waddr = if boot { self.boot.q.bits(10, 3) } else { row };
         self.pba.wdata = pba_new;
         self.pba.raddr = row;
-        self.ask = self.who.q;
+        self.control.ask = self.who.q;
         self.busy = (self.st.q != St::IDLE)
             | boot
             | self.bus.valid

@@ -1,6 +1,7 @@
 //! Small blocks that every engine is put together from.
 
 mod arbiter;
+pub mod async_fifo;
 mod bytes;
 mod fifo;
 mod forget;
@@ -11,6 +12,7 @@ mod table;
 pub mod tick;
 
 pub use arbiter::Arbiter;
+pub use async_fifo::{AsyncBlockFifo, AsyncFifo};
 pub use bytes::byte_mask;
 pub use fifo::{BlockFifo, Fifo};
 pub use forget::Forget;

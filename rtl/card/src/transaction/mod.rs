@@ -5,14 +5,17 @@ pub mod door;
 pub mod header;
 pub mod posted;
 pub mod receive;
-pub mod shared;
 pub mod stream;
 pub mod transmit;
+pub mod ways;
 
 pub use completer::Completer;
 pub use door::Door;
 pub use posted::Posted;
 pub use receive::Receive;
-pub use shared::Shared;
-pub use stream::{BusMaster, BusSlave, ErrorIn, ErrorOut, Found, LinkIn, LinkOut, TxIn, TxOut};
+pub use stream::{
+    AnswerIn, AnswerOut, AskIn, AskOut, BusMaster, BusSlave, ConfigMaster, ConfigSlave, ErrorIn, ErrorOut, Found,
+    HitIn, HitOut, LinkIn, LinkOut, PostedIn, PostedOut, RequestIn, RequestOut, TxIn, TxOut,
+};
 pub use transmit::Transmit;
+pub use ways::Ways;

@@ -8,8 +8,7 @@ use azote_hdl::prelude::*;
 use azote_regs::pcie::tlp;
 
 use super::header::dw;
-use super::receive::ORDER;
-use super::stream::{BusMaster, ErrorOut, Found};
+use super::stream::{BusMaster, ErrorOut, Found, HitIn, ORDER, PostedIn};
 
 struct St;
 impl St {
@@ -26,20 +25,13 @@ impl St {
 pub struct Posted {
     pub clock: Clk,
     pub reset: Rst,
-    /// Beats of whole packets, header first.
-    pub req_valid: I<1>,
-    pub req_data: I<128>,
-    pub req_ready: O<1>,
+    pub req: PostedIn,
     /// How many are done.
     pub done: O<ORDER>,
     /// One clock: find a BAR for `address`. What it hit is there two clocks later.
     pub asks: O<1>,
     pub address: O<64>,
-    pub hit: I<1>,
-    pub hit_owner: I<8>,
-    pub hit_offset: I<16>,
-    /// It is the management BAR.
-    pub hit_manage: I<1>,
+    pub hit: HitIn,
     pub bus: BusMaster,
     /// With `bus.valid`: the management BAR and not BAR0.
     pub bus_manage: O<1>,
@@ -76,7 +68,7 @@ impl Logic for Posted {
         let be = self.be.q;
         self.address = cat(high, low.bits(31, 2), sized(0, 2));
         self.asks = self.st.q == St::ASK;
-        self.req_ready = 0;
+        self.req.ready = 0;
         self.bus.valid = (self.st.q == St::WRITE) & (be != 0);
         self.bus.write = 1;
         self.bus.owner = self.owner.q;
@@ -90,9 +82,9 @@ impl Logic for Posted {
             St::IDLE => {
                 // What is begun may be wrong: then the header is the record's, and must stay until that is taken.
                 let takes = !self.e_valid.q;
-                self.req_ready = takes;
-                if self.req_valid & takes {
-                    self.h.d = self.req_data;
+                self.req.ready = takes;
+                if self.req.valid & takes {
+                    self.h.d = self.req.data;
                     self.st.d = St::ASK;
                 }
             }
@@ -104,20 +96,21 @@ impl Logic for Posted {
             }
             St::LOCATE => self.st.d = St::TARGET,
             St::TARGET => {
-                self.owner.d = self.hit_owner;
-                self.offset.d = self.hit_offset;
-                self.manage.d = self.hit_manage;
+                self.owner.d = self.hit.owner;
+                self.offset.d = self.hit.offset;
+                self.manage.d = self.hit.manage;
                 let poisoned = dw0.get(tlp::EP);
-                let refused = (!self.hit) | poisoned;
+                let refused = (!self.hit.valid) | poisoned;
                 self.e_valid.d = refused;
-                self.e_everyone.d = !self.hit;
-                self.e_event.d = if self.hit { sized(Found::POISONED_POSTED, 4) } else { Found::UNSUPPORTED_POSTED };
+                self.e_everyone.d = !self.hit.valid;
+                self.e_event.d =
+                    if self.hit.valid { sized(Found::POISONED_POSTED, 4) } else { Found::UNSUPPORTED_POSTED };
                 self.st.d = if refused { St::DROP } else { St::FETCH };
             }
             St::FETCH => {
-                self.req_ready = 1;
-                if self.req_valid {
-                    self.data.d = self.req_data;
+                self.req.ready = 1;
+                if self.req.valid {
+                    self.data.d = self.req.data;
                     self.st.d = St::WRITE;
                 }
             }
@@ -137,8 +130,8 @@ impl Logic for Posted {
                 }
             }
             St::DROP => {
-                self.req_ready = 1;
-                if self.req_valid {
+                self.req.ready = 1;
+                if self.req.valid {
                     self.left.d = if self.left.q > 4 { self.left.q - 4 } else { 0 };
                     done = self.left.q <= 4;
                 }

@@ -18,7 +18,7 @@ use azote_hdl::prelude::*;
 use azote_regs::pcie::{express, tlp};
 
 use super::header::{dw, last_keep};
-use super::stream::{ErrorOut, Found, LinkIn};
+use super::stream::{AnswerOut, ErrorOut, Found, LinkIn, ORDER, PostedOut, RequestOut};
 use crate::parts::BlockFifo;
 
 /// The largest payload that a TLP may bring with the largest Max_Payload_Size that we support, in DWs.
@@ -27,8 +27,6 @@ pub const MAX_DWS: u64 = express::payload_bytes(express::MPS_256) / 4;
 const BEATS: usize = 64;
 /// Address bits of the memory of non-posted requests.
 const WORDS: usize = 9;
-/// Bits of the numbers of posted requests; they are compared across less than half of their range.
-pub const ORDER: usize = 8;
 
 #[derive(LogicBlock, Default)]
 pub struct Receive {
@@ -37,22 +35,10 @@ pub struct Receive {
     pub rx: LinkIn,
     /// Max_Payload_Size of PF 0, which counts for all (PCIe 7.5.3.4).
     pub mps: I<3>,
-    /// Beats of memory writes, header first, whole packets only.
-    pub posted_valid: O<1>,
-    pub posted_data: O<128>,
-    pub posted_ready: I<1>,
-    /// Non-posted requests, a word each, and how many posted ones came before.
-    pub req_valid: O<1>,
-    pub req_data: O<128>,
-    pub req_after: O<8>,
-    pub req_ready: I<1>,
-    /// Completion beats, a clock after they came. There is no ready: the room was made before the read was sent.
-    pub cpl_valid: O<1>,
-    pub cpl_sop: O<1>,
-    pub cpl_eop: O<1>,
-    /// With `cpl_eop`: the packet is malformed and must leave no trace.
-    pub cpl_bad: O<1>,
-    pub cpl_data: O<128>,
+    /// Memory writes.
+    pub posted: PostedOut,
+    pub req: RequestOut,
+    pub cpl: AnswerOut,
     pub error: ErrorOut,
     /// A packet is inside or on its way in.
     pub busy: O<1>,
@@ -68,7 +54,7 @@ pub struct Receive {
     commit: Reg<16>,
     read: Reg<16>,
     /// Posted requests that are complete.
-    posted: Reg<ORDER>,
+    count: Reg<ORDER>,
     c_valid: Reg<1>,
     c_sop: Reg<1>,
     c_eop: Reg<1>,
@@ -181,7 +167,7 @@ impl Logic for Receive {
             self.write.d = if self.b_good.q { base + 1 } else { self.commit.q };
             if self.b_good.q & self.b_eop.q {
                 self.commit.d = base + 1;
-                self.posted.d = self.posted.q + 1;
+                self.count.d = self.count.q + 1;
             }
         }
         self.b_valid.d = 0;
@@ -190,9 +176,9 @@ impl Logic for Receive {
         self.b_good.d = good;
         self.b_data.d = self.rx.data;
         self.mem.raddr = self.read.q.trunc(6);
-        self.posted_data = self.mem.rdata;
-        self.posted_valid = self.read.q != self.commit.q;
-        if self.posted_ready & (self.read.q != self.commit.q) {
+        self.posted.data = self.mem.rdata;
+        self.posted.valid = self.read.q != self.commit.q;
+        if self.posted.ready & (self.read.q != self.commit.q) {
             self.read.d = self.read.q + 1;
         }
 
@@ -203,12 +189,12 @@ impl Logic for Receive {
         self.n_valid.d = 0;
         self.n_data.d = if self.rx.sop { self.rx.data } else { written };
         self.requests.in_valid = self.n_valid.q;
-        self.requests.in_data = cat(self.posted.q, self.n_data.q);
+        self.requests.in_data = cat(self.count.q, self.n_data.q);
         check!((!self.n_valid.q) | self.requests.in_ready, "a non-posted request is lost");
-        self.req_valid = self.requests.out_valid;
-        self.req_data = self.requests.out_data.bits(127, 0);
-        self.req_after = self.requests.out_data.bits(135, 128);
-        self.requests.out_ready = self.req_ready;
+        self.req.valid = self.requests.out_valid;
+        self.req.data = self.requests.out_data.bits(127, 0);
+        self.req.after = self.requests.out_data.bits(135, 128);
+        self.requests.out_ready = self.req.ready;
 
         self.c_valid.d = 0;
         self.c_sop.d = self.rx.sop;
@@ -251,11 +237,11 @@ impl Logic for Receive {
             self.e_header.d = self.f_header.q;
         }
 
-        self.cpl_valid = self.c_valid.q;
-        self.cpl_sop = self.c_sop.q;
-        self.cpl_eop = self.c_eop.q;
-        self.cpl_bad = self.c_bad.q;
-        self.cpl_data = self.c_data.q;
+        self.cpl.valid = self.c_valid.q;
+        self.cpl.sop = self.c_sop.q;
+        self.cpl.eop = self.c_eop.q;
+        self.cpl.bad = self.c_bad.q;
+        self.cpl.data = self.c_data.q;
         self.error.valid = self.e_valid.q;
         self.error.owner = 0;
         self.error.everyone = 1;

@@ -4,6 +4,8 @@ use azote_hdl::prelude::*;
 
 /// Bits of a function's name inside the card, `{slot[5:0], kind[1:0]}`.
 pub const FN: usize = 8;
+/// Bits of the numbers of posted requests; they are compared across less than half of their range.
+pub const ORDER: usize = 8;
 
 /// The link's beats, on their way into the card.
 #[derive(LogicInterface, Clone, Debug, Default)]
@@ -142,4 +144,171 @@ pub struct ErrorIn {
     pub event: I<4>,
     pub header: I<128>,
     pub ready: O<1>,
+}
+
+/// An access to configuration space, at who asks: held until `ack`.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "ConfigSlave"]
+pub struct ConfigMaster {
+    pub valid: O<1>,
+    pub write: O<1>,
+    /// The function's number.
+    pub number: O<8>,
+    pub dw: O<10>,
+    pub be: O<4>,
+    pub wdata: O<32>,
+    pub ack: I<1>,
+    pub rdata: I<32>,
+    /// With `ack`: there is no such function.
+    pub none: I<1>,
+    /// With `ack`: nothing was done, the function is being reset (PCIe 2.3.1, 6.6.2).
+    pub retry: I<1>,
+    /// With `ack`: nothing was done, it is one to the function's registers. These bytes of the register at `offset` are meant,
+    /// of which the first is byte `lane` of it and of the access byte 0.
+    pub window: I<1>,
+    pub offset: I<13>,
+    pub lane: I<2>,
+    pub bytes: I<4>,
+}
+
+/// The same, at configuration space.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "ConfigMaster"]
+pub struct ConfigSlave {
+    pub valid: I<1>,
+    pub write: I<1>,
+    pub number: I<8>,
+    pub dw: I<10>,
+    pub be: I<4>,
+    pub wdata: I<32>,
+    pub ack: O<1>,
+    pub rdata: O<32>,
+    pub none: O<1>,
+    pub retry: O<1>,
+    pub window: O<1>,
+    pub offset: O<13>,
+    pub lane: O<2>,
+    pub bytes: O<4>,
+}
+
+/// Whom an address hit, at the decoder.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "HitIn"]
+pub struct HitOut {
+    pub valid: O<1>,
+    pub owner: O<8>,
+    pub offset: O<16>,
+    /// The management BAR and not BAR0.
+    pub manage: O<1>,
+}
+
+/// The same, at who asked.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "HitOut"]
+pub struct HitIn {
+    pub valid: I<1>,
+    pub owner: I<8>,
+    pub offset: I<16>,
+    pub manage: I<1>,
+}
+
+/// Beats of posted requests, header first, whole packets only.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "PostedIn"]
+pub struct PostedOut {
+    pub valid: O<1>,
+    pub data: O<128>,
+    pub ready: I<1>,
+}
+
+/// The same, at who serves them.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "PostedOut"]
+pub struct PostedIn {
+    pub valid: I<1>,
+    pub data: I<128>,
+    pub ready: O<1>,
+}
+
+/// Non-posted requests, a word each: its header, and the DW that it writes in place of the fourth if the header has three.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "RequestIn"]
+pub struct RequestOut {
+    pub valid: O<1>,
+    pub data: O<128>,
+    /// How many posted requests came before it.
+    pub after: O<ORDER>,
+    pub ready: I<1>,
+}
+
+/// The same, at who serves them.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "RequestOut"]
+pub struct RequestIn {
+    pub valid: I<1>,
+    pub data: I<128>,
+    pub after: I<ORDER>,
+    pub ready: O<1>,
+}
+
+/// Beats of completions, a clock after they came. There is no ready: the room was made before the read was sent.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "AnswerIn"]
+pub struct AnswerOut {
+    pub valid: O<1>,
+    pub sop: O<1>,
+    pub eop: O<1>,
+    /// With `eop`: the packet is malformed and must leave no trace.
+    pub bad: O<1>,
+    pub data: O<128>,
+}
+
+/// The same, at who asked.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "AnswerOut"]
+pub struct AnswerIn {
+    pub valid: I<1>,
+    pub sop: I<1>,
+    pub eop: I<1>,
+    pub bad: I<1>,
+    pub data: I<128>,
+}
+
+/// Accesses to registers that somebody asks for and does not stay with, at who asks.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "AskIn"]
+pub struct AskOut {
+    /// Held, with all that belongs to it, until `ready`: then it has begun.
+    pub valid: O<1>,
+    pub write: O<1>,
+    pub owner: O<8>,
+    pub offset: O<16>,
+    pub manage: O<1>,
+    /// The way to it (`ways::way`): whose last answer `rdata` is, from when it is no longer open until something else begins there.
+    pub to: O<2>,
+    pub be: O<4>,
+    pub wdata: O<32>,
+    pub ready: I<1>,
+    pub rdata: I<32>,
+    /// Of each way: what was asked for there is not answered, and nothing else is to be asked for; something is on it.
+    pub open: I<4>,
+    pub taken: I<4>,
+}
+
+/// The same, at the ways.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "AskOut"]
+pub struct AskIn {
+    pub valid: I<1>,
+    pub write: I<1>,
+    pub owner: I<8>,
+    pub offset: I<16>,
+    pub manage: I<1>,
+    pub to: I<2>,
+    pub be: I<4>,
+    pub wdata: I<32>,
+    pub ready: O<1>,
+    pub rdata: O<32>,
+    pub open: O<4>,
+    pub taken: O<4>,
 }

@@ -66,12 +66,12 @@ fn an_address_hits_the_function_whose_aperture_it_is_in_and_nobody_else() {
         }
         let manage = next(bar::BAR2_SIZE);
         for (k, pf) in pfs.iter().enumerate() {
-            dut.set(&format!("bar0_{k}"), (pf.bar0 >> 14).into());
-            dut.set(&format!("vf_bar0_{k}"), (pf.vf_bar0 >> 14).into());
-            dut.set(&format!("memory_{k}"), pf.memory.into());
-            dut.set(&format!("vf_memory_{k}"), pf.vf_memory.into());
-            dut.set(&format!("num_vfs_{k}"), pf.vfs.into());
-            dut.set(&format!("vf_scale_{k}"), pf.scale.into());
+            dut.set(&format!("apertures_{k}_bar0"), (pf.bar0 >> 14).into());
+            dut.set(&format!("apertures_{k}_vf_bar0"), (pf.vf_bar0 >> 14).into());
+            dut.set(&format!("apertures_{k}_memory"), pf.memory.into());
+            dut.set(&format!("apertures_{k}_vf_memory"), pf.vf_memory.into());
+            dut.set(&format!("apertures_{k}_num_vfs"), pf.vfs.into());
+            dut.set(&format!("apertures_{k}_vf_scale"), pf.scale.into());
         }
         dut.set("manage_bar", (manage >> 16).into());
         for _ in 0..20 {
@@ -87,8 +87,8 @@ fn an_address_hits_the_function_whose_aperture_it_is_in_and_nobody_else() {
             dut.set("address", a.into());
             dut.clock();
             dut.clock();
-            let got = (dut.get("hit") == 1)
-                .then(|| (dut.get("owner") as u64, dut.get("offset") as u64, dut.get("manage") == 1));
+            let got = (dut.get("hit_valid") == 1)
+                .then(|| (dut.get("hit_owner") as u64, dut.get("hit_offset") as u64, dut.get("hit_manage") == 1));
             assert_eq!(got, find(&pfs, manage, a), "{a:x}");
             if got.is_some() { hits += 1 } else { misses += 1 }
         }

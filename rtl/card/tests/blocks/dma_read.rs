@@ -248,9 +248,9 @@ impl World {
         let ready = self.rng.random_bool(0.5);
         dut.set("tx_ready", 0);
         dut.eval();
-        let looked = dut.get("look_owner") as u8;
-        dut.set("forgotten", self.forgotten.contains(&looked).into());
-        if dut.get("look_turn") == 1 && dut.get("look_used") == 1 {
+        let looked = dut.get("looked_owner") as u8;
+        dut.set("looked_forgotten", self.forgotten.contains(&looked).into());
+        if dut.get("looked_turn") == 1 && dut.get("looked_used") == 1 {
             self.looked.push(looked);
         }
         dut.eval();

@@ -5,6 +5,7 @@
 mod admin;
 mod arbiter;
 mod asks;
+mod async_fifo;
 mod bench;
 mod bindings;
 mod books;
@@ -34,7 +35,7 @@ mod queues;
 mod ready;
 mod receive;
 mod registers;
-mod shared;
+
 mod skid;
 mod space;
 mod table;
@@ -44,5 +45,6 @@ mod transmit;
 mod turns;
 mod volume;
 mod walker;
+mod ways;
 mod wipe;
 mod writer;

@@ -21,14 +21,14 @@ fn messages_go_to_the_root_complex_once_each_and_none_is_lost_while_there_is_roo
     let mut row = 0;
     for clock in 0..4000 {
         dut.eval();
-        if row == 0 && clock < 3900 && dut.get("room") == 1 && rng.random_ratio(1, 4) {
+        if row == 0 && clock < 3900 && dut.get("send_room") == 1 && rng.random_ratio(1, 4) {
             row = rng.random_range(1..=3);
         }
         let kind = Kind::ALL[rng.random_range(0..3)];
         let code = codes[rng.random_range(0..3)];
-        dut.set("send", (row != 0).into());
-        dut.set("owner", kind.code().into());
-        dut.set("code", code.into());
+        dut.set("send_valid", (row != 0).into());
+        dut.set("send_owner", kind.code().into());
+        dut.set("send_code", code.into());
         if row != 0 {
             sent.push((kind, code));
             row -= 1;

@@ -88,9 +88,9 @@ impl World {
     fn clock(&mut self) {
         self.link.drive(&mut self.dut, &mut self.rng);
         self.dut.eval();
-        let f = &self.functions[self.dut.get("ask") as usize % self.functions.len()];
-        self.dut.set("enable", f.enable.into());
-        self.dut.set("mask", f.mask.into());
+        let f = &self.functions[self.dut.get("control_ask") as usize % self.functions.len()];
+        self.dut.set("control_enable", f.enable.into());
+        self.dut.set("control_mask", f.mask.into());
         let killed = self.shut.contains(&(self.dut.get("tx_owner") as u8));
         self.dut.set("tx_killed", killed.into());
         self.dut.eval();
@@ -227,11 +227,11 @@ impl World {
                 self.owed.push((owner, f.entries[v]));
             }
         }
-        self.dut.set("kick", 1);
-        self.dut.set("kick_owner", owner.into());
+        self.dut.set("control_kick", 1);
+        self.dut.set("control_kick_owner", owner.into());
         self.clock();
         self.dut.clock();
-        self.dut.set("kick", 0);
+        self.dut.set("control_kick", 0);
     }
 
     fn forget(&mut self, owner: u8) {
@@ -363,8 +363,8 @@ fn a_message_that_the_door_swallows_stays_pending_and_goes_when_the_function_may
             lost += 1;
         } else {
             w.shut.clear();
-            let port = if round % 3 == 1 { "kick" } else { "kick_all" };
-            w.dut.set("kick_owner", owner.into());
+            let port = if round % 3 == 1 { "control_kick" } else { "control_kick_all" };
+            w.dut.set("control_kick_owner", owner.into());
             w.dut.set(port, 1);
             w.clock();
             w.dut.clock();

@@ -35,7 +35,7 @@ impl World {
         let dut = &mut self.dut;
         self.requests.drive(dut, &mut self.rng);
         let hit = (BAR..BAR + bar::BAR0_SIZE).contains(&self.located[1]);
-        dut.set("hit", hit.into());
+        dut.set("hit_valid", hit.into());
         dut.set("hit_owner", if hit { OWNER.into() } else { self.rng.random::<u8>().into() });
         dut.set("hit_offset", (self.located[1] & 0x3fff).into());
         let ack = self.rng.random_ratio(1, 2);

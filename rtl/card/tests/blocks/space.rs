@@ -6,8 +6,10 @@ use std::collections::HashMap;
 use azote_regs::bar;
 use azote_regs::function::{FunctionId, KINDS, Kind};
 use azote_regs::pcie::{aer, capability::pf, express, header, msix, power, sriov, tlp};
+use azote_regs::virtio;
 use azote_rtl::config::Space;
-use azote_rtl::config::fields::{Access, FIELDS, Flr, Row, slot};
+use azote_rtl::config::fields::{self, Access, FIELDS, Flr, Row, slot};
+use azote_rtl::config::template::Added;
 use azote_rtl::transaction::Found;
 use azote_verilate::Dut;
 use rand::Rng;
@@ -20,11 +22,16 @@ const VFS: u8 = 4;
 const DEVICE: u64 = pf::EXPRESS + express::DEVICE_CONTROL;
 const FLR: u64 = 1 << 15;
 
+/// What a window of a function looks at: the register's offset, its bytes, and the first one's place.
+type Look = (u64, u64, u64);
+
 struct World {
     dut: Dut,
     rng: SmallRng,
     /// Whose pending interrupts were to be looked at, or everybody's.
     kicked: Vec<Option<u64>>,
+    /// What the last access was to look at.
+    look: Option<Look>,
 }
 
 /// `{slot, kind}` of a function.
@@ -42,15 +49,19 @@ impl World {
     /// A clock. Who looks through the tags has every other one.
     fn step(&mut self) {
         let turn = self.dut.clocks() % 2;
-        self.dut.set("tag_turn", turn.into());
+        self.dut.set("look_turn", turn.into());
         self.dut.clock();
     }
 
     fn new(seed: u64) -> World {
-        let mut dut = bench::build("space", || Space::new(VFS.into()));
+        Self::with(seed, Default::default())
+    }
+
+    fn with(seed: u64, added: [Added; KINDS as usize]) -> World {
+        let mut dut = bench::build("space", move || Space::new(VFS.into(), &added));
         dut.set("message_room", 1);
         bench::settle(&mut dut, "busy");
-        World { dut, rng: bench::rng(seed), kicked: vec![] }
+        World { dut, rng: bench::rng(seed), kicked: vec![], look: None }
     }
 
     /// A configuration access; `None` where there is no function, or one that is being reset.
@@ -66,25 +77,28 @@ impl World {
 
     fn ask(&mut self, number: u8, offset: u64, write: Option<(u64, u8)>) -> (Option<u32>, bool) {
         let (data, be) = write.unwrap_or((0, 15));
-        self.dut.set("valid", 1);
-        self.dut.set("write", write.is_some().into());
-        self.dut.set("number", number.into());
-        self.dut.set("dw", (offset / 4).into());
-        self.dut.set("be", be.into());
-        self.dut.set("wdata", data.into());
+        self.dut.set("cfg_valid", 1);
+        self.dut.set("cfg_write", write.is_some().into());
+        self.dut.set("cfg_number", number.into());
+        self.dut.set("cfg_dw", (offset / 4).into());
+        self.dut.set("cfg_be", be.into());
+        self.dut.set("cfg_wdata", data.into());
         for _ in 0..3000 {
             self.dut.eval();
-            if self.dut.get("kick") == 1 {
-                self.kicked.push(Some(self.dut.get("kick_owner") as u64));
+            if self.dut.get("control_kick") == 1 {
+                self.kicked.push(Some(self.dut.get("control_kick_owner") as u64));
             }
-            if self.dut.get("kick_all") == 1 {
+            if self.dut.get("control_kick_all") == 1 {
                 self.kicked.push(None);
             }
-            if self.dut.get("ack") == 1 {
-                let read = (self.dut.get("none") == 0).then(|| self.dut.get("rdata") as u32);
-                let retry = self.dut.get("retry") == 1;
+            if self.dut.get("cfg_ack") == 1 {
+                let read = (self.dut.get("cfg_none") == 0).then(|| self.dut.get("cfg_rdata") as u32);
+                let retry = self.dut.get("cfg_retry") == 1;
+                let [offset, bytes, lane] =
+                    ["offset", "bytes", "lane"].map(|p| self.dut.get(&format!("cfg_{p}")) as u64);
+                self.look = (self.dut.get("cfg_window") == 1).then_some((offset, bytes, lane));
                 self.step();
-                self.dut.set("valid", 0);
+                self.dut.set("cfg_valid", 0);
                 self.dut.eval();
                 return (read, retry);
             }
@@ -189,9 +203,9 @@ fn only_functions_that_exist_answer_and_every_write_stays_with_its_function() {
         let v = u64::from(w.rng.random::<u32>());
         w.write(f, pf::MSIX, v);
         control.insert(f.number(), v & writable);
-        w.dut.set("msix_ask", owner(f).into());
+        w.dut.set("control_ask", owner(f).into());
         w.dut.eval();
-        let live = (w.dut.get("msix_enable") == 1, w.dut.get("msix_mask") == 1);
+        let live = (w.dut.get("control_enable") == 1, w.dut.get("control_mask") == 1);
         let high = v >> 16;
         assert_eq!(
             live,
@@ -314,7 +328,7 @@ impl World {
         let mut messages = vec![];
         for _ in 0..200 {
             self.dut.eval();
-            if self.dut.get("message") == 1 {
+            if self.dut.get("message_valid") == 1 {
                 messages.push((self.dut.get("message_owner") as u8, self.dut.get("message_code") as u64));
             }
             let done = self.dut.get("error_ready") == 1;
@@ -404,7 +418,7 @@ fn an_error_of_all_pfs_is_one_message_of_each_severity() {
     w.dut.set("message_room", 0);
     w.dut.set("error_valid", 1);
     for _ in 0..100 {
-        assert_eq!(w.dut.get("error_ready") + w.dut.get("message"), 0);
+        assert_eq!(w.dut.get("error_ready") + w.dut.get("message_valid"), 0);
         w.step();
     }
     w.read(FunctionId::pf(Kind::Net), 0);
@@ -532,7 +546,10 @@ fn disturb(w: &mut World, f: FunctionId, field: &Row) {
 
 #[test]
 fn every_field_is_reset_or_kept_by_flr_vf_disable_and_reset_as_the_table_says() {
-    let mut w = World::new(10);
+    // Net functions have a window, behind another capability.
+    let net = Added { constant: vec![vec![0x1234_0009, 0x5678]], window: true };
+    let at = net.window().unwrap();
+    let mut w = World::with(10, [net, Added::default(), Added::default()]);
     let fresh: HashMap<(FunctionId, u64), u64> = {
         w.enable_vfs();
         all(VFS)
@@ -546,8 +563,10 @@ fn every_field_is_reset_or_kept_by_flr_vf_disable_and_reset_as_the_table_says() 
         bench::settle(&mut w.dut, "busy");
     };
     let mut seen = 0;
-    for field in FIELDS {
-        for f in all(VFS).into_iter().filter(|f| field.in_.has(f.kind, f.slot() != 0)) {
+    let windows = fields::window(at);
+    for (field, only) in FIELDS.iter().map(|f| (*f, None)).chain(windows.map(|f| (f, Some(Kind::Net)))) {
+        let has = |f: &FunctionId| field.in_.has(f.kind, f.slot() != 0) && only.is_none_or(|kind| f.kind == kind);
+        for f in all(VFS).into_iter().filter(has) {
             at_power_on(&mut w);
             let bits = field.mask;
             // A PF's own, before it has VFs that hold it.
@@ -609,9 +628,103 @@ fn bars_say_their_size_and_decoding_follows_them() {
             w.write(f, at, base & 0xffff_ffff);
             w.write(f, at + 4, base >> 32);
             let port = if at == header::BAR0 { "bar0" } else { "vf_bar0" };
-            assert_eq!(w.dut.get(&format!("{port}_{}", kind as u8)), (base >> 14).into());
+            assert_eq!(w.dut.get(&format!("apertures_{}_{port}", kind as u8)), (base >> 14).into());
         }
         w.write(f, header::COMMAND, header::COMMAND_MSE.mask());
-        assert_eq!(w.dut.get(&format!("memory_{}", kind as u8)), 1);
+        assert_eq!(w.dut.get(&format!("apertures_{}_memory", kind as u8)), 1);
     }
+}
+
+/// The offset of a function's capability of this id, and of virtio's type if it has one.
+fn capability(w: &mut World, f: FunctionId, id: u64, cfg_type: Option<u64>) -> Option<u64> {
+    let mut at = w.read(f, header::CAPABILITIES) & 0xff;
+    for _ in 0..48 {
+        if at == 0 {
+            return None;
+        }
+        let first = w.read(f, at);
+        if first & 0xff == id && cfg_type.is_none_or(|t| virtio::CFG_TYPE.of(first) == t) {
+            return Some(at);
+        }
+        at = first >> 8 & 0xff;
+    }
+    panic!("the list of {f:?} does not end");
+}
+
+#[test]
+fn a_window_looks_where_its_own_function_was_told_and_nowhere_else() {
+    let added = |window| Added { constant: vec![vec![0x1010_0009, 1, 2, 3]], window };
+    let mut w = World::with(12, [added(true), added(false), Added { window: true, ..Added::default() }]);
+    w.enable_all();
+    let functions = all(VFS);
+    let windows: Vec<Option<u64>> =
+        functions.iter().map(|f| capability(&mut w, *f, virtio::ID, Some(virtio::PCI_CFG))).collect();
+    for (f, at) in functions.iter().zip(&windows) {
+        assert_eq!(at.is_some(), f.kind != Kind::Storage, "{f:?}");
+        assert_eq!(capability(&mut w, *f, virtio::ID, Some(0x10)).is_some(), f.kind != Kind::Trust);
+    }
+    let mut told: HashMap<FunctionId, [u64; 3]> = HashMap::new();
+    let mut seen = 0;
+    for _ in 0..3000 {
+        let i = w.rng.random_range(0..functions.len());
+        let f = functions[i];
+        let Some(at) = windows[i] else {
+            // Nothing of a function without one is a window.
+            let offset = w.rng.random_range(0..0x400) & !3;
+            w.read(f, offset);
+            assert_eq!((w.look, w.dut.get("cfg_window")), (None, 0), "{f:?} at {offset:#x}");
+            continue;
+        };
+        if w.rng.random() {
+            let bar = [0, 0, 0, 0, 1, 0x80][w.rng.random_range(0..6)];
+            let offset = match w.rng.random_range(0..6) {
+                0 => u64::from(w.rng.random::<u32>()),
+                1 => bar::MSIX_TABLE - w.rng.random_range(0..8),
+                2 => w.rng.random_range(0..bar::BAR0_SIZE),
+                _ => w.rng.random_range(0..bar::MSIX_TABLE),
+            };
+            let length = [0, 1, 1, 2, 2, 4, 3, 0x104][w.rng.random_range(0..8)];
+            for (register, v) in [(virtio::BAR, bar), (virtio::OFFSET, offset), (virtio::LENGTH, length)] {
+                w.write(f, at + register, v);
+                assert_eq!(w.look, None);
+                assert_eq!(w.read(f, at + register), v, "what was written is read");
+            }
+            told.insert(f, [bar, offset, length]);
+        }
+        if w.rng.random_ratio(1, 40) {
+            w.write_flr(f);
+            w.let_go();
+            told.retain(|g, _| *g != f && (f.slot() != 0 || g.kind != f.kind));
+            w.enable_all();
+        }
+        let be = if w.rng.random() { 15 } else { w.rng.random_range(0..16) };
+        let write = w.rng.random::<bool>().then(|| (w.rng.random::<u32>().into(), be));
+        let enabled = write.map_or(15, |(_, be)| u64::from(be));
+        assert_eq!(w.access(f.number(), at + virtio::DATA, write), Some(0));
+        let [bar, offset, length] = told.get(&f).copied().unwrap_or([0; 3]);
+        let good =
+            bar == 0 && [1, 2, 4].contains(&length) && offset % length == 0 && offset + length <= bar::MSIX_TABLE;
+        let lane = offset % 4;
+        let bytes = if good { (enabled & ((1 << length) - 1)) << lane } else { 0 };
+        let wanted = (bytes != 0).then_some((offset & !3, bytes, lane));
+        assert_eq!(w.look, wanted, "{f:?}: bar {bar}, offset {offset:#x}, length {length}, bytes {enabled:x}");
+        seen += usize::from(wanted.is_some());
+    }
+    assert!(seen > 200, "{seen}");
+    // Not of a PF that sleeps, nor of its VFs.
+    let f = FunctionId::pf(Kind::Net);
+    for (g, at) in functions.iter().zip(&windows).filter(|(g, _)| g.kind == Kind::Net) {
+        let at = at.unwrap();
+        w.write(*g, at + virtio::BAR, 0);
+        w.write(*g, at + virtio::OFFSET, 0x14);
+        w.write(*g, at + virtio::LENGTH, 2);
+        w.write(f, pf::POWER + power::PMCSR, power::D3HOT);
+        assert_eq!((w.read(*g, at + virtio::DATA), w.look), (0, None));
+        w.write(f, pf::POWER + power::PMCSR, power::D0);
+        assert_eq!((w.read(*g, at + virtio::DATA), w.look), (0, Some((0x14, 3, 0))));
+    }
+    // A function that is being reset has none.
+    w.write_flr(functions[1]);
+    let at = windows[1].unwrap();
+    assert_eq!((w.ask(functions[1].number(), at + virtio::DATA, None), w.look), ((Some(0), true), None));
 }

@@ -3,6 +3,8 @@
 
 mod ram;
 mod reg;
+mod sync;
 
-pub use ram::{LutRam, Ram, Rom};
+pub use ram::{DualRam, LutRam, Ram, Rom};
 pub use reg::{REGISTER_MARK, Reg};
+pub use sync::Sync;

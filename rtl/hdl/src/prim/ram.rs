@@ -217,6 +217,69 @@ impl<const A: usize, const D: usize> Logic for LutRam<A, D> {
     }
 }
 
+/// One write port at one clock, one read port with a registered output at another: block RAM.
+///
+/// What a read in the clock of a write to the same address returns is nobody's to say: whoever uses it never does that.
+#[derive(Clone, Debug, LogicBlock)]
+pub struct DualRam<const A: usize, const D: usize> {
+    /// The clock of writes.
+    pub clock: Signal<In, Clock>,
+    /// Write `wdata` to `waddr`.
+    pub we: Signal<In, Bits<1>>,
+    /// Write address.
+    pub waddr: Signal<In, Bits<A>>,
+    /// Word to write.
+    pub wdata: Signal<In, Bits<D>>,
+    /// The clock of reads.
+    pub read_clock: Signal<In, Clock>,
+    /// Read address.
+    pub raddr: Signal<In, Bits<A>>,
+    /// Word at the `raddr` of the read clock before.
+    pub rdata: Signal<Out, Bits<D>>,
+    mem: Words<D>,
+}
+
+impl<const A: usize, const D: usize> Default for DualRam<A, D> {
+    /// As deep as its address reaches.
+    fn default() -> Self {
+        DualRam {
+            clock: Signal::default(),
+            we: Signal::default(),
+            waddr: Signal::default(),
+            wdata: Signal::default(),
+            read_clock: Signal::default(),
+            raddr: Signal::default(),
+            rdata: Signal::default(),
+            mem: Words::zero(1 << A),
+        }
+    }
+}
+
+impl<const A: usize, const D: usize> Logic for DualRam<A, D> {
+    fn update(&mut self) {
+        if self.read_clock.pos_edge() {
+            self.rdata.next = self.mem.at(self.raddr.val().index());
+        }
+        if self.clock.pos_edge() && self.we.val().any() {
+            let (a, d) = (self.waddr.val().index(), self.wdata.val());
+            self.mem.put(a, d);
+        }
+    }
+    fn connect(&mut self) {
+        self.rdata.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        Verilog::Custom(format!(
+            "// block DualRam\n// {} x {D}, written and read at clocks of their own\n{}\
+             initial rdata = {D}'h0;\n\
+             always @(posedge clock) if (we) mem[waddr] <= wdata;\n\
+             always @(posedge read_clock) rdata <= mem[raddr];",
+            1 << A,
+            zeroes(1 << A, D)
+        ))
+    }
+}
+
 /// Constant words, read with a registered output.
 #[derive(Clone, Debug, LogicBlock)]
 pub struct Rom<const A: usize, const D: usize> {

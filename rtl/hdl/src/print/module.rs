@@ -471,7 +471,8 @@ fn take_clocks(n: &Node, body: &mut Vec<S>) -> HashMap<String, String> {
         .kids
         .iter()
         .flat_map(|k| {
-            let ports = k.ports().filter(|a| a.is_input() && (a.name == "clock" || a.name == "reset"));
+            let is_clock = |name: &str| name == "clock" || name == "reset" || name.ends_with("_clock");
+            let ports = k.ports().filter(move |a| a.is_input() && is_clock(&a.name));
             ports.map(move |a| format!("{}${}", k.name, a.name))
         })
         .collect();

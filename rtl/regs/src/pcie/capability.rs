@@ -52,6 +52,9 @@ pub mod pf {
     pub const DSN: u64 = 0x1a0;
 }
 
+/// Where the capabilities begin that an engine adds to those of its functions, of PFs and VFs alike: behind PCI Express.
+pub const ADDED: u64 = pf::EXPRESS + express::SIZE.next_multiple_of(16);
+
 /// Where a VF has its capabilities.
 pub mod vf {
     /// The value of the Capabilities Pointer.
@@ -93,7 +96,7 @@ pub const VF_ACS_HEADER: u64 = ext_header(acs::ID, acs::VERSION, 0);
 const _: () = {
     assert!(pf::POWER + power::SIZE <= pf::MSIX);
     assert!(pf::MSIX + msix::SIZE <= pf::EXPRESS);
-    assert!(pf::EXPRESS + express::SIZE <= super::EXTENDED);
+    assert!(pf::EXPRESS + express::SIZE <= ADDED && ADDED < super::EXTENDED);
     assert!(pf::AER == super::EXTENDED && vf::ARI == super::EXTENDED);
     assert!(pf::AER + aer::SIZE <= pf::ARI);
     assert!(pf::ARI + ari::SIZE <= pf::SRIOV);

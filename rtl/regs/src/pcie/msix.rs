@@ -54,4 +54,11 @@ pub const fn entry(vector: u64) -> u64 {
     bar::MSIX_TABLE + vector * ENTRY_SIZE
 }
 
-const _: () = assert!(BIR.of(TABLE_VALUE) == bar::BAR0 && OFFSET.mask() & TABLE_VALUE == bar::MSIX_TABLE);
+const _: () = {
+    assert!(BIR.of(TABLE_VALUE) == bar::BAR0 && OFFSET.mask() & TABLE_VALUE == bar::MSIX_TABLE);
+    let mut kind = 0;
+    while kind < bar::MSIX_VECTORS.len() {
+        assert!(bar::MSIX_VECTORS[kind] * ENTRY_SIZE <= bar::PAGE_SIZE);
+        kind += 1;
+    }
+};

@@ -6,13 +6,10 @@
 //! proved of it.
 
 use azote_hdl::prelude::*;
-use azote_regs::pcie::{capability as cap, express, header};
+use azote_regs::pcie::{express, header};
 
-use super::space::St;
+use super::words::{DW_COMMAND, DW_DEVICE, St};
 use crate::transaction::header::{in_gap, owner_of};
-
-const DW_COMMAND: u64 = header::COMMAND / 4;
-const DW_DEVICE: u64 = (cap::pf::EXPRESS + express::DEVICE_CONTROL) / 4;
 
 #[derive(LogicBlock, Default)]
 pub struct Silence {
@@ -114,6 +111,15 @@ impl Logic for Silence {
         check!((!sweeping) | (!to_itself) | (self.owner == target), "a sweep leaves its function");
         let is_pf = target == self.sw_kind.zext(8);
         check!((!sweeping) | (!to_all) | is_pf, "a sweep of all ends elsewhere than at their PF");
+
+        // A window does nothing here, but its answer is one: it must not be one to what shuts the gate.
+        let looking = (self.st == St::WINDOW_BAR) | (self.st == St::WINDOW_OFFSET) | (self.st == St::WINDOW_LENGTH);
+        let shuts = (self.dw == DW_COMMAND) | (self.dw == DW_DEVICE);
+        check!(
+            (!looking) | (self.valid & (self.owner == target) & !shuts),
+            "a window is elsewhere than where it stands"
+        );
+        check!((!(looking & mine)) | enabled, "rule 2: a window of a VF that is not enabled is served");
 
         if const { self.watched.get() != 0 } {
             let named = self.valid & self.write & (target == self.ask) & !in_gap(self.number);
