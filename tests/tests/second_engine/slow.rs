@@ -65,7 +65,7 @@ fn accesses(card: &Card) -> Vec<u64> {
 
 #[test]
 fn nobody_waits_for_a_slow_register_of_another_engine() {
-    let card = build();
+    let (card, _) = build();
     let mut rng = SmallRng::seed_from_u64(21);
     let (mut nvme, _folder) = storage(&card);
     let usual = accesses(&card);
@@ -94,7 +94,7 @@ fn nobody_waits_for_a_slow_register_of_another_engine() {
 
 #[test]
 fn a_slow_register_behind_a_window_holds_up_nobodys_configuration_accesses() {
-    let card = build();
+    let (card, _) = build();
     let (_nvme, _folder) = storage(&card);
     let usual = accesses(&card);
     let f = FunctionId::vf(Kind::Net, 2).unwrap();
@@ -118,7 +118,7 @@ fn a_slow_register_behind_a_window_holds_up_nobodys_configuration_accesses() {
 
 #[test]
 fn a_reset_beside_a_slow_read_of_the_same_function_ends_and_so_does_the_read() {
-    let card = build();
+    let (card, _) = build();
     let mut rng = SmallRng::seed_from_u64(22);
     let (mut nvme, _folder) = storage(&card);
     let f = FunctionId::vf(Kind::Net, 1).unwrap();

@@ -39,7 +39,7 @@ fn write(card: &Card, f: FunctionId, offset: u64, length: u64, value: u64) {
 
 #[test]
 fn registers_are_read_and_written_through_configuration_space() {
-    let card = build();
+    let (card, _) = build();
     let mut rng = SmallRng::seed_from_u64(11);
     let ids = [FunctionId::pf(Kind::Net), FunctionId::vf(Kind::Net, 0).unwrap(), FunctionId::vf(Kind::Net, 2).unwrap()];
     let regs: Vec<_> = ids.iter().map(|f| card.function(f.number()).unwrap().bar(0).unwrap()).collect();
@@ -74,7 +74,7 @@ fn registers_are_read_and_written_through_configuration_space() {
 
 #[test]
 fn what_lies_beside_the_registers_reads_as_zero_and_is_not_written() {
-    let card = build();
+    let (card, _) = build();
     let (f, other) = (FunctionId::vf(Kind::Net, 1).unwrap(), FunctionId::pf(Kind::Net));
     let regs = card.function(f.number()).unwrap().bar(0).unwrap();
     regs.write64(SOURCE, 0x1111_2222_3333_4444).unwrap();
@@ -123,7 +123,7 @@ fn what_lies_beside_the_registers_reads_as_zero_and_is_not_written() {
 
 #[test]
 fn a_copy_is_begun_and_seen_through_the_window_alone_beside_storage() {
-    let card = build();
+    let (card, _) = build();
     let mut rng = SmallRng::seed_from_u64(12);
     let (mut nvme, _folder) = storage(&card);
     let f = FunctionId::vf(Kind::Net, 0).unwrap();
