@@ -110,6 +110,7 @@ pub struct Limiter {
     slots: Param,
     /// Turns so far, without one between them that has changed a bucket: of all slots, and once more for what was in hand.
     calm: Reg<7>,
+    turns: Param,
     /// What was counted: the buckets, whether they have limits and were spent before, the weight.
     new_c: Reg<32>,
     new_b: Reg<32>,
@@ -130,6 +131,7 @@ impl Limiter {
         let slots = (vfs + 1).next_power_of_two();
         Limiter {
             last: Param::new(vfs),
+            turns: Param::new(2 * (vfs + 1)),
             slots: Param::new(slots),
             commands: BlockTable::new(slots, 0),
             blocks: BlockTable::new(slots, 0),
@@ -229,6 +231,7 @@ impl Logic for Limiter {
         self.held_commands = self.limit_c.q & self.spent_c.q;
         self.held_blocks = self.limit_b.q & self.spent_b.q;
 
+        let still = self.calm.q == konst(self.turns.get());
         self.tick.runs = self.awake;
         if self.awake {
             self.timer.d = self.timer.q + 1;
@@ -249,7 +252,7 @@ impl Logic for Limiter {
             let same = (put_c == commands) & (put_b == blocks);
             if !same {
                 self.calm.d = 0;
-            } else if self.fills.q & !self.calm.q.all() {
+            } else if self.fills.q & !still {
                 self.calm.d = self.calm.q + 1;
             }
         }
@@ -314,6 +317,6 @@ impl Logic for Limiter {
             _ => self.st.d = St::IDLE,
         }
         self.busy = boots | self.f_wait.q | self.m_wait.q | self.l_wait.q;
-        self.counts = (!self.calm.q.all()) | (!idle) | self.due.q;
+        self.counts = (!still) | (!idle) | self.due.q;
     }
 }
