@@ -79,7 +79,7 @@ pub struct Copier {
 
 impl Copier {
     pub fn new() -> Self {
-        Copier { words: LutRam::new(64 * WORDS), ..Self::default() }
+        Copier { words: LutRam::new(64 * WORDS), rings: Marks::new(64), ..Self::default() }
     }
 }
 
