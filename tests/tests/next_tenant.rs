@@ -142,3 +142,84 @@ fn a_controller_reset_keeps_the_logs_and_another_volume_ends_them() {
     assert_eq!(told, Vec::<String>::new(), "of the volume before");
     card.assert_clean();
 }
+
+/// A page of a log, asked for so many clocks after what `beside` submits, or before it.
+fn log_beside(card: &Card, nvme: &mut Controller, page: u64, after: i64, beside: impl Fn(&mut Controller)) -> Vec<u8> {
+    let buffer = nvme.dma().alloc(4096, 4096).unwrap();
+    buffer.fill(0);
+    let data = Data::Slice(buffer.slice(0, 512).unwrap());
+    let get = Command { opcode: opcode::GET_LOG_PAGE as u8, nsid: 0, cdw: [127 << 16 | page as u32, 0, 0, 0, 0, 0], data };
+    if after < 0 {
+        nvme.submit_admin(get, 0).unwrap();
+        card.root().advance(after.unsigned_abs());
+        beside(nvme);
+    } else {
+        beside(nvme);
+        card.root().advance(after.unsigned_abs());
+        nvme.submit_admin(get, 0).unwrap();
+    }
+    while nvme.in_flight(0) > 0 {
+        nvme.wait(0).unwrap();
+    }
+    while nvme.poll_admin().unwrap().is_none() {
+        card.root().advance(100);
+    }
+    let mut got = vec![0; 512];
+    buffer.read(0, &mut got).unwrap();
+    got
+}
+
+fn number(page: &[u8], at: usize, bytes: usize) -> u64 {
+    page[at..at + bytes].iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte))
+}
+
+/// A read of the namespace's that is refused: its LBA is beyond the end.
+fn refused(lba: u32) -> Command {
+    Command { opcode: opcode::READ as u8, nsid: 1, cdw: [lba, 0, 0, 0, 0, 0], data: Data::None }
+}
+
+#[test]
+fn an_error_log_that_is_read_beside_new_errors_shows_those_and_nobody_elses() {
+    const ITS: u32 = 0x5ec2_e700;
+    const MINE: u32 = 0x0b0b_0b00;
+    let (card, _folder) = bench();
+    let mut some = 0;
+    for after in -120..40 {
+        {
+            let mut nvme = open(&card);
+            for _ in 0..8 {
+                nvme.submit_command(0, refused(ITS), 0).unwrap();
+                nvme.wait(0).unwrap();
+            }
+        }
+        flr(&card);
+        let mut nvme = open(&card);
+        let log = log_beside(&card, &mut nvme, opcode::LOG_ERROR, after, |nvme| {
+            (0..4).for_each(|i| nvme.submit_command(0, refused(MINE + i), 0).unwrap());
+        });
+        for entry in log.chunks(64) {
+            let (count, lba) = (number(entry, 0, 8), number(entry, 16, 8));
+            assert!(count <= 4, "{after} clocks after: error {count:x} of four");
+            assert!(lba == 0 || (lba ^ u64::from(MINE)) < 4, "{after} clocks after: error {count} is at LBA {lba:x}");
+            some += usize::from(count != 0);
+        }
+    }
+    assert!(some > 20, "{some} errors are in the logs: they came too late");
+}
+
+#[test]
+fn counters_that_are_read_beside_commands_are_those_before_or_after_one() {
+    let (card, _folder) = bench();
+    let mut nvme = open(&card);
+    let buffer = nvme.dma().alloc(4096, 4096).unwrap();
+    let mut last = 0;
+    for (round, after) in (-160..40).enumerate() {
+        let log = log_beside(&card, &mut nvme, opcode::LOG_SMART, after, |nvme| {
+            (0..30).for_each(|i| nvme.submit(0, Io::Read { lba: i, data: buffer.slice(0, 512).unwrap() }, 0).unwrap());
+        });
+        let reads = number(&log, 64, 16);
+        assert!((last..=30 * (round as u64 + 1)).contains(&reads), "{after} clocks after: {reads} reads, {last} before");
+        last = reads;
+    }
+    assert!(last > 5000, "{last}");
+}

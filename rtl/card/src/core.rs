@@ -145,6 +145,7 @@ impl Logic for Core {
         join!(self.receive.req, self.completer.req);
         join!(self.completer.cfg, self.space.cfg);
         self.completer.done = self.posted.done;
+        self.receive.done = self.posted.done;
         self.decode.address = if self.posted.asks { self.posted.address } else { self.completer.address };
         self.completer.taken = self.posted.asks;
         self.completer.hold = self.msix.sends & (self.msix.sends_owner == self.completer.tx.owner);

@@ -117,6 +117,28 @@ fn a_slow_register_behind_a_window_holds_up_nobodys_configuration_accesses() {
 }
 
 #[test]
+fn a_read_is_answered_however_many_writes_have_passed_it() {
+    for writes in [60, 140, 300] {
+        let (card, _) = build();
+        let (f, nvme) = (FunctionId::vf(Kind::Net, 0).unwrap(), FunctionId::vf(Kind::Storage, 0).unwrap());
+        let regs = card.function(nvme.number()).unwrap().bar(0).unwrap();
+        // Four wait, which is all that there is room for, and one of another engine stands behind them.
+        (1..=4).for_each(|tag| begin(&card, f, SLOW, tag));
+        begin(&card, nvme, nvme::controller::VS, 9);
+        card.root().advance(300);
+        for _ in 0..writes {
+            regs.write32(nvme::controller::AQA, 0x001f_001f).unwrap();
+            card.root().advance(30);
+        }
+        assert_eq!(ended(&card), [], "the writes passed all five");
+        card.root().advance(5 * SLOW_CLOCKS);
+        let mut tags: Vec<_> = ended(&card).into_iter().map(|(tag, _)| tag).collect();
+        tags.sort_unstable();
+        assert_eq!(tags, [1, 2, 3, 4, 9], "after {writes} writes");
+    }
+}
+
+#[test]
 fn a_reset_beside_a_slow_read_of_the_same_function_ends_and_so_does_the_read() {
     let (card, _) = build();
     let mut rng = SmallRng::seed_from_u64(22);

@@ -388,6 +388,7 @@ impl Logic for Storage {
         self.pages.warm = self.admin.warm;
         self.errors.slot = self.pages.slot;
         self.errors.at = self.pages.error_at;
+        self.pages.unsure = self.counters.unsure | self.errors.unsure;
         self.pages.errors = self.errors.errors;
         self.pages.media_errors = self.errors.media_errors;
         self.pages.error_entry = self.errors.entry;

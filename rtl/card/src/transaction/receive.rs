@@ -37,6 +37,8 @@ pub struct Receive {
     pub mps: I<3>,
     /// Memory writes.
     pub posted: PostedOut,
+    /// How many posted requests are done.
+    pub done: I<ORDER>,
     pub req: RequestOut,
     pub cpl: AnswerOut,
     pub error: ErrorOut,
@@ -75,6 +77,13 @@ pub struct Receive {
     n_data: Reg<128>,
     mem: LutRam<6, 128>,
     requests: BlockFifo<WORDS, 136>,
+    // Non-posted requests that came and that went; how many of them stand behind no posted request that is not done, and a mark
+    // behind all of a moment: so many non-posted and posted ones had come then.
+    came: Reg<{ WORDS + 1 }>,
+    went: Reg<{ WORDS + 1 }>,
+    passed: Reg<{ WORDS + 1 }>,
+    mark: Reg<{ WORDS + 1 }>,
+    mark_count: Reg<ORDER>,
 }
 
 /// Whether Fmt and Type are a packet that PCIe defines (PCIe table 2-3); anything else is malformed.
@@ -195,6 +204,23 @@ impl Logic for Receive {
         self.req.data = self.requests.out_data.bits(127, 0);
         self.req.after = self.requests.out_data.bits(135, 128);
         self.requests.out_ready = self.req.ready;
+
+        // Any number of posted requests may pass one that is stuck, and then a number of eight bits says nothing of it any more. What is
+        // known once, at a mark's own time, stays known.
+        if self.n_valid.q {
+            self.came.d = self.came.q + 1;
+        }
+        if self.requests.out_valid & self.req.ready {
+            self.went.d = self.went.q + 1;
+        }
+        let since = self.done - self.mark_count.q;
+        if !since.bit(ORDER - 1) {
+            self.passed.d = self.mark.q;
+            self.mark.d = self.came.q;
+            self.mark_count.d = self.count.q;
+        }
+        let known = self.passed.q - self.went.q;
+        self.req.free = (known != 0) & !known.bit(WORDS);
 
         self.c_valid.d = 0;
         self.c_sop.d = self.rx.sop;

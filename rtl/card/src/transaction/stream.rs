@@ -236,8 +236,9 @@ pub struct PostedIn {
 pub struct RequestOut {
     pub valid: O<1>,
     pub data: O<128>,
-    /// How many posted requests came before it.
+    /// How many posted requests came before it; all of them are known to be done, also when the number is too old to tell.
     pub after: O<ORDER>,
+    pub free: O<1>,
     pub ready: I<1>,
 }
 
@@ -248,6 +249,7 @@ pub struct RequestIn {
     pub valid: I<1>,
     pub data: I<128>,
     pub after: I<ORDER>,
+    pub free: I<1>,
     pub ready: O<1>,
 }
 

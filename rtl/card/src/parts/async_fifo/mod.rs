@@ -4,7 +4,7 @@
 //! time, so that what is seen is a place where the other was, if not where it is. So a side may think that there is less room,
 //! or fewer words, than there is, and never more.
 //!
-//! A reset of one side is one of both: the other hears of it as it hears of places. It must last for four clocks of the
+//! A reset of one side is one of both: the other hears of it as it hears of places. It must last for six clocks of the
 //! slower side. Words that are inside are lost; what comes out of the other side meanwhile, for three of its clocks, means nothing.
 
 mod between;

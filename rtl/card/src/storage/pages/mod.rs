@@ -137,6 +137,8 @@ pub struct Pages {
     pub units_written: I<48>,
     pub media_errors: I<32>,
     pub errors: I<32>,
+    /// What was read of the records in the two clocks before may be none of them.
+    pub unsure: I<1>,
     /// Its temperature is beyond a threshold.
     pub warm: I<64>,
     /// An entry of its error log, a clock later; see `Errors`.
@@ -386,7 +388,7 @@ impl Logic for Pages {
                 }
             }
             // The page is made of many facts: out of a register it goes on.
-            St::MAKE => self.st.d = St::KEEP,
+            St::MAKE => self.st.d = if self.unsure { St::READ } else { St::KEEP },
             St::KEEP => {
                 self.beat.d = self.beat.q + 1;
                 self.left_rows.d = self.left_rows.q - 1;

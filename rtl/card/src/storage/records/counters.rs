@@ -39,8 +39,10 @@ pub struct Counters {
     /// One clock: `wipe_slot` begins anew. Never twice within sixteen clocks.
     pub wipe: I<1>,
     pub wipe_slot: I<6>,
-    /// The row of `slot`, a clock later.
+    /// The row of `slot`, a clock later; it may be none, and is to be asked for again: it was written in one of the two clocks
+    /// before, and block RAM shows nothing then.
     pub slot: I<6>,
+    pub unsure: O<1>,
     pub reads: O<48>,
     pub writes: O<48>,
     pub units_read: O<48>,
@@ -48,6 +50,7 @@ pub struct Counters {
     st: Reg<3>,
     w_wait: Reg<1>,
     w_slot: Reg<6>,
+    touched: Reg<2>,
     d_wait: Reg<1>,
     d_slot: Reg<6>,
     d_write: Reg<1>,
@@ -151,6 +154,9 @@ impl Logic for Counters {
         }
         self.rows.raddr[0] = self.d_slot.q;
         self.rows.raddr[1] = self.slot;
+        let touches = (d_we & (self.d_slot.q == self.slot)) | (wipes & (self.w_slot.q == self.slot));
+        self.touched.d = cat(self.touched.q.bit(0), touches);
+        self.unsure = self.touched.q != 0;
         let seen = self.rows.rdata[1];
         self.reads = seen.get(Counts::READS);
         self.writes = seen.get(Counts::WRITES);

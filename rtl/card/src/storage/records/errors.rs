@@ -64,13 +64,16 @@ pub struct Errors {
     pub wipe_slot: I<6>,
     /// There is no place for another.
     pub full: O<1>,
-    /// How many there were of `slot`, a clock later; and entry `at` of it.
+    /// How many there were of `slot`, a clock later, and entry `at` of it; it may be neither, and is to be asked for again: something of
+    /// the slot was written in one of the two clocks before, and block RAM shows nothing then.
     pub slot: I<6>,
+    pub unsure: O<1>,
     pub at: I<3>,
     pub errors: O<32>,
     pub media_errors: O<32>,
     pub entry: O<{ Entry::WIDTH }>,
     st: Reg<2>,
+    touched: Reg<2>,
     r_wait: Reg<1>,
     r_slot: Reg<6>,
     r_entry: Reg<{ Entry::WIDTH }>,
@@ -198,6 +201,9 @@ impl Logic for Errors {
         }
         self.counts.raddr[0] = slot;
         self.counts.raddr[1] = self.slot;
+        let touches = (we & (slot == self.slot)) | (wipes & (self.w_slot.q == self.slot));
+        self.touched.d = cat(self.touched.q.bit(0), touches);
+        self.unsure = self.touched.q != 0;
         let seen = self.counts.rdata[1];
         self.entries.we = log_we;
         self.entries.waddr = cat(slot, count.bits(INDEX - 1, 0));

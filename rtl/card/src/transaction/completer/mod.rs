@@ -260,7 +260,8 @@ impl Logic for Completer {
                 // What is begun may be wrong, and then there must be a place for its record; or it may have to wait, and then there
                 // must be a place for itself. And a read does not pass a write.
                 let ahead = self.done - self.req.after;
-                let can = (!self.e_valid.q) & (!self.waiting.full) & !ahead.bit(ORDER - 1);
+                let behind = ahead.bit(ORDER - 1) & !self.req.free;
+                let can = (!self.e_valid.q) & (!self.waiting.full) & !behind;
                 // Those that wait and new ones take turns; all leave the header of a record alone.
                 let resumes = self.waiting.some & (!self.e_valid.q) & !(self.others.q & self.req.valid & can);
                 let takes = can & !resumes;
