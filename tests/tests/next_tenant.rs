@@ -148,7 +148,8 @@ fn log_beside(card: &Card, nvme: &mut Controller, page: u64, after: i64, beside:
     let buffer = nvme.dma().alloc(4096, 4096).unwrap();
     buffer.fill(0);
     let data = Data::Slice(buffer.slice(0, 512).unwrap());
-    let get = Command { opcode: opcode::GET_LOG_PAGE as u8, nsid: 0, cdw: [127 << 16 | page as u32, 0, 0, 0, 0, 0], data };
+    let get =
+        Command { opcode: opcode::GET_LOG_PAGE as u8, nsid: 0, cdw: [127 << 16 | page as u32, 0, 0, 0, 0, 0], data };
     if after < 0 {
         nvme.submit_admin(get, 0).unwrap();
         card.root().advance(after.unsigned_abs());
@@ -218,7 +219,10 @@ fn counters_that_are_read_beside_commands_are_those_before_or_after_one() {
             (0..30).for_each(|i| nvme.submit(0, Io::Read { lba: i, data: buffer.slice(0, 512).unwrap() }, 0).unwrap());
         });
         let reads = number(&log, 64, 16);
-        assert!((last..=30 * (round as u64 + 1)).contains(&reads), "{after} clocks after: {reads} reads, {last} before");
+        assert!(
+            (last..=30 * (round as u64 + 1)).contains(&reads),
+            "{after} clocks after: {reads} reads, {last} before"
+        );
         last = reads;
     }
     assert!(last > 5000, "{last}");

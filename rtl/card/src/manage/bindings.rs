@@ -288,7 +288,10 @@ impl Logic for Bindings {
         // A format of the binding that ends in this clock says nothing of the next one.
         let late = commits & (self.tenants.format_slot == slot);
         let stale = self.f_slot.q == slot;
-        if self.tenants.format & (self.tenants.format_turn == is_marked(self.turns.q, self.tenants.format_slot, { self.slots.get() })) & !late {
+        if self.tenants.format
+            & (self.tenants.format_turn == is_marked(self.turns.q, self.tenants.format_slot, { self.slots.get() }))
+            & !late
+        {
             self.f_wait.d = 1;
             self.f_slot.d = self.tenants.format_slot;
             self.f_big.d = self.tenants.format_big;

@@ -32,7 +32,8 @@ fn every_error_is_told_in_its_function_and_the_first_with_their_headers() {
                 // The finder of completions' errors has them for one clock each.
                 if !held.contains_key(name) && begun < burst && rng.random_ratio(2, 3) {
                     // Some are of functions that the card has not.
-                    let slot = if rng.random_ratio(1, 8) { rng.random_range(VFS + 1..64) } else { rng.random_range(0..=VFS) };
+                    let slot =
+                        if rng.random_ratio(1, 8) { rng.random_range(VFS + 1..64) } else { rng.random_range(0..=VFS) };
                     let owner = rng.random_ratio(3, 4).then(|| slot << 2 | rng.random_range(0..3));
                     let event = rng.random_range(0..Found::COUNT as u64);
                     held.insert(name, ((owner, event), rng.random()));

@@ -257,7 +257,8 @@ impl Logic for Pages {
         let all = konst(self.vfs.get());
         self.r_exists.d = (second <= all) & (self.beat.q.bits(13, SECONDARY_BEATS) != 0);
         let second_slot = second.bits(5, 0);
-        self.r_online.d = (second_slot <= self.enabled_vfs) & !is_marked(self.offline, second_slot, { self.slots.get() });
+        self.r_online.d =
+            (second_slot <= self.enabled_vfs) & !is_marked(self.offline, second_slot, { self.slots.get() });
         self.r_second.d = second_slot;
         let second_id =
             cat(self.r_second.q + konst(function::FIRST_VF_INDEX - 1), sized(function::STORAGE, 2)).zext(16);
@@ -326,7 +327,11 @@ impl Logic for Pages {
                 page = cat(high, low);
             }
             What::SMART => match b {
-                0 => page = raw | (is_marked(self.warm, slot, { self.slots.get() }).zext(128) << konst(id::WARNING_TEMPERATURE.lo)),
+                0 => {
+                    page = raw
+                        | (is_marked(self.warm, slot, { self.slots.get() }).zext(128)
+                            << konst(id::WARNING_TEMPERATURE.lo))
+                }
                 UNITS_READ_BEAT => page = self.units_read.zext(128),
                 UNITS_WRITTEN_BEAT => page = self.units_written.zext(128),
                 READS_BEAT => page = self.reads.zext(128),
