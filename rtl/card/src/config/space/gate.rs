@@ -34,6 +34,8 @@ pub struct Gate {
     /// Whether a function is being reset, for the reads under way.
     pub tag_ask: I<8>,
     pub tag_resetting: O<1>,
+    /// The last slot that has a place: behind it nobody may anything.
+    last: Param,
     masters: LutRam<8, 1>,
     vectors: LutRam<8, 2>,
     resets: [LutRam<8, 1>; 3],
@@ -46,13 +48,14 @@ const BY_TAGS: usize = 2;
 
 impl Default for Gate {
     fn default() -> Self {
-        Gate::new(256)
+        Gate::new(63)
     }
 }
 
 impl Gate {
-    /// For so many functions.
-    pub fn new(functions: usize) -> Self {
+    /// For the functions of a card with `vfs` VFs a kind.
+    pub fn new(vfs: usize) -> Self {
+        let functions = (vfs + 1).next_power_of_two() * 4;
         Gate {
             clock: Default::default(),
             reset: Default::default(),
@@ -76,6 +79,7 @@ impl Gate {
             msix_mask: Default::default(),
             tag_ask: Default::default(),
             tag_resetting: Default::default(),
+            last: Param::new(functions / 4 - 1),
             masters: LutRam::new(functions),
             vectors: LutRam::new(functions),
             resets: std::array::from_fn(|_| LutRam::new(functions)),
@@ -89,28 +93,33 @@ impl Logic for Gate {
         memories!(self.masters, self.vectors, self.resets[BY_GATE], self.resets[BY_OWNER], self.resets[BY_TAGS]);
         let boot = self.booting;
         let at = if boot { self.boot } else { self.owner };
-        self.masters.we = boot | self.bme_we;
+        // An address beyond the end wraps, and nobody's is another's.
+        let kept = at.bits(7, 2) <= konst(self.last.get());
+        self.masters.we = (boot | self.bme_we) & kept;
         self.masters.waddr = at;
         self.masters.wdata = self.bme_new & !boot;
         self.masters.raddr = self.ask;
-        self.vectors.we = boot | self.msix_we;
+        self.vectors.we = (boot | self.msix_we) & kept;
         self.vectors.waddr = at;
         self.vectors.wdata = if boot { 0 } else { self.msix_new };
         self.vectors.raddr = self.msix_ask;
         for i in 0..3 {
-            self.resets[i].we = boot | self.resetting_we;
+            self.resets[i].we = (boot | self.resetting_we) & kept;
             self.resets[i].waddr = at;
             self.resets[i].wdata = self.resetting_new & !boot;
         }
         self.resets[BY_GATE].raddr = self.ask;
         self.resets[BY_OWNER].raddr = self.owner;
         self.resets[BY_TAGS].raddr = self.tag_ask;
-        self.resetting = self.resets[BY_OWNER].rdata;
+        self.resetting = self.resets[BY_OWNER].rdata & kept;
         self.tag_resetting = self.resets[BY_TAGS].rdata;
         self.msix_enable = self.vectors.rdata.bit(1);
         self.msix_mask = self.vectors.rdata.bit(0);
-        self.ask_bme = self.masters.rdata;
-        self.ask_resetting = self.resets[BY_GATE].rdata;
-        self.may = self.masters.rdata & !self.resets[BY_GATE].rdata & !self.asleep & !boot;
+        let there = self.ask.bits(7, 2) <= konst(self.last.get());
+        let master = self.masters.rdata & there;
+        let resetting = self.resets[BY_GATE].rdata & there;
+        self.ask_bme = master;
+        self.ask_resetting = resetting;
+        self.may = master & !resetting & !self.asleep & !boot;
     }
 }

@@ -121,7 +121,7 @@ impl Space {
             rom: Rom::new(words),
             state: Ram::new(functions * 32),
             live: Live::new(),
-            gate: Gate::new(functions),
+            gate: Gate::new(vfs),
             sweep: Sweep::new(vfs),
             silence: Silence::new(vfs, false),
             ..Self::default()
