@@ -94,7 +94,7 @@ impl Logic for Gate {
         let boot = self.booting;
         let at = if boot { self.boot } else { self.owner };
         // An address beyond the end wraps, and nobody's is another's.
-        let kept = at.bits(7, 2) <= konst(self.last.get());
+        let kept = if const { self.last.get() < 63 } { at.bits(7, 2) <= konst(self.last.get()) } else { sized(1, 1) };
         self.masters.we = (boot | self.bme_we) & kept;
         self.masters.waddr = at;
         self.masters.wdata = self.bme_new & !boot;
@@ -115,7 +115,8 @@ impl Logic for Gate {
         self.tag_resetting = self.resets[BY_TAGS].rdata;
         self.msix_enable = self.vectors.rdata.bit(1);
         self.msix_mask = self.vectors.rdata.bit(0);
-        let there = self.ask.bits(7, 2) <= konst(self.last.get());
+        let there =
+            if const { self.last.get() < 63 } { self.ask.bits(7, 2) <= konst(self.last.get()) } else { sized(1, 1) };
         let master = self.masters.rdata & there;
         let resetting = self.resets[BY_GATE].rdata & there;
         self.ask_bme = master;
