@@ -9,7 +9,7 @@
 
 use azote_hdl::prelude::*;
 
-use crate::parts::Fifo;
+use crate::parts::{Fifo, slots_of};
 use crate::transaction::{ErrorIn, ErrorOut, Found};
 
 const EVENTS: usize = Found::COUNT;
@@ -46,7 +46,7 @@ pub struct Errors {
 impl Errors {
     /// For a card with `vfs` VFs a kind.
     pub fn new(vfs: usize) -> Self {
-        let functions = (vfs + 1).next_power_of_two() * 4;
+        let functions = slots_of(vfs) * 4;
         Errors {
             clock: Default::default(),
             reset: Default::default(),

@@ -19,7 +19,7 @@ use azote_regs::{bar, function};
 
 use crate::dma::read::ENGINES;
 use crate::engine::{IrqIn, Plugged};
-use crate::parts::{Arbiter, Fifo, byte_mask};
+use crate::parts::{Arbiter, Fifo, byte_mask, slots_of};
 use crate::transaction::header::request;
 use crate::transaction::{BusSlave, TxOut};
 
@@ -127,9 +127,8 @@ pub struct Msix {
     done: Reg<1>,
     booting: Reg<1>,
     boot: Reg<11>,
-    /// Groups of pending bits, and rows of the table.
+    /// Groups of pending bits; the table has a row for each vector of a group.
     groups: Param,
-    rows: Param,
     /// The pending bits of the first group, while the second's are read.
     low: Reg<8>,
     kicks: Fifo<8>,
@@ -140,10 +139,9 @@ pub struct Msix {
 impl Msix {
     /// Tables of all functions of a card with `vfs` VFs a kind and these engines.
     pub fn new(vfs: usize, plugged: Plugged) -> Self {
-        let functions = (vfs + 1).next_power_of_two() * 4;
+        let functions = slots_of(vfs) * 4;
         Msix {
             groups: Param::new(functions),
-            rows: Param::new(functions * GROUP as usize),
             plugged: plugged.map(|there| Param::new(there.into())),
             booting: Reg::new(true),
             kicks: Fifo::new(8),
@@ -289,7 +287,7 @@ impl Logic for Msix {
                     we = 15;
                     pba_we = 1;
                     self.boot.d = self.boot.q + 1;
-                    if self.boot.q == konst(self.rows.get() - 1) {
+                    if self.boot.q == konst(self.groups.get() * GROUP as usize - 1) {
                         self.booting.d = 0;
                     }
                 } else if self.bus.valid {

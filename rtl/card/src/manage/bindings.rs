@@ -6,7 +6,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::manage;
 
-use crate::parts::{byte_mask, is_marked, mark_of};
+use crate::parts::{byte_mask, is_marked, mark_of, slots_of};
 use crate::storage::edge::BindingsOut;
 use crate::storage::words::{Binding, Rates};
 use crate::transaction::BusSlave;
@@ -43,8 +43,6 @@ pub struct Bindings {
     pub busy: O<1>,
     vfs: Param,
     slots: Param,
-    /// Rows of the table of words.
-    rows: Param,
     st: Reg<3>,
     step: Reg<3>,
     boot: Reg<9>,
@@ -87,11 +85,10 @@ pub struct Bindings {
 impl Bindings {
     /// A table for the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        let slots = (vfs + 1).next_power_of_two();
+        let slots = slots_of(vfs);
         Bindings {
             vfs: Param::new(vfs),
             slots: Param::new(slots),
-            rows: Param::new(slots * 8),
             st: Reg::new(St::BOOT),
             words: Ram::new(slots * 8),
             volumes: LutRam::new(slots),
@@ -156,7 +153,7 @@ impl Logic for Bindings {
                 t_at = self.boot.q.bits(8, 3);
                 t_new = 0;
                 self.boot.d = self.boot.q + 1;
-                if self.boot.q == konst(self.rows.get() - 1) {
+                if self.boot.q == konst(self.slots.get() * 8 - 1) {
                     self.st.d = St::IDLE;
                 }
             }

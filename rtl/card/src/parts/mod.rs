@@ -18,6 +18,6 @@ pub use fifo::{BlockFifo, Fifo};
 pub use forget::Forget;
 pub use marks::Marks;
 pub use skid::Skid;
-pub use slots::{is_marked, mark_of};
+pub use slots::{has_place, is_marked, mark_of, slots_of};
 pub use table::{BlockTable, Sweep, Table};
 pub use tick::Tick;

@@ -3,6 +3,8 @@
 
 use azote_hdl::prelude::*;
 
+use crate::parts::slots_of;
+
 #[derive(LogicBlock)]
 pub struct Gate {
     pub clock: Clk,
@@ -55,7 +57,7 @@ impl Default for Gate {
 impl Gate {
     /// For the functions of a card with `vfs` VFs a kind.
     pub fn new(vfs: usize) -> Self {
-        let functions = (vfs + 1).next_power_of_two() * 4;
+        let functions = slots_of(vfs) * 4;
         Gate {
             clock: Default::default(),
             reset: Default::default(),

@@ -38,7 +38,7 @@ use super::message::MessageOut;
 use super::template::{self, Added};
 use crate::dma::LookIn;
 use crate::interrupt::ControlOut;
-use crate::parts::byte_mask;
+use crate::parts::{byte_mask, slots_of};
 use crate::transaction::header::{in_gap, owner_of};
 use crate::transaction::{ConfigSlave, ErrorIn};
 
@@ -111,7 +111,7 @@ pub struct Space {
 impl Space {
     /// Configuration space of three PFs with `vfs` VFs each, and what the engines add to it, by kind.
     pub fn new(vfs: usize, added: &[Added; KINDS]) -> Self {
-        let functions = (vfs + 1).next_power_of_two() * 4;
+        let functions = slots_of(vfs) * 4;
         let words = template::rom(vfs as u64, added).into_iter().map(|w| azote_hdl::BigUint::from(w).into()).collect();
         Space {
             vfs: Param::new(vfs),

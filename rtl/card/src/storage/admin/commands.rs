@@ -8,7 +8,7 @@ use super::checks::{
     create_queue, format, get_feature, identify as identify_wrong, log_page, set_feature, virtualization,
 };
 use super::events::{Ask, Told, Type};
-use crate::parts::{Forget, is_marked, mark_of};
+use crate::parts::{Forget, is_marked, mark_of, slots_of};
 use crate::storage::ports::CommandIn;
 use crate::storage::terms::{Answer, Next, Op, What};
 use crate::storage::verdict::{Verdict, wrong};
@@ -122,7 +122,7 @@ pub struct Commands {
 impl Commands {
     /// Commands of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        Commands { vfs: Param::new(vfs), slots: Param::new((vfs + 1).next_power_of_two()), ..Self::default() }
+        Commands { vfs: Param::new(vfs), slots: Param::new(slots_of(vfs)), ..Self::default() }
     }
 }
 

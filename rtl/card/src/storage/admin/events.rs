@@ -9,7 +9,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{command as cmd, limits, opcode};
 
-use crate::parts::{Fifo, Forget, Marks, Table, is_marked, mark_of};
+use crate::parts::{Fifo, Forget, Marks, Table, is_marked, mark_of, slots_of};
 
 /// What the commands ask of the events.
 pub struct Ask;
@@ -152,7 +152,7 @@ pub struct Events {
 impl Events {
     /// Events of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        let slots = (vfs + 1).next_power_of_two();
+        let slots = slots_of(vfs);
         Events {
             slots: Param::new(slots),
             news: Marks::new(slots),

@@ -6,7 +6,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{command as cmd, limits, opcode};
 
-use crate::parts::{BlockTable, Forget, is_marked, mark_of};
+use crate::parts::{BlockTable, Forget, is_marked, mark_of, slots_of};
 
 const WRITE_CACHE_DEFAULT: u64 = 1;
 /// The word of a function's features that no feature has for its number: the lower temperature threshold.
@@ -62,7 +62,7 @@ pub struct Features {
 impl Features {
     /// Features of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        let slots = (vfs + 1).next_power_of_two();
+        let slots = slots_of(vfs);
         Features { slots: Param::new(slots), words: BlockTable::new(slots * 16, 4), ..Self::default() }
     }
 }

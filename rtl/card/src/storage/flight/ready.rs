@@ -9,7 +9,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::media;
 
-use crate::parts::{Fifo, Table};
+use crate::parts::{Fifo, Table, slots_of};
 
 struct St;
 impl St {
@@ -66,7 +66,7 @@ pub struct Ready {
 impl Ready {
     /// The rings of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        let slots = (vfs + 1).next_power_of_two();
+        let slots = slots_of(vfs);
         Ready {
             heads: Table::new(slots, 0),
             tails: Table::new(slots, 0),

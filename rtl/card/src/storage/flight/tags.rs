@@ -12,7 +12,7 @@ use azote_hdl::prelude::*;
 use azote_regs::media;
 use azote_regs::nvme::limits;
 
-use crate::parts::{BlockTable, Fifo, Table};
+use crate::parts::{BlockTable, Fifo, Table, slots_of};
 use crate::storage::words::Tag;
 
 /// Tags of a slot, those for I/O, those set aside.
@@ -98,7 +98,7 @@ pub struct Tags {
 impl Tags {
     /// The tags of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        let slots = (vfs + 1).next_power_of_two();
+        let slots = slots_of(vfs);
         Tags {
             credits: Table::new(slots, 0),
             set_aside: Table::new(slots, 0),

@@ -17,7 +17,7 @@ use self::rom::UUID;
 use super::records::errors::Entry;
 use super::terms::What;
 use super::words::{Piece, Place, Row, Tag};
-use crate::parts::{BlockFifo, is_marked};
+use crate::parts::{BlockFifo, is_marked, slots_of};
 
 const fn beat_of(byte: u64) -> u64 {
     byte / 16
@@ -182,7 +182,7 @@ impl Pages {
     pub fn new(vfs: usize) -> Self {
         Pages {
             vfs: Param::new(vfs),
-            slots: Param::new((vfs + 1).next_power_of_two()),
+            slots: Param::new(slots_of(vfs)),
             rom: Rom::new(rom::rom().into_iter().map(|w| azote_hdl::BigUint::from(w).into()).collect()),
             places: Rom::new(rom::places().into_iter().map(|w| azote_hdl::BigUint::from(w).into()).collect()),
             ..Self::default()

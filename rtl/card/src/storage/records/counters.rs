@@ -2,7 +2,7 @@
 
 use azote_hdl::prelude::*;
 
-use crate::parts::BlockTable;
+use crate::parts::{BlockTable, slots_of};
 
 struct St;
 impl St {
@@ -62,7 +62,7 @@ pub struct Counters {
 impl Counters {
     /// Counters of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        let slots = (vfs + 1).next_power_of_two();
+        let slots = slots_of(vfs);
         Counters { rows: BlockTable::new(slots, 0), ..Self::default() }
     }
 }

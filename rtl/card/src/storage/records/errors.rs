@@ -5,7 +5,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::{limits, log, status};
 
-use crate::parts::BlockTable;
+use crate::parts::{BlockTable, slots_of};
 
 packed! {
     /// An entry, but for its number: the status field with a zero for the phase.
@@ -93,7 +93,7 @@ pub struct Errors {
 impl Errors {
     /// The error logs of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        let slots = (vfs + 1).next_power_of_two();
+        let slots = slots_of(vfs);
         Errors { counts: BlockTable::new(slots, 0), entries: Ram::new(slots << INDEX), ..Self::default() }
     }
 }

@@ -7,7 +7,7 @@
 use azote_hdl::prelude::*;
 use azote_regs::nvme::volume::BINS;
 
-use crate::parts::{BlockTable, Fifo, Marks};
+use crate::parts::{BlockTable, Fifo, Marks, slots_of};
 use crate::storage::terms::Kind;
 
 /// Words of a function.
@@ -115,7 +115,7 @@ pub struct Volume {
 impl Volume {
     /// The statistics of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        let slots = (vfs + 1).next_power_of_two();
+        let slots = slots_of(vfs);
         Volume {
             clears: Marks::new(slots),
             begun: Fifo::new(16),

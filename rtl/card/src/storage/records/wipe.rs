@@ -3,7 +3,7 @@
 
 use azote_hdl::prelude::*;
 
-use crate::parts::Marks;
+use crate::parts::{Marks, slots_of};
 
 #[derive(LogicBlock, Default)]
 pub struct Wipe {
@@ -31,7 +31,7 @@ pub struct Wipe {
 impl Wipe {
     /// Of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        Wipe { marks: Marks::new((vfs + 1).next_power_of_two()), ..Self::default() }
+        Wipe { marks: Marks::new(slots_of(vfs)), ..Self::default() }
     }
 }
 

@@ -22,7 +22,7 @@ use self::offline::Offline;
 use self::shutdowns::Shutdowns;
 use self::words::{Closing, Word};
 use super::terms::Op;
-use crate::parts::{BlockTable, Fifo, Table, byte_mask, is_marked};
+use crate::parts::{BlockTable, Fifo, Table, byte_mask, is_marked, slots_of};
 use crate::transaction::BusSlave;
 
 /// Clocks in which an access is answered.
@@ -159,7 +159,7 @@ pub struct Registers {
 impl Registers {
     /// Registers of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        let slots = (vfs + 1).next_power_of_two();
+        let slots = slots_of(vfs);
         Registers {
             slots: Param::new(slots),
             away: Offline::new(slots),

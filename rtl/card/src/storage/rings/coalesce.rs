@@ -6,7 +6,7 @@
 
 use azote_hdl::prelude::*;
 
-use crate::parts::{BlockTable, Forget, Table, Tick};
+use crate::parts::{BlockTable, Forget, Table, Tick, slots_of};
 
 /// Microseconds of the unit of the time.
 const UNIT: u64 = 100;
@@ -102,7 +102,7 @@ pub struct Coalesce {
 impl Coalesce {
     /// For the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        let slots = (vfs + 1).next_power_of_two();
+        let slots = slots_of(vfs);
         Coalesce {
             slots: Param::new(slots),
             rules: Table::new(slots, 0),

@@ -13,7 +13,7 @@
 
 use azote_hdl::prelude::*;
 
-use crate::parts::{BlockTable, Table, Tick, is_marked, tick};
+use crate::parts::{BlockTable, Table, Tick, is_marked, slots_of, tick};
 use crate::storage::words::Rates;
 
 /// Clocks between two slots' turns, and of a round of all 64.
@@ -110,7 +110,6 @@ pub struct Limiter {
     slots: Param,
     /// Turns so far, without one between them that has changed a bucket: of all slots, and once more for what was in hand.
     calm: Reg<7>,
-    turns: Param,
     /// What was counted: the buckets, whether they have limits and were spent before, the weight.
     new_c: Reg<32>,
     new_b: Reg<32>,
@@ -128,10 +127,9 @@ pub struct Limiter {
 impl Limiter {
     /// The limits of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        let slots = (vfs + 1).next_power_of_two();
+        let slots = slots_of(vfs);
         Limiter {
             last: Param::new(vfs),
-            turns: Param::new(2 * (vfs + 1)),
             slots: Param::new(slots),
             commands: BlockTable::new(slots, 0),
             blocks: BlockTable::new(slots, 0),
@@ -231,7 +229,7 @@ impl Logic for Limiter {
         self.held_commands = self.limit_c.q & self.spent_c.q;
         self.held_blocks = self.limit_b.q & self.spent_b.q;
 
-        let still = self.calm.q == konst(self.turns.get());
+        let still = self.calm.q == konst(2 * (self.last.get() + 1));
         self.tick.runs = self.awake;
         if self.awake {
             self.timer.d = self.timer.q + 1;

@@ -11,7 +11,7 @@
 
 use azote_hdl::prelude::*;
 
-use crate::parts::{Fifo, Table, mark_of};
+use crate::parts::{Fifo, Table, mark_of, slots_of};
 
 struct St;
 impl St {
@@ -88,7 +88,7 @@ pub struct Turns {
 impl Turns {
     /// The turns of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        let slots = (vfs + 1).next_power_of_two();
+        let slots = slots_of(vfs);
         Turns {
             slots: Param::new(slots),
             context: Table::new(slots, 0),

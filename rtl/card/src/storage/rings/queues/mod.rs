@@ -17,7 +17,7 @@ use azote_hdl::prelude::*;
 
 use self::words::{Cq, Deletion, Sq};
 use super::turns::Turns;
-use crate::parts::{BlockTable, Table};
+use crate::parts::{BlockTable, Table, slots_of};
 use crate::storage::terms::{Answer, Op};
 
 struct St;
@@ -148,7 +148,7 @@ pub struct Queues {
 impl Queues {
     /// Queues of the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
-        let slots = (vfs + 1).next_power_of_two();
+        let slots = slots_of(vfs);
         Queues {
             st: Reg::new(St::BOOT),
             sqs: BlockTable::new(slots * 8, 3),
