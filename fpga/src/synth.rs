@@ -42,8 +42,9 @@ alumacc
 opt
 memory -nomap
 opt_clean";
-/// How ABC makes LUTs of the logic. LUT4s alone: wider ones are multiplexers of several, which cost as many places as what they replace
-/// and are worse to place. Two rounds for depth, which find a fifth less than one does.
+/// How ABC makes LUTs of the logic. LUT4s alone: they take one place in 25 fewer than LUTs of up to seven inputs, which are several with
+/// multiplexers behind them (`synth_ecp5 -abc9`: 29,605 and 28,491 places for the core with 8 VFs). Which of them is faster is not known yet.
+/// Two rounds for depth: the second finds two in a hundred that the first has not.
 const MAP: &str = "\
 strash
 &get -n

@@ -38,10 +38,13 @@ fn groups(design: &Design) -> Vec<(String, Vec<Signal>)> {
     let these = |names: &[&str]| {
         design.ports.iter().filter(|p| names.contains(&p.name.as_str())).map(|p| port(&p.name, p.width)).collect()
     };
+    let prefixed = |prefix: &str| {
+        design.ports.iter().filter(|p| p.name.starts_with(prefix)).map(|p| port(&p.name, p.width)).collect::<Vec<_>>()
+    };
     let mut groups: Vec<(String, Vec<Signal>)> = vec![("clock".into(), these(&["clock"]))];
+    groups.push(("clocks of the engines".into(), prefixed("engine_clock_")));
     for (prefix, what) in STREAMS {
-        let signals = design.ports.iter().filter(|p| p.name.starts_with(prefix)).map(|p| port(&p.name, p.width));
-        groups.push((what.into(), signals.collect()));
+        groups.push((what.into(), prefixed(prefix)));
     }
     groups.push(("work of its own".into(), these(&["busy", "awake"])));
     let mut states = Vec::new();

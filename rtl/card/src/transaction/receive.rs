@@ -77,11 +77,9 @@ pub struct Receive {
     n_data: Reg<128>,
     mem: LutRam<6, 128>,
     requests: BlockFifo<WORDS, 136>,
-    // Non-posted requests that came and that went; how many of them stand behind no posted request that is not done, and a mark
-    // behind all of a moment: so many non-posted and posted ones had come then.
-    came: Reg<{ WORDS + 1 }>,
-    went: Reg<{ WORDS + 1 }>,
-    passed: Reg<{ WORDS + 1 }>,
+    // How many of the non-posted requests in the memory, from the first on, stand behind no posted request that is not done; how many
+    // stand before a mark that was set behind all of them, and how many posted requests had come then.
+    freed: Reg<{ WORDS + 1 }>,
     mark: Reg<{ WORDS + 1 }>,
     mark_count: Reg<ORDER>,
 }
@@ -207,20 +205,17 @@ impl Logic for Receive {
 
         // Any number of posted requests may pass one that is stuck, and then a number of eight bits says nothing of it any more. What is
         // known once, at a mark's own time, stays known.
-        if self.n_valid.q {
-            self.came.d = self.came.q + 1;
-        }
-        if self.requests.out_valid & self.req.ready {
-            self.went.d = self.went.q + 1;
-        }
         let since = self.done - self.mark_count.q;
-        if !since.bit(ORDER - 1) {
-            self.passed.d = self.mark.q;
-            self.mark.d = self.came.q;
+        let reached = !since.bit(ORDER - 1);
+        let freed = if reached { self.mark.q } else { self.freed.q };
+        let marked = if reached { self.requests.level.trunc(WORDS + 1) } else { self.mark.q };
+        let leaves = self.requests.out_valid & self.req.ready;
+        self.freed.d = if leaves & (freed != 0) { freed - 1 } else { freed };
+        self.mark.d = if leaves & (marked != 0) { marked - 1 } else { marked };
+        if reached {
             self.mark_count.d = self.count.q;
         }
-        let known = self.passed.q - self.went.q;
-        self.req.free = (known != 0) & !known.bit(WORDS);
+        self.req.free = self.freed.q != 0;
 
         self.c_valid.d = 0;
         self.c_sop.d = self.rx.sop;

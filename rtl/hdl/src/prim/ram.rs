@@ -83,8 +83,8 @@ fn ends(a: usize, depth: usize) -> String {
         return String::new();
     }
     format!(
-        "\n`ifdef VERILATOR\nalways @(posedge clock) must_end: `CHECK(!we || waddr < {a}'d{depth}, \
-         \"a word behind the end of a memory is written\");\n`endif"
+        "\n`ifndef SYNTHESIS\n`ifdef VERILATOR\nalways @(posedge clock) must_end: `CHECK(!we || waddr < {a}'d{depth}, \
+         \"a word behind the end of a memory is written\");\n`endif\n`endif"
     )
 }
 

@@ -3,7 +3,7 @@
 
 use azote_hdl::prelude::*;
 
-use crate::parts::slots_of;
+use crate::parts::{has_place, slots_of};
 
 #[derive(LogicBlock)]
 pub struct Gate {
@@ -36,8 +36,8 @@ pub struct Gate {
     /// Whether a function is being reset, for the reads under way.
     pub tag_ask: I<8>,
     pub tag_resetting: O<1>,
-    /// The last slot that has a place: behind it nobody may anything.
-    last: Param,
+    /// How many slots have a place: behind them nobody may anything.
+    slots: Param,
     masters: LutRam<8, 1>,
     vectors: LutRam<8, 2>,
     resets: [LutRam<8, 1>; 3],
@@ -81,7 +81,7 @@ impl Gate {
             msix_mask: Default::default(),
             tag_ask: Default::default(),
             tag_resetting: Default::default(),
-            last: Param::new(functions / 4 - 1),
+            slots: Param::new(slots_of(vfs)),
             masters: LutRam::new(functions),
             vectors: LutRam::new(functions),
             resets: std::array::from_fn(|_| LutRam::new(functions)),
@@ -96,7 +96,7 @@ impl Logic for Gate {
         let boot = self.booting;
         let at = if boot { self.boot } else { self.owner };
         // An address beyond the end wraps, and nobody's is another's.
-        let kept = if const { self.last.get() < 63 } { at.bits(7, 2) <= konst(self.last.get()) } else { sized(1, 1) };
+        let kept = has_place(at.bits(7, 2), { self.slots.get() });
         self.masters.we = (boot | self.bme_we) & kept;
         self.masters.waddr = at;
         self.masters.wdata = self.bme_new & !boot;
@@ -117,8 +117,7 @@ impl Logic for Gate {
         self.tag_resetting = self.resets[BY_TAGS].rdata;
         self.msix_enable = self.vectors.rdata.bit(1);
         self.msix_mask = self.vectors.rdata.bit(0);
-        let there =
-            if const { self.last.get() < 63 } { self.ask.bits(7, 2) <= konst(self.last.get()) } else { sized(1, 1) };
+        let there = has_place(self.ask.bits(7, 2), { self.slots.get() });
         let master = self.masters.rdata & there;
         let resetting = self.resets[BY_GATE].rdata & there;
         self.ask_bme = master;
