@@ -7,6 +7,7 @@ use crate::core::Core;
 use crate::dma::read::{ENGINES, TAGS};
 use crate::engine::Nobody;
 use crate::manage::Bindings;
+use crate::net::stream::{EthernetIn, EthernetOut};
 use crate::storage::Storage;
 use crate::storage::edge::{MediaDone, MediaGet, MediaRead, MediaRequest, MediaWrite};
 use crate::transaction::{LinkIn, LinkOut};
@@ -27,6 +28,9 @@ pub struct Card {
     pub mdone: MediaDone,
     pub mget: MediaGet,
     pub mrd: MediaRead,
+    /// The Ethernet port (`docs/ethernet-port.md`).
+    pub erx: EthernetIn,
+    pub etx: EthernetOut,
     /// Something is going on inside: stop the clock only when this is 0.
     pub busy: O<1>,
     core: Core,
@@ -72,6 +76,12 @@ impl Logic for Card {
         link!(self.mdone, self.storage.mdone);
         link!(self.mget, self.storage.mget);
         link!(self.mrd, self.storage.mrd);
+        self.erx.ready = 1;
+        self.etx.valid = 0;
+        self.etx.sop = 0;
+        self.etx.eop = 0;
+        self.etx.bytes = 0;
+        self.etx.data = 0;
         self.busy = self.core.busy | self.storage.socket.busy | self.bindings.busy;
     }
 }

@@ -11,6 +11,7 @@ pub mod dma;
 pub mod engine;
 pub mod interrupt;
 pub mod manage;
+pub mod net;
 pub mod parts;
 pub mod storage;
 pub mod transaction;

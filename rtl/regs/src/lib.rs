@@ -9,7 +9,7 @@
 //! - a structure in host memory (a queue entry, an Identify page) gives byte offsets, and fields within its DWs.
 //!
 //! Specifications cited: PCI Express Base 5.0 ("PCIe"), Single Root I/O Virtualization as its chapter 9, PCI Bus Power
-//! Management 1.2 ("PM"), NVM Express Base 1.4 ("NVMe").
+//! Management 1.2 ("PM"), NVM Express Base 1.4 ("NVMe"), Virtual I/O Device 1.2 ("virtio").
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -7,6 +7,7 @@ use azote_rtl::core::Core;
 use azote_rtl::dma::read::ENGINES;
 use azote_rtl::engine::Nobody;
 use azote_rtl::manage::Bindings;
+use azote_rtl::net::stream::{EthernetIn, EthernetOut};
 use azote_rtl::storage::Storage;
 use azote_rtl::storage::edge::{MediaDone, MediaGet, MediaRead, MediaRequest, MediaWrite};
 use azote_rtl::transaction::{LinkIn, LinkOut};
@@ -26,6 +27,8 @@ pub struct Card {
     pub mdone: MediaDone,
     pub mget: MediaGet,
     pub mrd: MediaRead,
+    pub erx: EthernetIn,
+    pub etx: EthernetOut,
     pub busy: O<1>,
     core: Core,
     copier: Copier,
@@ -76,6 +79,12 @@ impl Logic for Card {
         link!(self.mdone, self.storage.mdone);
         link!(self.mget, self.storage.mget);
         link!(self.mrd, self.storage.mrd);
+        self.erx.ready = 1;
+        self.etx.valid = 0;
+        self.etx.sop = 0;
+        self.etx.eop = 0;
+        self.etx.bytes = 0;
+        self.etx.data = 0;
         self.busy = self.core.busy | self.copier.socket.busy | self.storage.socket.busy | self.bindings.busy;
     }
 }

@@ -99,9 +99,9 @@ fn a_slow_register_behind_a_window_holds_up_nobodys_configuration_accesses() {
     let usual = accesses(&card);
     let f = FunctionId::vf(Kind::Net, 2).unwrap();
     let at = cap::ADDED;
-    card.root().config_write(f.number(), (at + virtio::OFFSET) as u16, SLOW as u32).unwrap();
-    card.root().config_write(f.number(), (at + virtio::LENGTH) as u16, 4).unwrap();
-    let target = 1 << 24 | u32::from(f.number()) << 16 | (at + virtio::DATA) as u32;
+    card.root().config_write(f.number(), (at + virtio::pci::OFFSET) as u16, SLOW as u32).unwrap();
+    card.root().config_write(f.number(), (at + virtio::pci::LENGTH) as u16, 4).unwrap();
+    let target = 1 << 24 | u32::from(f.number()) << 16 | (at + virtio::pci::DATA) as u32;
     let header = [(tlp::CFGRD0 << 24) as u32 | 1, WHO << 16 | 9 << 8 | 0xf, target, 0];
     let start = card.root().clocks();
     card.root().send_raw(Packet { header, payload: vec![] });

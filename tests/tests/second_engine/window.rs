@@ -23,18 +23,18 @@ fn set(card: &Card, f: FunctionId, at: u64, value: u64) {
 }
 
 fn look(card: &Card, f: FunctionId, offset: u64, length: u64) {
-    set(card, f, AT + virtio::OFFSET, offset);
-    set(card, f, AT + virtio::LENGTH, length);
+    set(card, f, AT + virtio::pci::OFFSET, offset);
+    set(card, f, AT + virtio::pci::LENGTH, length);
 }
 
 fn read(card: &Card, f: FunctionId, offset: u64, length: u64) -> u64 {
     look(card, f, offset, length);
-    config(card, f, AT + virtio::DATA)
+    config(card, f, AT + virtio::pci::DATA)
 }
 
 fn write(card: &Card, f: FunctionId, offset: u64, length: u64, value: u64) {
     look(card, f, offset, length);
-    set(card, f, AT + virtio::DATA, value);
+    set(card, f, AT + virtio::pci::DATA, value);
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn registers_are_read_and_written_through_configuration_space() {
     let regs: Vec<_> = ids.iter().map(|f| card.function(f.number()).unwrap().bar(0).unwrap()).collect();
     for f in ids {
         let first = config(&card, f, AT);
-        assert_eq!((cap::ID.of(first), virtio::CFG_TYPE.of(first)), (virtio::ID, virtio::PCI_CFG));
+        assert_eq!((cap::ID.of(first), virtio::pci::CFG_TYPE.of(first)), (virtio::pci::ID, virtio::pci::PCI_CFG));
         assert_eq!(cap::NEXT.of(config(&card, f, cap::pf::EXPRESS)), AT, "it is in the list");
     }
     // Any place and size against the registers themselves, which are one function's each.
@@ -96,21 +96,21 @@ fn what_lies_beside_the_registers_reads_as_zero_and_is_not_written() {
         (0, 0x8000_0000, 4),
     ];
     for (bar, offset, length) in bad {
-        set(&card, f, AT + virtio::BAR, bar);
+        set(&card, f, AT + virtio::pci::BAR, bar);
         write(&card, f, offset, length, 0xffff_ffff);
         assert_eq!(read(&card, f, offset, length), 0, "bar {bar}, {length} bytes at {offset:#x}");
     }
     assert_eq!(regs.read64(SOURCE).unwrap(), 0x1111_2222_3333_4444);
     assert_eq!(regs.read32(bar::MSIX_TABLE).unwrap(), 0x5555_0000);
     // FLR takes back where it looks, and leaves another's.
-    set(&card, f, AT + virtio::BAR, 0);
+    set(&card, f, AT + virtio::pci::BAR, 0);
     look(&card, f, SOURCE, 4);
     look(&card, other, LENGTH, 2);
     card.function(f.number()).unwrap().reset().unwrap();
-    for at in [virtio::BAR, virtio::OFFSET, virtio::LENGTH, virtio::DATA] {
+    for at in [virtio::pci::BAR, virtio::pci::OFFSET, virtio::pci::LENGTH, virtio::pci::DATA] {
         assert_eq!(config(&card, f, AT + at), 0, "{at:#x}");
     }
-    assert_eq!((config(&card, other, AT + virtio::OFFSET), config(&card, other, AT + virtio::LENGTH)), (LENGTH, 2));
+    assert_eq!((config(&card, other, AT + virtio::pci::OFFSET), config(&card, other, AT + virtio::pci::LENGTH)), (LENGTH, 2));
     // A function of another kind has nothing there.
     let storage = FunctionId::pf(Kind::Storage);
     assert_eq!(cap::NEXT.of(config(&card, storage, cap::pf::EXPRESS)), 0);

@@ -193,9 +193,9 @@ pub const fn window(at: u64) -> [Row; 3] {
     use Flr::Resets;
     use In::All;
     [
-        row("Window: bar", All, at + virtio::BAR, virtio::BAR_INDEX.mask(), Rw, slot::WINDOW_BAR, Resets),
-        row("Window: offset", All, at + virtio::OFFSET, 0xffff_ffff, Rw, slot::WINDOW_OFFSET, Resets),
-        row("Window: length", All, at + virtio::LENGTH, 0xffff_ffff, Rw, slot::WINDOW_LENGTH, Resets),
+        row("Window: bar", All, at + virtio::pci::BAR, virtio::pci::BAR_INDEX.mask(), Rw, slot::WINDOW_BAR, Resets),
+        row("Window: offset", All, at + virtio::pci::OFFSET, 0xffff_ffff, Rw, slot::WINDOW_OFFSET, Resets),
+        row("Window: length", All, at + virtio::pci::LENGTH, 0xffff_ffff, Rw, slot::WINDOW_LENGTH, Resets),
     ]
 }
 

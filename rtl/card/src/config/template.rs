@@ -46,7 +46,7 @@ impl Added {
             at
         };
         let constant = self.constant.iter().map(|dws| place(4 * dws.len() as u64)).collect();
-        (constant, self.window.then(|| place(virtio::PCI_CFG_SIZE)))
+        (constant, self.window.then(|| place(virtio::pci::PCI_CFG_SIZE)))
     }
 
     /// Where the window's capability lies, if there is one.
@@ -114,9 +114,9 @@ fn add(s: &mut Space, kind: Kind, vf: bool, added: &Added) {
     }
     if let Some(at) = window_at {
         s.ro(last, cap::NEXT.put(at));
-        s.ro(at, virtio::header(0, virtio::PCI_CFG_SIZE, virtio::PCI_CFG));
+        s.ro(at, virtio::pci::header(0, virtio::pci::PCI_CFG_SIZE, virtio::pci::PCI_CFG));
         s.fields(&window(at), kind, vf);
-        s.0[(at + virtio::DATA) as usize / 4].window = true;
+        s.0[(at + virtio::pci::DATA) as usize / 4].window = true;
     }
 }
 

@@ -643,7 +643,7 @@ fn capability(w: &mut World, f: FunctionId, id: u64, cfg_type: Option<u64>) -> O
             return None;
         }
         let first = w.read(f, at);
-        if first & 0xff == id && cfg_type.is_none_or(|t| virtio::CFG_TYPE.of(first) == t) {
+        if first & 0xff == id && cfg_type.is_none_or(|t| virtio::pci::CFG_TYPE.of(first) == t) {
             return Some(at);
         }
         at = first >> 8 & 0xff;
@@ -658,10 +658,10 @@ fn a_window_looks_where_its_own_function_was_told_and_nowhere_else() {
     w.enable_all();
     let functions = all(VFS);
     let windows: Vec<Option<u64>> =
-        functions.iter().map(|f| capability(&mut w, *f, virtio::ID, Some(virtio::PCI_CFG))).collect();
+        functions.iter().map(|f| capability(&mut w, *f, virtio::pci::ID, Some(virtio::pci::PCI_CFG))).collect();
     for (f, at) in functions.iter().zip(&windows) {
         assert_eq!(at.is_some(), f.kind != Kind::Storage, "{f:?}");
-        assert_eq!(capability(&mut w, *f, virtio::ID, Some(0x10)).is_some(), f.kind != Kind::Trust);
+        assert_eq!(capability(&mut w, *f, virtio::pci::ID, Some(0x10)).is_some(), f.kind != Kind::Trust);
     }
     let mut told: HashMap<FunctionId, [u64; 3]> = HashMap::new();
     let mut seen = 0;
@@ -684,7 +684,7 @@ fn a_window_looks_where_its_own_function_was_told_and_nowhere_else() {
                 _ => w.rng.random_range(0..bar::MSIX_TABLE),
             };
             let length = [0, 1, 1, 2, 2, 4, 3, 0x104][w.rng.random_range(0..8)];
-            for (register, v) in [(virtio::BAR, bar), (virtio::OFFSET, offset), (virtio::LENGTH, length)] {
+            for (register, v) in [(virtio::pci::BAR, bar), (virtio::pci::OFFSET, offset), (virtio::pci::LENGTH, length)] {
                 w.write(f, at + register, v);
                 assert_eq!(w.look, None);
                 assert_eq!(w.read(f, at + register), v, "what was written is read");
@@ -700,7 +700,7 @@ fn a_window_looks_where_its_own_function_was_told_and_nowhere_else() {
         let be = if w.rng.random() { 15 } else { w.rng.random_range(0..16) };
         let write = w.rng.random::<bool>().then(|| (w.rng.random::<u32>().into(), be));
         let enabled = write.map_or(15, |(_, be)| u64::from(be));
-        assert_eq!(w.access(f.number(), at + virtio::DATA, write), Some(0));
+        assert_eq!(w.access(f.number(), at + virtio::pci::DATA, write), Some(0));
         let [bar, offset, length] = told.get(&f).copied().unwrap_or([0; 3]);
         let good =
             bar == 0 && [1, 2, 4].contains(&length) && offset % length == 0 && offset + length <= bar::MSIX_TABLE;
@@ -715,16 +715,16 @@ fn a_window_looks_where_its_own_function_was_told_and_nowhere_else() {
     let f = FunctionId::pf(Kind::Net);
     for (g, at) in functions.iter().zip(&windows).filter(|(g, _)| g.kind == Kind::Net) {
         let at = at.unwrap();
-        w.write(*g, at + virtio::BAR, 0);
-        w.write(*g, at + virtio::OFFSET, 0x14);
-        w.write(*g, at + virtio::LENGTH, 2);
+        w.write(*g, at + virtio::pci::BAR, 0);
+        w.write(*g, at + virtio::pci::OFFSET, 0x14);
+        w.write(*g, at + virtio::pci::LENGTH, 2);
         w.write(f, pf::POWER + power::PMCSR, power::D3HOT);
-        assert_eq!((w.read(*g, at + virtio::DATA), w.look), (0, None));
+        assert_eq!((w.read(*g, at + virtio::pci::DATA), w.look), (0, None));
         w.write(f, pf::POWER + power::PMCSR, power::D0);
-        assert_eq!((w.read(*g, at + virtio::DATA), w.look), (0, Some((0x14, 3, 0))));
+        assert_eq!((w.read(*g, at + virtio::pci::DATA), w.look), (0, Some((0x14, 3, 0))));
     }
     // A function that is being reset has none.
     w.write_flr(functions[1]);
     let at = windows[1].unwrap();
-    assert_eq!((w.ask(functions[1].number(), at + virtio::DATA, None), w.look), ((Some(0), true), None));
+    assert_eq!((w.ask(functions[1].number(), at + virtio::pci::DATA, None), w.look), ((Some(0), true), None));
 }

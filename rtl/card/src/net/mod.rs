@@ -1,0 +1,3 @@
+//! Network: frames between virtual functions and the wire.
+
+pub mod stream;
