@@ -15,6 +15,7 @@ pub mod net;
 pub mod parts;
 pub mod storage;
 pub mod transaction;
+pub mod virtio;
 
 pub use azote_hdl::{Design, PrintError};
 

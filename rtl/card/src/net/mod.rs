@@ -1,3 +1,8 @@
 //! Network: frames between virtual functions and the wire.
 
+pub mod buffers;
+pub mod engine;
+pub mod port;
+pub mod receive;
 pub mod stream;
+pub mod transmit;

@@ -1,0 +1,374 @@
+//! What functions receive: keeps a frame until it is whole, takes buffers for it, and writes it to the host.
+//!
+//! Promises: a frame goes to the function that it is for, or nowhere: to a device that is not there, or that has no buffers, it is
+//! dropped, without waiting for its driver; a frame of several buffers says in its header how many there are (virtio §5.1.6.4); the used
+//! entries come behind the data.
+
+use azote_hdl::prelude::*;
+use azote_regs::virtio::net;
+
+use super::buffers::{Buffer, DEPTH};
+use super::stream::FrameIn;
+use crate::parts::Fifo;
+use crate::transaction::TxOut;
+use crate::transaction::header::{byte_request, last_keep, spans};
+use crate::virtio::bundles::{BrokenOut, FlightOut, KickOut, Terms, UsedOut};
+
+/// Rows of the memory of frames, log2.
+const ROWS: usize = 10;
+/// Clocks for which a frame waits for buffers that are being fetched.
+const PATIENCE: usize = 4096;
+
+packed! {
+    /// A frame that is whole.
+    Frame {
+        /// It is counted as under way: its function's device was there when it came, and it is one.
+        counted: 1,
+        bytes: 14,
+        slot: 6,
+    }
+}
+
+struct St;
+impl St {
+    const IDLE: u64 = 0;
+    const ASK: u64 = 1;
+    const GRAB: u64 = 2;
+    const SUM: u64 = 3;
+    const BUFFER: u64 = 4;
+    const CUT: u64 = 5;
+    const PLACE: u64 = 6;
+    const LOAD: u64 = 7;
+    const HEADER: u64 = 8;
+    const DATA: u64 = 9;
+    const USED: u64 = 10;
+    const OVER: u64 = 11;
+    const BREAK: u64 = 12;
+}
+
+#[derive(LogicBlock, Default)]
+pub struct Receive {
+    pub clock: Clk,
+    pub reset: Rst,
+    pub input: FrameIn,
+    pub mps: I<3>,
+    /// What the function of a frame agreed to, in the same clock.
+    pub ask: O<6>,
+    pub terms: I<{ Terms::WIDTH }>,
+    /// The same of one that comes.
+    pub in_ask: O<6>,
+    pub in_terms: I<{ Terms::WIDTH }>,
+    // The buffers.
+    pub slot: O<6>,
+    pub pair: O<2>,
+    pub nth: O<DEPTH>,
+    pub many: I<{ DEPTH + 1 }>,
+    pub few: I<1>,
+    pub no_more: I<1>,
+    pub buffer: I<{ Buffer::WIDTH }>,
+    pub take: O<1>,
+    pub takes: O<{ DEPTH + 1 }>,
+    pub looks: O<1>,
+    pub kick: KickOut,
+    pub tx: TxOut,
+    pub used: UsedOut,
+    pub broken: BrokenOut,
+    /// A frame begins; a chain that it took does; a frame ends.
+    pub comes: FlightOut,
+    pub begins: FlightOut,
+    pub ends: FlightOut,
+    pub busy: O<1>,
+    kind: Param,
+    // Keeping.
+    tail: Reg<{ ROWS + 1 }>,
+    done: Reg<{ ROWS + 1 }>,
+    length: Reg<14>,
+    over: Reg<1>,
+    // Giving.
+    st: Reg<4>,
+    f: Reg<{ Frame::WIDTH }>,
+    hash: Reg<1>,
+    mergeable: Reg<1>,
+    sum: Reg<33>,
+    total: Reg<14>,
+    n: Reg<{ DEPTH + 1 }>,
+    b: Reg<{ DEPTH + 1 }>,
+    waits: Reg<13>,
+    kicks: Reg<1>,
+    kick_slot: Reg<6>,
+    address: Reg<64>,
+    /// Bytes of the buffer in hand that are to be written, and that were; bytes of the frame that are left; of the packet.
+    left: Reg<14>,
+    written: Reg<14>,
+    rest: Reg<14>,
+    packet: Reg<9>,
+    place: Reg<15>,
+    shift: Reg<4>,
+    at: Reg<11>,
+    current: Reg<128>,
+    dws: Reg<11>,
+    killed: Reg<1>,
+    was_header: Reg<2>,
+    rows: Ram<ROWS, 128>,
+    frames: Fifo<{ Frame::WIDTH }>,
+    picks: LutRam<3, { Buffer::WIDTH }>,
+}
+
+impl Receive {
+    pub fn new(kind: u64) -> Self {
+        Receive { kind: Param::new(kind as usize), frames: Fifo::new(32), picks: LutRam::new(8), ..Self::default() }
+    }
+}
+
+/// The less of two.
+#[pure]
+fn least(a: V, b: V) -> V {
+    if a < b { a } else { b }
+}
+
+#[kernel]
+impl Logic for Receive {
+    fn update(&mut self) {
+        clocked!(self.frames);
+        memories!(self.rows, self.picks);
+
+        // --- keeping: a frame that is longer than any is cut, and dropped
+        let used = self.tail.q - self.done.q;
+        let full = used.bit(ROWS);
+        self.input.ready = (!full) & self.frames.in_ready;
+        let takes = self.input.valid & self.input.ready;
+        let length = if self.input.sop { sized(0, 14) } else { self.length.q };
+        let over = (!self.input.sop) & self.over.q;
+        let longer = length + self.input.bytes.zext(14);
+        let too_long = longer > net::MAX_FRAME;
+        self.rows.we = takes & !over;
+        self.rows.waddr = self.tail.q.trunc(ROWS);
+        self.rows.wdata = self.input.data;
+        self.frames.in_valid = takes & self.input.eop;
+        let bad = over | too_long | self.input.error;
+        let counts = (!bad) & self.in_terms.get(Terms::ALIVE);
+        self.in_ask = self.input.slot;
+        self.frames.in_data =
+            Frame { counted: counts, bytes: if over { length } else { longer }, slot: self.input.slot };
+        self.comes.valid = takes & self.input.eop & counts;
+        self.comes.slot = self.input.slot;
+        if takes {
+            self.length.d = if over { length } else { longer };
+            self.over.d = over | too_long;
+            if !over {
+                self.tail.d = self.tail.q + 1;
+            }
+        }
+
+        // --- giving
+        let f = self.f.q;
+        let slot = f.get(Frame::SLOT);
+        let owner = cat(slot, sized({ self.kind.get() }, 2));
+        let new_terms = self.terms;
+        self.ask = slot;
+        self.slot = slot;
+        self.pair = 0;
+        self.nth = self.n.q.trunc(DEPTH);
+        self.take = 0;
+        self.takes = self.n.q;
+        self.looks = 0;
+        self.kick.valid = self.kicks.q;
+        self.kick.slot = self.kick_slot.q;
+        self.kick.pair = 0;
+        if self.kick.ready {
+            self.kicks.d = 0;
+        }
+        self.frames.out_ready = 0;
+        self.picks.we = 0;
+        self.picks.waddr = self.n.q.trunc(3);
+        self.picks.wdata = self.buffer;
+        self.picks.raddr = self.b.q.trunc(3);
+        let pick = self.picks.rdata;
+        let sum = self.sum.q + self.buffer.get(Buffer::BYTES).zext(33);
+        let enough = sum >= self.total.q.zext(33);
+        let count = self.n.q + 1;
+        let last_buffer = (self.b.q + 1) == self.n.q;
+
+        // The header ends where a row does; behind it come the rows of the frame.
+        let header_rows = if self.hash.q { sized(2, 2) } else { 1 };
+        let buffers = if self.mergeable.q { self.n.q.zext(16) } else { sized(1, 16) };
+        let header_row = if self.hash.q {
+            // The last eight bytes of twenty are the hash; `num_buffers` is in front of them.
+            if self.was_header.q == 1 { cat(sized(0, 64), buffers, sized(0, 48)) } else { sized(0, 128) }
+        } else {
+            cat(buffers, sized(0, 112))
+        };
+        let word = if self.was_header.q != 0 { header_row } else { self.rows.rdata };
+        let mut ask_row = self.at.q;
+        let window = cat(word, self.current.q);
+        let beat = window.slice_at(cat(sized(0, 1), self.shift.q, sized(0, 3)), 128);
+
+        let mask = match self.mps {
+            0 => sized(127, 9),
+            _ => 255,
+        };
+        let in_cut = self.address.q.trunc(9) & mask;
+        let to_cut = mask - in_cut + 1;
+        let cut = if to_cut.zext(14) < self.left.q { to_cut } else { self.left.q.trunc(9) };
+        let lead = self.address.q.bits(1, 0);
+        let from = self.place.q - lead.zext(15);
+        let is_header = self.st.q == St::HEADER;
+        let last_beat = self.dws.q <= 4;
+        self.tx.valid = is_header | (self.st.q == St::DATA);
+        self.tx.sop = is_header;
+        self.tx.eop = (!is_header) & last_beat;
+        self.tx.keep = if is_header | !last_beat { sized(15, 4) } else { last_keep(self.dws.q) };
+        self.tx.data = if is_header { byte_request(self.address.q, self.packet.q.zext(13), sized(0, 8)) } else { beat };
+        self.tx.owner = owner;
+        self.used.valid = self.st.q == St::USED;
+        self.used.slot = slot;
+        self.used.queue = 0;
+        self.used.head = pick.get(Buffer::HEAD);
+        self.used.bytes = self.written.q.zext(32);
+        self.used.event = 0;
+        self.used.none = 0;
+        self.used.more = !last_buffer;
+        self.broken.valid = self.st.q == St::BREAK;
+        self.broken.slot = slot;
+        self.begins.valid = 0;
+        self.begins.slot = slot;
+        self.ends.valid = 0;
+        self.ends.slot = slot;
+
+        match self.st.q {
+            St::IDLE => {
+                self.f.d = self.frames.out_data;
+                self.n.d = 0;
+                self.sum.d = 0;
+                self.waits.d = 0;
+                if self.frames.out_valid {
+                    self.frames.out_ready = 1;
+                    self.st.d = St::ASK;
+                }
+            }
+            St::ASK => {
+                let hash = new_terms.get(Terms::HASH);
+                let size = if hash { sized(net::header::SIZE_HASH, 14) } else { net::header::SIZE };
+                self.hash.d = hash;
+                self.mergeable.d = new_terms.get(Terms::MERGEABLE);
+                self.total.d = f.get(Frame::BYTES) + size;
+                let goes = f.get(Frame::COUNTED) & new_terms.get(Terms::ALIVE);
+                self.st.d = if goes { sized(St::GRAB, 4) } else { St::OVER };
+            }
+            // The next buffer, if there is one or will be.
+            St::GRAB => {
+                self.waits.d = self.waits.q + 1;
+                if self.n.q < self.many {
+                    self.st.d = St::SUM;
+                } else if self.no_more | (self.waits.q == konst(PATIENCE)) | !new_terms.get(Terms::ALIVE) {
+                    self.n.d = 0;
+                    self.st.d = St::OVER;
+                } else if self.waits.q.trunc(6) == 0 {
+                    self.kicks.d = 1;
+                    self.kick_slot.d = slot;
+                }
+            }
+            St::SUM => {
+                self.picks.we = 1;
+                self.sum.d = sum;
+                self.n.d = count;
+                self.b.d = 0;
+                self.rest.d = self.total.q;
+                self.place.d = if self.hash.q { sized(12, 15) } else { 4 };
+                if !self.buffer.get(Buffer::SINGLE) {
+                    self.st.d = St::BREAK;
+                } else if enough {
+                    self.st.d = St::BUFFER;
+                } else if self.mergeable.q & !count.bit(DEPTH) {
+                    self.st.d = St::GRAB;
+                } else {
+                    // It does not fit: what was looked at stays.
+                    self.n.d = 0;
+                    self.st.d = St::OVER;
+                }
+            }
+            St::BUFFER => {
+                let bytes = pick.get(Buffer::BYTES);
+                self.address.d = pick.get(Buffer::ADDRESS);
+                self.written.d = 0;
+                self.left.d = if bytes < self.rest.q.zext(32) { bytes.trunc(14) } else { self.rest.q };
+                self.st.d = St::CUT;
+            }
+            // A packet.
+            St::CUT => {
+                self.packet.d = cut;
+                self.dws.d = spans(lead, cut.zext(13));
+                self.shift.d = from.trunc(4);
+                self.at.d = from.bits(14, 4);
+                self.st.d = St::PLACE;
+            }
+            St::PLACE => {
+                self.at.d = self.at.q + 1;
+                self.st.d = St::LOAD;
+            }
+            St::LOAD => {
+                self.current.d = word;
+                self.st.d = St::HEADER;
+            }
+            St::HEADER => {
+                if self.tx.ready {
+                    self.killed.d = self.tx.killed;
+                    self.st.d = St::DATA;
+                }
+            }
+            St::DATA => {
+                if self.tx.ready {
+                    self.current.d = word;
+                    ask_row = self.at.q + 1;
+                    self.at.d = self.at.q + 1;
+                    self.dws.d = self.dws.q - 4;
+                    if last_beat {
+                        self.address.d = self.address.q + self.packet.q.zext(64);
+                        self.written.d = self.written.q + self.packet.q.zext(14);
+                        self.left.d = self.left.q - self.packet.q.zext(14);
+                        self.rest.d = self.rest.q - self.packet.q.zext(14);
+                        self.place.d = self.place.q + self.packet.q.zext(15);
+                        self.st.d = if self.killed.q | self.tx.killed {
+                            sized(St::BREAK, 4)
+                        } else if self.left.q == self.packet.q.zext(14) {
+                            St::USED
+                        } else {
+                            St::CUT
+                        };
+                    }
+                }
+            }
+            St::USED => {
+                if self.used.ready {
+                    self.begins.valid = 1;
+                    self.b.d = self.b.q + 1;
+                    self.st.d = if last_buffer { sized(St::OVER, 4) } else { St::BUFFER };
+                }
+            }
+            St::BREAK => {
+                if self.broken.ready {
+                    self.n.d = 0;
+                    self.st.d = St::OVER;
+                }
+            }
+            St::OVER => {
+                let gone = (f.get(Frame::BYTES) + 15).bits(13, 4);
+                self.take = self.n.q != 0;
+                self.ends.valid = f.get(Frame::COUNTED);
+                self.done.d = self.done.q + gone.zext(ROWS + 1);
+                // Half of them are gone: more are fetched meanwhile.
+                if self.few & f.get(Frame::COUNTED) {
+                    self.looks = 1;
+                    self.kicks.d = 1;
+                    self.kick_slot.d = slot;
+                }
+                self.st.d = St::IDLE;
+            }
+            _ => self.st.d = St::IDLE,
+        }
+        let behind = ask_row - header_rows.zext(11);
+        self.was_header.d = if ask_row < header_rows.zext(11) { header_rows - ask_row.trunc(2) } else { 0 };
+        self.rows.raddr = self.done.q.trunc(ROWS) + behind.trunc(ROWS);
+        self.busy = (self.st.q != St::IDLE) | self.frames.out_valid | self.input.valid | self.kicks.q;
+    }
+}

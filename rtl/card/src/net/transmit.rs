@@ -1,0 +1,429 @@
+//! What functions send: reads their buffers, and makes frames of them.
+//!
+//! A chain begins with a header (virtio §5.1.6); where it ends and the frame begins, in which descriptor and at which byte, is the
+//! driver's business. Buffers are read piece by piece into a ring of rows, many at a time; a few pieces share a client of reads, so that
+//! small frames need not wait for one another. Behind the ring the pieces are put together to beats.
+//!
+//! Promises: frames leave in the order in which their chains came; a chain is told to the driver when all of it was read; one that is
+//! malformed, too long or could not be read leaves with `error`, or not at all.
+
+use azote_hdl::prelude::*;
+use azote_regs::virtio::net;
+
+use super::stream::FrameOut;
+use crate::dma::{Lanes, ReadOut};
+use crate::parts::Fifo;
+use crate::virtio::bundles::{BufferIn, Terms, UsedOut};
+
+/// Groups of pieces, each with a client of reads, and pieces of a group.
+pub const GROUPS: usize = 8;
+const PIECES: u64 = 4;
+/// Rows of the ring, log2, and bytes of a piece at most.
+const ROWS: usize = 9;
+const PIECE: u64 = 2048;
+/// Bytes of a chain at most.
+const LONGEST: u64 = net::header::SIZE_HASH + net::MAX_GSO;
+
+packed! {
+    /// A piece of a chain.
+    Piece {
+        slot: 6,
+        pair: 3,
+        head: 16,
+        group: 3,
+        row: ROWS,
+        /// Its first byte in the row.
+        start: 2,
+        bytes: 12,
+        first: 1,
+        last: 1,
+        bad: 1,
+        /// The driver is not told of it.
+        none: 1,
+        hash: 1,
+    }
+}
+
+packed! {
+    /// A chain that has ended.
+    Ended {
+        none: 1,
+        slot: 6,
+        pair: 3,
+        head: 16,
+    }
+}
+
+struct Rd;
+impl Rd {
+    const IDLE: u64 = 0;
+    const PIECE: u64 = 1;
+    const ROOM: u64 = 2;
+    const READ: u64 = 3;
+    const END: u64 = 4;
+}
+
+struct St;
+impl St {
+    const IDLE: u64 = 0;
+    const FIRST: u64 = 1;
+    const RUN: u64 = 2;
+    const FLUSH: u64 = 3;
+}
+
+#[derive(LogicBlock, Default)]
+pub struct Transmit {
+    pub clock: Clk,
+    pub reset: Rst,
+    pub buffers: BufferIn,
+    /// What the function of a chain agreed to, in the same clock.
+    pub ask: O<6>,
+    pub terms: I<{ Terms::WIDTH }>,
+    pub rd: ReadOut,
+    pub pending: I<GROUPS>,
+    pub failed: I<GROUPS>,
+    pub forget: O<GROUPS>,
+    pub lanes: I<4>,
+    pub row: I<11>,
+    pub next: I<11>,
+    pub off: I<2>,
+    pub data: I<128>,
+    pub out: FrameOut,
+    /// With the first beat: the frame's header.
+    pub header: O<96>,
+    pub used: UsedOut,
+    pub busy: O<1>,
+    kind: Param,
+    // Reading.
+    rs: Reg<3>,
+    slot: Reg<6>,
+    pair: Reg<3>,
+    head: Reg<16>,
+    address: Reg<64>,
+    left: Reg<32>,
+    first: Reg<1>,
+    last: Reg<1>,
+    bad: Reg<1>,
+    none: Reg<1>,
+    piece: Reg<12>,
+    sum: Reg<17>,
+    hash: Reg<1>,
+    tail: Reg<{ ROWS + 1 }>,
+    group: Reg<3>,
+    in_group: Reg<3>,
+    counts: [Reg<3>; GROUPS],
+    // Putting together.
+    st: Reg<2>,
+    done: Reg<{ ROWS + 1 }>,
+    at: Reg<ROWS>,
+    rest: Reg<12>,
+    current: Reg<128>,
+    kept: Reg<128>,
+    many: Reg<4>,
+    skip: Reg<2>,
+    started: Reg<1>,
+    spoilt: Reg<1>,
+    early: Reg<32>,
+    o_valid: Reg<1>,
+    o_sop: Reg<1>,
+    o_eop: Reg<1>,
+    o_bytes: Reg<5>,
+    o_error: Reg<1>,
+    o_data: Reg<128>,
+    o_slot: Reg<6>,
+    o_header: Reg<96>,
+    landed: Lanes<ROWS>,
+    pieces: Fifo<{ Piece::WIDTH }>,
+    ended: Fifo<{ Ended::WIDTH }>,
+}
+
+impl Transmit {
+    pub fn new(kind: u64) -> Self {
+        Transmit { kind: Param::new(kind as usize), pieces: Fifo::new(32), ended: Fifo::new(4), ..Self::default() }
+    }
+}
+
+/// The first `many` bytes of a beat, of which there are 1 to 16; zeroes behind.
+#[pure]
+fn first_bytes(beat: V, many: V) -> V {
+    let ones = sized(1, 1).rep(128);
+    let gone = sized(16, 5) - many;
+    let mask = ones >> cat(gone, sized(0, 3));
+    beat & mask
+}
+
+#[kernel]
+impl Logic for Transmit {
+    fn update(&mut self) {
+        clocked!(self.pieces, self.ended);
+        memories!(self.landed);
+        self.landed.we = self.lanes;
+        self.landed.row = self.row.trunc(ROWS);
+        self.landed.next = self.next.trunc(ROWS);
+        self.landed.off = self.off;
+        self.landed.data = self.data;
+
+        // --- reading
+        let start = self.address.q.bits(1, 0);
+        let to_page = sized(4096, 13) - self.address.q.bits(11, 0).zext(13);
+        let short = if to_page < PIECE { to_page } else { konst(PIECE) };
+        let whole = self.left.q <= short.zext(32);
+        let spread = self.piece.q.zext(13) + start.zext(13) + 15;
+        let rows = spread.bits(12, 4);
+        let used = self.tail.q - self.done.q;
+        let room = sized(1 << ROWS, ROWS + 1) - used;
+        let fits = room >= rows.zext(ROWS + 1);
+        self.buffers.ready = self.rs.q == Rd::IDLE;
+        self.ask = self.buffers.slot;
+        self.rd.valid = self.rs.q == Rd::READ;
+        self.rd.owner = cat(self.slot.q, sized({ self.kind.get() }, 2));
+        self.rd.address = self.address.q;
+        self.rd.bytes = self.piece.q.zext(13);
+        self.rd.client = cat(sized(1, 1), self.group.q);
+        self.rd.dest = cat(sized(0, 2), self.tail.q.trunc(ROWS), sized(0, 2));
+        self.forget = 0;
+        let mut pushes = sized(0, 1);
+        let mut next_free = sized(0, 1);
+        for g in 0..GROUPS {
+            let behind: usize = (g + 1) % GROUPS;
+            if (self.group.q == g) & (self.counts[behind].q == 0) & !self.pending.bit(behind) {
+                next_free = 1;
+            }
+        }
+        let ends_here = self.rs.q == Rd::END;
+        self.pieces.in_data = Piece {
+            slot: self.slot.q,
+            pair: self.pair.q,
+            head: self.head.q,
+            group: self.group.q,
+            row: self.tail.q.trunc(ROWS),
+            start: start,
+            bytes: if ends_here { sized(0, 12) } else { self.piece.q },
+            first: self.first.q,
+            last: self.last.q & (whole | ends_here),
+            bad: self.bad.q,
+            none: self.none.q,
+            hash: self.hash.q,
+        };
+        match self.rs.q {
+            Rd::IDLE => {
+                if self.buffers.valid {
+                    let sum = if self.buffers.first { sized(0, 17) } else { self.sum.q };
+                    let more = sum.zext(33) + self.buffers.bytes.zext(33);
+                    let long = (more > LONGEST) | ((!self.buffers.first) & self.bad.q);
+                    self.slot.d = self.buffers.slot;
+                    self.pair.d = self.buffers.pair;
+                    self.head.d = self.buffers.head;
+                    self.address.d = self.buffers.address;
+                    self.left.d = self.buffers.bytes;
+                    self.first.d = self.buffers.first;
+                    self.last.d = self.buffers.last;
+                    self.hash.d = self.terms.get(Terms::HASH);
+                    self.sum.d = if long { sum } else { more.trunc(17) };
+                    self.bad.d = long | self.buffers.bad;
+                    self.none.d = self.buffers.bad;
+                    if !(long | self.buffers.bad) {
+                        self.rs.d = Rd::PIECE;
+                    } else if self.buffers.last {
+                        self.rs.d = Rd::END;
+                    }
+                }
+            }
+            Rd::PIECE => {
+                self.piece.d = if whole { self.left.q.trunc(12) } else { short.trunc(12) };
+                // A group that has its share gives way to the next.
+                if self.in_group.q < PIECES {
+                    self.rs.d = Rd::ROOM;
+                } else if next_free {
+                    self.group.d = self.group.q + 1;
+                    self.in_group.d = 0;
+                    self.forget = sized(1, GROUPS) << (self.group.q + 1);
+                    self.rs.d = Rd::ROOM;
+                }
+            }
+            Rd::ROOM => {
+                if fits & self.pieces.in_ready {
+                    self.rs.d = Rd::READ;
+                }
+            }
+            Rd::READ => {
+                if self.rd.ready {
+                    pushes = 1;
+                    self.tail.d = self.tail.q + rows.zext(ROWS + 1);
+                    self.in_group.d = self.in_group.q + 1;
+                    self.address.d = self.address.q + self.piece.q.zext(64);
+                    self.left.d = self.left.q - self.piece.q.zext(32);
+                    self.first.d = 0;
+                    self.rs.d = if whole { sized(Rd::IDLE, 3) } else { Rd::PIECE };
+                }
+            }
+            Rd::END => {
+                if self.pieces.in_ready {
+                    pushes = 1;
+                    self.rs.d = Rd::IDLE;
+                }
+            }
+            _ => self.rs.d = Rd::IDLE,
+        }
+        self.pieces.in_valid = pushes;
+
+        // --- putting together
+        let p = self.pieces.out_data;
+        let group = p.get(Piece::GROUP);
+        let there = self.pieces.out_valid & !self.pending.sel(group);
+        let failed = self.failed.sel(group) | p.get(Piece::BAD);
+        let goes = ((!self.o_valid.q) | self.out.ready) & self.ended.in_ready;
+        let empty = p.get(Piece::BYTES) == 0;
+        let chunk = if self.rest.q < 16 { self.rest.q.trunc(5) } else { sized(16, 5) };
+        let window = cat(self.landed.rdata.bits(23, 0), self.current.q);
+        let turned = window.slice_at(cat(sized(0, 3), p.get(Piece::START), sized(0, 3)), 128);
+        let bytes = first_bytes(turned, chunk);
+        let spread_out = cat(sized(0, 128), bytes) << cat(sized(0, 1), self.many.q, sized(0, 3));
+        let both = spread_out | self.kept.q.zext(256);
+        let total = self.many.q.zext(6) + chunk.zext(6);
+        let full = total >= 16;
+        let ends_piece = self.rest.q <= 16;
+        let ends_frame = ends_piece & p.get(Piece::LAST);
+        let exact = total <= 16;
+        let header_only = self.skip.q != 0;
+        self.landed.raddr = self.at.q;
+        let mut pops = sized(0, 1);
+        let mut ends = sized(0, 1);
+        let mut emits = sized(0, 1);
+        let mut eop = sized(0, 1);
+        let mut last_bytes = sized(16, 5);
+        let mut beat = both.bits(127, 0);
+
+        match self.st.q {
+            St::IDLE => {
+                self.at.d = p.get(Piece::ROW) + 1;
+                self.landed.raddr = p.get(Piece::ROW);
+                self.rest.d = p.get(Piece::BYTES);
+                if there {
+                    if p.get(Piece::FIRST) {
+                        // The header ends where a beat does.
+                        self.many.d = if p.get(Piece::HASH) { sized(12, 4) } else { 4 };
+                        self.skip.d = if p.get(Piece::HASH) { sized(2, 2) } else { 1 };
+                        self.kept.d = 0;
+                        self.started.d = 0;
+                        self.spoilt.d = 0;
+                    }
+                    self.st.d = if empty { sized(St::FLUSH, 2) } else { St::FIRST };
+                }
+            }
+            St::FIRST => {
+                self.current.d = self.landed.rdata;
+                self.spoilt.d = self.spoilt.q | failed;
+                self.at.d = self.at.q + 1;
+                self.st.d = St::RUN;
+            }
+            St::RUN => {
+                if goes {
+                    self.current.d = self.landed.rdata;
+                    self.at.d = self.at.q + 1;
+                    self.rest.d = self.rest.q - chunk.zext(12);
+                    self.many.d = total.trunc(4);
+                    self.kept.d = if full { both.bits(255, 128) } else { both.bits(127, 0) };
+                    if full {
+                        if header_only {
+                            self.skip.d = self.skip.q - 1;
+                            self.early.d = both.bits(127, 96);
+                            self.o_header.d =
+                                if p.get(Piece::HASH) { cat(both.bits(63, 0), self.early.q) } else { both.bits(127, 32) };
+                        } else {
+                            emits = 1;
+                        }
+                    }
+                    if ends_frame {
+                        if exact | !full {
+                            // All of it is in this beat.
+                            emits = !header_only;
+                            eop = 1;
+                            last_bytes = total.trunc(5);
+                            ends = 1;
+                            pops = 1;
+                            self.st.d = St::IDLE;
+                        } else {
+                            self.st.d = St::FLUSH;
+                        }
+                    } else if ends_piece {
+                        pops = 1;
+                        self.st.d = St::IDLE;
+                    }
+                } else {
+                    self.landed.raddr = self.at.q - 1;
+                }
+            }
+            // The last bytes of a frame, or its untimely end.
+            _ => {
+                if goes {
+                    beat = self.kept.q;
+                    emits = (!header_only) & (self.started.q | (self.many.q != 0));
+                    eop = 1;
+                    last_bytes = if self.many.q == 0 { sized(16, 5) } else { self.many.q.zext(5) };
+                    ends = 1;
+                    pops = 1;
+                    self.st.d = St::IDLE;
+                }
+            }
+        }
+        self.pieces.out_ready = pops;
+        let rows_over = (p.get(Piece::BYTES).zext(13) + p.get(Piece::START).zext(13) + 15).bits(12, 4);
+        if pops & !empty {
+            self.done.d = self.done.q + rows_over.zext(ROWS + 1);
+        }
+        for g in 0..GROUPS {
+            let up = pushes & (!ends_here) & (self.group.q == g);
+            let down = pops & (!empty) & (group == g);
+            if up & !down {
+                self.counts[g].d = self.counts[g].q + 1;
+            }
+            if down & !up {
+                self.counts[g].d = self.counts[g].q - 1;
+            }
+        }
+        if goes {
+            self.o_valid.d = emits;
+        } else if self.out.ready {
+            self.o_valid.d = 0;
+        }
+        if emits {
+            self.o_sop.d = !self.started.q;
+            self.o_eop.d = eop;
+            self.o_bytes.d = last_bytes;
+            self.o_error.d = eop & (self.spoilt.q | failed);
+            self.o_data.d = beat;
+            self.o_slot.d = p.get(Piece::SLOT);
+            self.started.d = 1;
+        }
+        self.out.valid = self.o_valid.q;
+        self.out.sop = self.o_sop.q;
+        self.out.eop = self.o_eop.q;
+        self.out.bytes = self.o_bytes.q;
+        self.out.error = self.o_error.q;
+        self.out.data = self.o_data.q;
+        self.out.slot = self.o_slot.q;
+        self.header = self.o_header.q;
+
+        // --- what has ended is told
+        self.ended.in_valid = ends;
+        self.ended.in_data =
+            Ended { none: p.get(Piece::NONE), slot: p.get(Piece::SLOT), pair: p.get(Piece::PAIR), head: p.get(Piece::HEAD) };
+        let e = self.ended.out_data;
+        self.used.valid = self.ended.out_valid;
+        self.used.slot = e.get(Ended::SLOT);
+        self.used.queue = cat(e.get(Ended::PAIR), sized(1, 1));
+        self.used.head = e.get(Ended::HEAD);
+        self.used.bytes = 0;
+        self.used.event = 0;
+        self.used.none = e.get(Ended::NONE);
+        self.used.more = 0;
+        self.ended.out_ready = self.used.ready;
+        self.busy = (self.rs.q != Rd::IDLE)
+            | self.buffers.valid
+            | self.pieces.out_valid
+            | (self.st.q != St::IDLE)
+            | self.o_valid.q
+            | self.ended.out_valid;
+    }
+}
