@@ -1,4 +1,4 @@
-//! The pin harness: 711 bits of ports behind four pins.
+//! The pin harness: 986 bits of ports behind four pins.
 //!
 //! A core has more ports than a package has pins, and no path of the real card begins or ends at a pin: the link, the
 //! media and their logic stand around it. So every input of the card is a register here, all of them one long shift
@@ -13,12 +13,12 @@ use azote_rtl::card::Card;
 use azote_rtl::dma::read::ENGINES;
 
 /// Bits of all inputs of the card but clock and reset.
-pub const INPUTS: usize = 287;
+pub const INPUTS: usize = 425;
 /// Bits of all its outputs.
-pub const OUTPUTS: usize = 424;
+pub const OUTPUTS: usize = 561;
 /// Groups of the first fold, of ten bits, and of the second, of six.
-const FOLDS: usize = 43;
-const REFOLDS: usize = 8;
+const FOLDS: usize = 57;
+const REFOLDS: usize = 10;
 
 /// The harness; see above.
 #[derive(LogicBlock, Default)]
@@ -72,6 +72,13 @@ impl Logic for Pins {
         self.card.mdone.tag = now.bits(284, 273);
         self.card.mget.ready = now.bit(285);
         self.card.mrd.hole = now.bit(286);
+        self.card.erx.data = now.bits(414, 287);
+        self.card.erx.valid = now.bit(415);
+        self.card.erx.sop = now.bit(416);
+        self.card.erx.eop = now.bit(417);
+        self.card.erx.bytes = now.bits(422, 418);
+        self.card.erx.error = now.bit(423);
+        self.card.etx.ready = now.bit(424);
         let link = cat(
             self.card.rx.ready,
             self.card.tx.valid,
@@ -97,7 +104,15 @@ impl Logic for Pins {
             self.card.mget.valid,
             self.card.mget.tag,
         );
-        self.taken.d = cat(self.card.awake, self.card.busy, link, media);
+        let wire = cat(
+            self.card.erx.ready,
+            self.card.etx.valid,
+            self.card.etx.sop,
+            self.card.etx.eop,
+            self.card.etx.bytes,
+            self.card.etx.data,
+        );
+        self.taken.d = cat(self.card.awake, self.card.busy, link, media, wire);
         let taken = self.taken.q.zext(10 * FOLDS);
         let mut fold = sized(0, FOLDS);
         for i in 0..FOLDS {

@@ -8,7 +8,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 /// Inputs in the order of the shift register, from the bit that is nearest to the pin; outputs from the lowest bit.
-const IN: [(&str, usize); 17] = [
+const IN: [(&str, usize); 24] = [
     ("rx_data", 128),
     ("mrd_data", 128),
     ("rx_keep", 4),
@@ -26,6 +26,13 @@ const IN: [(&str, usize); 17] = [
     ("mdone_tag", 12),
     ("mget_ready", 1),
     ("mrd_hole", 1),
+    ("erx_data", 128),
+    ("erx_valid", 1),
+    ("erx_sop", 1),
+    ("erx_eop", 1),
+    ("erx_bytes", 5),
+    ("erx_error", 1),
+    ("etx_ready", 1),
 ];
 
 fn build(design: azote_hdl::Design) -> Dut {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
 
 use crate::pending::Pending;
 use crate::{Error, Result, input};
@@ -31,10 +32,19 @@ impl Socket {
     /// (a connection is refused). Two processes that claim one path at once do so one after the other, under a lock of
     /// its folder.
     pub fn claim(path: &Path) -> Result<Self> {
+        Self::new(path, SockType::Stream)
+    }
+
+    /// The same with a socket of packets (SOCK_SEQPACKET); what is accepted there keeps them apart.
+    pub fn claim_packets(path: &Path) -> Result<Self> {
+        Self::new(path, SockType::SeqPacket)
+    }
+
+    fn new(path: &Path, kind: SockType) -> Result<Self> {
         let refused = |reason: String| Err(Error::Socket { path: path.to_owned(), reason });
-        if UnixAddr::new(path).is_err() {
+        let Ok(address) = UnixAddr::new(path) else {
             return refused("is too long for a socket's path (107 bytes); give a shorter one".into());
-        }
+        };
         let lock = lock_folder(path)?;
         match std::fs::symlink_metadata(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
@@ -48,7 +58,10 @@ impl Socket {
             }
             Ok(_) => std::fs::remove_file(path).map_err(Error::io("remove the dead socket", path))?,
         }
-        let listener = UnixListener::bind(path).map_err(Error::io("listen at", path))?;
+        let failed = |e: Errno| Error::io("listen at", path)(e.into());
+        let listener = socket(AddressFamily::Unix, kind, SockFlag::SOCK_CLOEXEC, None).map_err(failed)?;
+        bind(listener.as_raw_fd(), &address).and_then(|()| listen(&listener, Backlog::MAXCONN)).map_err(failed)?;
+        let listener = UnixListener::from(listener);
         let meta = std::fs::symlink_metadata(path).map_err(Error::io("examine", path))?;
         let pending = Pending::new(path, &meta, None);
         drop(lock);
@@ -100,7 +113,7 @@ fn is_dead(path: &Path) -> Result<bool> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let probe = socket(AddressFamily::Unix, SockType::Stream, flags, None).map_err(failed)?;
     let address = UnixAddr::new(path).map_err(failed)?;
-    let answer = connect(std::os::fd::AsRawFd::as_raw_fd(&probe), &address);
+    let answer = connect(probe.as_raw_fd(), &address);
     Ok(answer == Err(Errno::ECONNREFUSED))
 }
 

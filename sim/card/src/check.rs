@@ -24,6 +24,8 @@ pub enum Rule {
     Completion,
     /// The media port's rules.
     Media,
+    /// The Ethernet port's rules.
+    Ethernet,
 }
 
 /// A rule that was broken.

@@ -26,6 +26,10 @@ pub struct Inputs {
     pub mdone: Option<MediaDone>,
     /// The medium takes a call for data.
     pub mget_ready: bool,
+    /// A beat of a frame from the wire.
+    pub erx: Option<EthernetBeat>,
+    /// The wire takes a beat of a frame.
+    pub etx_ready: bool,
 }
 
 /// What the card shows in one clock, before its edge, with the inputs of that clock settled.
@@ -45,10 +49,29 @@ pub struct Outputs {
     pub mdone_ready: bool,
     /// Whose data is called for.
     pub mget: Option<u16>,
+    /// The card takes [`Inputs::erx`].
+    pub erx_ready: bool,
+    /// A beat of a frame for the wire.
+    pub etx: Option<EthernetBeat>,
     /// The card has work of its own: it must be clocked though nothing goes in or out.
     pub busy: bool,
     /// Engines to which this clock's edge means something, a bit each by the kind of their functions.
     pub awake: u8,
+}
+
+/// A beat of an Ethernet frame, which has no frame check sequence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EthernetBeat {
+    /// Four words, the first in bits 31:0.
+    pub data: [u32; 4],
+    /// How many bytes of it are the frame's: 16 but for the last beat.
+    pub bytes: u8,
+    /// First beat of its frame.
+    pub sop: bool,
+    /// Last beat of its frame.
+    pub eop: bool,
+    /// On the last beat, and only from the wire: the frame came with an error.
+    pub error: bool,
 }
 
 /// A beat of data for the medium.

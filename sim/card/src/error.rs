@@ -40,6 +40,26 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file of frames cannot be used.
+    #[error("{}: {reason}; {hint}", path.display())]
+    Frames {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// What to give instead.
+        hint: &'static str,
+    },
+    /// A TAP device cannot be had.
+    #[error("tap device `{name}`: {source}; {hint}")]
+    Tap {
+        /// Its name.
+        name: String,
+        /// What the system said.
+        source: std::io::Error,
+        /// What to do about it.
+        hint: String,
+    },
     /// Memory for DMA cannot be had.
     #[error("cannot {what} {len:#x} bytes of DMA memory: {source}")]
     Memory {

@@ -9,7 +9,7 @@ use azote_tlp::Beat;
 use azote_verilate::{Dir, Facts, Options, Port, Shim, Source, build_library};
 use libloading::Library;
 
-use crate::device::{Inputs, MediaBeat, MediaOp, MediaRequest, Outputs, TlpDevice, WaveScope};
+use crate::device::{EthernetBeat, Inputs, MediaBeat, MediaOp, MediaRequest, Outputs, TlpDevice, WaveScope};
 use crate::{Error, Profiler};
 
 /// `struct In` of shim.cpp.
@@ -18,6 +18,7 @@ use crate::{Error, Profiler};
 struct In {
     rx_data: [u32; 4],
     mrd_data: [u32; 4],
+    erx_data: [u32; 4],
     mdone_tag: u16,
     reset: u8,
     rx_valid: u8,
@@ -34,7 +35,13 @@ struct In {
     mdone_valid: u8,
     mdone_result: u8,
     mget_ready: u8,
-    pad: [u8; 3],
+    erx_valid: u8,
+    erx_sop: u8,
+    erx_eop: u8,
+    erx_bytes: u8,
+    erx_error: u8,
+    etx_ready: u8,
+    pad: [u8; 1],
 }
 
 /// `struct Out` of shim.cpp.
@@ -43,6 +50,7 @@ struct In {
 struct Out {
     tx_data: [u32; 4],
     mwr_data: [u32; 4],
+    etx_data: [u32; 4],
     mreq_lba: u64,
     mreq_blocks: u64,
     mreq_tag: u16,
@@ -66,10 +74,15 @@ struct Out {
     /// A check of the design's own failed, so many clocks ago and one; `azote_failed` says which.
     failed: u8,
     awake: u8,
-    pad: [u8; 2],
+    erx_ready: u8,
+    etx_valid: u8,
+    etx_sop: u8,
+    etx_eop: u8,
+    etx_bytes: u8,
+    pad: [u8; 5],
 }
 
-const _: () = assert!(size_of::<In>() == 52 && size_of::<Out>() == 72);
+const _: () = assert!(size_of::<In>() == 72 && size_of::<Out>() == 96);
 
 /// The C++ between the model and us.
 const SHIM: &str = include_str!("shim.cpp");
@@ -126,6 +139,19 @@ pub fn ports() -> Vec<Port> {
         port("mget_valid", Out, 1),
         port("mget_ready", In, 1),
         port("mget_tag", Out, media::TAG_BITS as usize),
+        port("erx_valid", In, 1),
+        port("erx_ready", Out, 1),
+        port("erx_sop", In, 1),
+        port("erx_eop", In, 1),
+        port("erx_bytes", In, 5),
+        port("erx_error", In, 1),
+        port("erx_data", In, 128),
+        port("etx_valid", Out, 1),
+        port("etx_ready", In, 1),
+        port("etx_sop", Out, 1),
+        port("etx_eop", Out, 1),
+        port("etx_bytes", Out, 5),
+        port("etx_data", Out, 128),
         port("busy", Out, 1),
         port("awake", Out, 3),
     ]
@@ -260,6 +286,7 @@ impl TlpDevice for Hardware {
             mreq_ready: inputs.mreq_ready.into(),
             mwr_ready: inputs.mwr_ready.into(),
             mget_ready: inputs.mget_ready.into(),
+            etx_ready: inputs.etx_ready.into(),
             ..In::default()
         };
         if let Some(beat) = inputs.rx {
@@ -280,6 +307,14 @@ impl TlpDevice for Hardware {
             i.mdone_valid = 1;
             i.mdone_tag = done.tag;
             i.mdone_result = done.result.code() as u8;
+        }
+        if let Some(beat) = inputs.erx {
+            i.erx_valid = 1;
+            i.erx_data = beat.data;
+            i.erx_sop = beat.sop.into();
+            i.erx_eop = beat.eop.into();
+            i.erx_bytes = beat.bytes;
+            i.erx_error = beat.error.into();
         }
         let mut o = Out::default();
         // SAFETY: `sim` is the live instance from `load` and `&mut self` makes this its only use; both structures have
@@ -313,6 +348,14 @@ impl TlpDevice for Hardware {
             }),
             mdone_ready: o.mdone_ready != 0,
             mget: (o.mget_valid != 0).then_some(o.mget_tag),
+            erx_ready: o.erx_ready != 0,
+            etx: (o.etx_valid != 0).then_some(EthernetBeat {
+                data: o.etx_data,
+                bytes: o.etx_bytes,
+                sop: o.etx_sop != 0,
+                eop: o.etx_eop != 0,
+                error: false,
+            }),
             busy: o.busy != 0,
             awake: o.awake,
         };

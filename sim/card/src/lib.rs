@@ -7,7 +7,7 @@
 //!   │ Root: requests, DMA, interrupts, faults,       │
 //!   │       checker of every TLP, log                │
 //!   └──┬──────────── 128-bit beats ──────────────┬───┘
-//!      │ rx, tx                                  │ media port
+//!      │ rx, tx                                  │ media port, Ethernet port
 //!   TlpDevice: Hardware (Verilated) or soft::SoftCard
 //! ```
 //!
@@ -24,6 +24,7 @@ mod check;
 pub mod device;
 mod enumerate;
 mod error;
+mod ethernet;
 mod faults;
 mod files;
 mod hardware;
@@ -47,13 +48,14 @@ pub use check::{Rule, Violation};
 pub use device::TlpDevice;
 pub use enumerate::{Bar, PfInfo, SriovInfo, Topology, enumerate, set_vfs};
 pub use error::{Error, RequestError};
+pub use ethernet::{Capture, Ethernet, EthernetStats, Nothing, PeerSocket, Plug, Replay, Tap, Wire, cable};
 pub use faults::{FaultPlan, ReadFault};
 pub use hardware::{ENGINE_CLOCKS, Hardware, TOP, ports};
 pub use interrupts::{Interrupt, Interrupts, RawSink, Sink};
 pub use mapping::Mapping;
 pub use media::{Disk, Extent, Media, MediaFault};
 pub use memory::{Access, HostMemory, Remote};
-pub use options::{Chance, HostTime, MediaOptions, Options, Split};
+pub use options::{Chance, EthernetOptions, HostTime, MediaOptions, Options, Split};
 pub use profile::Profiler;
 pub use root::{DmaFault, Root};
 pub use runner::{Bell, Runner};

@@ -62,6 +62,8 @@ pub struct Options {
     pub interrupted: Arc<AtomicBool>,
     /// The medium.
     pub media: MediaOptions,
+    /// The Ethernet port.
+    pub ethernet: EthernetOptions,
 }
 
 /// Settings of the medium, or of one of its volumes ([`crate::Media::set_volume_options`]).
@@ -85,6 +87,30 @@ pub struct MediaOptions {
     pub stall: Chance,
     /// What happens when an answer is due and the host has not done the work.
     pub host: HostTime,
+}
+
+/// Settings of the Ethernet port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EthernetOptions {
+    /// Bytes a clock each way, in 256ths; [`EthernetOptions::FULL`] is a beat every clock.
+    pub bandwidth: u32,
+    /// How often the port does not take a beat of the card's in a clock.
+    pub stall: Chance,
+    /// How often there is a gap before a beat of a frame for the card.
+    pub gap: Chance,
+    /// How often a frame for the card comes with an error.
+    pub damage: Chance,
+}
+
+impl Default for EthernetOptions {
+    fn default() -> Self {
+        EthernetOptions { bandwidth: Self::FULL, stall: 0, gap: 0, damage: 0 }
+    }
+}
+
+impl EthernetOptions {
+    /// A beat every clock.
+    pub const FULL: u32 = 16 * 256;
 }
 
 /// Whose time counts while the host works for a volume.
@@ -139,6 +165,7 @@ impl Default for Options {
             waves: WaveScope::default(),
             interrupted: Arc::default(),
             media: MediaOptions::default(),
+            ethernet: EthernetOptions::default(),
         }
     }
 }
@@ -161,6 +188,7 @@ impl Options {
                 stall: 60,
                 ..MediaOptions::default()
             },
+            ethernet: EthernetOptions { stall: 60, gap: 30, ..EthernetOptions::default() },
             ..Options::default()
         }
     }

@@ -37,6 +37,7 @@ impl Runner {
     /// Starts the thread.
     pub fn start(card: &Card) -> std::io::Result<Runner> {
         let bell = Arc::new(Bell::default());
+        card.root().ethernet().wake(bell.clone());
         let (card, heard) = (card.clone(), bell.clone());
         let thread = std::thread::Builder::new().name("card".into()).spawn(move || {
             while heard.wait(None) {

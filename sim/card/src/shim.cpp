@@ -3,23 +3,27 @@
 struct In {
     uint32_t rx_data[4];
     uint32_t mrd_data[4];
+    uint32_t erx_data[4];
     uint16_t mdone_tag;
     uint8_t reset, rx_valid, rx_keep, rx_sop, rx_eop, tx_ready;
     uint8_t mreq_ready, mrd_valid, mrd_last, mrd_error, mrd_hole, mwr_ready, mdone_valid, mdone_result, mget_ready;
-    uint8_t pad[3];
+    uint8_t erx_valid, erx_sop, erx_eop, erx_bytes, erx_error, etx_ready;
+    uint8_t pad[1];
 };
 struct Out {
     uint32_t tx_data[4];
     uint32_t mwr_data[4];
+    uint32_t etx_data[4];
     uint64_t mreq_lba, mreq_blocks;
     uint16_t mreq_tag, mget_tag;
     uint8_t mreq_volume, mreq_op, mreq_fua, mreq_valid;
     uint8_t rx_ready, tx_valid, tx_keep, tx_sop, tx_eop;
     uint8_t mrd_ready, mwr_valid, mwr_last, mwr_spoilt, mdone_ready, mget_valid, busy;
     /* How many clocks ago a check failed, and one; 0 if none did. */
-    uint8_t failed, awake, pad[2];
+    uint8_t failed, awake;
+    uint8_t erx_ready, etx_valid, etx_sop, etx_eop, etx_bytes, pad[5];
 };
-static_assert(sizeof(In) == 52 && sizeof(Out) == 72, "hardware.rs has these sizes");
+static_assert(sizeof(In) == 72 && sizeof(Out) == 96, "hardware.rs has these sizes");
 
 struct Sim {
     VerilatedContext* context;
@@ -93,9 +97,16 @@ EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
     t->mdone_result_in = i->mdone_result;
     t->mdone_tag_in = i->mdone_tag;
     t->mget_ready_in = i->mget_ready;
+    t->erx_valid_in = i->erx_valid;
+    t->erx_sop_in = i->erx_sop;
+    t->erx_eop_in = i->erx_eop;
+    t->erx_bytes_in = i->erx_bytes;
+    t->erx_error_in = i->erx_error;
+    t->etx_ready_in = i->etx_ready;
     for (int k = 0; k < 4; ++k) {
         t->rx_data_in[k] = i->rx_data[k];
         t->mrd_data_in[k] = i->mrd_data[k];
+        t->erx_data_in[k] = i->erx_data[k];
     }
     const bool due = !VM_TRACE && s->clock;
     clocks(s, due);
@@ -105,6 +116,7 @@ EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
     for (int k = 0; k < 4; ++k) {
         o->tx_data[k] = t->tx_data[k];
         o->mwr_data[k] = t->mwr_data[k];
+        o->etx_data[k] = t->etx_data[k];
     }
     o->mreq_lba = t->mreq_lba;
     o->mreq_blocks = t->mreq_blocks;
@@ -125,6 +137,11 @@ EXPORT void card_cycle(Sim* s, const In* i, Out* o) {
     o->mwr_last = t->mwr_last;
     o->mwr_spoilt = t->mwr_spoilt;
     o->mdone_ready = t->mdone_ready;
+    o->erx_ready = t->erx_ready;
+    o->etx_valid = t->etx_valid;
+    o->etx_sop = t->etx_sop;
+    o->etx_eop = t->etx_eop;
+    o->etx_bytes = t->etx_bytes;
     o->busy = t->busy;
     o->awake = t->awake;
     t->load = 0;

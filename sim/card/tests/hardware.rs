@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use azote_sim::device::{Inputs, MediaBeat, MediaDone, MediaOp, MediaRead, MediaResult, Outputs, TlpDevice, WaveScope};
+use azote_sim::device::{
+    EthernetBeat, Inputs, MediaBeat, MediaDone, MediaOp, MediaRead, MediaResult, Outputs, TlpDevice, WaveScope,
+};
 use azote_sim::{Error, Hardware, Options as Settings, Root};
 use azote_tlp::{Assembler, Body, Memory, Packet, Rid, Tlp};
 use azote_verilate::Options;
@@ -25,6 +27,10 @@ module azote_card(
   output wire mwr_valid, input wire mwr_ready, output wire [127:0] mwr_data, output wire mwr_last, output wire mwr_spoilt,
   input wire mdone_valid, output wire mdone_ready, input wire [11:0] mdone_tag, input wire [2:0] mdone_result,
   output wire mget_valid, input wire mget_ready, output wire [11:0] mget_tag,
+  input wire erx_valid, output wire erx_ready, input wire erx_sop, input wire erx_eop, input wire [4:0] erx_bytes,
+  input wire erx_error, input wire [127:0] erx_data,
+  output wire etx_valid, input wire etx_ready, output wire etx_sop, output wire etx_eop, output wire [4:0] etx_bytes,
+  output wire [127:0] etx_data,
   output wire busy);
   assign rx_ready = !tx_valid || tx_ready;
   assign mreq_tag = mreq_lba[11:0] ^ 12'h800;
@@ -40,6 +46,12 @@ module azote_card(
   assign mdone_ready = mdone_valid & (mdone_result == 3'd4) & (mdone_tag == 12'ha5c);
   assign mget_valid = mget_ready;
   assign mget_tag = ~mdone_tag;
+  assign erx_ready = erx_valid & erx_error;
+  assign etx_valid = etx_ready;
+  assign etx_sop = erx_sop & ~erx_eop;
+  assign etx_eop = erx_eop & ~erx_sop;
+  assign etx_bytes = ~erx_bytes;
+  assign etx_data = erx_data;
   assign busy = tx_valid;
   assign awake = 3'h5;
   always_ff @(posedge clock)
@@ -113,6 +125,16 @@ fn beats_and_media_signals_go_through_unchanged() {
         hardware.cycle(&Inputs { mrd, mwr_ready: true, ..Inputs::default() }, &mut outputs);
         assert_eq!(outputs.mrd_ready, hole);
         assert_eq!(outputs.mwr, Some(MediaBeat { data: [1, 2, 3, 4], last: last ^ error, spoilt: error && !last }));
+    }
+    for (sop, eop, error) in [(true, false, true), (false, true, false), (true, true, true)] {
+        let data = [5, 6, 7, 0xf000_0008];
+        let erx = Some(EthernetBeat { data, bytes: 9, sop, eop, error });
+        for etx_ready in [true, false] {
+            hardware.cycle(&Inputs { erx, etx_ready, ..Inputs::default() }, &mut outputs);
+            assert_eq!(outputs.erx_ready, error);
+            let beat = EthernetBeat { data, bytes: 22, sop: sop && !eop, eop: eop && !sop, error: false };
+            assert_eq!(outputs.etx, etx_ready.then_some(beat));
+        }
     }
     assert_eq!(back.unwrap(), packet);
     assert_eq!(lba, Some(0x6362_6160), "the last beat's first DW, and a zero one");
@@ -198,6 +220,8 @@ fn answers(mut hardware: Hardware) -> Vec<Outputs> {
             mwr_ready: bit(13),
             mdone: bit(14).then_some(MediaDone { tag: noise as u16 & 0xfff, result: MediaResult::Hole }),
             mget_ready: bit(15),
+            erx: bit(16).then_some(EthernetBeat { data, bytes: 16, sop: bit(17), eop: bit(18), error: bit(19) }),
+            etx_ready: bit(20),
         };
         hardware.cycle(&inputs, &mut outputs);
         all.push(outputs);

@@ -14,12 +14,12 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
-RECORD = struct.Struct("<16s16sHBBH16s16sHBBBBHHQQ")
+RECORD = struct.Struct("<16s16s16sIBBBH16s16s16sIBBBBBHHQQ")
 INPUTS = ["reset", "rx_valid", "rx_sop", "rx_eop", "tx_ready", "mreq_ready", "mrd_valid", "mrd_last", "mrd_error",
-          "mrd_hole", "mwr_ready", "mdone_valid", "mget_ready"]
-WIDE = ["rx_data", "rx_keep", "mrd_data", "mdone_result", "mdone_tag"]
+          "mrd_hole", "mwr_ready", "mdone_valid", "mget_ready", "erx_valid", "erx_sop", "erx_eop", "erx_error", "etx_ready"]
+WIDE = ["rx_data", "rx_keep", "mrd_data", "mdone_result", "mdone_tag", "erx_data", "erx_bytes"]
 (RX_READY, TX_VALID, TX_SOP, TX_EOP, MREQ_VALID, MRD_READY, MWR_VALID, MWR_LAST, MWR_SPOILT, MDONE_READY,
- MGET_VALID) = range(11)
+ MGET_VALID, ERX_READY, ETX_VALID, ETX_SOP, ETX_EOP) = range(15)
 
 
 def number(raw):
@@ -33,8 +33,8 @@ def prepare(dut, recording):
     clocks = []
     with open(recording, "rb") as file:
         records = RECORD.iter_unpack(file.read())
-    for (rx, mrd, inputs, rx_keep, result, mdone_tag, tx, mwr, outputs, tx_keep, op, volume, fua, tag, get, lba,
-         blocks) in records:
+    for (rx, mrd, erx, inputs, erx_bytes, rx_keep, result, mdone_tag, tx, mwr, etx, outputs, etx_bytes, tx_keep, op,
+         volume, fua, tag, get, lba, blocks) in records:
         now = {name: inputs >> bit & 1 for bit, name in enumerate(INPUTS)}
         # Data that is not valid is left as it was, like any driver leaves it.
         if now["rx_valid"]:
@@ -43,13 +43,15 @@ def prepare(dut, recording):
             now.update(mrd_data=number(mrd))
         if now["mdone_valid"]:
             now.update(mdone_result=result, mdone_tag=mdone_tag)
+        if now["erx_valid"]:
+            now.update(erx_data=number(erx), erx_bytes=erx_bytes)
         drive = [(ports[name], value) for name, value in now.items() if last[name] != value]
         last.update(now)
         see = []
         if not now["reset"]:
             bit = lambda place: outputs >> place & 1
             see += [(dut.tx_valid, bit(TX_VALID)), (dut.mreq_valid, bit(MREQ_VALID)), (dut.mwr_valid, bit(MWR_VALID)),
-                    (dut.mget_valid, bit(MGET_VALID))]
+                    (dut.mget_valid, bit(MGET_VALID)), (dut.etx_valid, bit(ETX_VALID))]
             if now["rx_valid"]:
                 see.append((dut.rx_ready, bit(RX_READY)))
             if now["mrd_valid"]:
@@ -62,6 +64,11 @@ def prepare(dut, recording):
             if bit(MREQ_VALID):
                 see += [(dut.mreq_tag, tag), (dut.mreq_op, op), (dut.mreq_fua, fua), (dut.mreq_volume, volume),
                         (dut.mreq_lba, lba), (dut.mreq_blocks, blocks)]
+            if now["erx_valid"]:
+                see.append((dut.erx_ready, bit(ERX_READY)))
+            if bit(ETX_VALID):
+                see += [(dut.etx_data, number(etx)), (dut.etx_sop, bit(ETX_SOP)), (dut.etx_eop, bit(ETX_EOP)),
+                        (dut.etx_bytes, etx_bytes)]
             if bit(MGET_VALID):
                 see.append((dut.mget_tag, get))
             if bit(MWR_VALID):

@@ -14,9 +14,9 @@ use azote_sim::device::{Inputs, Outputs};
 
 use crate::Error;
 
-/// Bytes of a record: of either side two words of 128 bits and a half-word of flags, `keep`, and a request to the medium; and
-/// three tags.
-pub const SIZE: usize = 2 * (2 * 16 + 2) + 6 + 2 * 8 + 3 * 2;
+/// Bytes of a record: of either side three words of 128 bits, a word of flags, and the bytes of a frame's beat; `keep`, and a
+/// request to the medium; and three tags.
+pub const SIZE: usize = 2 * (3 * 16 + 4 + 1) + 6 + 2 * 8 + 3 * 2;
 
 type Output = BufWriter<File>;
 
@@ -99,8 +99,8 @@ impl TlpDevice for Recorder {
 }
 
 /// Bits, the first lowest.
-fn flags(bits: &[bool]) -> [u8; 2] {
-    bits.iter().rev().fold(0u16, |all, &bit| all << 1 | u16::from(bit)).to_le_bytes()
+fn flags(bits: &[bool]) -> [u8; 4] {
+    bits.iter().rev().fold(0u32, |all, &bit| all << 1 | u32::from(bit)).to_le_bytes()
 }
 
 fn words(data: [u32; 4]) -> [u8; 16] {
@@ -114,6 +114,7 @@ fn words(data: [u32; 4]) -> [u8; 16] {
 fn record(i: &Inputs, o: &Outputs) -> [u8; SIZE] {
     let (rx, mrd) = (i.rx.unwrap_or_default(), i.mrd.unwrap_or_default());
     let (tx, mwr) = (o.tx.unwrap_or_default(), o.mwr.unwrap_or_default());
+    let (erx, etx) = (i.erx.unwrap_or_default(), o.etx.unwrap_or_default());
     let input = [
         i.reset,
         i.rx.is_some(),
@@ -128,6 +129,11 @@ fn record(i: &Inputs, o: &Outputs) -> [u8; SIZE] {
         i.mwr_ready,
         i.mdone.is_some(),
         i.mget_ready,
+        i.erx.is_some(),
+        erx.sop,
+        erx.eop,
+        erx.error,
+        i.etx_ready,
     ];
     let output = [
         o.rx_ready,
@@ -141,6 +147,10 @@ fn record(i: &Inputs, o: &Outputs) -> [u8; SIZE] {
         mwr.spoilt,
         o.mdone_ready,
         o.mget.is_some(),
+        o.erx_ready,
+        o.etx.is_some(),
+        etx.sop,
+        etx.eop,
     ];
     let (done_tag, result) = i.mdone.map_or((0, 0), |done| (done.tag, done.result.code() as u8));
     let (tag, op, volume, fua, lba, blocks) =
@@ -153,13 +163,15 @@ fn record(i: &Inputs, o: &Outputs) -> [u8; SIZE] {
     };
     put(&words(rx.data));
     put(&words(mrd.data));
+    put(&words(erx.data));
     put(&flags(&input));
-    put(&[rx.keep, result]);
+    put(&[erx.bytes, rx.keep, result]);
     put(&done_tag.to_le_bytes());
     put(&words(tx.data));
     put(&words(mwr.data));
+    put(&words(etx.data));
     put(&flags(&output));
-    put(&[tx.keep, op, volume, fua]);
+    put(&[etx.bytes, tx.keep, op, volume, fua]);
     put(&tag.to_le_bytes());
     put(&o.mget.unwrap_or(0).to_le_bytes());
     put(&lba.to_le_bytes());

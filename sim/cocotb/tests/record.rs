@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use azote_cocotb::{Recorder, Recording, SIZE};
 use azote_sim::device::{
-    Inputs, MediaBeat, MediaDone, MediaOp, MediaRead, MediaRequest, MediaResult, Outputs, TlpDevice,
+    EthernetBeat, Inputs, MediaBeat, MediaDone, MediaOp, MediaRead, MediaRequest, MediaResult, Outputs, TlpDevice,
 };
 use azote_tlp::Beat;
 
@@ -31,6 +31,7 @@ fn fields(record: &[u8]) -> HashMap<&'static str, u128> {
             's' => sizes.push(std::mem::take(&mut count)),
             'B' => sizes.push(1),
             'H' => sizes.push(2),
+            'I' => sizes.push(4),
             'Q' => sizes.push(8),
             _ => panic!("{letter}"),
         }
@@ -112,6 +113,16 @@ fn each_signal_is_where_the_replay_looks_for_it() {
     let mwr = |last, spoilt| Outputs { mwr: Some(MediaBeat { data, last, spoilt }), ..o() };
     check(i(), mwr(true, false), &[("MWR_VALID", 1), ("MWR_LAST", 1), ("mwr", word)]);
     check(i(), mwr(false, true), &[("MWR_VALID", 1), ("MWR_SPOILT", 1), ("mwr", word)]);
+    check(Inputs { etx_ready: true, ..i() }, o(), &[("etx_ready", 1)]);
+    check(i(), Outputs { erx_ready: true, ..o() }, &[("ERX_READY", 1)]);
+    let frame = |sop, eop, error| EthernetBeat { data, bytes: 13, sop, eop, error };
+    let erx = |name| [("erx_valid", 1), (name, 1), ("erx", word), ("erx_bytes", 13)];
+    check(Inputs { erx: Some(frame(true, false, false)), ..i() }, o(), &erx("erx_sop"));
+    check(Inputs { erx: Some(frame(false, true, false)), ..i() }, o(), &erx("erx_eop"));
+    check(Inputs { erx: Some(frame(false, false, true)), ..i() }, o(), &erx("erx_error"));
+    let etx = |name| [("ETX_VALID", 1), (name, 1), ("etx", word), ("etx_bytes", 13)];
+    check(i(), Outputs { etx: Some(frame(true, false, false)), ..o() }, &etx("ETX_SOP"));
+    check(i(), Outputs { etx: Some(frame(false, true, false)), ..o() }, &etx("ETX_EOP"));
     let (lba, blocks) = (0x1234_5678_9abc_def0, 0xfedc_ba98_7654);
     let mreq = Some(MediaRequest { tag: 0xabc, op: MediaOp::Cancel, volume: 0x5a, fua: true, lba, blocks });
     let fields =

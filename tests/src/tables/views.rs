@@ -10,7 +10,7 @@ use crate::Result;
 /// The card as the wave file calls it: the model's name, then the module's.
 const TOP: &str = "azote_card.azote_card";
 /// Ports of the card by what they belong to, and what that is.
-const STREAMS: [(&str, &str); 7] = [
+const STREAMS: [(&str, &str); 9] = [
     ("rx_", "link to card"),
     ("tx_", "card to link"),
     ("mreq_", "requests to the medium"),
@@ -18,6 +18,8 @@ const STREAMS: [(&str, &str); 7] = [
     ("mget_", "calls for data"),
     ("mrd_", "data from the medium"),
     ("mwr_", "data to the medium"),
+    ("erx_", "frames from the wire"),
+    ("etx_", "frames to the wire"),
 ];
 
 /// A signal of a view: its name, its width, and whether its values have names.

@@ -110,7 +110,10 @@ fn what_lies_beside_the_registers_reads_as_zero_and_is_not_written() {
     for at in [virtio::pci::BAR, virtio::pci::OFFSET, virtio::pci::LENGTH, virtio::pci::DATA] {
         assert_eq!(config(&card, f, AT + at), 0, "{at:#x}");
     }
-    assert_eq!((config(&card, other, AT + virtio::pci::OFFSET), config(&card, other, AT + virtio::pci::LENGTH)), (LENGTH, 2));
+    assert_eq!(
+        (config(&card, other, AT + virtio::pci::OFFSET), config(&card, other, AT + virtio::pci::LENGTH)),
+        (LENGTH, 2)
+    );
     // A function of another kind has nothing there.
     let storage = FunctionId::pf(Kind::Storage);
     assert_eq!(cap::NEXT.of(config(&card, storage, cap::pf::EXPRESS)), 0);

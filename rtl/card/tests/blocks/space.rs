@@ -684,7 +684,8 @@ fn a_window_looks_where_its_own_function_was_told_and_nowhere_else() {
                 _ => w.rng.random_range(0..bar::MSIX_TABLE),
             };
             let length = [0, 1, 1, 2, 2, 4, 3, 0x104][w.rng.random_range(0..8)];
-            for (register, v) in [(virtio::pci::BAR, bar), (virtio::pci::OFFSET, offset), (virtio::pci::LENGTH, length)] {
+            for (register, v) in [(virtio::pci::BAR, bar), (virtio::pci::OFFSET, offset), (virtio::pci::LENGTH, length)]
+            {
                 w.write(f, at + register, v);
                 assert_eq!(w.look, None);
                 assert_eq!(w.read(f, at + register), v, "what was written is read");

@@ -22,6 +22,7 @@ use request::Requests;
 
 use crate::check::{Checker, Rule, Violation};
 use crate::device::{Inputs, Outputs, TlpDevice};
+use crate::ethernet::Ethernet;
 use crate::faults::Faults;
 use crate::interrupts::Interrupts;
 use crate::log::Log;
@@ -59,6 +60,7 @@ pub struct Root {
     reads: Reads,
     memory: HostMemory,
     media: Media,
+    ethernet: Ethernet,
     interrupts: Interrupts,
     faults: Faults,
     checker: Checker,
@@ -99,6 +101,7 @@ impl Root {
             reads: Reads::default(),
             memory: HostMemory::default(),
             media: Media::seeded(options.media, options.seed),
+            ethernet: Ethernet::new(options.ethernet, options.seed),
             interrupts: Interrupts::default(),
             faults: Faults::default(),
             checker: Checker::new(options.bus),
@@ -139,6 +142,7 @@ impl Root {
         self.requests.reset();
         self.reads.reset();
         self.media.reset();
+        self.ethernet.reset();
         self.checker.reset();
         self.raw.clear();
         self.stalled = None;
@@ -160,6 +164,8 @@ impl Root {
             inputs.rx = self.downstream.beat(&mut self.rng, self.options.rx_gap, self.options.overtake);
             inputs.tx_ready = !chance(&mut self.rng, self.options.tx_stall);
             self.media.drive(self.clock, &mut inputs);
+            let now = self.now();
+            self.ethernet.drive(now, &mut inputs);
         }
         let mut outputs = std::mem::take(&mut self.outputs);
         self.device.cycle(&inputs, &mut outputs);
@@ -191,6 +197,11 @@ impl Root {
         moved |= self.media.step(self.clock, inputs, outputs);
         if let Some(text) = self.media.take_broken() {
             self.violate(Rule::Media, text);
+        }
+        let now = self.now();
+        moved |= self.ethernet.step(now, inputs, outputs);
+        if let Some(text) = self.ethernet.take_broken() {
+            self.violate(Rule::Ethernet, text);
         }
         self.quiet = if moved { 0 } else { self.quiet.saturating_add(1) };
         self.rest = if moved || outputs.busy { 0 } else { self.rest.saturating_add(1) };
@@ -235,6 +246,7 @@ impl Root {
             && self.reads.is_empty()
             && !self.requests.any()
             && !self.media.busy()
+            && !self.ethernet.busy(self.now())
             && !self.upstream.inside()
     }
 
@@ -246,6 +258,7 @@ impl Root {
             && self.reads.only_waiting()
             && !self.requests.any()
             && !self.media.busy()
+            && !self.ethernet.busy(self.now())
             && !self.upstream.inside()
     }
 
@@ -279,7 +292,7 @@ impl Root {
         self.rest(clocks);
         for done in 0..clocks {
             if self.is_idle() {
-                self.skipped += clocks - done;
+                self.skip(clocks - done);
                 return;
             }
             self.clock();
@@ -287,6 +300,14 @@ impl Root {
                 return;
             }
         }
+    }
+
+    /// So many clocks pass at once, since nothing is in flight; but a wire whose frames come in real time is given as much of it
+    /// as they count, or whoever waits for a frame would be out of time before it can come.
+    fn skip(&mut self, clocks: u64) {
+        let time = self.options.clock_period.saturating_mul(u32::try_from(clocks).unwrap_or(u32::MAX));
+        self.ethernet.rest(time.min(REST_TIME));
+        self.skipped += clocks;
     }
 
     /// Before so many clocks while nothing but a server is waited for: then a clock takes as long as it counts, since nobody waits
@@ -325,7 +346,7 @@ impl Root {
         let waves = self.waves.take().map_or(Ok(()), |waves| waves.finish(&mut *self.device));
         let log = self.log.finish();
         let volumes = self.media.sync().map_err(Error::Sync);
-        waves.and(log).and(volumes)
+        waves.and(log).and(volumes).and(self.ethernet.finish())
     }
 }
 

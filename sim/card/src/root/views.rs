@@ -4,6 +4,7 @@ use azote_tlp::{Message, Tlp};
 
 use super::{DmaFault, Root};
 use crate::check::Violation;
+use crate::ethernet::Ethernet;
 use crate::faults::FaultPlan;
 use crate::interrupts::Interrupts;
 use crate::media::Media;
@@ -20,6 +21,7 @@ impl Root {
     pub fn set_options(&mut self, change: impl FnOnce(&mut Options)) {
         change(&mut self.options);
         self.media.set_options(self.options.media);
+        self.ethernet.set_options(self.options.ethernet);
     }
 
     /// Host memory.
@@ -30,6 +32,11 @@ impl Root {
     /// The medium.
     pub fn media(&mut self) -> &mut Media {
         &mut self.media
+    }
+
+    /// The Ethernet port.
+    pub fn ethernet(&mut self) -> &mut Ethernet {
+        &mut self.ethernet
     }
 
     /// Interrupts that arrived.
