@@ -80,9 +80,22 @@ impl Buffer {
         }
         let place: NonNull<T> = self.arena.memory.at(self.offset + offset).cast();
         // SAFETY: inside of the mapping, which `self.arena` keeps alive for the pointer's lifetime; aligned, since buffers
-        // begin on a cache line; and no reference to DMA memory exists anywhere. `T` is private to this file: u8, u32, u64,
+        // begin on a cache line; and no reference to DMA memory exists anywhere. `T` is private to this file: u8, u16, u32, u64,
         // for which every bit pattern is a value.
         Ok(unsafe { VolatilePtr::new(place) })
+    }
+
+    /// Reads a 16-bit word, in one access.
+    #[inline]
+    pub fn read_u16(&self, offset: u64) -> Result<u16> {
+        Ok(u16::from_le(self.word(offset)?.read()))
+    }
+
+    /// Writes a 16-bit word, in one access.
+    #[inline]
+    pub fn write_u16(&self, offset: u64, value: u16) -> Result<()> {
+        self.word(offset)?.write(value.to_le());
+        Ok(())
     }
 
     /// Reads a 32-bit word, in one access.

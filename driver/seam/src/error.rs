@@ -29,6 +29,14 @@ pub enum Error {
         /// The size of the region.
         size: u64,
     },
+    /// The adapter has no accesses of this width.
+    #[error("{width}-byte access at {offset:#x}: this way to the device has only those of four and eight bytes")]
+    Width {
+        /// Where.
+        offset: u64,
+        /// How many bytes.
+        width: u64,
+    },
     /// The device does not answer: every register reads as all ones.
     #[error("{function}: no answer (all ones); it was reset, disabled or removed")]
     Gone {

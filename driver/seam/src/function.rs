@@ -106,6 +106,22 @@ pub trait Function: Send + Sync {
 pub trait Mmio: Send + Sync {
     /// The size in bytes.
     fn size(&self) -> u64;
+    /// Reads a byte. Virtio's registers have widths of their own; an adapter that has no such access says so.
+    fn read8(&self, offset: u64) -> Result<u8> {
+        Err(Error::Width { offset, width: 1 })
+    }
+    /// Writes a byte.
+    fn write8(&self, offset: u64, _value: u8) -> Result<()> {
+        Err(Error::Width { offset, width: 1 })
+    }
+    /// Reads two bytes.
+    fn read16(&self, offset: u64) -> Result<u16> {
+        Err(Error::Width { offset, width: 2 })
+    }
+    /// Writes two bytes.
+    fn write16(&self, offset: u64, _value: u16) -> Result<()> {
+        Err(Error::Width { offset, width: 2 })
+    }
     /// Reads four bytes.
     fn read32(&self, offset: u64) -> Result<u32>;
     /// Writes four bytes.

@@ -239,6 +239,18 @@ impl<D: Device> Mmio for Bar<D> {
     fn size(&self) -> u64 {
         self.size
     }
+    fn read8(&self, offset: u64) -> Result<u8> {
+        Ok(self.read(offset, 1)? as u8)
+    }
+    fn write8(&self, offset: u64, value: u8) -> Result<()> {
+        self.write(offset, 1, value.into())
+    }
+    fn read16(&self, offset: u64) -> Result<u16> {
+        Ok(self.read(offset, 2)? as u16)
+    }
+    fn write16(&self, offset: u64, value: u16) -> Result<()> {
+        self.write(offset, 2, value.into())
+    }
     fn read32(&self, offset: u64) -> Result<u32> {
         Ok(self.read(offset, 4)? as u32)
     }

@@ -144,6 +144,18 @@ impl Mmio for Bar {
     fn size(&self) -> u64 {
         self.size
     }
+    fn read8(&self, offset: u64) -> Result<u8> {
+        self.read(offset).map(u8::from_le_bytes)
+    }
+    fn write8(&self, offset: u64, value: u8) -> Result<()> {
+        self.write(offset, &value.to_le_bytes())
+    }
+    fn read16(&self, offset: u64) -> Result<u16> {
+        self.read(offset).map(u16::from_le_bytes)
+    }
+    fn write16(&self, offset: u64, value: u16) -> Result<()> {
+        self.write(offset, &value.to_le_bytes())
+    }
     fn read32(&self, offset: u64) -> Result<u32> {
         self.read(offset).map(u32::from_le_bytes)
     }

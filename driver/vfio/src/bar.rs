@@ -46,6 +46,38 @@ impl Mmio for Bar {
         self.size
     }
 
+    fn read8(&self, offset: u64) -> Result<u8> {
+        check_range("BAR", offset, 1, self.size)?;
+        match self.area(offset, Map::read8) {
+            Some(value) => Ok(value),
+            None => self.slow_read(offset).map(u8::from_le_bytes),
+        }
+    }
+
+    fn write8(&self, offset: u64, value: u8) -> Result<()> {
+        check_range("BAR", offset, 1, self.size)?;
+        match self.area(offset, |m, at| m.write8(at, value)) {
+            Some(()) => Ok(()),
+            None => self.slow_write(offset, &value.to_le_bytes()),
+        }
+    }
+
+    fn read16(&self, offset: u64) -> Result<u16> {
+        check_range("BAR", offset, 2, self.size)?;
+        match self.area(offset, Map::read16) {
+            Some(value) => Ok(value),
+            None => self.slow_read(offset).map(u16::from_le_bytes),
+        }
+    }
+
+    fn write16(&self, offset: u64, value: u16) -> Result<()> {
+        check_range("BAR", offset, 2, self.size)?;
+        match self.area(offset, |m, at| m.write16(at, value)) {
+            Some(()) => Ok(()),
+            None => self.slow_write(offset, &value.to_le_bytes()),
+        }
+    }
+
     fn read32(&self, offset: u64) -> Result<u32> {
         check_range("BAR", offset, 4, self.size)?;
         match self.area(offset, Map::read32) {
@@ -115,6 +147,11 @@ mod tests {
         assert_eq!(slow.1.load(Ordering::SeqCst), 0x1000 / 8);
         for offset in (0..0x4000).step_by(8) {
             assert_eq!(bar.read64(offset).unwrap(), offset * 3);
+            bar.write16(offset + 2, 0x1234).unwrap();
+            bar.write8(offset + 2, 0x56).unwrap();
+            let seen = (bar.read16(offset + 2).unwrap(), bar.read8(offset + 3).unwrap());
+            assert_eq!(seen, (0x1256, 0x12));
+            bar.write64(offset, offset * 3).unwrap();
             assert_eq!(u64::from(bar.read32(offset).unwrap()), offset * 3);
         }
         for offset in [0x4000, 0x3ffe, 0x1fff, u64::MAX - 3] {

@@ -48,6 +48,30 @@ impl Map {
         Some(unsafe { self.base.as_ptr().add(offset) }.cast())
     }
 
+    /// Reads a byte.
+    pub fn read8(&self, offset: u64) -> Option<u8> {
+        // SAFETY: as in `read32`.
+        self.place::<u8>(offset).map(|p| unsafe { p.read_volatile() })
+    }
+
+    /// Writes a byte.
+    pub fn write8(&self, offset: u64, value: u8) -> Option<()> {
+        // SAFETY: as in `read32`.
+        self.place::<u8>(offset).map(|p| unsafe { p.write_volatile(value) })
+    }
+
+    /// Reads two bytes, little-endian.
+    pub fn read16(&self, offset: u64) -> Option<u16> {
+        // SAFETY: as in `read32`.
+        self.place::<u16>(offset).map(|p| u16::from_le(unsafe { p.read_volatile() }))
+    }
+
+    /// Writes two bytes, little-endian.
+    pub fn write16(&self, offset: u64, value: u16) -> Option<()> {
+        // SAFETY: as in `read32`.
+        self.place::<u16>(offset).map(|p| unsafe { p.write_volatile(value.to_le()) })
+    }
+
     /// Reads four bytes, little-endian.
     pub fn read32(&self, offset: u64) -> Option<u32> {
         // SAFETY: `place` is inside and aligned, and the mapping lives as long as `self`.

@@ -90,6 +90,26 @@ impl Mmio for PciBar {
         self.region().len()
     }
 
+    fn read8(&self, offset: u64) -> Result<u8> {
+        check_range("BAR", offset, 1, self.size())?;
+        self.region().read_u8(offset).map_err(failed("reading", offset))
+    }
+
+    fn write8(&self, offset: u64, value: u8) -> Result<()> {
+        check_range("BAR", offset, 1, self.size())?;
+        self.region().write_u8(offset, value).map_err(failed("writing", offset))
+    }
+
+    fn read16(&self, offset: u64) -> Result<u16> {
+        check_range("BAR", offset, 2, self.size())?;
+        self.region().read_le_u16(offset).map_err(failed("reading", offset))
+    }
+
+    fn write16(&self, offset: u64, value: u16) -> Result<()> {
+        check_range("BAR", offset, 2, self.size())?;
+        self.region().write_le_u16(offset, value).map_err(failed("writing", offset))
+    }
+
     fn read32(&self, offset: u64) -> Result<u32> {
         check_range("BAR", offset, 4, self.size())?;
         self.region().read_le_u32(offset).map_err(failed("reading", offset))
