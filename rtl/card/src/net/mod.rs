@@ -5,4 +5,7 @@ pub mod engine;
 pub mod port;
 pub mod receive;
 pub mod stream;
+pub mod switch;
 pub mod transmit;
+
+pub use engine::Net;

@@ -59,3 +59,42 @@ pub struct FrameIn {
     pub slot: I<6>,
     pub error: I<1>,
 }
+
+/// With `eop` of a function's frame: a checksum that is to be put into it. It is known at the end and stands before, so it goes beside the
+/// frame, and whoever keeps the frame puts it in.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "SumIn"]
+pub struct SumOut {
+    pub valid: O<1>,
+    /// Its place in the frame, in 16-bit words.
+    pub at: O<13>,
+    /// The first byte in bits 15:8.
+    pub value: O<16>,
+}
+
+/// The same, at who takes them.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "SumOut"]
+pub struct SumIn {
+    pub valid: I<1>,
+    pub at: I<13>,
+    pub value: I<16>,
+}
+
+/// Whether a receiver takes one more frame: asked before each copy, and answered in the same clock. If not, the copy is dropped.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "RoomIn"]
+pub struct RoomOut {
+    pub slot: O<6>,
+    pub bytes: O<14>,
+    pub free: I<1>,
+}
+
+/// The same, at the receivers.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "RoomOut"]
+pub struct RoomIn {
+    pub slot: I<6>,
+    pub bytes: I<14>,
+    pub free: O<1>,
+}

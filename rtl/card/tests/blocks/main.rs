@@ -28,6 +28,7 @@ mod marks;
 mod message;
 mod mover;
 mod msix;
+mod net;
 mod pages;
 mod posted;
 mod poster;
