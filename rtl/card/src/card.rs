@@ -3,10 +3,13 @@
 use azote_hdl::prelude::*;
 use azote_regs::function;
 
+use crate::config::template::Added;
 use crate::core::Core;
 use crate::dma::read::{ENGINES, TAGS};
 use crate::engine::Nobody;
-use crate::manage::Bindings;
+use crate::manage::{Bindings, Bus, Ports};
+use crate::net::engine as net;
+use crate::net::Net;
 use crate::net::stream::{EthernetIn, EthernetOut};
 use crate::storage::Storage;
 use crate::storage::edge::{MediaDone, MediaGet, MediaRead, MediaRequest, MediaWrite};
@@ -34,19 +37,23 @@ pub struct Card {
     /// Something is going on inside: stop the clock only when this is 0.
     pub busy: O<1>,
     core: Core,
-    net: Nobody,
+    net: Net,
     storage: Storage,
     trust: Nobody,
+    tables: Bus,
     bindings: Bindings,
+    ports: Ports,
 }
 
 impl Card {
     /// A card with `vfs` VFs of each kind.
     pub fn new(vfs: usize) -> Self {
         Card {
-            core: Core::new(vfs, [0, TAGS, 0]),
+            core: Core::with(vfs, [TAGS / 2, TAGS / 2, 0], &[net::added(), Added::default(), Added::default()]),
+            net: Net::new(vfs),
             storage: Storage::new(vfs),
             bindings: Bindings::new(vfs),
+            ports: Ports::new(vfs),
             ..Self::default()
         }
     }
@@ -59,7 +66,7 @@ const TRUST: usize = function::TRUST as usize;
 #[kernel]
 impl Logic for Card {
     fn update(&mut self) {
-        clocked!(self.core, self.net, self.storage, self.trust, self.bindings);
+        clocked!(self.core, self.net, self.storage, self.trust, self.bindings, self.ports);
         self.net.clock = self.engine_clock[NET];
         self.storage.clock = self.engine_clock[STORAGE];
         self.trust.clock = self.engine_clock[TRUST];
@@ -69,19 +76,24 @@ impl Logic for Card {
         join!(self.core.engine[NET], self.net.socket);
         join!(self.core.engine[STORAGE], self.storage.socket);
         join!(self.core.engine[TRUST], self.trust.socket);
-        join!(self.core.manage, self.bindings.bus);
+        join!(self.core.manage, self.tables.bus);
+        join!(self.tables.bindings, self.bindings.bus);
+        join!(self.tables.ports, self.ports.bus);
+        join!(self.tables.counters, self.net.counters);
+        join!(self.ports.commit, self.net.ports);
+        join!(self.ports.told, self.net.port);
         join!(self.storage.tenants, self.bindings.tenants);
         link!(self.mreq, self.storage.mreq);
         link!(self.mwr, self.storage.mwr);
         link!(self.mdone, self.storage.mdone);
         link!(self.mget, self.storage.mget);
         link!(self.mrd, self.storage.mrd);
-        self.erx.ready = 1;
-        self.etx.valid = 0;
-        self.etx.sop = 0;
-        self.etx.eop = 0;
-        self.etx.bytes = 0;
-        self.etx.data = 0;
-        self.busy = self.core.busy | self.storage.socket.busy | self.bindings.busy;
+        link!(self.erx, self.net.rx);
+        link!(self.etx, self.net.tx);
+        self.busy = self.core.busy
+            | self.net.socket.busy
+            | self.storage.socket.busy
+            | self.bindings.busy
+            | self.ports.busy;
     }
 }

@@ -25,11 +25,14 @@ use crate::parts::Arbiter;
 use crate::transaction::header::{covering, dw, in_gap, missing, owner_of, spans};
 use crate::transaction::{AnswerIn, ErrorOut, Found, TxOut};
 
-/// Tags in flight.
-pub const TAGS: usize = 32;
+/// Bits of a tag, and tags in flight.
+const TAG: usize = 6;
+pub const TAGS: usize = 1 << TAG;
+/// Bits of what is kept of one.
+const CONTEXT: usize = 39;
 /// Engines, by the kind of function that they serve, and the clients that each may have.
 pub const ENGINES: usize = function::KINDS as usize;
-pub const CLIENTS: [usize; ENGINES] = [8, 13, 4];
+pub const CLIENTS: [usize; ENGINES] = [16, 13, 3];
 /// The clients of all engines, one after the other, and the first of each engine's among them.
 const ALL: usize = CLIENTS[0] + CLIENTS[1] + CLIENTS[2];
 const FIRST: [usize; ENGINES] = [0, CLIENTS[0], CLIENTS[0] + CLIENTS[1]];
@@ -66,16 +69,16 @@ pub struct Read {
     start: Reg<2>,
     missing: Reg<2>,
     piece: Reg<8>,
-    tag: Reg<5>,
+    tag: Reg<TAG>,
     // Tags: in use, and resting after a time-out.
-    used: Reg<32>,
-    resting: Reg<32>,
-    count: [Reg<6>; ALL],
+    used: Reg<TAGS>,
+    resting: Reg<TAGS>,
+    count: [Reg<{ TAG + 1 }>; ALL],
     fail: [Reg<WIDTH>; ENGINES],
-    held: [Reg<6>; ENGINES],
+    held: [Reg<{ TAG + 1 }>; ENGINES],
     /// A free tag, found a clock ago.
     found: Reg<1>,
-    pick: Reg<5>,
+    pick: Reg<TAG>,
     /// Whose request is being sent.
     s_owner: Reg<8>,
     s_client: Reg<6>,
@@ -89,13 +92,13 @@ pub struct Read {
     p_eop: Reg<1>,
     p_bad: Reg<1>,
     p_data: Reg<128>,
-    p_ctx: Reg<39>,
+    p_ctx: Reg<CONTEXT>,
     /// Its requester is one of our functions, and which.
     p_ours: Reg<1>,
     p_owner: Reg<8>,
     /// What was written in the clock in which the context was read, if it was the same.
     p_newer: Reg<1>,
-    p_new: Reg<39>,
+    p_new: Reg<CONTEXT>,
     d_ends: Reg<1>,
     d_badly: Reg<1>,
     /// Its tag rests, and stays in its engine's share.
@@ -103,7 +106,7 @@ pub struct Read {
     d_client: Reg<6>,
     // The completion in hand.
     live: Reg<1>,
-    c_tag: Reg<5>,
+    c_tag: Reg<TAG>,
     c_owner: Reg<8>,
     c_client: Reg<6>,
     c_left: Reg<8>,
@@ -126,10 +129,10 @@ pub struct Read {
     // Time.
     tick: Reg<10>,
     now: Reg<8>,
-    look: Reg<5>,
+    look: Reg<TAG>,
     turn: Reg<1>,
     // The tag that was looked at in the clock before.
-    l_tag: Reg<5>,
+    l_tag: Reg<TAG>,
     l_used: Reg<1>,
     l_resting: Reg<1>,
     l_late: Reg<1>,
@@ -141,9 +144,9 @@ pub struct Read {
     e_owner: Reg<8>,
     e_everyone: Reg<1>,
     e_header: Reg<96>,
-    ctx: LutRam<5, 39>,
-    old: LutRam<5, 22>,
-    rested: LutRam<5, 8>,
+    ctx: LutRam<TAG, CONTEXT>,
+    old: LutRam<TAG, 22>,
+    rested: LutRam<TAG, 8>,
 }
 
 impl Read {
@@ -169,10 +172,10 @@ fn context(missing: V, start: V, to: V, left: V, client: V, owner: V) -> V {
     cat(missing, start, to, left, client, owner)
 }
 
-/// One bit of 32, by number.
+/// One bit of the tags', by number.
 #[pure]
 fn one_hot(i: V) -> V {
-    sized(1, 32) << i
+    sized(1, TAGS) << i
 }
 
 /// `min` of two values of one width.
@@ -212,7 +215,7 @@ impl Logic for Read {
         let tag8 = dw(self.cpl.data, { 2 }).get(tlp::TAG);
         let requester = dw(self.cpl.data, { 2 }).get(tlp::REQUESTER_ID);
         let number = requester.trunc(8);
-        self.ctx.raddr = tag8.trunc(5);
+        self.ctx.raddr = tag8.trunc(TAG);
         self.p_valid.d = self.cpl.valid;
         self.p_sop.d = self.cpl.sop;
         self.p_eop.d = self.cpl.eop;
@@ -228,7 +231,7 @@ impl Logic for Read {
         let dw1 = dw(h, { 1 });
         let dw2 = dw(h, { 2 });
         let tag9 = dw2.get(tlp::TAG);
-        let tag = tag9.trunc(5);
+        let tag = tag9.trunc(TAG);
         let valid = self.p_valid.q;
         let eop = self.p_eop.q;
         let bad = self.p_bad.q;
@@ -240,7 +243,7 @@ impl Logic for Read {
         let ctx_to = ctx.bits(34, 22);
         let ctx_start = ctx.bits(36, 35);
         let ctx_missing = ctx.bits(38, 37);
-        let in_use = self.used.q.sel(tag) & (tag9.bits(7, 5) == 0);
+        let in_use = self.used.q.sel(tag) & (tag9.bits(7, TAG) == 0);
         let expected = in_use & self.p_ours.q & (self.p_owner.q == ctx_owner);
         let good_status = (dw1.get(tlp::STATUS) == tlp::SC) & dw0.get(tlp::FMT_BIT_DATA);
         let length = dw0.get(tlp::LENGTH);
@@ -262,7 +265,7 @@ impl Logic for Read {
 
         let mut ctx_we = sized(0, 1);
         let mut ctx_at = self.tag.q;
-        let mut ctx_new = sized(0, 39);
+        let mut ctx_new = sized(0, CONTEXT);
 
         let off = self.c_to.q.bits(1, 0);
         let many = if self.c_piece.q > 4 { sized(4, 8) } else { self.c_piece.q };
@@ -416,13 +419,13 @@ impl Logic for Read {
         let taken = if self.sending.q { one_hot(self.tag.q) } else { 0 };
         let free = !(self.used.q | self.resting.q | taken);
         let mut found = sized(0, 1);
-        let mut pick = sized(0, 5);
+        let mut pick = sized(0, TAG);
         for i in 0..TAGS / 8 {
             let group: usize = TAGS / 8 - 1 - i;
             let eight = free.bits(8 * group + 7, 8 * group);
             if eight.any() {
                 found = 1;
-                pick = cat(sized(group, 2), lowest(eight));
+                pick = cat(sized(group, { TAG - 3 }), lowest(eight));
             }
         }
         self.found.d = found;
@@ -524,7 +527,7 @@ impl Logic for Read {
         self.ctx.we = ctx_we;
         self.ctx.waddr = ctx_at;
         self.ctx.wdata = ctx_new;
-        self.p_newer.d = ctx_we & (ctx_at == tag8.trunc(5));
+        self.p_newer.d = ctx_we & (ctx_at == tag8.trunc(TAG));
         self.p_new.d = ctx_new;
         self.old.we = starts_tag;
         self.old.waddr = self.tag.q;

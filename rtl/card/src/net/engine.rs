@@ -6,20 +6,42 @@
 //!                      └─► Fetch (even queues) ─► Buffers       ▼
 //!   frames for functions ─► Receive ◄─────────────┘   used ─► Post ─► used rings, interrupts
 //! ```
+//!
+//! Between them, and the wire, stands the switch.
 
 use azote_hdl::prelude::*;
-use azote_regs::function;
-use azote_regs::virtio::{self, bit, net};
+use azote_regs::virtio::{self, bit, net, pci};
+use azote_regs::{bar, function};
 
 use super::buffers::Buffers;
-use super::port::PortAsk;
+use super::port::{PortAsk, PortsIn};
 use super::receive::Receive;
-use super::stream::{FrameIn, FrameOut};
+use super::stream::{EthernetIn, EthernetOut};
+use super::switch::Switch;
 use super::transmit::Transmit;
+use crate::config::template::Added;
 use crate::engine::Engine;
 use crate::parts::{Arbiter, Marks, slots_of};
+use crate::transaction::BusSlave;
 use crate::virtio::fetch::Serves;
 use crate::virtio::{Device, Fetch, Flights, Post, Reads, Registers};
+
+/// What a net function adds to its configuration space: where its structures are (virtio §4.1.4).
+#[must_use]
+pub fn added() -> Added {
+    let locates = |kind, at: u64, length: u64, size: u64| {
+        vec![pci::header(0, size, kind) as u32, bar::BAR0 as u32, at as u32, length as u32]
+    };
+    let mut notify = locates(pci::NOTIFY_CFG, pci::NOTIFY_AT, pci::NOTIFY_STRIDE * net::QUEUES, pci::CAP_SIZE + 4);
+    notify.push(pci::NOTIFY_STRIDE as u32);
+    let constant = vec![
+        locates(pci::COMMON_CFG, pci::COMMON_AT, pci::COMMON_LENGTH, pci::CAP_SIZE),
+        notify,
+        locates(pci::ISR_CFG, pci::ISR_AT, pci::ISR_LENGTH, pci::CAP_SIZE),
+        locates(pci::DEVICE_CFG, pci::DEVICE_AT, net::config::LENGTH, pci::CAP_SIZE),
+    ];
+    Added { constant, window: true }
+}
 
 /// What our device offers.
 const FEATURES: u64 = bit(virtio::feature::VERSION_1)
@@ -55,11 +77,12 @@ pub struct Net {
     pub clock: Clk,
     pub reset: Rst,
     pub socket: Engine,
-    /// Frames of functions, with their headers, and frames for functions.
-    pub from: FrameOut,
-    pub header: O<96>,
-    pub to: FrameIn,
-    /// What the functions' configuration tells.
+    /// The Ethernet port.
+    pub rx: EthernetIn,
+    pub tx: EthernetOut,
+    /// From management: ports that change, the counters, and what the functions' configuration tells.
+    pub ports: PortsIn,
+    pub counters: BusSlave,
     pub port: PortAsk,
     registers: Registers,
     odd: Fetch,
@@ -70,6 +93,7 @@ pub struct Net {
     buffers: Buffers,
     transmit: Transmit,
     receive: Receive,
+    switch: Switch,
     changes: Marks,
     bells: Arbiter<2, 1>,
 }
@@ -88,6 +112,7 @@ impl Net {
             buffers: Buffers::new(vfs),
             transmit: Transmit::new(kind),
             receive: Receive::new(kind),
+            switch: Switch::new(vfs),
             changes: Marks::new(slots_of(vfs)),
             ..Self::default()
         }
@@ -98,7 +123,7 @@ impl Net {
 impl Logic for Net {
     fn update(&mut self) {
         clocked!(self.registers, self.odd, self.even, self.post, self.flights, self.reads, self.buffers);
-        clocked!(self.transmit, self.receive, self.changes, self.bells);
+        clocked!(self.transmit, self.receive, self.changes, self.bells, self.switch);
 
         // Registers.
         link!(self.socket.bus, self.registers.bus);
@@ -242,9 +267,16 @@ impl Logic for Net {
         self.buffers.take = self.receive.take;
         self.buffers.takes = self.receive.takes;
         self.buffers.looks = self.receive.looks;
-        link!(self.from, self.transmit.out);
-        self.header = self.transmit.header;
-        link!(self.to, self.receive.input);
+        join!(self.transmit.out, self.switch.from);
+        self.switch.sum.valid = 0;
+        self.switch.sum.at = 0;
+        self.switch.sum.value = 0;
+        join!(self.switch.to, self.receive.input);
+        join!(self.switch.room, self.receive.room);
+        link!(self.rx, self.switch.rx);
+        link!(self.tx, self.switch.tx);
+        link!(self.ports, self.switch.ports);
+        link!(self.counters, self.switch.counters);
 
         // What is told.
         join!(self.odd.used, self.post.used[FETCH_ODD]);
@@ -268,7 +300,12 @@ impl Logic for Net {
             | self.flights.busy
             | self.transmit.busy
             | self.receive.busy
+            | self.switch.busy
+            | self.ports.valid
+            | self.counters.valid
+            | self.rx.valid
             | self.changes.valid
+            | self.port.changed
             | (!self.buffers.ready);
         self.socket.counts = 0;
     }

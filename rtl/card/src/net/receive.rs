@@ -8,7 +8,7 @@ use azote_hdl::prelude::*;
 use azote_regs::virtio::net;
 
 use super::buffers::{Buffer, DEPTH};
-use super::stream::FrameIn;
+use super::stream::{FrameIn, RoomIn};
 use crate::parts::Fifo;
 use crate::transaction::TxOut;
 use crate::transaction::header::{byte_request, last_keep, spans};
@@ -51,6 +51,7 @@ pub struct Receive {
     pub clock: Clk,
     pub reset: Rst,
     pub input: FrameIn,
+    pub room: RoomIn,
     pub mps: I<3>,
     /// What the function of a frame agreed to, in the same clock.
     pub ask: O<6>,
@@ -137,6 +138,9 @@ impl Logic for Receive {
         let full = used.bit(ROWS);
         self.input.ready = (!full) & self.frames.in_ready;
         let takes = self.input.valid & self.input.ready;
+        let left = sized(1 << ROWS, ROWS + 1) - used;
+        let wants = self.room.bytes.bits(13, 4).zext(ROWS + 1) + 1;
+        self.room.free = (left >= wants) & self.frames.in_ready;
         let length = if self.input.sop { sized(0, 14) } else { self.length.q };
         let over = (!self.input.sop) & self.over.q;
         let longer = length + self.input.bytes.zext(14);

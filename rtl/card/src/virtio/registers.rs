@@ -221,7 +221,8 @@ impl Logic for Registers {
         self.state.we = 0;
         self.state.waddr = self.slot.q;
         self.state.wdata = 0;
-        self.state.first = Small { vector: konst(NO_VECTOR), ..0 };
+        let nothing = Small { vector: konst(NO_VECTOR), ..0 };
+        self.state.first = nothing;
         self.state.wipe = 0;
         self.state.wipe_slot = 0;
         self.features.raddr[0] = hand;
@@ -626,7 +627,7 @@ impl Logic for Registers {
             St::WIPED => {
                 let goes = st.get(status::DRIVER_OK) & !st.get(status::DEVICE_NEEDS_RESET);
                 self.state.we = 1;
-                self.state.wdata = if self.partly.q { small.set(Small::QUEUE_CLOSING, 0) } else { self.state.first };
+                self.state.wdata = if self.partly.q { small.set(Small::QUEUE_CLOSING, 0) } else { nothing };
                 self.features.we = !self.partly.q;
                 closing = closing & !mark_of(self.slot.q, { slots });
                 if self.forget.valid & (self.forget.slot == self.slot.q) & !self.partly.q {
