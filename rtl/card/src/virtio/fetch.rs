@@ -265,6 +265,11 @@ impl Logic for Fetch {
         // --- who stands in the ring of those that have something to do: ourselves first
         let mut requeues = sized(0, 1);
         let mut pops = sized(0, 1);
+        // One is put in or taken out in a clock; who notifies pauses in between.
+        let mut notified = sized(0, 1);
+        for i in 0..KICKS {
+            notified = notified | self.kick[i].valid;
+        }
 
         // --- jobs
         let mut some = sized(0, 1);
@@ -450,7 +455,7 @@ impl Logic for Fetch {
                         }
                     }
                     self.st.d = St::LOAD;
-                } else if self.todo.out_valid & free {
+                } else if self.todo.out_valid & free & !notified {
                     pops = 1;
                     self.slot.d = self.todo.out_data.bits(8, 3);
                     self.pair.d = self.todo.out_data.bits(2, 0);
@@ -816,7 +821,7 @@ impl Logic for Fetch {
         }
         self.stands.raddr[0] = which;
         let pushes = asks & (self.st.q != St::BOOT) & !self.stands.rdata[0];
-        self.stands.we = pushes | (pops & !pushes);
+        self.stands.we = pushes | pops;
         self.stands.waddr = if pushes { which } else { self.todo.out_data };
         self.stands.wdata = pushes;
         self.stands.first = 0;
@@ -824,11 +829,8 @@ impl Logic for Fetch {
         self.stands.wipe_slot = 0;
         self.todo.in_valid = pushes;
         self.todo.in_data = which;
-        self.todo.out_ready = pops & !pushes;
+        self.todo.out_ready = pops;
         check!((!pushes) | self.todo.in_ready, "a queue stands twice among those that have something to do");
-        if pops & pushes {
-            self.st.d = St::IDLE;
-        }
         self.busy = (!idle) | working | self.todo.out_valid | (self.todo.level != 0) | asks | self.wipe.slot_valid | self.wipe.queue_valid;
     }
 }
