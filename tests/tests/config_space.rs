@@ -5,7 +5,7 @@
 
 use azote_regs::function::{self, FunctionId, Kind, Role};
 use azote_regs::pcie::{acs, aer, ari, capability as cap, dsn, express, header, msix, power, sriov, tlp};
-use azote_regs::{bar, ids};
+use azote_regs::{bar, ids, virtio};
 use azote_sim::{Card, RequestError, Root};
 use azote_tests::rig::Setup;
 use azote_tlp::Packet;
@@ -78,6 +78,9 @@ fn every_function_has_the_capabilities_that_its_sort_must_have() {
         let mut want = vec![msix::ID, express::ID, ext(ari::ID), ext(acs::ID)];
         if is_pf(f) {
             want.extend([power::ID, ext(aer::ID), ext(sriov::ID), ext(dsn::ID)]);
+        }
+        if f.kind == Kind::Net {
+            want.extend([virtio::pci::ID; 5]);
         }
         for id in &want {
             assert!(ids.contains(id), "{f:?} lacks capability {id:#x}");
@@ -152,16 +155,21 @@ fn bars_are_sized_by_all_ones_and_vfs_have_none_of_their_own() {
 fn reserved_and_read_only_bits_do_not_change() {
     let card = enabled();
     let mut root = card.root();
+    let window = azote_rtl::net::engine::added().window().unwrap();
     for f in functions() {
         let c = cap::pf::EXPRESS;
         for at in (0..0x200u64).step_by(4) {
             let moves = (header::BAR0..header::BAR0 + 24).contains(&at)
                 || is_pf(f) && (cap::pf::SRIOV..cap::pf::SRIOV + sriov::SIZE).contains(&at)
-                || at == c + express::DEVICE_CONTROL;
+                || at == c + express::DEVICE_CONTROL
+                || f.kind == Kind::Net && at == window + virtio::pci::DATA;
             if moves {
                 continue;
             }
             let writable: u32 = match (is_pf(f), at) {
+                (_, a) if f.kind == Kind::Net && a == window + virtio::pci::BAR => 0xff,
+                (_, a) if f.kind == Kind::Net && a == window + virtio::pci::OFFSET => 0xffff_ffff,
+                (_, a) if f.kind == Kind::Net && a == window + virtio::pci::LENGTH => 0xffff_ffff,
                 (true, header::COMMAND) => 0x0546,
                 (false, header::COMMAND) => 0x0004,
                 (true, header::CACHE_LINE_SIZE) | (true, header::INTERRUPT_LINE) => 0xff,

@@ -18,8 +18,11 @@ const POINTER: usize = DEPTH + 1;
 packed! {
     /// A buffer: of one descriptor, or the head of a chain.
     pub Buffer {
-        single: 1,
         bad: 1,
+        /// The chain goes on with `next`; it is a table.
+        more: 1,
+        table: 1,
+        next: 16,
         head: 16,
         bytes: 32,
         address: 64,
@@ -121,8 +124,10 @@ impl Logic for Buffers {
         self.rows.we = self.input.valid;
         self.rows.waddr = cat(fills, self.filled.rdata[FETCHER].trunc(DEPTH));
         self.rows.wdata = Buffer {
-            single: self.input.last & !self.input.bad,
             bad: self.input.bad,
+            more: !(self.input.last | self.input.table),
+            table: self.input.table,
+            next: self.input.next,
             head: self.input.head,
             bytes: self.input.bytes,
             address: self.input.address,

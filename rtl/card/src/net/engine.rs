@@ -14,6 +14,7 @@ use azote_regs::virtio::{self, bit, net, pci};
 use azote_regs::{bar, function};
 
 use super::buffers::Buffers;
+use super::chains::Chains;
 use super::port::{PortAsk, PortsIn};
 use super::receive::Receive;
 use super::stream::{EthernetIn, EthernetOut};
@@ -60,10 +61,12 @@ const PF_FEATURES: u64 = bit(virtio::feature::SR_IOV);
 /// `speed`: what 128 bits carry at the clock that the core is made for, in Mb/s.
 const SPEED: u64 = azote_regs::clock::HZ * 128 / 1_000_000;
 
-/// The clients of reads: the fetchers', the questions' of the poster, and the groups' of the transmitter.
+/// The clients of reads: the fetchers', the questions' of the poster, the groups' of the transmitter, and whoever
+/// walks chains.
 const ODD: usize = 0;
 const EVEN: usize = 4;
 const QUESTIONS: usize = 6;
+const WALKER: usize = 15;
 
 /// Ports of the blocks, by who is at them.
 const FETCH_ODD: usize = 0;
@@ -71,6 +74,7 @@ const FETCH_EVEN: usize = 1;
 const TRANSMIT: usize = 2;
 const RECEIVE: usize = 3;
 const POST: usize = 3;
+const CHAINS: usize = 4;
 
 #[derive(LogicBlock, Default)]
 pub struct Net {
@@ -94,6 +98,8 @@ pub struct Net {
     transmit: Transmit,
     receive: Receive,
     switch: Switch,
+    chains: Chains,
+    walked: Reg<1>,
     changes: Marks,
     bells: Arbiter<2, 1>,
 }
@@ -113,6 +119,7 @@ impl Net {
             transmit: Transmit::new(kind),
             receive: Receive::new(kind),
             switch: Switch::new(vfs),
+            chains: Chains::new(kind, WALKER),
             changes: Marks::new(slots_of(vfs)),
             ..Self::default()
         }
@@ -123,13 +130,43 @@ impl Net {
 impl Logic for Net {
     fn update(&mut self) {
         clocked!(self.registers, self.odd, self.even, self.post, self.flights, self.reads, self.buffers);
-        clocked!(self.transmit, self.receive, self.changes, self.bells, self.switch);
+        clocked!(self.transmit, self.receive, self.changes, self.bells, self.switch, self.chains);
 
+        let client = self.socket.land.client;
         // Registers.
         link!(self.socket.bus, self.registers.bus);
         link!(self.socket.reset, self.registers.forget);
         join!(self.odd.ring, self.registers.rings[0]);
-        join!(self.even.ring, self.registers.rings[1]);
+        // Chains are walked seldom: whoever does has the fetcher's port for it.
+        let walks_now = self.chains.asks & self.receive.walk;
+        self.registers.rings[1].slot = if walks_now { self.chains.ring.slot } else { self.even.ring.slot };
+        self.registers.rings[1].queue = if walks_now { self.chains.ring.queue } else { self.even.ring.queue };
+        self.registers.rings[1].word = if walks_now { self.chains.ring.word } else { self.even.ring.word };
+        self.walked.d = walks_now;
+        self.even.ring.data = self.registers.rings[1].data;
+        self.even.ring.taken = self.walked.q | walks_now;
+        self.even.ring.terms = self.registers.rings[1].terms;
+        self.chains.ring.data = self.registers.rings[1].data;
+        self.chains.ring.taken = 0;
+        self.chains.ring.terms = 0;
+        self.chains.valid = self.receive.walk;
+        self.chains.slot = self.receive.slot;
+        self.chains.pair = self.receive.pair;
+        self.chains.own = self.receive.own;
+        self.chains.table = self.receive.table;
+        self.chains.entries = self.receive.entries;
+        self.chains.link = self.receive.link;
+        self.receive.walked = self.chains.done;
+        self.receive.w_address = self.chains.address;
+        self.receive.w_bytes = self.chains.bytes;
+        self.receive.w_more = self.chains.more;
+        self.receive.w_next = self.chains.next;
+        self.receive.w_bad = self.chains.bad;
+        join!(self.chains.rd, self.reads.ask[CHAINS]);
+        self.chains.pending = self.socket.land.pending.bit(15);
+        self.chains.failed = self.socket.land.failed.bit(15);
+        self.chains.lanes = self.socket.land.lanes & client.all().rep(4);
+        self.chains.data = self.socket.land.data;
         join!(self.post.ring, self.registers.rings[2]);
         join!(self.registers.kick[1], self.odd.kick[0]);
         join!(self.registers.kick[0], self.even.kick[0]);
@@ -208,13 +245,12 @@ impl Logic for Net {
         join!(self.transmit.rd, self.reads.ask[TRANSMIT]);
         join!(self.post.rd, self.reads.ask[POST]);
         link!(self.socket.rd, self.reads.out);
-        let client = self.socket.land.client;
         let to_odd = client.bits(3, 2) == 0;
         let to_even = client.bits(3, 1) == konst(EVEN / 2);
         let to_post = client.bits(3, 1) == konst(QUESTIONS / 2);
         self.odd.lanes = self.socket.land.lanes & to_odd.rep(4);
         self.even.lanes = self.socket.land.lanes & to_even.rep(4);
-        self.transmit.lanes = self.socket.land.lanes & client.bit(3).rep(4);
+        self.transmit.lanes = self.socket.land.lanes & (client.bit(3) & !client.all()).rep(4);
         self.odd.row = self.socket.land.row;
         self.odd.next = self.socket.land.next;
         self.odd.off = self.socket.land.off;
@@ -236,10 +272,10 @@ impl Logic for Net {
         self.even.failed = self.socket.land.failed.bits(5, 4).zext(4);
         self.post.pending = self.socket.land.pending.bits(7, 6);
         self.post.failed = self.socket.land.failed.bits(7, 6);
-        self.transmit.pending = self.socket.land.pending.bits(15, 8);
-        self.transmit.failed = self.socket.land.failed.bits(15, 8);
+        self.transmit.pending = self.socket.land.pending.bits(14, 8);
+        self.transmit.failed = self.socket.land.failed.bits(14, 8);
         self.socket.land.forget =
-            cat(self.transmit.forget, self.post.forget, self.even.forget.trunc(2), self.odd.forget);
+            cat(self.chains.forget, self.transmit.forget, self.post.forget, self.even.forget.trunc(2), self.odd.forget);
         link!(self.socket.entry, self.post.tx);
         link!(self.socket.data, self.receive.tx);
         self.receive.mps = self.socket.mps;

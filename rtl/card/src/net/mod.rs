@@ -1,6 +1,7 @@
 //! Network: frames between virtual functions and the wire.
 
 pub mod buffers;
+pub mod chains;
 pub mod engine;
 pub mod port;
 pub mod receive;

@@ -16,8 +16,21 @@ use crate::virtio::bundles::{BrokenOut, FlightOut, KickOut, Terms, UsedOut};
 
 /// Rows of the memory of frames, log2.
 const ROWS: usize = 10;
+/// Descriptors that a frame may lie in, log2.
+const PICKS: usize = 5;
 /// Clocks for which a frame waits for buffers that are being fetched.
 const PATIENCE: usize = 4096;
+
+packed! {
+    /// A descriptor that is taken.
+    Pick {
+        /// It is the last of its chain.
+        last: 1,
+        head: 16,
+        bytes: 32,
+        address: 64,
+    }
+}
 
 packed! {
     /// A frame that is whole.
@@ -44,6 +57,9 @@ impl St {
     const USED: u64 = 10;
     const OVER: u64 = 11;
     const BREAK: u64 = 12;
+    const WALK: u64 = 13;
+    const ADD: u64 = 14;
+    const NEXT: u64 = 15;
 }
 
 #[derive(LogicBlock, Default)]
@@ -71,6 +87,18 @@ pub struct Receive {
     pub takes: O<{ DEPTH + 1 }>,
     pub looks: O<1>,
     pub kick: KickOut,
+    /// To whoever walks chains.
+    pub walk: O<1>,
+    pub own: O<1>,
+    pub table: O<64>,
+    pub entries: O<16>,
+    pub link: O<16>,
+    pub walked: I<1>,
+    pub w_address: I<64>,
+    pub w_bytes: I<32>,
+    pub w_more: I<1>,
+    pub w_next: I<16>,
+    pub w_bad: I<1>,
     pub tx: TxOut,
     pub used: UsedOut,
     pub broken: BrokenOut,
@@ -92,8 +120,23 @@ pub struct Receive {
     mergeable: Reg<1>,
     sum: Reg<33>,
     total: Reg<14>,
+    /// Chains that are taken; descriptors, and the one that is written to.
     n: Reg<{ DEPTH + 1 }>,
-    b: Reg<{ DEPTH + 1 }>,
+    p: Reg<{ PICKS + 1 }>,
+    b: Reg<{ PICKS + 1 }>,
+    /// The chain in hand, if it is one: where it goes on.
+    open: Reg<1>,
+    c_own: Reg<1>,
+    c_table: Reg<64>,
+    c_entries: Reg<16>,
+    c_link: Reg<16>,
+    head: Reg<16>,
+    /// A descriptor that is to be taken.
+    a_address: Reg<64>,
+    a_bytes: Reg<32>,
+    enough: Reg<1>,
+    /// Bytes of the chain that are written.
+    chain: Reg<14>,
     waits: Reg<13>,
     kicks: Reg<1>,
     kick_slot: Reg<6>,
@@ -112,12 +155,12 @@ pub struct Receive {
     was_header: Reg<2>,
     rows: Ram<ROWS, 128>,
     frames: Fifo<{ Frame::WIDTH }>,
-    picks: LutRam<3, { Buffer::WIDTH }>,
+    picks: LutRam<PICKS, { Pick::WIDTH }>,
 }
 
 impl Receive {
     pub fn new(kind: u64) -> Self {
-        Receive { kind: Param::new(kind as usize), frames: Fifo::new(32), picks: LutRam::new(8), ..Self::default() }
+        Receive { kind: Param::new(kind as usize), frames: Fifo::new(32), ..Self::default() }
     }
 }
 
@@ -184,14 +227,21 @@ impl Logic for Receive {
         }
         self.frames.out_ready = 0;
         self.picks.we = 0;
-        self.picks.waddr = self.n.q.trunc(3);
-        self.picks.wdata = self.buffer;
-        self.picks.raddr = self.b.q.trunc(3);
+        self.picks.waddr = self.p.q.trunc(PICKS);
+        self.picks.wdata =
+            Pick { last: self.enough.q | !self.open.q, head: self.head.q, bytes: self.a_bytes.q, address: self.a_address.q };
+        self.picks.raddr = self.b.q.trunc(PICKS);
+        self.walk = self.st.q == St::WALK;
+        self.own = self.c_own.q;
+        self.table = self.c_table.q;
+        self.entries = self.c_entries.q;
+        self.link = self.c_link.q;
         let pick = self.picks.rdata;
-        let sum = self.sum.q + self.buffer.get(Buffer::BYTES).zext(33);
+        let walks = self.st.q == St::WALK;
+        let found = if walks { self.w_bytes } else { self.buffer.get(Buffer::BYTES) };
+        let sum = self.sum.q + found.zext(33);
         let enough = sum >= self.total.q.zext(33);
-        let count = self.n.q + 1;
-        let last_buffer = (self.b.q + 1) == self.n.q;
+        let last_pick = (self.b.q + 1) == self.p.q;
 
         // The header ends where a row does; behind it come the rows of the frame.
         let header_rows = if self.hash.q { sized(2, 2) } else { 1 };
@@ -227,11 +277,11 @@ impl Logic for Receive {
         self.used.valid = self.st.q == St::USED;
         self.used.slot = slot;
         self.used.queue = 0;
-        self.used.head = pick.get(Buffer::HEAD);
-        self.used.bytes = self.written.q.zext(32);
+        self.used.head = pick.get(Pick::HEAD);
+        self.used.bytes = self.chain.q.zext(32);
         self.used.event = 0;
         self.used.none = 0;
-        self.used.more = !last_buffer;
+        self.used.more = !last_pick;
         self.broken.valid = self.st.q == St::BREAK;
         self.broken.slot = slot;
         self.begins.valid = 0;
@@ -243,6 +293,8 @@ impl Logic for Receive {
             St::IDLE => {
                 self.f.d = self.frames.out_data;
                 self.n.d = 0;
+                self.p.d = 0;
+                self.open.d = 0;
                 self.sum.d = 0;
                 self.waits.d = 0;
                 if self.frames.out_valid {
@@ -273,27 +325,59 @@ impl Logic for Receive {
                 }
             }
             St::SUM => {
+                let entries = self.buffer.get(Buffer::BYTES).bits(19, 4);
+                let is_table = self.buffer.get(Buffer::TABLE);
+                self.n.d = self.n.q + 1;
+                self.head.d = self.buffer.get(Buffer::HEAD);
+                self.a_address.d = self.buffer.get(Buffer::ADDRESS);
+                self.a_bytes.d = found;
+                self.open.d = self.buffer.get(Buffer::MORE) | is_table;
+                self.c_own.d = is_table;
+                self.c_table.d = self.buffer.get(Buffer::ADDRESS);
+                self.c_entries.d = entries;
+                self.c_link.d = if is_table { 0 } else { self.buffer.get(Buffer::NEXT) };
+                if self.buffer.get(Buffer::BAD) {
+                    self.st.d = St::BREAK;
+                } else if is_table {
+                    self.st.d = St::WALK;
+                } else {
+                    self.sum.d = sum;
+                    self.enough.d = enough;
+                    self.st.d = St::ADD;
+                }
+            }
+            // The next descriptor of a chain.
+            St::WALK => {
+                if self.walked {
+                    self.a_address.d = self.w_address;
+                    self.a_bytes.d = self.w_bytes;
+                    self.open.d = self.w_more;
+                    self.c_link.d = self.w_next;
+                    self.sum.d = sum;
+                    self.enough.d = enough;
+                    self.st.d = if self.w_bad { sized(St::BREAK, 4) } else { St::ADD };
+                }
+            }
+            St::ADD => {
                 self.picks.we = 1;
-                self.sum.d = sum;
-                self.n.d = count;
+                self.p.d = self.p.q + 1;
                 self.b.d = 0;
+                self.chain.d = 0;
                 self.rest.d = self.total.q;
                 self.place.d = if self.hash.q { sized(12, 15) } else { 4 };
-                if !self.buffer.get(Buffer::SINGLE) {
-                    self.st.d = St::BREAK;
-                } else if enough {
+                if self.enough.q {
                     self.st.d = St::BUFFER;
-                } else if self.mergeable.q & !count.bit(DEPTH) {
-                    self.st.d = St::GRAB;
-                } else {
+                } else if self.p.q.trunc(PICKS).all() | ((!self.open.q) & (!self.mergeable.q)) | ((!self.open.q) & self.n.q.bit(DEPTH)) {
                     // It does not fit: what was looked at stays.
                     self.n.d = 0;
                     self.st.d = St::OVER;
+                } else {
+                    self.st.d = if self.open.q { sized(St::WALK, 4) } else { St::GRAB };
                 }
             }
             St::BUFFER => {
-                let bytes = pick.get(Buffer::BYTES);
-                self.address.d = pick.get(Buffer::ADDRESS);
+                let bytes = pick.get(Pick::BYTES);
+                self.address.d = pick.get(Pick::ADDRESS);
                 self.written.d = 0;
                 self.left.d = if bytes < self.rest.q.zext(32) { bytes.trunc(14) } else { self.rest.q };
                 self.st.d = St::CUT;
@@ -335,18 +419,28 @@ impl Logic for Receive {
                         self.st.d = if self.killed.q | self.tx.killed {
                             sized(St::BREAK, 4)
                         } else if self.left.q == self.packet.q.zext(14) {
-                            St::USED
+                            St::NEXT
                         } else {
                             St::CUT
                         };
                     }
                 }
             }
+            St::NEXT => {
+                self.chain.d = self.chain.q + self.written.q;
+                if pick.get(Pick::LAST) {
+                    self.st.d = St::USED;
+                } else {
+                    self.b.d = self.b.q + 1;
+                    self.st.d = St::BUFFER;
+                }
+            }
             St::USED => {
                 if self.used.ready {
                     self.begins.valid = 1;
+                    self.chain.d = 0;
                     self.b.d = self.b.q + 1;
-                    self.st.d = if last_buffer { sized(St::OVER, 4) } else { St::BUFFER };
+                    self.st.d = if last_pick { sized(St::OVER, 4) } else { St::BUFFER };
                 }
             }
             St::BREAK => {

@@ -16,7 +16,7 @@ use crate::parts::Fifo;
 use crate::virtio::bundles::{BufferIn, Terms, UsedOut};
 
 /// Groups of pieces, each with a client of reads, and pieces of a group.
-pub const GROUPS: usize = 8;
+pub const GROUPS: usize = 7;
 const PIECES: u64 = 4;
 /// Rows of the ring, log2, and bytes of a piece at most.
 const ROWS: usize = 9;
@@ -183,6 +183,7 @@ impl Logic for Transmit {
         self.rd.dest = cat(sized(0, 2), self.tail.q.trunc(ROWS), sized(0, 2));
         self.forget = 0;
         let mut pushes = sized(0, 1);
+        let after = if self.group.q == konst(GROUPS - 1) { 0 } else { self.group.q + 1 };
         let mut next_free = sized(0, 1);
         for g in 0..GROUPS {
             let behind: usize = (g + 1) % GROUPS;
@@ -235,9 +236,9 @@ impl Logic for Transmit {
                 if self.in_group.q < PIECES {
                     self.rs.d = Rd::ROOM;
                 } else if next_free {
-                    self.group.d = self.group.q + 1;
+                    self.group.d = after;
                     self.in_group.d = 0;
-                    self.forget = sized(1, GROUPS) << (self.group.q + 1);
+                    self.forget = sized(1, GROUPS) << after;
                     self.rs.d = Rd::ROOM;
                 }
             }

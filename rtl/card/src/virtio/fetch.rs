@@ -70,7 +70,7 @@ packed! {
 
 packed! {
     /// A descriptor.
-    Desc {
+    pub Desc {
         next: 16,
         reserved: 13,
         indirect: 1,
@@ -392,7 +392,8 @@ impl Logic for Fetch {
         // Only the control queue's chains end with what the device writes.
         let is_control = if const { odd != 0 } { self.pair.q.bit(2) } else { sized(1, 1) };
         let wrong_way = d.get(Desc::WRITE) & !is_control;
-        let bad = if const { walks != 0 } { empty | nested | beyond | endless | wrong_way | chain.get(Chain::BAD) } else { empty };
+        let not_written = !(d.get(Desc::WRITE) | d.get(Desc::INDIRECT));
+        let bad = if const { walks != 0 } { empty | nested | beyond | endless | wrong_way | chain.get(Chain::BAD) } else { empty | not_written };
         let whole = if const { walks != 0 } { !more } else { !(more | d.get(Desc::INDIRECT)) };
         self.out.valid = self.st.q == St::GIVE;
         self.out.slot = self.slot.q;

@@ -6,7 +6,7 @@ use crate::dma::{ReadIn, ReadOut};
 use crate::parts::Arbiter;
 
 /// Who asks.
-pub const ASKERS: usize = 4;
+pub const ASKERS: usize = 5;
 
 #[derive(LogicBlock, Default)]
 pub struct Reads {
@@ -14,9 +14,9 @@ pub struct Reads {
     pub reset: Rst,
     pub ask: [ReadIn; ASKERS],
     pub out: ReadOut,
-    turns: Arbiter<ASKERS, 2>,
+    turns: Arbiter<ASKERS, 3>,
     stands: Reg<1>,
-    who: Reg<2>,
+    who: Reg<3>,
 }
 
 #[kernel]
