@@ -28,6 +28,18 @@ pub struct Options {
     pub timeout: Duration,
 }
 
+impl Options {
+    /// Bytes of DMA memory that are enough for a device driven so, whatever it offers.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let (pairs, depth) = (u64::from(self.pairs.max(1)), u64::from(self.depth.next_power_of_two()));
+        // Receive buffers, of the longest frame where each must have room for it; two pieces of 2 KiB to send from; rings with
+        // their indirect tables.
+        let entry = u64::from(self.buffer).max(9216) + 2 * 2048 + 2 * (1024 + 32);
+        pairs * depth * entry + (1 << 20)
+    }
+}
+
 impl Default for Options {
     /// One polled pair of 256 entries.
     fn default() -> Self {

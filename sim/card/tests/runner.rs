@@ -16,7 +16,7 @@ fn vf(i: u8) -> u8 {
 }
 
 fn card() -> (Card, Arc<Mapping>) {
-    let card = Card::over(Box::new(SoftCard::new(4)), Options::default()).unwrap();
+    let card = Card::over(Box::new(SoftCard::copying(4)), Options::default()).unwrap();
     card.set_vfs(0, 2).unwrap();
     let memory = Arc::new(Mapping::new(0x10_0000).unwrap());
     card.root().memory().map_for_all(0, memory.clone()).unwrap();

@@ -76,7 +76,7 @@ impl Bench {
 fn enumeration_finds_pfs_bars_and_vfs() {
     for mmio_base in [0xc000_0000, 0x12_0000_0000] {
         let options = Options { mmio_base, ..Options::default() };
-        let card = Card::over(Box::new(SoftCard::new(4)), options).unwrap();
+        let card = Card::over(Box::new(SoftCard::copying(4)), options).unwrap();
         let topology = card.topology();
         assert_eq!(topology.pfs.iter().map(|pf| pf.number).collect::<Vec<_>>(), [0, 1, 2]);
         for pf in &topology.pfs {
@@ -103,7 +103,7 @@ fn enumeration_finds_pfs_bars_and_vfs() {
 
 #[test]
 fn functions_come_and_go_with_their_enable() {
-    let card = Card::over(Box::new(SoftCard::new(4)), Options::default()).unwrap();
+    let card = Card::over(Box::new(SoftCard::copying(4)), Options::default()).unwrap();
     let function = card.function(vf(0)).unwrap();
     assert_eq!(function.name(), "0000:01:02.0");
     assert_eq!(function.config_read32(0).unwrap(), u32::MAX);
@@ -124,7 +124,7 @@ fn functions_come_and_go_with_their_enable() {
 fn dma_copies_right_however_rough_the_host_is() {
     for seed in 0..12 {
         let options = if seed == 0 { Options::default() } else { Options::rough(seed) };
-        let bench = Bench::new(SoftCard::new(4), options);
+        let bench = Bench::new(SoftCard::copying(4), options);
         for (from, to, bytes) in
             [(0, 0, 4), (0xffc, 0x10, 8), (0x10, 0xff4, 0x2000), (4, 0, 0x3ffc), (0x3c, 0x40, 1000)]
         {
@@ -138,7 +138,7 @@ fn dma_copies_right_however_rough_the_host_is() {
 #[test]
 fn the_same_seed_gives_the_same_clocks() {
     let clocks = |seed| {
-        let bench = Bench::new(SoftCard::new(4), Options::rough(seed));
+        let bench = Bench::new(SoftCard::copying(4), Options::rough(seed));
         bench.copy(0, 0, 0x2000);
         bench.card.clocks()
     };
@@ -148,7 +148,7 @@ fn the_same_seed_gives_the_same_clocks() {
 
 #[test]
 fn a_card_at_rest_is_not_clocked_and_time_still_passes() {
-    let bench = Bench::new(SoftCard::new(4), Options::default());
+    let bench = Bench::new(SoftCard::copying(4), Options::default());
     bench.copy(0, 0, 64);
     let function = bench.card.function(bench.number).unwrap();
     let clocks = bench.card.clocks();
@@ -162,7 +162,7 @@ fn a_card_at_rest_is_not_clocked_and_time_still_passes() {
 
 #[test]
 fn interrupts_arrive_and_waiting_for_one_that_does_not_ends() {
-    let bench = Bench::new(SoftCard::new(4), Options::rough(3));
+    let bench = Bench::new(SoftCard::copying(4), Options::rough(3));
     let function = bench.card.function(bench.number).unwrap();
     let vectors = function.enable_msix(2).unwrap();
     assert_eq!(bench.copy(0, 0, 4096), 1);
@@ -186,7 +186,7 @@ fn every_injected_fault_ends_the_copy_with_an_error_or_does_no_harm() {
         (ReadFault::Late(5000), 1),
         (ReadFault::Duplicate, 1),
     ] {
-        let bench = Bench::new(SoftCard::new(4), Options::default());
+        let bench = Bench::new(SoftCard::copying(4), Options::default());
         bench.card.root().inject(FaultPlan { function: Some(bench.number), skip: 2, times: 1, fault });
         assert_eq!(bench.copy(0, 0, 0x2000), result, "{fault:?}");
         assert_eq!(bench.copy(0, 0, 0x2000), 1, "{fault:?}: the next copy");
@@ -196,7 +196,7 @@ fn every_injected_fault_ends_the_copy_with_an_error_or_does_no_harm() {
 
 #[test]
 fn memory_that_is_not_mapped_is_refused_and_told() {
-    let bench = Bench::new(SoftCard::new(4), Options::default());
+    let bench = Bench::new(SoftCard::copying(4), Options::default());
     assert_eq!(bench.copy(0x4000, 0, 64), 2);
     assert_eq!(bench.copy(0, 0x4000, 64), 1);
     let faults = bench.card.root().take_dma_faults();
@@ -208,7 +208,7 @@ fn memory_that_is_not_mapped_is_refused_and_told() {
 
 #[test]
 fn flr_through_the_seam_restores_what_it_must() {
-    let bench = Bench::new(SoftCard::new(4), Options::default());
+    let bench = Bench::new(SoftCard::copying(4), Options::default());
     for number in [bench.number, pf(Kind::Trust)] {
         let function = bench.card.function(number).unwrap();
         azote_seam::enable_bus_master(&*function).unwrap();
@@ -228,7 +228,7 @@ fn flr_through_the_seam_restores_what_it_must() {
 
 #[test]
 fn requests_get_their_own_errors() {
-    let card = Card::over(Box::new(SoftCard::new(4)), Options::default()).unwrap();
+    let card = Card::over(Box::new(SoftCard::copying(4)), Options::default()).unwrap();
     let mut root = card.root();
     let unsupported = Err(RequestError::Status(Status::Unsupported));
     assert_eq!(root.config_read(3, 0), unsupported.clone().map(|_: ()| 0));
@@ -272,7 +272,7 @@ fn a_function_without_bus_mastering_that_asks_is_seen() {
 
 #[test]
 fn several_threads_share_the_card() {
-    let card = Card::over(Box::new(SoftCard::new(4)), Options::default()).unwrap();
+    let card = Card::over(Box::new(SoftCard::copying(4)), Options::default()).unwrap();
     card.set_vfs(pf(Kind::Net), 4).unwrap();
     std::thread::scope(|scope| {
         for i in 0..4 {
@@ -295,7 +295,7 @@ fn the_log_can_be_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tlp.log");
     let options = Options { log: Some(path.clone()), ..Options::default() };
-    let bench = Bench::new(SoftCard::new(4), options);
+    let bench = Bench::new(SoftCard::copying(4), options);
     bench.copy(0, 0, 64);
     assert!(!path.exists(), "it is not whole yet");
     drop(bench);
@@ -307,7 +307,7 @@ fn the_log_can_be_read() {
 #[test]
 fn a_log_that_cannot_be_written_is_an_error_at_the_end() {
     let options = Options { log: Some("/dev/full".into()), ..Options::default() };
-    let bench = Bench::new(SoftCard::new(4), options);
+    let bench = Bench::new(SoftCard::copying(4), options);
     for _ in 0..20 {
         bench.copy(0, 0, 64);
     }
@@ -320,7 +320,7 @@ fn one_image_is_one_volume_if_it_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("image");
     std::fs::write(&path, [0; 1024]).unwrap();
-    let card = Card::over(Box::new(SoftCard::new(4)), Options::default()).unwrap();
+    let card = Card::over(Box::new(SoftCard::copying(4)), Options::default()).unwrap();
     let attach = |number, read_only| card.root().media().attach(number, &path, read_only).map_err(|e| e.to_string());
     attach(0, true).unwrap();
     attach(1, true).unwrap();

@@ -68,7 +68,7 @@ fn given(root: &mut Root) -> (Arc<Mapping>, Messages) {
 
 #[test]
 fn a_guest_enumerates_and_its_messages_are_its_own() {
-    let card = Card::bare(Root::new(Box::new(SoftCard::new(4)), Options::default()).unwrap());
+    let card = Card::bare(Root::new(Box::new(SoftCard::copying(4)), Options::default()).unwrap());
     assert!(card.topology().pfs.is_empty() && card.function(0).is_none());
     let mut root = card.root();
     let (memory, messages) = given(&mut root);
@@ -86,7 +86,7 @@ fn a_guest_enumerates_and_its_messages_are_its_own() {
 
 #[test]
 fn another_bus_number_is_learnt_and_the_old_one_is_wrong_then() {
-    let mut root = Root::new(Box::new(SoftCard::new(4)), Options::default()).unwrap();
+    let mut root = Root::new(Box::new(SoftCard::copying(4)), Options::default()).unwrap();
     given(&mut root);
     bring_up(&mut root);
     root.config_write_at(Rid::new(9, 0), header::CACHE_LINE_SIZE as u16, 1, 0).unwrap();
@@ -124,7 +124,7 @@ fn who_answers_for_an_address_is_known_from_the_guests_own_writes() {
 
 #[test]
 fn a_card_that_was_provisioned_can_be_handed_over_with_its_bindings() {
-    let card = Card::over(Box::new(SoftCard::new(4)), Options::default()).unwrap();
+    let card = Card::over(Box::new(SoftCard::copying(4)), Options::default()).unwrap();
     let trust = card.function(FunctionId::pf(Kind::Trust).number()).unwrap();
     let binding = manage::binding(1);
     trust.bar(2).unwrap().write32(binding + manage::BINDING_LENGTH_LO, 77).unwrap();

@@ -3,6 +3,7 @@
 use azote_regs::Field;
 use azote_regs::function::{FunctionId, KINDS, Kind, Role};
 use azote_regs::pcie::{acs, ari, capability, dsn, express, header, msix, power, sriov};
+use azote_regs::virtio::pci as virtio;
 use azote_regs::{bar, ids};
 
 /// One function's space.
@@ -44,13 +45,18 @@ pub(super) struct Config {
 }
 
 impl Config {
-    pub fn new(vfs: u8) -> Self {
+    /// Spaces of a card with `vfs` VFs of each kind, and virtio's capabilities on net functions if they speak it.
+    pub fn new(vfs: u8, virtio: bool) -> Self {
         let mut reset: Vec<Option<Space>> = (0..256).map(|_| None).collect();
         for kind in Kind::ALL {
             reset[usize::from(FunctionId::pf(kind).number())] = Some(pf(kind, vfs));
             for vf in (0..vfs).filter_map(|i| FunctionId::vf(kind, i)) {
                 reset[usize::from(vf.number())] = Some(vf_space(kind));
             }
+        }
+        if virtio {
+            let numbers = (0..=255u8).filter(|n| FunctionId::from_number(*n).is_some_and(|id| id.kind == Kind::Net));
+            numbers.for_each(|n| reset[usize::from(n)].iter_mut().for_each(virtio_capabilities));
         }
         Config { now: reset.clone(), reset, resets: Vec::new() }
     }
@@ -132,6 +138,24 @@ impl Config {
         self.resets.len() < before
     }
 
+    /// Where in BAR0, and how many bytes, virtio's window is directed at, if that register is its data and it may be used.
+    pub fn window(&self, function: u8, register: u16) -> Option<(u64, usize)> {
+        let space = self.space(function).filter(|_| self.exists(function))?;
+        let at = WINDOW;
+        let word = |offset: u64| space.get(at + offset) & 0xffff_ffff;
+        let (offset, len) = (word(virtio::OFFSET), word(virtio::LENGTH));
+        let wanted = u64::from(register) == at + virtio::DATA && virtio::BAR_INDEX.of(word(virtio::BAR)) == bar::BAR0;
+        let fits = matches!(len, 1 | 2 | 4) && offset.is_multiple_of(len) && offset + len <= bar::BAR0_SIZE;
+        (wanted && fits && space.get(at) & 0xff == virtio::ID).then_some((offset, len as usize))
+    }
+
+    /// What virtio's window shows.
+    pub fn set_window(&mut self, function: u8, data: [u8; 4]) {
+        if let Some(space) = &mut self.now[usize::from(function)] {
+            space.words[(WINDOW + virtio::DATA) as usize / 4] = u32::from_le_bytes(data);
+        }
+    }
+
     fn flr(&mut self, function: u8) {
         self.resets.push(function);
         self.now[usize::from(function)] = self.reset[usize::from(function)].clone();
@@ -171,6 +195,34 @@ impl Config {
             }
         }
         None
+    }
+}
+
+/// Where virtio's structures are told of, behind the capabilities that all functions have; the last is the window.
+const STRUCTURES: [(u64, u64, u64, u64); 4] = [
+    (virtio::COMMON_CFG, virtio::COMMON_AT, virtio::COMMON_LENGTH, virtio::CAP_SIZE),
+    (virtio::ISR_CFG, virtio::ISR_AT, virtio::ISR_LENGTH, virtio::CAP_SIZE),
+    (virtio::DEVICE_CFG, virtio::DEVICE_AT, azote_regs::virtio::net::config::LENGTH, virtio::CAP_SIZE),
+    (virtio::NOTIFY_CFG, virtio::NOTIFY_AT, bar::PAGE_SIZE, virtio::CAP_SIZE + 4),
+];
+const WINDOW: u64 = capability::ADDED + 4 * virtio::CAP_SIZE + 4;
+
+fn virtio_capabilities(space: &mut Space) {
+    space.put(capability::pf::EXPRESS, capability::header(0, capability::ADDED), 0);
+    let mut at = capability::ADDED;
+    for (kind, offset, length, size) in STRUCTURES {
+        space.put(at, virtio::header(at + size, size, kind), 0);
+        space.put(at + virtio::OFFSET, offset, 0);
+        space.put(at + virtio::LENGTH, length, 0);
+        if kind == virtio::NOTIFY_CFG {
+            space.put(at + virtio::NOTIFY_MULTIPLIER, virtio::NOTIFY_STRIDE, 0);
+        }
+        at += size;
+    }
+    space.put(at, virtio::header(0, virtio::PCI_CFG_SIZE, virtio::PCI_CFG), 0);
+    space.put(at + virtio::BAR, 0, virtio::BAR_INDEX.mask());
+    for register in [virtio::OFFSET, virtio::LENGTH, virtio::DATA] {
+        space.put(at + register, 0, 0xffff_ffff);
     }
 }
 

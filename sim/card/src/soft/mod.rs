@@ -1,5 +1,6 @@
-//! A card in software: configuration spaces, card management, NVMe controllers on the storage functions, and a copying
-//! engine on the others.
+//! A card in software: configuration spaces, card management, NVMe controllers on the storage functions, virtio-net on the net
+//! functions with a switch between them and the Ethernet port, and a copying engine on the trust functions; on net functions as
+//! well if a test of the root complex asks for it ([`SoftCard::copying`]).
 //!
 //! It is there to try the root complex, drivers and tools without Verilator. It says nothing about the RTL.
 //!
@@ -11,6 +12,7 @@ mod config;
 mod engine;
 mod fetch;
 mod identify;
+mod net;
 mod nvme;
 mod transfer;
 
@@ -24,6 +26,7 @@ use azote_tlp::{Assembler, Body, Completion, Memory, Packet, Rid, Status, Tlp};
 use crate::device::{Inputs, Outputs, TlpDevice};
 use config::Config;
 use engine::Engine;
+use net::{Network, Rights};
 use nvme::{Binding, Context, Nvme};
 
 /// BAR0 offset: where the engine copies from.
@@ -71,6 +74,8 @@ pub struct SoftCard {
     bars: Vec<Vec<u8>>,
     engine: Engine,
     nvme: Nvme,
+    /// Unless its net functions copy.
+    network: Option<Network>,
     /// By storage slot.
     slots: Vec<Slot>,
     vfs: u8,
@@ -84,12 +89,22 @@ pub struct SoftCard {
 impl SoftCard {
     /// A card with `vfs` VFs of each kind.
     pub fn new(vfs: u8) -> Self {
+        Self::with(vfs, Some(Network::new(vfs)))
+    }
+
+    /// The same whose net functions have the copying engine.
+    pub fn copying(vfs: u8) -> Self {
+        Self::with(vfs, None)
+    }
+
+    fn with(vfs: u8, network: Option<Network>) -> Self {
         let mut card = SoftCard {
             bus: 0,
-            config: Config::new(vfs),
+            config: Config::new(vfs, network.is_some()),
             bars: vec![vec![0; bar::BAR2_SIZE as usize]; 257],
             engine: Engine::default(),
             nvme: Nvme::default(),
+            network,
             slots: Vec::new(),
             vfs,
             rx: Assembler::default(),
@@ -108,6 +123,9 @@ impl SoftCard {
             memory.fill(0);
             if u8::try_from(function).is_ok_and(is_storage) {
                 Nvme::registers(memory);
+            }
+            if let (Ok(function), Some(network)) = (u8::try_from(function), &self.network) {
+                network.show(function, memory);
             }
         }
         self.slots = (0..=self.vfs).map(|_| Slot::default()).collect();
@@ -191,9 +209,9 @@ impl SoftCard {
         }
     }
 
-    /// The same, with a fault.
+    /// One whose net functions copy, with a fault.
     pub fn misbehaving(vfs: u8, how: Misbehave) -> Self {
-        SoftCard { misbehave: Some(how), ..Self::new(vfs) }
+        SoftCard { misbehave: Some(how), ..Self::copying(vfs) }
     }
 
     fn rid(&self, function: u8) -> Rid {
@@ -216,6 +234,7 @@ impl SoftCard {
         let Ok(tlp) = Tlp::decode(packet) else { return };
         match tlp.body {
             Body::CfgRead { requester, tag, target, register, .. } => {
+                self.window(target.function(), register, None);
                 let value = self.config.read(target.function(), register);
                 let status = if value.is_some() { Status::Success } else { Status::Unsupported };
                 let completion = self.answer(target.function(), requester, tag, status);
@@ -224,10 +243,25 @@ impl SoftCard {
             Body::CfgWrite { requester, tag, target, register, first_be, data, .. } => {
                 self.bus = target.bus();
                 let done = self.config.write(target.function(), register, first_be, data);
+                self.window(target.function(), register, Some(data));
                 for function in 0..=255 {
                     if is_storage(function) && self.config.take_reset(function) {
                         Nvme::registers(&mut self.bars[usize::from(function)]);
                         self.nvme.clear(function);
+                    }
+                    if let Some(network) = &mut self.network
+                        && is_net(function)
+                        && self.config.take_reset(function)
+                    {
+                        network.clear(function, &mut self.bars[usize::from(function)]);
+                    }
+                }
+                // VFs that are disabled are reset (PCIe 9.2.1.2).
+                for function in
+                    (4..=255).filter(|f| target.function() == NET_PF && is_net(*f) && !self.config.exists(*f))
+                {
+                    if let Some(network) = &mut self.network {
+                        network.clear(function, &mut self.bars[usize::from(function)]);
                     }
                 }
                 let status = if done { Status::Success } else { Status::Unsupported };
@@ -240,6 +274,16 @@ impl SoftCard {
                 self.nvme.complete(&c, &data, tlp.attributes.poisoned);
             }
             Body::Cpl(c) if is_storage(c.requester.function()) => self.nvme.complete(&c, &[], false),
+            Body::CplD(c, data) if self.has_network(c.requester.function()) => {
+                if let Some(network) = &mut self.network {
+                    network.complete(&c, &data, tlp.attributes.poisoned);
+                }
+            }
+            Body::Cpl(c) if self.has_network(c.requester.function()) => {
+                if let Some(network) = &mut self.network {
+                    network.complete(&c, &[], false);
+                }
+            }
             Body::CplD(c, data) => self.engine.data(&c, &data, tlp.attributes.poisoned),
             Body::Cpl(c) => self.engine.refused(&c),
             _ => {}
@@ -250,6 +294,50 @@ impl SoftCard {
         let completer = self.rid(function);
         let (byte_count, lower_address) = (4, 0);
         Completion { completer, status, byte_count_modified: false, byte_count, requester, tag, lower_address }
+    }
+
+    fn has_network(&self, function: u8) -> bool {
+        self.network.is_some() && is_net(function)
+    }
+
+    /// Bytes of a BAR as they are now.
+    fn bar_bytes(&mut self, function: u8, index: u64, offset: u64, len: usize) -> Vec<u8> {
+        let memory = &mut self.bars[Self::bar(function, index)];
+        if let (Some(network), bar::BAR0) = (&self.network, index) {
+            network.show(function, memory);
+        }
+        memory.iter().skip(offset as usize).take(len).copied().collect()
+    }
+
+    /// What reading clears is cleared.
+    fn bar_was_read(&mut self, function: u8, index: u64, m: &Memory, offset: u64) {
+        let enabled = (0..usize::from(m.length) * 4).filter(|i| m.enabled(*i));
+        let read = enabled.clone().min().zip(enabled.max());
+        if let (Some(network), bar::BAR0, Some((first, last))) = (&mut self.network, index, read) {
+            network.read(function, offset + first as u64, offset + last as u64 + 1);
+        }
+    }
+
+    /// PCI configuration access (virtio §4.1.4.9): reading or writing its data does so in the BAR.
+    fn window(&mut self, function: u8, register: u16, written: Option<[u8; 4]>) {
+        let Some((offset, len)) = self.config.window(function, register).filter(|_| self.has_network(function)) else {
+            return;
+        };
+        let memory = &mut self.bars[usize::from(function)];
+        let Some(network) = &mut self.network else { return };
+        match written {
+            None => {
+                network.show(function, memory);
+                let mut data = [0; 4];
+                data.iter_mut().zip(&memory[offset as usize..][..len]).for_each(|(to, from)| *to = *from);
+                self.config.set_window(function, data);
+                network.read(function, offset, offset + len as u64);
+            }
+            Some(data) => {
+                memory[offset as usize..][..len].copy_from_slice(&data[..len]);
+                network.written(function, offset, offset + len as u64, memory);
+            }
+        }
     }
 
     /// Which of `bars` holds a function's BAR.
@@ -266,8 +354,8 @@ impl SoftCard {
             };
             return self.complete(completion, None);
         };
-        let bar = self.bars[Self::bar(function, index)].iter().skip(offset as usize);
-        let mut data: Vec<u8> = bar.take(usize::from(m.length) * 4).copied().collect();
+        let mut data = self.bar_bytes(function, index, offset, usize::from(m.length) * 4);
+        self.bar_was_read(function, index, m, offset);
         if index == bar::BAR2 {
             for (slot, at) in self.controls(offset, data.len()) {
                 if self.is_busy(slot)
@@ -309,8 +397,14 @@ impl SoftCard {
                 self.bind(slot);
             }
         }
+        let enabled = (0..data.len()).filter(|i| m.enabled(*i));
+        let written = enabled.clone().min().zip(enabled.max());
         let memory = &mut self.bars[Self::bar(function, index)];
-        if is_storage(function) {
+        if self.network.is_some() && is_net(function) {
+            if let (Some((first, last)), Some(network)) = (written, &mut self.network) {
+                network.written(function, offset + first as u64, offset + last as u64 + 1, memory);
+            }
+        } else if is_storage(function) {
             self.nvme.written(function, offset, memory);
         } else if index == bar::BAR0 && offset == bar::DOORBELLS {
             self.engine.start(function, memory);
@@ -340,6 +434,19 @@ impl SoftCard {
             let context = self.context(function);
             self.nvme.work(&context, &mut self.tx);
         }
+        if let Some(function) = self.network.as_ref().and_then(Network::next) {
+            let (max_payload, max_read) = self.config.sizes(function);
+            let rights = Rights {
+                rid: self.rid(function),
+                allowed: self.config.may_request(function),
+                max_payload,
+                max_read,
+                vectors: self.vectors(function),
+            };
+            if let Some(network) = &mut self.network {
+                network.send(&rights, &mut self.tx);
+            }
+        }
         while let Some(function) = self.nvme.shut_down() {
             Nvme::show_shut_down(&mut self.bars[Self::bar(function, bar::BAR0)]);
         }
@@ -348,6 +455,13 @@ impl SoftCard {
 
 /// Which of `bars` is card management.
 const MANAGEMENT: usize = 256;
+
+/// Function number of the net PF.
+const NET_PF: u8 = Kind::Net as u8;
+
+fn is_net(function: u8) -> bool {
+    FunctionId::from_number(function).is_some_and(|f| f.kind == Kind::Net)
+}
 
 fn is_storage(function: u8) -> bool {
     FunctionId::from_number(function).is_some_and(|f| f.kind == Kind::Storage)
@@ -361,6 +475,9 @@ impl TlpDevice for SoftCard {
             self.config.reset();
             self.engine = Engine::default();
             self.nvme = Nvme::default();
+            if let Some(network) = &mut self.network {
+                network.reset();
+            }
             self.initialise();
             self.rx = Assembler::default();
             self.tx.clear();
@@ -368,8 +485,13 @@ impl TlpDevice for SoftCard {
             return;
         }
         outputs.rx_ready = true;
-        outputs.busy = self.engine.busy() || self.nvme.busy() || !self.tx.is_empty();
+        let network = self.network.as_ref().is_some_and(Network::busy);
+        outputs.busy = self.engine.busy() || self.nvme.busy() || network || !self.tx.is_empty();
         self.nvme.show(outputs);
+        match &self.network {
+            Some(network) => network.show_port(outputs),
+            None => outputs.erx_ready = true,
+        }
         if let Some(packet) = self.tx.front()
             && !std::mem::take(&mut self.withdrawn)
         {
@@ -390,6 +512,9 @@ impl TlpDevice for SoftCard {
         if let Some(function) = self.nvme.function() {
             let context = self.context(function);
             self.nvme.media(inputs, &context, &mut self.tx);
+        }
+        if let Some(network) = &mut self.network {
+            network.work(inputs);
         }
         self.work();
     }
