@@ -1,10 +1,14 @@
 //! Card management: the driver of the trust PF's BAR2.
 //!
 //! From here, and from nowhere else, a storage function is given its volume: a range of blocks behind the media port, for
-//! reading only or for both. What the card was told is read back, since a binding that is not what the host believes
+//! reading only or for both; and a net function its port of the switch. What the card was told is read back, since a binding that is not what the host believes
 //! gives a guest somebody else's blocks.
 
 #![forbid(unsafe_code)]
+
+mod port;
+
+pub use port::{Counters, Mac, Port};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -96,6 +100,42 @@ pub enum Error {
         function: String,
         /// Whose binding.
         slot: String,
+    },
+    /// The card has no such net function.
+    #[error("no net VF {index}; the card has {count} (0 to {})", .count.saturating_sub(1))]
+    NoNetVf {
+        /// The VF asked for.
+        index: u8,
+        /// The number of VFs.
+        count: u8,
+    },
+    /// An MTU that is too small.
+    #[error("an MTU of {mtu}: at least {}", azote_regs::virtio::net::MIN_MTU)]
+    BadMtu {
+        /// What was asked for.
+        mtu: u16,
+    },
+    /// An address that is nobody's or everybody's.
+    #[error("{mac} is no address of a single function")]
+    BadAddress {
+        /// What was asked for.
+        mac: Mac,
+    },
+    /// The switch does not end the last change.
+    #[error("{function}: in {waited:?} the last change of a port did not become effective")]
+    PortsBusy {
+        /// The function's name.
+        function: String,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The card holds another port than what it was told.
+    #[error("{function}: the card did not take the port of {port}; are its tables locked?")]
+    PortNotTaken {
+        /// The function's name.
+        function: String,
+        /// Whose port.
+        port: String,
     },
 }
 
@@ -319,14 +359,17 @@ impl Manager {
 
     /// Every binding of the card.
     pub fn bindings(&self) -> Result<Vec<(Role, Volume)>> {
-        let roles = std::iter::once(Role::Pf).chain((0..self.vfs).map(Role::Vf));
         let mut found = Vec::new();
-        for role in roles {
+        for role in self.roles() {
             if let Some(volume) = self.binding(role)? {
                 found.push((role, volume));
             }
         }
         Ok(found)
+    }
+
+    fn roles(&self) -> impl Iterator<Item = Role> {
+        std::iter::once(Role::Pf).chain((0..self.vfs).map(Role::Vf))
     }
 
     /// Changes one field of a register, and leaves the others as they are.
