@@ -3,6 +3,7 @@
 pub mod buffers;
 pub mod chains;
 pub mod engine;
+pub mod offload;
 pub mod port;
 pub mod receive;
 pub mod stream;

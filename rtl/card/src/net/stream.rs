@@ -98,3 +98,20 @@ pub struct RoomIn {
     pub bytes: I<14>,
     pub free: O<1>,
 }
+
+/// What goes with `sop` of a function's frame: its virtio-net header, as it lies in memory, and the frame's length, which the chain of its
+/// descriptors tells before its bytes come.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "TransmitIn"]
+pub struct TransmitOut {
+    pub header: O<96>,
+    pub length: O<17>,
+}
+
+/// The same, at who takes them.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "TransmitOut"]
+pub struct TransmitIn {
+    pub header: I<96>,
+    pub length: I<17>,
+}

@@ -1,6 +1,8 @@
 //! Frames, and the benches of the blocks that they go through.
 
 mod bus;
+mod offload;
+mod packet;
 mod ports;
 mod switch;
 
