@@ -125,8 +125,8 @@ impl Logic for Buffers {
         self.rows.waddr = cat(fills, self.filled.rdata[FETCHER].trunc(DEPTH));
         self.rows.wdata = Buffer {
             bad: self.input.bad,
-            more: !(self.input.last | self.input.table),
-            table: self.input.table,
+            more: !(self.input.last | self.input.indirect),
+            table: self.input.indirect,
             next: self.input.next,
             head: self.input.head,
             bytes: self.input.bytes,

@@ -25,12 +25,12 @@ impl St {
 pub struct Chains {
     pub clock: Clk,
     pub reset: Rst,
-    /// The descriptor `link` of a queue's table, or of a table of its own at `table` with so many: held until `done`.
+    /// The descriptor `link` of a queue's table, or of a table of its own at `own_at` with so many: held until `done`.
     pub valid: I<1>,
     pub slot: I<6>,
     pub pair: I<2>,
     pub own: I<1>,
-    pub table: I<64>,
+    pub own_at: I<64>,
     pub entries: I<16>,
     pub link: I<16>,
     /// One clock: it is there.
@@ -99,7 +99,7 @@ impl Logic for Chains {
                 }
             }
             St::DESC => {
-                self.at.d = if self.own { self.table } else { self.ring.data } + offset;
+                self.at.d = if self.own { self.own_at } else { self.ring.data } + offset;
                 self.st.d = St::META;
             }
             St::META => {

@@ -15,6 +15,7 @@ use azote_regs::{bar, function};
 
 use super::buffers::Buffers;
 use super::chains::Chains;
+use super::offload::Offload;
 use super::port::{PortAsk, PortsIn};
 use super::receive::Receive;
 use super::stream::{EthernetIn, EthernetOut};
@@ -55,7 +56,11 @@ const FEATURES: u64 = bit(virtio::feature::VERSION_1)
     | bit(net::feature::MTU)
     | bit(net::feature::STATUS)
     | bit(net::feature::SPEED_DUPLEX)
-    | bit(net::feature::MRG_RXBUF);
+    | bit(net::feature::MRG_RXBUF)
+    | bit(net::feature::CSUM)
+    | bit(net::feature::HOST_TSO4)
+    | bit(net::feature::HOST_TSO6)
+    | bit(net::feature::HOST_ECN);
 /// And of the PF besides.
 const PF_FEATURES: u64 = bit(virtio::feature::SR_IOV);
 /// `speed`: what 128 bits carry at the clock that the core is made for, in Mb/s.
@@ -97,6 +102,7 @@ pub struct Net {
     buffers: Buffers,
     transmit: Transmit,
     receive: Receive,
+    offload: Offload,
     switch: Switch,
     chains: Chains,
     walked: Reg<1>,
@@ -131,6 +137,7 @@ impl Logic for Net {
     fn update(&mut self) {
         clocked!(self.registers, self.odd, self.even, self.post, self.flights, self.reads, self.buffers);
         clocked!(self.transmit, self.receive, self.changes, self.bells, self.switch, self.chains);
+        clocked!(self.offload);
 
         let client = self.socket.land.client;
         // Registers.
@@ -153,7 +160,7 @@ impl Logic for Net {
         self.chains.slot = self.receive.slot;
         self.chains.pair = self.receive.pair;
         self.chains.own = self.receive.own;
-        self.chains.table = self.receive.table;
+        self.chains.own_at = self.receive.own_at;
         self.chains.entries = self.receive.entries;
         self.chains.link = self.receive.link;
         self.receive.walked = self.chains.done;
@@ -303,10 +310,10 @@ impl Logic for Net {
         self.buffers.take = self.receive.take;
         self.buffers.takes = self.receive.takes;
         self.buffers.looks = self.receive.looks;
-        join!(self.transmit.out, self.switch.from);
-        self.switch.sum.valid = 0;
-        self.switch.sum.at = 0;
-        self.switch.sum.value = 0;
+        join!(self.transmit.out, self.offload.frame);
+        join!(self.transmit.wants, self.offload.wants);
+        join!(self.offload.out, self.switch.from);
+        join!(self.offload.sum, self.switch.sum);
         join!(self.switch.to, self.receive.input);
         join!(self.switch.room, self.receive.room);
         link!(self.rx, self.switch.rx);
@@ -336,6 +343,7 @@ impl Logic for Net {
             | self.flights.busy
             | self.transmit.busy
             | self.receive.busy
+            | self.offload.busy
             | self.switch.busy
             | self.ports.valid
             | self.counters.valid

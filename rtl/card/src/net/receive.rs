@@ -33,6 +33,14 @@ packed! {
 }
 
 packed! {
+    /// A chain that is written.
+    Written {
+        head: 16,
+        bytes: 14,
+    }
+}
+
+packed! {
     /// A frame that is whole.
     Frame {
         /// It is counted as under way: its function's device was there when it came, and it is one.
@@ -90,7 +98,7 @@ pub struct Receive {
     /// To whoever walks chains.
     pub walk: O<1>,
     pub own: O<1>,
-    pub table: O<64>,
+    pub own_at: O<64>,
     pub entries: O<16>,
     pub link: O<16>,
     pub walked: I<1>,
@@ -156,6 +164,10 @@ pub struct Receive {
     rows: Ram<ROWS, 128>,
     frames: Fifo<{ Frame::WIDTH }>,
     picks: LutRam<PICKS, { Pick::WIDTH }>,
+    /// The chains that are written, and how many of them are told.
+    chains: LutRam<DEPTH, { Written::WIDTH }>,
+    done_chains: Reg<{ DEPTH + 1 }>,
+    told: Reg<{ DEPTH + 1 }>,
 }
 
 impl Receive {
@@ -174,7 +186,7 @@ fn least(a: V, b: V) -> V {
 impl Logic for Receive {
     fn update(&mut self) {
         clocked!(self.frames);
-        memories!(self.rows, self.picks);
+        memories!(self.rows, self.picks, self.chains);
 
         // --- keeping: a frame that is longer than any is cut, and dropped
         let used = self.tail.q - self.done.q;
@@ -233,7 +245,7 @@ impl Logic for Receive {
         self.picks.raddr = self.b.q.trunc(PICKS);
         self.walk = self.st.q == St::WALK;
         self.own = self.c_own.q;
-        self.table = self.c_table.q;
+        self.own_at = self.c_table.q;
         self.entries = self.c_entries.q;
         self.link = self.c_link.q;
         let pick = self.picks.rdata;
@@ -277,11 +289,16 @@ impl Logic for Receive {
         self.used.valid = self.st.q == St::USED;
         self.used.slot = slot;
         self.used.queue = 0;
-        self.used.head = pick.get(Pick::HEAD);
-        self.used.bytes = self.chain.q.zext(32);
+        self.used.head = self.chains.rdata.get(Written::HEAD);
+        self.used.bytes = self.chains.rdata.get(Written::BYTES).zext(32);
         self.used.event = 0;
         self.used.none = 0;
-        self.used.more = !last_pick;
+        let last_told = (self.told.q + 1) == self.done_chains.q;
+        self.used.more = !last_told;
+        self.chains.we = 0;
+        self.chains.waddr = self.done_chains.q.trunc(DEPTH);
+        self.chains.wdata = Written { head: pick.get(Pick::HEAD), bytes: self.chain.q + self.written.q };
+        self.chains.raddr = self.told.q.trunc(DEPTH);
         self.broken.valid = self.st.q == St::BREAK;
         self.broken.slot = slot;
         self.begins.valid = 0;
@@ -363,6 +380,8 @@ impl Logic for Receive {
                 self.p.d = self.p.q + 1;
                 self.b.d = 0;
                 self.chain.d = 0;
+                self.done_chains.d = 0;
+                self.told.d = 0;
                 self.rest.d = self.total.q;
                 self.place.d = if self.hash.q { sized(12, 15) } else { 4 };
                 if self.enough.q {
@@ -428,19 +447,22 @@ impl Logic for Receive {
             }
             St::NEXT => {
                 self.chain.d = self.chain.q + self.written.q;
+                self.b.d = self.b.q + 1;
                 if pick.get(Pick::LAST) {
-                    self.st.d = St::USED;
-                } else {
-                    self.b.d = self.b.q + 1;
-                    self.st.d = St::BUFFER;
+                    self.chain.d = 0;
+                    self.chains.we = 1;
+                    self.done_chains.d = self.done_chains.q + 1;
                 }
+                self.st.d = if last_pick { sized(St::USED, 4) } else { St::BUFFER };
             }
+            // All that a frame took is told at once: no driver sees a part of it.
             St::USED => {
                 if self.used.ready {
                     self.begins.valid = 1;
-                    self.chain.d = 0;
-                    self.b.d = self.b.q + 1;
-                    self.st.d = if last_pick { sized(St::OVER, 4) } else { St::BUFFER };
+                    self.told.d = self.told.q + 1;
+                    if last_told {
+                        self.st.d = St::OVER;
+                    }
                 }
             }
             St::BREAK => {

@@ -4,15 +4,18 @@
 //! driver's business. Buffers are read piece by piece into a ring of rows, many at a time; a few pieces share a client of reads, so that
 //! small frames need not wait for one another. Behind the ring the pieces are put together to beats.
 //!
+//! A chain waits until all of its descriptors are here: then it is known how long it is, which those who cut it into segments must be told
+//! before.
+//!
 //! Promises: frames leave in the order in which their chains came; a chain is told to the driver when all of it was read; one that is
-//! malformed, too long or could not be read leaves with `error`, or not at all.
+//! malformed or too long does not leave, and one that could not be read leaves with `error`.
 
 use azote_hdl::prelude::*;
 use azote_regs::virtio::net;
 
-use super::stream::FrameOut;
+use super::stream::{FrameOut, TransmitOut};
 use crate::dma::{Lanes, ReadOut};
-use crate::parts::Fifo;
+use crate::parts::{BlockFifo, Fifo};
 use crate::virtio::bundles::{BufferIn, Terms, UsedOut};
 
 /// Groups of pieces, each with a client of reads, and pieces of a group.
@@ -23,6 +26,31 @@ const ROWS: usize = 9;
 const PIECE: u64 = 2048;
 /// Bytes of a chain at most.
 const LONGEST: u64 = net::header::SIZE_HASH + net::MAX_GSO;
+/// Descriptors of a chain at most, and of all chains that wait, log2.
+const MOST: u64 = 96;
+const WAITING: usize = 7;
+
+packed! {
+    /// A chain that waits.
+    Chain {
+        slot: 6,
+        pair: 3,
+        head: 16,
+        bytes: 17,
+        many: WAITING,
+        bad: 1,
+        none: 1,
+        hash: 1,
+    }
+}
+
+packed! {
+    /// A descriptor of one.
+    Desc {
+        bytes: 17,
+        address: 64,
+    }
+}
 
 packed! {
     /// A piece of a chain.
@@ -41,6 +69,8 @@ packed! {
         /// The driver is not told of it.
         none: 1,
         hash: 1,
+        /// Of the frame.
+        length: 17,
     }
 }
 
@@ -61,6 +91,7 @@ impl Rd {
     const ROOM: u64 = 2;
     const READ: u64 = 3;
     const END: u64 = 4;
+    const DESC: u64 = 5;
 }
 
 struct St;
@@ -89,25 +120,22 @@ pub struct Transmit {
     pub off: I<2>,
     pub data: I<128>,
     pub out: FrameOut,
-    /// With the first beat: the frame's header.
-    pub header: O<96>,
+    pub wants: TransmitOut,
     pub used: UsedOut,
     pub busy: O<1>,
     kind: Param,
+    // Waiting.
+    sum: Reg<17>,
+    count: Reg<WAITING>,
+    spoils: Reg<1>,
     // Reading.
     rs: Reg<3>,
-    slot: Reg<6>,
-    pair: Reg<3>,
-    head: Reg<16>,
-    address: Reg<64>,
-    left: Reg<32>,
+    chain: Reg<{ Chain::WIDTH }>,
+    descs_left: Reg<WAITING>,
     first: Reg<1>,
-    last: Reg<1>,
-    bad: Reg<1>,
-    none: Reg<1>,
+    address: Reg<64>,
+    left: Reg<17>,
     piece: Reg<12>,
-    sum: Reg<17>,
-    hash: Reg<1>,
     tail: Reg<{ ROWS + 1 }>,
     group: Reg<3>,
     in_group: Reg<3>,
@@ -132,14 +160,17 @@ pub struct Transmit {
     o_data: Reg<128>,
     o_slot: Reg<6>,
     o_header: Reg<96>,
+    o_length: Reg<17>,
     landed: Lanes<ROWS>,
+    chains: Fifo<{ Chain::WIDTH }>,
+    descs: BlockFifo<WAITING, { Desc::WIDTH }>,
     pieces: Fifo<{ Piece::WIDTH }>,
     ended: Fifo<{ Ended::WIDTH }>,
 }
 
 impl Transmit {
     pub fn new(kind: u64) -> Self {
-        Transmit { kind: Param::new(kind as usize), pieces: Fifo::new(32), ended: Fifo::new(4), ..Self::default() }
+        Transmit { kind: Param::new(kind as usize), chains: Fifo::new(32), pieces: Fifo::new(32), ended: Fifo::new(4), ..Self::default() }
     }
 }
 
@@ -155,7 +186,7 @@ fn first_bytes(beat: V, many: V) -> V {
 #[kernel]
 impl Logic for Transmit {
     fn update(&mut self) {
-        clocked!(self.pieces, self.ended);
+        clocked!(self.chains, self.descs, self.pieces, self.ended);
         memories!(self.landed);
         self.landed.we = self.lanes;
         self.landed.row = self.row.trunc(ROWS);
@@ -163,20 +194,50 @@ impl Logic for Transmit {
         self.landed.off = self.off;
         self.landed.data = self.data;
 
+        // --- waiting
+        let sum = if self.buffers.first { sized(0, 33) } else { self.sum.q.zext(33) };
+        let count = if self.buffers.first { sized(0, WAITING) } else { self.count.q };
+        let total = sum + self.buffers.bytes.zext(33);
+        let long = (total > LONGEST) | (count == MOST);
+        let spoilt = ((!self.buffers.first) & self.spoils.q) | self.buffers.bad | long;
+        self.buffers.ready = self.descs.in_ready & self.chains.in_ready;
+        let comes = self.buffers.valid & self.buffers.ready;
+        self.ask = self.buffers.slot;
+        self.descs.in_valid = comes & !spoilt;
+        self.descs.in_data = Desc { bytes: self.buffers.bytes.trunc(17), address: self.buffers.address };
+        let many = if spoilt { count } else { count + 1 };
+        self.chains.in_valid = comes & self.buffers.last;
+        self.chains.in_data = Chain {
+            slot: self.buffers.slot,
+            pair: self.buffers.pair,
+            head: self.buffers.head,
+            bytes: total.trunc(17),
+            many: many,
+            bad: spoilt,
+            none: self.buffers.bad,
+            hash: self.terms.get(Terms::HASH),
+        };
+        if comes {
+            self.sum.d = if spoilt { sum.trunc(17) } else { total.trunc(17) };
+            self.count.d = many;
+            self.spoils.d = spoilt;
+        }
+
         // --- reading
+        let c = self.chain.q;
+        let header_size = if c.get(Chain::HASH) { sized(net::header::SIZE_HASH, 17) } else { net::header::SIZE };
+        let last_desc = self.descs_left.q == 0;
         let start = self.address.q.bits(1, 0);
         let to_page = sized(4096, 13) - self.address.q.bits(11, 0).zext(13);
         let short = if to_page < PIECE { to_page } else { konst(PIECE) };
-        let whole = self.left.q <= short.zext(32);
+        let whole = self.left.q <= short.zext(17);
         let spread = self.piece.q.zext(13) + start.zext(13) + 15;
         let rows = spread.bits(12, 4);
         let used = self.tail.q - self.done.q;
         let room = sized(1 << ROWS, ROWS + 1) - used;
         let fits = room >= rows.zext(ROWS + 1);
-        self.buffers.ready = self.rs.q == Rd::IDLE;
-        self.ask = self.buffers.slot;
         self.rd.valid = self.rs.q == Rd::READ;
-        self.rd.owner = cat(self.slot.q, sized({ self.kind.get() }, 2));
+        self.rd.owner = cat(c.get(Chain::SLOT), sized({ self.kind.get() }, 2));
         self.rd.address = self.address.q;
         self.rd.bytes = self.piece.q.zext(13);
         self.rd.client = cat(sized(1, 1), self.group.q);
@@ -193,40 +254,41 @@ impl Logic for Transmit {
         }
         let ends_here = self.rs.q == Rd::END;
         self.pieces.in_data = Piece {
-            slot: self.slot.q,
-            pair: self.pair.q,
-            head: self.head.q,
+            slot: c.get(Chain::SLOT),
+            pair: c.get(Chain::PAIR),
+            head: c.get(Chain::HEAD),
             group: self.group.q,
             row: self.tail.q.trunc(ROWS),
             start: start,
             bytes: if ends_here { sized(0, 12) } else { self.piece.q },
             first: self.first.q,
-            last: self.last.q & (whole | ends_here),
-            bad: self.bad.q,
-            none: self.none.q,
-            hash: self.hash.q,
+            last: (last_desc & whole) | ends_here,
+            bad: ends_here,
+            none: c.get(Chain::NONE),
+            hash: c.get(Chain::HASH),
+            length: c.get(Chain::BYTES) - header_size,
         };
+        self.chains.out_ready = self.rs.q == Rd::IDLE;
+        self.descs.out_ready = (self.rs.q == Rd::DESC) & !last_desc;
         match self.rs.q {
             Rd::IDLE => {
-                if self.buffers.valid {
-                    let sum = if self.buffers.first { sized(0, 17) } else { self.sum.q };
-                    let more = sum.zext(33) + self.buffers.bytes.zext(33);
-                    let long = (more > LONGEST) | ((!self.buffers.first) & self.bad.q);
-                    self.slot.d = self.buffers.slot;
-                    self.pair.d = self.buffers.pair;
-                    self.head.d = self.buffers.head;
-                    self.address.d = self.buffers.address;
-                    self.left.d = self.buffers.bytes;
-                    self.first.d = self.buffers.first;
-                    self.last.d = self.buffers.last;
-                    self.hash.d = self.terms.get(Terms::HASH);
-                    self.sum.d = if long { sum } else { more.trunc(17) };
-                    self.bad.d = long | self.buffers.bad;
-                    self.none.d = self.buffers.bad;
-                    if !(long | self.buffers.bad) {
+                self.chain.d = self.chains.out_data;
+                self.descs_left.d = self.chains.out_data.get(Chain::MANY);
+                self.first.d = 1;
+                if self.chains.out_valid {
+                    self.rs.d = Rd::DESC;
+                }
+            }
+            // The next descriptor: of a chain that is not read they are taken, and that is all.
+            Rd::DESC => {
+                self.address.d = self.descs.out_data.get(Desc::ADDRESS);
+                self.left.d = self.descs.out_data.get(Desc::BYTES);
+                if last_desc {
+                    self.rs.d = if c.get(Chain::BAD) { sized(Rd::END, 3) } else { Rd::IDLE };
+                } else if self.descs.out_valid {
+                    self.descs_left.d = self.descs_left.q - 1;
+                    if !c.get(Chain::BAD) {
                         self.rs.d = Rd::PIECE;
-                    } else if self.buffers.last {
-                        self.rs.d = Rd::END;
                     }
                 }
             }
@@ -253,9 +315,15 @@ impl Logic for Transmit {
                     self.tail.d = self.tail.q + rows.zext(ROWS + 1);
                     self.in_group.d = self.in_group.q + 1;
                     self.address.d = self.address.q + self.piece.q.zext(64);
-                    self.left.d = self.left.q - self.piece.q.zext(32);
+                    self.left.d = self.left.q - self.piece.q.zext(17);
                     self.first.d = 0;
-                    self.rs.d = if whole { sized(Rd::IDLE, 3) } else { Rd::PIECE };
+                    self.rs.d = if !whole {
+                        sized(Rd::PIECE, 3)
+                    } else if last_desc {
+                        Rd::IDLE
+                    } else {
+                        Rd::DESC
+                    };
                 }
             }
             Rd::END => {
@@ -395,6 +463,7 @@ impl Logic for Transmit {
             self.o_error.d = eop & (self.spoilt.q | failed);
             self.o_data.d = beat;
             self.o_slot.d = p.get(Piece::SLOT);
+            self.o_length.d = p.get(Piece::LENGTH);
             self.started.d = 1;
         }
         self.out.valid = self.o_valid.q;
@@ -404,7 +473,8 @@ impl Logic for Transmit {
         self.out.error = self.o_error.q;
         self.out.data = self.o_data.q;
         self.out.slot = self.o_slot.q;
-        self.header = self.o_header.q;
+        self.wants.header = self.o_header.q;
+        self.wants.length = self.o_length.q;
 
         // --- what has ended is told
         self.ended.in_valid = ends;
@@ -422,6 +492,8 @@ impl Logic for Transmit {
         self.ended.out_ready = self.used.ready;
         self.busy = (self.rs.q != Rd::IDLE)
             | self.buffers.valid
+            | self.chains.out_valid
+            | (self.descs.level != 0)
             | self.pieces.out_valid
             | (self.st.q != St::IDLE)
             | self.o_valid.q

@@ -82,7 +82,7 @@ pub struct BufferOut {
     pub bad: O<1>,
     /// Of a fetcher that does not walk chains: what the descriptor says of the next one, and that it is a table.
     pub next: O<16>,
-    pub table: O<1>,
+    pub indirect: O<1>,
     pub ready: I<1>,
 }
 
@@ -101,7 +101,7 @@ pub struct BufferIn {
     pub write: I<1>,
     pub bad: I<1>,
     pub next: I<16>,
-    pub table: I<1>,
+    pub indirect: I<1>,
     pub ready: O<1>,
 }
 
@@ -119,7 +119,7 @@ pub struct UsedOut {
     pub event: O<1>,
     /// The chain has ended, and the driver is not told: its device is broken, or being reset.
     pub none: O<1>,
-    /// The next one is of the same queue, and comes at once: the index can wait for it.
+    /// The next one belongs to it, and comes in the next clocks: the index waits for it.
     pub more: O<1>,
     pub ready: I<1>,
 }

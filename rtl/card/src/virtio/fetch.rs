@@ -406,7 +406,7 @@ impl Logic for Fetch {
         self.out.write = d.get(Desc::WRITE);
         self.out.bad = bad;
         self.out.next = link;
-        self.out.table = d.get(Desc::INDIRECT);
+        self.out.indirect = d.get(Desc::INDIRECT);
         let given = self.out.valid & self.out.ready;
         self.chain.valid = given & self.out.first;
         self.chain.slot = self.slot.q;

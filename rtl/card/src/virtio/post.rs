@@ -70,6 +70,7 @@ impl St {
     const LOAD: u64 = 17;
     const DECIDE: u64 = 18;
     const DROP: u64 = 19;
+    const MORE: u64 = 20;
 }
 
 /// What a packet is.
@@ -122,12 +123,13 @@ pub struct Post {
     vector: Reg<16>,
     index: Reg<16>,
     old: Reg<16>,
-    batch: Reg<4>,
+    batch: Reg<5>,
     is: Reg<2>,
     address: Reg<64>,
     length: Reg<4>,
     data: Reg<64>,
     killed: Reg<1>,
+    more: Reg<1>,
     posted: Reg<1>,
     /// The question in hand.
     number: Reg<1>,
@@ -391,12 +393,22 @@ impl Logic for Post {
                 self.ends.valid = 1;
                 self.index.d = self.index.q + 1;
                 self.batch.d = self.batch.q + 1;
-                if follows & (self.batch.q != konst(BATCH - 1)) {
+                if self.more.q {
+                    self.st.d = St::MORE;
+                } else if follows & (self.batch.q < konst(BATCH - 1)) {
                     takes = 1;
                     from = follower;
                     self.st.d = St::ENTRY;
                 } else {
                     self.st.d = St::INDEX;
+                }
+            }
+            // The driver must not see a part of what belongs together: the rest of it comes in the next clocks.
+            St::MORE => {
+                if follows {
+                    takes = 1;
+                    from = follower;
+                    self.st.d = St::ENTRY;
                 }
             }
             St::INDEX => {
@@ -506,6 +518,7 @@ impl Logic for Post {
                     self.head.d = self.used[i].head;
                     self.bytes.d = self.used[i].bytes;
                     self.event.d = self.used[i].event;
+                    self.more.d = self.used[i].more;
                     // Who tells an event waits until it is told.
                     self.used[i].ready = !self.used[i].event;
                     if self.used[i].none {
