@@ -146,6 +146,14 @@ pub trait Card {
     fn allocation(&self, _target: &Target) -> Result<Option<Allocation>> {
         Ok(None)
     }
+    /// From now on frames come in at its Ethernet port: who is to receive them is ready.
+    fn connect(&self) -> Result<()> {
+        Ok(())
+    }
+    /// What passed its Ethernet port, if it is a simulated one.
+    fn ethernet(&self) -> Option<azote_sim::EthernetStats> {
+        None
+    }
     /// The end of work with it, which says what could not be kept: volumes, waves, logs.
     fn finish(&self) -> Result<()> {
         Ok(())

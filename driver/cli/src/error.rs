@@ -90,6 +90,15 @@ pub enum Error {
     /// A function could not be driven.
     #[error(transparent)]
     Nvme(#[from] azote_nvme::Error),
+    /// A net function could not be driven.
+    #[error(transparent)]
+    Net(#[from] azote_net::Error),
+    /// Nobody has answered.
+    #[error("no answer from {address}")]
+    NoAnswer {
+        /// Who was asked.
+        address: std::net::Ipv4Addr,
+    },
     /// The card could not be managed.
     #[error(transparent)]
     Manage(#[from] azote_manage::Error),

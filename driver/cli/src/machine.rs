@@ -32,11 +32,9 @@ impl Machine {
     }
 
     /// The address of a function that was named by its place on the card.
-    fn address(&self, role: Role) -> Result<String> {
-        let wanted = FunctionId { kind: Kind::Storage, role };
+    fn address(&self, wanted: FunctionId, target: &Target) -> Result<String> {
         let ours = self.sysfs.ours()?;
         let mut found = ours.iter().filter(|f| f.id() == Some(wanted));
-        let target = Target::Storage(role);
         match (found.next(), found.next()) {
             (Some(f), None) => Ok(f.address.clone()),
             (Some(a), Some(b)) => {
@@ -105,7 +103,8 @@ impl Card for Machine {
     fn open(&self, target: &Target) -> Result<Arc<dyn Function>> {
         let address = match target {
             Target::Address(address) => address.clone(),
-            Target::Storage(role) => self.address(*role)?,
+            Target::Storage(role) => self.address(FunctionId { kind: Kind::Storage, role: *role }, target)?,
+            Target::Net(role) => self.address(FunctionId { kind: Kind::Net, role: *role }, target)?,
             Target::Socket(path) => {
                 return Ok(Arc::new(azote_vfio_user::UserFunction::connect(path, Arc::new(()), SERVER_TIME)?));
             }

@@ -4,7 +4,7 @@ use std::{
     io,
     ops::Range,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -17,12 +17,14 @@ use azote_regs::{
     nvme::limits::LBA_SIZE,
 };
 use azote_seam::{Function, sriov::Sriov};
-use azote_sim::{Hardware, HostTime, MediaOptions, TlpDevice, soft::SoftCard};
+use azote_sim::{
+    Capture, EthernetStats, Hardware, HostTime, MediaOptions, PeerSocket, Replay, Tap, TlpDevice, Wire, soft::SoftCard,
+};
 use azote_verilate::Facts;
 
 use crate::{
     Error, Result,
-    args::{CardArgs, Model},
+    args::{CardArgs, EthSpec, Model},
     card::{Bound, BoundVolume, Card, Listed, Size, provision},
     commands::human,
     image::{Image, Store},
@@ -39,6 +41,8 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 pub struct SimCard {
     card: azote_sim::Card,
     manager: Manager,
+    /// What its Ethernet port is connected to when somebody can receive.
+    wire: Mutex<Option<Box<dyn Wire>>>,
     /// The files behind the volumes.
     images: Vec<PathBuf>,
     /// Volumes whose functions have all of them, however large they become.
@@ -70,6 +74,7 @@ impl SimCard {
         if let Some(path) = &args.tlp_log {
             drop(Output::stream(path, &inputs)?);
         }
+        let (wire, capture) = ethernet(args, &inputs)?;
         let device = device(args)?;
         let mut options = options(args);
         options.inputs = inputs.clone();
@@ -88,6 +93,10 @@ impl SimCard {
         }
         let mut this = Self::over(card, images, &args.limit)?;
         this.inputs = inputs;
+        this.wire = Mutex::new(wire);
+        if let Some(capture) = capture {
+            this.card.root().ethernet().capture(capture);
+        }
         Ok(this)
     }
 
@@ -110,7 +119,8 @@ impl SimCard {
         for (i, image) in (0..).zip(images) {
             image.attach(card.root().media(), i).map_err(simulation)?;
         }
-        Ok(Self { card, manager, inputs, images: paths, whole, patience, start })
+        let wire = Mutex::new(None);
+        Ok(Self { card, manager, wire, inputs, images: paths, whole, patience, start })
     }
 
     /// Others will use it at their own pace: its clock need not wait for the host's disks, as it does where one driver's clocks
@@ -195,6 +205,15 @@ impl Card for SimCard {
         match target {
             Target::Storage(Role::Vf(i)) if *i >= self.manager.vfs() => Err(missing()),
             Target::Storage(role) => function(&self.card, FunctionId { kind: Kind::Storage, role: *role }),
+            Target::Net(Role::Vf(i)) if *i >= self.manager.vfs() => Err(missing()),
+            Target::Net(role) => {
+                let pf = function(&self.card, FunctionId::pf(Kind::Net))?;
+                let sriov = Sriov::find(&*pf)?;
+                if *role != Role::Pf && sriov.enabled(&*pf)? == 0 {
+                    sriov.enable(&*pf, self.manager.vfs().into())?;
+                }
+                function(&self.card, FunctionId { kind: Kind::Net, role: *role })
+            }
             Target::Socket(_) => Err(Error::Usage(format!("{target} is another process's function; leave out --sim"))),
             Target::Address(address) => {
                 let listed = self.list()?.into_iter().find(|f| f.address == *address);
@@ -237,6 +256,17 @@ impl Card for SimCard {
         Ok(Some(Arc::new(extent)))
     }
 
+    fn connect(&self) -> Result<()> {
+        if let Some(wire) = self.wire.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            self.card.root().ethernet().connect(wire);
+        }
+        Ok(())
+    }
+
+    fn ethernet(&self) -> Option<EthernetStats> {
+        Some(self.card.root().ethernet().stats())
+    }
+
     fn finish(&self) -> Result<()> {
         self.card.finish().map_err(simulation)
     }
@@ -270,6 +300,21 @@ fn options(args: &CardArgs) -> azote_sim::Options {
         medium.apply(&mut options.media);
     }
     options
+}
+
+/// What is to be at the other end of the card's Ethernet port, and what notes the frames that pass it.
+fn ethernet(args: &CardArgs, inputs: &Inputs) -> Result<(Option<Box<dyn Wire>>, Option<Capture>)> {
+    let (mut wire, mut capture): (Option<Box<dyn Wire>>, _) = (None, None);
+    let failed = |e: azote_sim::Error| Error::Simulation(format!("--eth: {e}"));
+    for spec in &args.eth {
+        match spec {
+            EthSpec::Tap(name) => wire = Some(Box::new(Tap::open(name).map_err(failed)?)),
+            EthSpec::Socket(path) => wire = Some(Box::new(PeerSocket::open(path).map_err(failed)?)),
+            EthSpec::PcapIn(path) => wire = Some(Box::new(Replay::open(path).map_err(failed)?)),
+            EthSpec::PcapOut(path) => capture = Some(Capture::create(path, inputs).map_err(failed)?),
+        }
+    }
+    Ok((wire, capture))
 }
 
 /// What stands behind the root complex: the RTL, compiled now or before, or the model in software.
@@ -325,7 +370,11 @@ pub fn compile(args: &Model, output: &Path) -> Result<Facts> {
 /// The files that a simulated card is made of, which none of its outputs may replace.
 fn inputs(args: &CardArgs) -> Inputs {
     let volumes = args.volume.iter().filter(|spec| spec.server.is_none()).map(|spec| &spec.path);
-    volumes.chain(&args.verilog).chain(&args.model).collect()
+    let frames = args.eth.iter().filter_map(|spec| match spec {
+        EthSpec::PcapIn(path) => Some(path),
+        _ => None,
+    });
+    volumes.chain(&args.verilog).chain(&args.model).chain(frames).collect()
 }
 
 /// A text file that a user named.

@@ -1,4 +1,4 @@
-//! How a person names a function: `pf`, `vf0`, `vf1`, … of the card's storage, a PCI address, or the socket of a server.
+//! How a person names a function: `pf`, `vf0`, `vf1`, … of the card's storage, `net-pf`, `net-vf0`, … of its network, a PCI address, or the socket of a server.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
@@ -9,6 +9,8 @@ use azote_regs::function::{FunctionId, Kind, MAX_VFS, Role};
 pub enum Target {
     /// A storage function of the card.
     Storage(Role),
+    /// A net function of the card.
+    Net(Role),
     /// A PCI address: `0000:01:00.4`, or without its domain.
     Address(String),
     /// A function that another process serves: `vfio-user:PATH`.
@@ -17,6 +19,8 @@ pub enum Target {
 
 /// What stands before the path of a server's socket.
 const SOCKET: &str = "vfio-user:";
+/// What stands before a net function's name.
+const NET: &str = "net-";
 
 impl Target {
     /// The function of the card, if it was named as such.
@@ -24,6 +28,7 @@ impl Target {
     pub fn id(&self) -> Option<FunctionId> {
         match self {
             Self::Storage(role) => Some(FunctionId { kind: Kind::Storage, role: *role }),
+            Self::Net(role) => Some(FunctionId { kind: Kind::Net, role: *role }),
             Self::Address(_) | Self::Socket(_) => None,
         }
     }
@@ -33,6 +38,12 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(rest) = text.strip_prefix(NET) {
+            return match rest.parse()? {
+                Self::Storage(role) => Ok(Self::Net(role)),
+                _ => Err(format!("expected {NET}pf, {NET}vf0, {NET}vf1, …")),
+            };
+        }
         if text == "pf" {
             return Ok(Self::Storage(Role::Pf));
         }
@@ -50,9 +61,9 @@ impl FromStr for Target {
                 Err(format!("a card has at most {MAX_VFS} VFs of a kind: vf0 to vf{}", MAX_VFS - 1))
             };
         }
-        address(text)
-            .map(Self::Address)
-            .ok_or_else(|| "expected pf, vf0, vf1, …, a PCI address (0000:01:00.4), or vfio-user:SOCKET".into())
+        address(text).map(Self::Address).ok_or_else(|| {
+            "expected pf, vf0, vf1, …, net-vf0, …, a PCI address (0000:01:00.4), or vfio-user:SOCKET".into()
+        })
     }
 }
 
@@ -61,6 +72,8 @@ impl fmt::Display for Target {
         match self {
             Self::Storage(Role::Pf) => f.write_str("pf"),
             Self::Storage(Role::Vf(i)) => write!(f, "vf{i}"),
+            Self::Net(Role::Pf) => write!(f, "{NET}pf"),
+            Self::Net(Role::Vf(i)) => write!(f, "{NET}vf{i}"),
             Self::Address(address) => f.write_str(address),
             Self::Socket(path) => write!(f, "{SOCKET}{}", path.display()),
         }
@@ -87,10 +100,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_are_named_in_four_ways() {
+    fn functions_are_named_in_five_ways() {
         assert_eq!("vfio-user:/run/vf0.sock".parse(), Ok(Target::Socket("/run/vf0.sock".into())));
         assert_eq!(Target::Socket("a b".into()).to_string(), "vfio-user:a b");
         assert_eq!("pf".parse(), Ok(Target::Storage(Role::Pf)));
+        assert_eq!("net-vf3".parse(), Ok(Target::Net(Role::Vf(3))));
+        assert_eq!(Target::Net(Role::Pf).to_string(), "net-pf");
         assert_eq!("vf12".parse(), Ok(Target::Storage(Role::Vf(12))));
         assert_eq!("01:1F.4".parse(), Ok(Target::Address("0000:01:1f.4".into())));
         for bad in [
@@ -98,6 +113,9 @@ mod tests {
             "vfio-user:",
             "vfio-user",
             "vf",
+            "net-",
+            "net-net-vf0",
+            "net-01:00.0",
             "vfx",
             "vf60",
             "vf256",

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::eth::EthSpec;
 use super::host::{HostSpec, MediumSpec};
 use super::wave::Window;
 use crate::{Error, Result, image::VolumeSpec, limit::LimitSpec, number};
@@ -53,6 +54,11 @@ pub struct CardArgs {
     /// some of them, with colons between. With volume=N, once more for each, it is about that volume alone.
     #[arg(long, value_name = "volume=N:latency=N:…")]
     pub medium: Vec<MediumSpec>,
+    /// What is at the other end of its Ethernet port: tap:NAME (an interface of this machine), socket:PATH (another simulated card:
+    /// the first listens, the second connects), or pcap-in:FILE (the frames of a file); nothing, if not given. Beside it,
+    /// pcap-out:FILE writes every frame that passes, for Wireshark.
+    #[arg(long, value_name = "tap:NAME|socket:PATH|…")]
+    pub eth: Vec<EthSpec>,
     /// Seed of everything random: jitter, stalls, the splitting of answers (1 unless given).
     #[arg(long, value_name = "N", value_parser = number::whole)]
     pub seed: Option<u64>,
@@ -87,6 +93,7 @@ impl CardArgs {
             ("--model", self.model.is_some()),
             ("--host", self.host.is_some()),
             ("--medium", !self.medium.is_empty()),
+            ("--eth", !self.eth.is_empty()),
             ("--seed", self.seed.is_some()),
             ("--tlp-log", self.tlp_log.is_some()),
             ("--trace", self.trace.is_some()),
@@ -114,6 +121,7 @@ impl CardArgs {
             model: one("--model", &self.model, &behind.model)?,
             host: one("--host", &self.host, &behind.host)?,
             medium: [&self.medium[..], &behind.medium].concat(),
+            eth: [&self.eth[..], &behind.eth].concat(),
             seed: one("--seed", &self.seed, &behind.seed)?,
             tlp_log: one("--tlp-log", &self.tlp_log, &behind.tlp_log)?,
             trace: one("--trace", &self.trace, &behind.trace)?,
@@ -144,6 +152,13 @@ impl CardArgs {
             if self.medium[..i].iter().any(|before| before.volume == medium.volume) {
                 let whose = medium.volume.map_or("without volume=".into(), |volume| format!("for volume={volume}"));
                 return usage(format!("--medium is given twice {whose}; put all of it in one, with colons between"));
+            }
+        }
+        for wire in [true, false] {
+            if self.eth.iter().filter(|spec| spec.is_wire() == wire).count() > 1 {
+                let what =
+                    if wire { "the port has one other end: tap, socket or pcap-in" } else { "pcap-out is given twice" };
+                return usage(format!("--eth: {what}"));
             }
         }
         for name in ["--trace-clocks", "--trace-block"] {

@@ -1,7 +1,9 @@
 //! The command line.
 
 mod card;
+mod eth;
 pub mod host;
+pub mod net;
 mod wave;
 
 use std::path::PathBuf;
@@ -9,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use self::card::CardArgs;
+pub use self::eth::EthSpec;
 pub use self::wave::Window;
 use crate::{Result, nbd::Listen, number, target::Target};
 
@@ -50,6 +53,7 @@ impl Cli {
             | Command::Copy(Copy { card, .. })
             | Command::Serve(Serve { card, .. })
             | Command::Nbd(Nbd { card, .. }) => card,
+            Command::Net(command) => command.card(),
             Command::Model(_) => {
                 self.card.unused("model", "; what it is compiled from stands behind the command")?;
                 return Ok(CardArgs::default());
@@ -91,6 +95,9 @@ pub enum Command {
     Copy(Copy),
     /// Show a controller's health, firmware and error logs.
     Stats(Facts),
+    /// Drive a net function: ping, capture, stats.
+    #[command(subcommand)]
+    Net(net::NetCommand),
     /// Serve functions of a simulated card as PCI devices, at vfio-user sockets, for QEMU and `azote run`, until interrupted.
     Serve(Serve),
     /// Run a guest under the thin hypervisor, with functions assigned to it.

@@ -8,6 +8,7 @@ mod id;
 mod latency;
 pub mod model;
 mod nbd;
+mod net;
 pub mod run;
 pub mod serve;
 mod stats;
@@ -43,6 +44,7 @@ pub fn run(card: &dyn Card, command: &Command, out: &mut dyn Write, stop: &Stop)
             copy::run(card, source, destination, copy::Options { partial: *partial, quiet: *quiet, raw: *raw })
         }
         Command::Stats(facts) => stats::run(card, facts, out),
+        Command::Net(command) => net::run(card, command, out, stop),
         Command::Nbd(arguments) => nbd::run(card, arguments, out, stop),
         // They need no card, or one of their own: `main` has done them.
         Command::Vf(_)

@@ -72,6 +72,7 @@ pub fn run(card: &SimCard, places: Places<'_>, json: bool, out: &mut dyn Write, 
         let example = functions.first().map_or_else(PathBuf::new, |(_, _, path)| path.clone());
         text += &usage(&example);
     }
+    card.connect()?;
     // Before anybody is told that it is there, who may end it at once.
     stop.set_orderly();
     print(out, &text)?;
