@@ -302,8 +302,11 @@ fn options(args: &CardArgs) -> azote_sim::Options {
     options
 }
 
+/// The other end of an Ethernet port, if it has one, and what notes its frames, if anything does.
+type Ends = (Option<Box<dyn Wire>>, Option<Capture>);
+
 /// What is to be at the other end of the card's Ethernet port, and what notes the frames that pass it.
-fn ethernet(args: &CardArgs, inputs: &Inputs) -> Result<(Option<Box<dyn Wire>>, Option<Capture>)> {
+fn ethernet(args: &CardArgs, inputs: &Inputs) -> Result<Ends> {
     let (mut wire, mut capture): (Option<Box<dyn Wire>>, _) = (None, None);
     let failed = |e: azote_sim::Error| Error::Simulation(format!("--eth: {e}"));
     for spec in &args.eth {

@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use azote_regs::{function::FunctionId, ids};
+use azote_regs::{
+    function::{FunctionId, Role},
+    pcie::{header, sriov},
+};
+use azote_seam::{Capabilities, Function};
 use azote_serve::Server;
 use serde_json::json;
 
@@ -98,7 +102,7 @@ fn describe(card: &SimCard, id: FunctionId, name: &str, path: &Path, json: bool)
     let Some(listed) = listed else {
         return Err(Error::NoFunction { target: name.into(), known: "it is not enabled".into() });
     };
-    let (vendor, device) = (format!("{:04x}", ids::VENDOR), format!("{:04x}", ids::device(id.kind)));
+    let (vendor, device) = ids(card, id)?;
     if json {
         let volume = &listed.json()["volume"];
         let value = json!({
@@ -108,6 +112,17 @@ fn describe(card: &SimCard, id: FunctionId, name: &str, path: &Path, json: bool)
     }
     let volume = if listed.has_volume() { format!("volume {}", listed.volume) } else { "no volume".into() };
     Ok(format!("{name}: {} ({vendor}:{device}, {volume})\n", path.display()))
+}
+
+/// Vendor and device of a function; those of a VF are told by its PF.
+fn ids(card: &SimCard, id: FunctionId) -> Result<(String, String)> {
+    let missing = || Error::NoFunction { target: format!("{id:?}"), known: "it has no physical function".into() };
+    let pf = card.card().function(FunctionId::pf(id.kind).number()).ok_or_else(missing)?;
+    let device = match (id.role, Capabilities::read(&*pf)?.find_extended(sriov::ID)) {
+        (Role::Vf(_), Some(at)) => pf.config_read16(at + sriov::VF_DEVICE_ID)?,
+        _ => pf.config_read16(header::DEVICE_ID)?,
+    };
+    Ok((format!("{:04x}", pf.config_read16(header::VENDOR_ID)?), format!("{device:04x}")))
 }
 
 /// What to type at the other end. QEMU's 5 seconds for an answer are too few for a simulation, and without memory that is

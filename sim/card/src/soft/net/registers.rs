@@ -222,7 +222,7 @@ impl Registers {
     pub fn written(&mut self, at: u64, end: u64, memory: &[u8]) -> bool {
         let value =
             |at: u64, len: usize| memory[at as usize..][..len].iter().rev().fold(0u64, |v, b| v << 8 | u64::from(*b));
-        if at >= pci::NOTIFY_AT && at < pci::NOTIFY_AT + bar::PAGE_SIZE {
+        if (pci::NOTIFY_AT..pci::NOTIFY_AT + bar::PAGE_SIZE).contains(&at) {
             if let Some(queue) = self.queues.get_mut(((at - pci::NOTIFY_AT) / pci::NOTIFY_STRIDE) as usize) {
                 queue.rung = true;
             }
