@@ -2,6 +2,7 @@
 
 pub mod buffers;
 pub mod chains;
+pub mod check;
 pub mod engine;
 pub mod offload;
 pub mod port;

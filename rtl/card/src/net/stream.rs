@@ -115,3 +115,55 @@ pub struct TransmitIn {
     pub header: I<96>,
     pub length: I<17>,
 }
+
+/// What is found out of the frame that passes to a function. Each is told once a frame, for one clock, and stays until the next frame begins.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "CheckedIn"]
+pub struct CheckedOut {
+    /// One clock: its hash is known, and of what it is (virtio's `hash_report`; 0: there is none). It is so before the frame is `checked`.
+    pub hashed: O<1>,
+    pub hash: O<32>,
+    pub report: O<3>,
+    /// One clock, behind its end: `right` says whether its checksum is (`DATA_VALID`).
+    pub checked: O<1>,
+    pub right: O<1>,
+}
+
+/// The same, at who receives.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "CheckedOut"]
+pub struct CheckedIn {
+    pub hashed: I<1>,
+    pub hash: I<32>,
+    pub report: I<3>,
+    pub checked: I<1>,
+    pub right: I<1>,
+}
+
+/// Keys and types of hashes, from the control queue. A key is twenty words, the first byte of each in bits 15:8; a function that began anew
+/// is to have no types.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "HashSets"]
+pub struct HashKeys {
+    pub key_we: I<1>,
+    pub key_slot: I<6>,
+    pub key_word: I<5>,
+    pub key_data: I<16>,
+    pub types_we: I<1>,
+    pub types_slot: I<6>,
+    /// Types of IPv6 in bits 5:3, of IPv4 in bits 2:0: addresses, TCP, UDP from the lowest on.
+    pub types: I<6>,
+}
+
+/// The same, at who sets them.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "HashKeys"]
+pub struct HashSets {
+    pub key_we: O<1>,
+    pub key_slot: O<6>,
+    pub key_word: O<5>,
+    pub key_data: O<16>,
+    pub types_we: O<1>,
+    pub types_slot: O<6>,
+    pub types: O<6>,
+}

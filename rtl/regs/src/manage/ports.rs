@@ -67,7 +67,7 @@ pub const COUNTER_RX_BYTES: u64 = 72;
 
 /// Why a frame was dropped.
 pub mod drop {
-    /// It came with an error, or without its beginning or end.
+    /// It came with an error, without its beginning or end, or what its driver asked for can't be done.
     pub const ERROR: u64 = 0;
     /// It is shorter than its header.
     pub const RUNT: u64 = 1;

@@ -183,3 +183,25 @@ pub mod control {
     /// What one queue has.
     pub const NOTF_COAL_VQ_GET: u64 = 3;
 }
+
+/// Hashes of what is received (virtio §5.1.6.4.3).
+pub mod hash {
+    use crate::Field;
+
+    /// Bytes of a key.
+    pub const KEY_BYTES: u64 = 40;
+    /// Type: addresses of IPv4.
+    pub const TYPE_IPV4: Field = Field::bit(0);
+    /// Type: addresses and ports of TCP over IPv4.
+    pub const TYPE_TCPV4: Field = Field::bit(1);
+    /// Type: addresses and ports of UDP over IPv4.
+    pub const TYPE_UDPV4: Field = Field::bit(2);
+    /// Type: addresses of IPv6.
+    pub const TYPE_IPV6: Field = Field::bit(3);
+    /// Type: addresses and ports of TCP over IPv6.
+    pub const TYPE_TCPV6: Field = Field::bit(4);
+    /// Type: addresses and ports of UDP over IPv6.
+    pub const TYPE_UDPV6: Field = Field::bit(5);
+    /// `hash_report`: no hash. The other reports are a type's bit and one.
+    pub const REPORT_NONE: u64 = 0;
+}

@@ -1,6 +1,7 @@
 //! Frames, and the benches of the blocks that they go through.
 
 mod bus;
+mod check;
 mod offload;
 mod packet;
 mod ports;
