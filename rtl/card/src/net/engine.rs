@@ -15,6 +15,7 @@ use azote_regs::{bar, function};
 
 use super::buffers::Buffers;
 use super::chains::Chains;
+use super::check::Check;
 use super::offload::Offload;
 use super::port::{PortAsk, PortsIn};
 use super::receive::Receive;
@@ -34,7 +35,7 @@ pub fn added() -> Added {
     let locates = |kind, at: u64, length: u64, size: u64| {
         vec![pci::header(0, size, kind) as u32, bar::BAR0 as u32, at as u32, length as u32]
     };
-    let mut notify = locates(pci::NOTIFY_CFG, pci::NOTIFY_AT, pci::NOTIFY_STRIDE * net::QUEUES, pci::CAP_SIZE + 4);
+    let mut notify = locates(pci::NOTIFY_CFG, pci::NOTIFY_AT, bar::PAGE_SIZE, pci::CAP_SIZE + 4);
     notify.push(pci::NOTIFY_STRIDE as u32);
     let constant = vec![
         locates(pci::COMMON_CFG, pci::COMMON_AT, pci::COMMON_LENGTH, pci::CAP_SIZE),
@@ -58,6 +59,7 @@ const FEATURES: u64 = bit(virtio::feature::VERSION_1)
     | bit(net::feature::SPEED_DUPLEX)
     | bit(net::feature::MRG_RXBUF)
     | bit(net::feature::CSUM)
+    | bit(net::feature::GUEST_CSUM)
     | bit(net::feature::HOST_TSO4)
     | bit(net::feature::HOST_TSO6)
     | bit(net::feature::HOST_ECN);
@@ -103,6 +105,7 @@ pub struct Net {
     transmit: Transmit,
     receive: Receive,
     offload: Offload,
+    check: Check,
     switch: Switch,
     chains: Chains,
     walked: Reg<1>,
@@ -125,6 +128,7 @@ impl Net {
             transmit: Transmit::new(kind),
             receive: Receive::new(kind),
             switch: Switch::new(vfs),
+            check: Check::new(vfs),
             chains: Chains::new(kind, WALKER),
             changes: Marks::new(slots_of(vfs)),
             ..Self::default()
@@ -137,7 +141,7 @@ impl Logic for Net {
     fn update(&mut self) {
         clocked!(self.registers, self.odd, self.even, self.post, self.flights, self.reads, self.buffers);
         clocked!(self.transmit, self.receive, self.changes, self.bells, self.switch, self.chains);
-        clocked!(self.offload);
+        clocked!(self.offload, self.check);
 
         let client = self.socket.land.client;
         // Registers.
@@ -314,7 +318,16 @@ impl Logic for Net {
         join!(self.transmit.wants, self.offload.wants);
         join!(self.offload.out, self.switch.from);
         join!(self.offload.sum, self.switch.sum);
-        join!(self.switch.to, self.receive.input);
+        join!(self.switch.to, self.check.frame);
+        join!(self.check.out, self.receive.input);
+        join!(self.check.told, self.receive.told_of);
+        self.check.keys.key_we = 0;
+        self.check.keys.key_slot = 0;
+        self.check.keys.key_word = 0;
+        self.check.keys.key_data = 0;
+        self.check.keys.types_we = 0;
+        self.check.keys.types_slot = 0;
+        self.check.keys.types = 0;
         join!(self.switch.room, self.receive.room);
         link!(self.rx, self.switch.rx);
         link!(self.tx, self.switch.tx);
@@ -344,6 +357,7 @@ impl Logic for Net {
             | self.transmit.busy
             | self.receive.busy
             | self.offload.busy
+            | self.check.busy
             | self.switch.busy
             | self.ports.valid
             | self.counters.valid

@@ -8,7 +8,7 @@ use azote_hdl::prelude::*;
 use azote_regs::virtio::net;
 
 use super::buffers::{Buffer, DEPTH};
-use super::stream::{FrameIn, RoomIn};
+use super::stream::{CheckedIn, FrameIn, RoomIn};
 use crate::parts::Fifo;
 use crate::transaction::TxOut;
 use crate::transaction::header::{byte_request, last_keep, spans};
@@ -45,6 +45,10 @@ packed! {
     Frame {
         /// It is counted as under way: its function's device was there when it came, and it is one.
         counted: 1,
+        /// Its checksum is right; its hash, and of what it is.
+        right: 1,
+        hash: 32,
+        report: 3,
         bytes: 14,
         slot: 6,
     }
@@ -76,6 +80,7 @@ pub struct Receive {
     pub reset: Rst,
     pub input: FrameIn,
     pub room: RoomIn,
+    pub told_of: CheckedIn,
     pub mps: I<3>,
     /// What the function of a frame agreed to, in the same clock.
     pub ask: O<6>,
@@ -121,11 +126,16 @@ pub struct Receive {
     done: Reg<{ ROWS + 1 }>,
     length: Reg<14>,
     over: Reg<1>,
+    ended: Reg<1>,
+    e_counted: Reg<1>,
+    e_bytes: Reg<14>,
+    e_slot: Reg<6>,
     // Giving.
     st: Reg<4>,
     f: Reg<{ Frame::WIDTH }>,
     hash: Reg<1>,
     mergeable: Reg<1>,
+    checked: Reg<1>,
     sum: Reg<33>,
     total: Reg<14>,
     /// Chains that are taken; descriptors, and the one that is written to.
@@ -191,7 +201,7 @@ impl Logic for Receive {
         // --- keeping: a frame that is longer than any is cut, and dropped
         let used = self.tail.q - self.done.q;
         let full = used.bit(ROWS);
-        self.input.ready = (!full) & self.frames.in_ready;
+        self.input.ready = (!full) & self.frames.in_ready & !self.ended.q;
         let takes = self.input.valid & self.input.ready;
         let left = sized(1 << ROWS, ROWS + 1) - used;
         let wants = self.room.bytes.bits(13, 4).zext(ROWS + 1) + 1;
@@ -203,12 +213,29 @@ impl Logic for Receive {
         self.rows.we = takes & !over;
         self.rows.waddr = self.tail.q.trunc(ROWS);
         self.rows.wdata = self.input.data;
-        self.frames.in_valid = takes & self.input.eop;
         let bad = over | too_long | self.input.error;
         let counts = (!bad) & self.in_terms.get(Terms::ALIVE);
         self.in_ask = self.input.slot;
-        self.frames.in_data =
-            Frame { counted: counts, bytes: if over { length } else { longer }, slot: self.input.slot };
+        if takes & self.input.eop {
+            self.ended.d = 1;
+            self.e_counted.d = counts;
+            self.e_bytes.d = if over { length } else { longer };
+            self.e_slot.d = self.input.slot;
+        }
+        // What was found out of it comes behind its end.
+        if self.told_of.checked {
+            self.ended.d = 0;
+        }
+        self.frames.in_valid = self.told_of.checked;
+        self.frames.in_data = Frame {
+            counted: self.e_counted.q,
+            right: self.told_of.right,
+            hash: self.told_of.hash,
+            report: self.told_of.report,
+            bytes: self.e_bytes.q,
+            slot: self.e_slot.q,
+        };
+        check!((!self.told_of.checked) | (self.ended.q & self.frames.in_ready), "what is told is told of no frame");
         self.comes.valid = takes & self.input.eop & counts;
         self.comes.slot = self.input.slot;
         if takes {
@@ -258,11 +285,14 @@ impl Logic for Receive {
         // The header ends where a row does; behind it come the rows of the frame.
         let header_rows = if self.hash.q { sized(2, 2) } else { 1 };
         let buffers = if self.mergeable.q { self.n.q.zext(16) } else { sized(1, 16) };
-        let header_row = if self.hash.q {
-            // The last eight bytes of twenty are the hash; `num_buffers` is in front of them.
-            if self.was_header.q == 1 { cat(sized(0, 64), buffers, sized(0, 48)) } else { sized(0, 128) }
+        let valid = f.get(Frame::RIGHT) & self.checked.q;
+        let flags = sized(0, 8) | (valid.zext(8) << konst(net::header::F_DATA_VALID.lo));
+        let header_row = if !self.hash.q {
+            cat(buffers, sized(0, 72), flags, sized(0, 32))
+        } else if self.was_header.q == 2 {
+            cat(sized(0, 24), flags, sized(0, 96))
         } else {
-            cat(buffers, sized(0, 112))
+            cat(sized(0, 16), f.get(Frame::REPORT).zext(16), f.get(Frame::HASH), buffers, sized(0, 48))
         };
         let word = if self.was_header.q != 0 { header_row } else { self.rows.rdata };
         let mut ask_row = self.at.q;
@@ -324,6 +354,7 @@ impl Logic for Receive {
                 let size = if hash { sized(net::header::SIZE_HASH, 14) } else { net::header::SIZE };
                 self.hash.d = hash;
                 self.mergeable.d = new_terms.get(Terms::MERGEABLE);
+                self.checked.d = new_terms.get(Terms::CHECKED);
                 self.total.d = f.get(Frame::BYTES) + size;
                 let goes = f.get(Frame::COUNTED) & new_terms.get(Terms::ALIVE);
                 self.st.d = if goes { sized(St::GRAB, 4) } else { St::OVER };

@@ -14,6 +14,8 @@ packed! {
         mergeable: 1,
         /// HASH_REPORT was accepted: headers are longer.
         hash: 1,
+        /// GUEST_CSUM was accepted.
+        checked: 1,
     }
 }
 

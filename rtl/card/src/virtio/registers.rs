@@ -353,6 +353,7 @@ impl Logic for Registers {
             event_idx: taken.bit({ feature::EVENT_IDX as usize }),
             mergeable: taken.bit({ net::feature::MRG_RXBUF as usize }),
             hash: taken.bit({ net::feature::HASH_REPORT as usize }),
+            checked: taken.bit({ net::feature::GUEST_CSUM as usize }),
         };
         let mut news = sized(0, 1);
 

@@ -29,11 +29,6 @@ impl Space {
         u64::from(self.words[(offset >> 2) as usize]) >> (8 * (offset & 3))
     }
 
-    /// Sets so many bits to something else.
-    fn replace(&mut self, offset: u64, bits: u64, value: u64) {
-        let (word, shift) = (&mut self.words[(offset >> 2) as usize], 8 * (offset & 3));
-        *word = *word & !((((1u64 << bits) - 1) << shift) as u32) | (value << shift) as u32;
-    }
 
     fn put_bar(&mut self, register: u64, size: u64) {
         let mask = !(size - 1);
@@ -213,15 +208,8 @@ const STRUCTURES: [(u64, u64, u64, u64); 4] = [
 ];
 const WINDOW: u64 = capability::ADDED + 4 * virtio::CAP_SIZE + 4;
 
-/// Makes a net function a virtio-net device: its ids, and where its structures are.
+/// Makes a net function a virtio-net device: where its structures are.
 fn virtio_net(space: &mut Space) {
-    let ids = [header::DEVICE_ID, header::SUBSYSTEM_ID, capability::pf::SRIOV + sriov::VF_DEVICE_ID];
-    for at in ids {
-        if space.get(at) & 0xffff == ids::device(Kind::Net) {
-            space.replace(at, 16, ids::DEVICE_VIRTIO_NET);
-        }
-    }
-    space.replace(header::CLASS_CODE, 24, ids::CLASS_ETHERNET);
     space.put(capability::pf::EXPRESS, capability::header(0, capability::ADDED), 0);
     let mut at = capability::ADDED;
     for (kind, offset, length, size) in STRUCTURES {
