@@ -83,6 +83,16 @@ pub struct Block {
 }
 
 impl Netlist {
+    /// Adds a part of the core, whose blocks are called after it.
+    pub fn add(&mut self, part: &str, blocks: &Netlist) {
+        for (name, block) in &blocks.blocks {
+            let path: Vec<&str> = [part, name].into_iter().filter(|name| !name.is_empty()).collect();
+            let sum = self.blocks.entry(path.join(".")).or_default();
+            sum.cells += block.cells;
+            sum.ram_bits += block.ram_bits;
+        }
+    }
+
     /// All blocks together.
     pub fn whole(&self) -> Block {
         let mut whole = Block::default();

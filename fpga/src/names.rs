@@ -33,7 +33,7 @@ pub fn split(name: &str) -> (String, String) {
 /// The block that a table lists: the first two levels, as deep as the engines' folders go.
 pub fn block(name: &str) -> String {
     let (path, _) = split(name);
-    let depth = if path.starts_with("storage") { 2 } else { 1 };
+    let depth = if ["storage", "net", "manage"].iter().any(|engine| path.starts_with(engine)) { 2 } else { 1 };
     path.split('.').take(depth).collect::<Vec<_>>().join(".")
 }
 

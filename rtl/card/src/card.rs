@@ -7,7 +7,7 @@ use crate::config::template::Added;
 use crate::core::Core;
 use crate::dma::read::{ENGINES, TAGS};
 use crate::engine::Nobody;
-use crate::manage::{Bindings, Bus, Ports};
+use crate::manage::Manage;
 use crate::net::engine as net;
 use crate::net::Net;
 use crate::net::stream::{EthernetIn, EthernetOut};
@@ -40,20 +40,22 @@ pub struct Card {
     net: Net,
     storage: Storage,
     trust: Nobody,
-    tables: Bus,
-    bindings: Bindings,
-    ports: Ports,
+    manage: Manage,
+}
+
+/// The core of the card: net and storage have half of the tags of reads each.
+pub fn core(vfs: usize) -> Core {
+    Core::with(vfs, [TAGS / 2, TAGS / 2, 0], &[net::added(), Added::default(), Added::default()])
 }
 
 impl Card {
     /// A card with `vfs` VFs of each kind.
     pub fn new(vfs: usize) -> Self {
         Card {
-            core: Core::with(vfs, [TAGS / 2, TAGS / 2, 0], &[net::added(), Added::default(), Added::default()]),
+            core: core(vfs),
             net: Net::new(vfs),
             storage: Storage::new(vfs),
-            bindings: Bindings::new(vfs),
-            ports: Ports::new(vfs),
+            manage: Manage::new(vfs),
             ..Self::default()
         }
     }
@@ -66,7 +68,7 @@ const TRUST: usize = function::TRUST as usize;
 #[kernel]
 impl Logic for Card {
     fn update(&mut self) {
-        clocked!(self.core, self.net, self.storage, self.trust, self.bindings, self.ports);
+        clocked!(self.core, self.net, self.storage, self.trust, self.manage);
         self.net.clock = self.engine_clock[NET];
         self.storage.clock = self.engine_clock[STORAGE];
         self.trust.clock = self.engine_clock[TRUST];
@@ -76,13 +78,11 @@ impl Logic for Card {
         join!(self.core.engine[NET], self.net.socket);
         join!(self.core.engine[STORAGE], self.storage.socket);
         join!(self.core.engine[TRUST], self.trust.socket);
-        join!(self.core.manage, self.tables.bus);
-        join!(self.tables.bindings, self.bindings.bus);
-        join!(self.tables.ports, self.ports.bus);
-        join!(self.tables.counters, self.net.counters);
-        join!(self.ports.commit, self.net.ports);
-        join!(self.ports.told, self.net.port);
-        join!(self.storage.tenants, self.bindings.tenants);
+        join!(self.core.manage, self.manage.bus);
+        join!(self.storage.tenants, self.manage.tenants);
+        join!(self.manage.commit, self.net.ports);
+        join!(self.manage.told, self.net.port);
+        join!(self.manage.counters, self.net.counters);
         link!(self.mreq, self.storage.mreq);
         link!(self.mwr, self.storage.mwr);
         link!(self.mdone, self.storage.mdone);
@@ -93,7 +93,6 @@ impl Logic for Card {
         self.busy = self.core.busy
             | self.net.socket.busy
             | self.storage.socket.busy
-            | self.bindings.busy
-            | self.ports.busy;
+            | self.manage.busy;
     }
 }

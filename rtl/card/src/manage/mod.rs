@@ -3,7 +3,9 @@
 pub mod bindings;
 pub mod bus;
 pub mod ports;
+mod tables;
 
 pub use bindings::Bindings;
 pub use bus::Bus;
 pub use ports::Ports;
+pub use tables::Manage;
