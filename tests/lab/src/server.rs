@@ -1,5 +1,6 @@
 //! `azote serve` on this machine: the simulated card, at full speed, for machines that are emulated.
 
+use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,6 +15,8 @@ pub struct Server {
     folder: PathBuf,
     log: PathBuf,
     text: String,
+    /// What its functions are called.
+    kind: &'static str,
 }
 
 /// Building the model the first time takes minutes.
@@ -24,6 +27,27 @@ const END: Duration = Duration::from_secs(120);
 impl Server {
     /// Serves a card with these volumes, one for each VF.
     pub fn start(root: &Path, name: &str, volumes: &[PathBuf]) -> Result<Server> {
+        let volumes: Vec<&OsStr> = volumes.iter().flat_map(|path| ["--volume".as_ref(), path.as_os_str()]).collect();
+        Self::with(root, name, &volumes, &[], ("vf", volumes.len() / 2))
+    }
+
+    /// Serves so many net VFs of a card in software, whose port is at [`Server::wire`].
+    pub fn network(root: &Path, name: &str, vfs: usize) -> Result<Server> {
+        let wire = root.join(format!("{name}-{}.wire", std::process::id()));
+        let eth = format!("socket:{}", wire.display());
+        let functions: Vec<String> = (0..vfs).map(|i| format!("net-vf{i}")).collect();
+        let functions: Vec<&OsStr> = functions.iter().map(AsRef::as_ref).collect();
+        Self::with(root, name, &["--soft".as_ref(), "--eth".as_ref(), eth.as_ref()], &functions, ("net-vf", vfs))
+    }
+
+    /// `card` is what stands before the command, `functions` behind it; of `kind` there are so many to wait for.
+    fn with(
+        root: &Path,
+        name: &str,
+        card: &[&OsStr],
+        functions: &[&OsStr],
+        kind: (&'static str, usize),
+    ) -> Result<Server> {
         let folder = root.join(format!("{name}-{}.sockets", std::process::id()));
         folder::make(&folder)?;
         let log = root.join("logs").join(format!("{name}-server.log"));
@@ -31,18 +55,15 @@ impl Server {
         let file = std::fs::File::create(&log).map_err(Error::io("create", &log))?;
         // As Ctrl-C: it takes its sockets along.
         let mut azote = command::tied(programs::azote()?, "INT")?;
-        azote.arg("--sim");
-        for volume in volumes {
-            azote.arg("--volume").arg(volume);
-        }
-        azote.args(["serve", "--socket-dir"]).arg(&folder);
+        azote.arg("--sim").args(card).arg("serve").args(functions).arg("--socket-dir").arg(&folder);
         azote.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
         let text = command::line(&azote);
         let failed = |reason: String| Error::Command { command: text.clone(), reason };
         let child = command::start(&mut azote)?;
-        let mut server = Server { child, folder, log, text: text.clone() };
+        let (kind, count) = kind;
+        let mut server = Server { child, folder, log, text: text.clone(), kind };
         let deadline = Instant::now() + PATIENCE;
-        while (0..volumes.len()).any(|i| !server.socket(i).exists()) {
+        while (0..count).any(|i| !server.socket(i).exists()) {
             let ended = server.child.try_wait().map_err(|e| failed(e.to_string()))?;
             if let Some(status) = ended {
                 return Err(failed(format!("{status}; see {}", server.log.display())));
@@ -55,9 +76,14 @@ impl Server {
         Ok(server)
     }
 
+    /// Where the card's port can be reached, if it serves net VFs.
+    pub fn wire(&self) -> PathBuf {
+        self.folder.with_extension("wire")
+    }
+
     /// The socket of a VF.
     pub fn socket(&self, vf: usize) -> PathBuf {
-        self.folder.join(format!("vf{vf}.sock"))
+        self.folder.join(format!("{}{vf}.sock", self.kind))
     }
 
     /// QEMU's arguments for a VF, in a slot of its own.

@@ -36,6 +36,11 @@ fn rtl_by_message() {
 }
 
 #[test]
+fn stock_linux_drives_net_functions_of_the_card_in_software() {
+    case("net-l1");
+}
+
+#[test]
 fn nvme_in_l2() {
     case("nvme-l2");
 }

@@ -5,6 +5,7 @@ pub mod demo;
 mod figures;
 mod native;
 mod nested;
+mod net_l1;
 mod nvme_vf;
 mod rtl_l1;
 
@@ -27,6 +28,7 @@ pub const ALL: &[Case] = &[
     nvme_vf::CASE,
     rtl_l1::CASE,
     rtl_l1::BY_MESSAGE,
+    net_l1::CASE,
     nested::NVME,
     nested::RTL,
     nested::CARD,
