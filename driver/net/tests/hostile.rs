@@ -1,6 +1,6 @@
 //! The driver on devices that lie: each lie is an error that says what it was, never a panic, a hang, or memory that is not ours.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on says where
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on says where
 
 mod model;
 

@@ -148,7 +148,7 @@ mod tests {
         let mut shell = Command::new("sh");
         shell.current_dir(&folder).args(["-c", script]).stdout(Stdio::piped());
         let child = command::start(&mut shell).unwrap();
-        let server = Server { child, log: folder.join("log"), folder, text: "azote serve".into() };
+        let server = Server { child, log: folder.join("log"), folder, text: "azote serve".into(), kind: "vf" };
         while !server.folder.join("up").exists() {
             std::thread::sleep(Duration::from_millis(5));
         }
