@@ -32,8 +32,8 @@ impl Kind {
     }
 
     /// By identity where the function is one of ours, else by class: an NVMe controller of anybody's is storage.
-    fn of(vendor: u64, device: u64, class: u64) -> Kind {
-        match ids::kind_of(vendor, device) {
+    fn of(subsystem_vendor: u64, subsystem: u64, class: u64) -> Kind {
+        match ids::kind_of(subsystem_vendor, subsystem) {
             Some(function::Kind::Net) => Kind::Net,
             Some(function::Kind::Storage) => Kind::Storage,
             Some(function::Kind::Trust) => Kind::Trust,
@@ -89,14 +89,16 @@ pub fn inventory(host: &Host) -> Result<Vec<Pf>> {
 pub(crate) fn pf(host: &Host, address: &str) -> Result<Option<Pf>> {
     let path = host.function(address)?;
     let Ok(total) = host.number(&path.join("sriov_totalvfs")) else { return Ok(None) };
-    let [vendor, device, class] = ["vendor", "device", "class"].map(|name| host.number(&path.join(name)));
+    let [vendor, subsystem] =
+        ["subsystem_vendor", "subsystem_device"].map(|name| host.number(&path.join(name)).unwrap_or(0));
+    let class = host.number(&path.join("class"))?;
     let enabled = host.number(&path.join("sriov_numvfs"))?;
     let vfs = (0..enabled as u16)
         .filter_map(|index| Some(vf(host, host.link(&path.join(format!("virtfn{index}")))?, index)))
         .collect();
     Ok(Some(Pf {
         address: address.to_owned(),
-        kind: Kind::of(vendor?, device?, class?),
+        kind: Kind::of(vendor, subsystem, class),
         driver: host.driver(address),
         total: total as u16,
         vfs,

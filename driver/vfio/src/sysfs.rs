@@ -24,6 +24,8 @@ pub struct PciFunction {
     pub vendor: u16,
     /// Device ID.
     pub device: u16,
+    /// Subsystem Vendor ID and Subsystem ID: by these it is ours, as a standard's device id is anybody's.
+    pub subsystem: (u16, u16),
     /// The driver that has it.
     pub driver: Option<String>,
     /// Its PF's address and its own number, if it is a VF.
@@ -34,7 +36,7 @@ impl PciFunction {
     /// What it is, if it is one of ours.
     #[must_use]
     pub fn id(&self) -> Option<FunctionId> {
-        let kind: Kind = ids::kind_of(self.vendor.into(), self.device.into())?;
+        let kind: Kind = ids::kind_of(self.subsystem.0.into(), self.subsystem.1.into())?;
         match self.vf_of {
             None => Some(FunctionId::pf(kind)),
             Some((_, i)) => FunctionId::vf(kind, i),
@@ -95,6 +97,11 @@ impl Sysfs {
         });
         Ok(PciFunction {
             address: address.to_owned(),
+            // What says nothing of it is not ours.
+            subsystem: {
+                let read = |name| hex(&path.join(name)).unwrap_or(0);
+                (read("subsystem_vendor"), read("subsystem_device"))
+            },
             vendor: hex(&path.join("vendor"))?,
             device: hex(&path.join("device"))?,
             driver: name("driver"),
@@ -132,19 +139,23 @@ mod tests {
 
     fn machine() -> (tempfile::TempDir, Sysfs) {
         let dir = tempfile::tempdir().unwrap();
-        let add = |address: &str, device: &str, driver: Option<&str>| {
+        let add = |address: &str, device: &str, subsystem: &str, driver: Option<&str>| {
             let path = dir.path().join(address);
             fs::create_dir(&path).unwrap();
             fs::write(path.join("vendor"), "0x1af4\n").unwrap();
             fs::write(path.join("device"), device).unwrap();
+            fs::write(path.join("subsystem_vendor"), "0x1af4\n").unwrap();
+            fs::write(path.join("subsystem_device"), subsystem).unwrap();
             if let Some(driver) = driver {
                 symlink(format!("../../bus/pci/drivers/{driver}"), path.join("driver")).unwrap();
             }
         };
-        add("0000:01:00.1", "0x10f1\n", None);
-        add("0000:01:02.1", "0x10f1\n", Some("vfio-pci"));
-        add("0000:01:02.5", "0x10f1\n", Some("nvme"));
-        add("0000:00:00.0", "0x1041\n", None);
+        add("0000:01:00.1", "0x10f1\n", "0x10f1\n", None);
+        add("0000:01:02.1", "0x10f1\n", "0x10f1\n", Some("vfio-pci"));
+        add("0000:01:02.5", "0x10f1\n", "0x10f1\n", Some("nvme"));
+        // A network device of ours, and one of QEMU's.
+        add("0000:01:00.0", "0x1041\n", "0x10f0\n", None);
+        add("0000:00:00.0", "0x1041\n", "0x1100\n", None);
         for (i, vf) in ["0000:01:02.1", "0000:01:02.5"].iter().enumerate() {
             symlink(format!("../{vf}"), dir.path().join("0000:01:00.1").join(format!("virtfn{i}"))).unwrap();
             symlink("../0000:01:00.1", dir.path().join(vf).join("physfn")).unwrap();
@@ -156,8 +167,10 @@ mod tests {
     #[test]
     fn our_functions_are_found_and_named() {
         let (_dir, sysfs) = machine();
-        let roles: Vec<_> = sysfs.ours().unwrap().into_iter().filter_map(|f| f.id().map(|id| id.role)).collect();
-        assert_eq!(roles, [Role::Pf, Role::Vf(0), Role::Vf(1)]);
+        let ids: Vec<_> =
+            sysfs.ours().unwrap().into_iter().filter_map(|f| f.id().map(|id| (id.kind, id.role))).collect();
+        let storage = [Role::Pf, Role::Vf(0), Role::Vf(1)].map(|role| (Kind::Storage, role));
+        assert_eq!(ids, [&[(Kind::Net, Role::Pf)], &storage[..]].concat());
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub const CLASS_NVME: u64 = 0x01_08_02;
 pub const REVISION: u64 = 0x01;
 /// Subsystem Vendor ID of every function, VFs too (PCIe 9.3.4.1.13).
 pub const SUBSYSTEM_VENDOR: u64 = VENDOR;
+/// The first of the Subsystem IDs, that of kind 0.
+pub const SUBSYSTEM_BASE: u64 = 0x10f0;
 /// Device Serial Number: an EUI-64 whose first octet has the "locally administered" bit set, since we own no OUI.
 pub const SERIAL: u64 = 0x02_41_5a_ff_fe_4f_54_01;
 
@@ -50,13 +52,17 @@ pub const fn class(kind: Kind) -> u64 {
     }
 }
 
-/// The kind that has this Device ID; `None` for a device that is not ours.
+/// Subsystem ID of a kind, PF and VF alike: by it a function is known to be ours, also one that shows the ids of a standard.
 #[must_use]
-pub const fn kind_of(vendor: u64, device: u64) -> Option<Kind> {
-    match (vendor, device) {
-        (VENDOR, DEVICE_NET) => Some(Kind::Net),
-        (VENDOR, DEVICE_STORAGE) => Some(Kind::Storage),
-        (VENDOR, DEVICE_TRUST) => Some(Kind::Trust),
+pub const fn subsystem(kind: Kind) -> u64 {
+    SUBSYSTEM_BASE + kind.code()
+}
+
+/// The kind that has this Subsystem Vendor ID and Subsystem ID; `None` for a device that is not ours.
+#[must_use]
+pub const fn kind_of(vendor: u64, subsystem: u64) -> Option<Kind> {
+    match subsystem.checked_sub(SUBSYSTEM_BASE) {
+        Some(code) if vendor == SUBSYSTEM_VENDOR => Kind::from_code(code),
         _ => None,
     }
 }

@@ -128,7 +128,7 @@ fn common(s: &mut Space, kind: Kind, vf: bool) {
     s.ro(header::REVISION_ID, ids::REVISION);
     s.ro(header::CLASS_CODE, ids::class(kind));
     s.ro(header::SUBSYSTEM_VENDOR_ID, ids::SUBSYSTEM_VENDOR);
-    s.ro(header::SUBSYSTEM_ID, ids::device(kind));
+    s.ro(header::SUBSYSTEM_ID, ids::subsystem(kind));
     s.ro(header::CAPABILITIES, if vf { cap::vf::FIRST } else { cap::pf::FIRST });
     s.ro(cap::pf::MSIX, cap::msix_header(kind));
     s.ro(cap::pf::MSIX + msix::TABLE, msix::TABLE_VALUE);

@@ -231,6 +231,8 @@ fn virtio_net(space: &mut Space) {
 fn common(space: &mut Space, kind: Kind) {
     space.put(header::COMMAND, 0, header::COMMAND_BME.mask());
     space.put(header::STATUS, header::STATUS_CAPABILITIES.mask(), 0);
+    space.put(header::SUBSYSTEM_VENDOR_ID, ids::SUBSYSTEM_VENDOR, 0);
+    space.put(header::SUBSYSTEM_ID, ids::subsystem(kind), 0);
     space.put(header::HEADER_TYPE, header::HEADER_MULTI_FUNCTION.mask(), 0);
     space.put(capability::pf::MSIX, capability::msix_header(kind), 0);
     let control = msix::CONTROL_ENABLE.mask() | msix::CONTROL_FUNCTION_MASK.mask();
