@@ -9,7 +9,7 @@ use crate::function::Kind;
 pub const VENDOR: u64 = 0x1af4;
 /// Vendor ID and Device ID as a VF's own configuration space shows them (PCIe 9.3.4.1.1): read the PF's instead.
 pub const VF_ID: u64 = 0xffff;
-/// Device ID of the net functions: virtio-net (virtio §4.1.2.1).
+/// Device ID of the net functions: a virtio 1.x network device, 1040 and its virtio number (virtio 4.1.2).
 pub const DEVICE_NET: u64 = 0x1041;
 /// Device ID of the storage functions.
 pub const DEVICE_STORAGE: u64 = 0x10f1;
@@ -18,8 +18,8 @@ pub const DEVICE_TRUST: u64 = 0x10f2;
 
 /// Class code of a function without an engine: unassigned class.
 pub const CLASS_NONE: u64 = 0xff_00_00;
-/// Class code of a network controller: Ethernet.
-pub const CLASS_NET: u64 = 0x02_00_00;
+/// Class code of an Ethernet controller.
+pub const CLASS_ETHERNET: u64 = 0x02_00_00;
 /// Class code of an NVMe I/O controller: mass storage, non-volatile memory, NVM Express.
 pub const CLASS_NVME: u64 = 0x01_08_02;
 
@@ -47,7 +47,7 @@ pub const fn device(kind: Kind) -> u64 {
 pub const fn class(kind: Kind) -> u64 {
     match kind {
         Kind::Storage => CLASS_NVME,
-        Kind::Net => CLASS_NET,
+        Kind::Net => CLASS_ETHERNET,
         Kind::Trust => CLASS_NONE,
     }
 }
@@ -67,4 +67,4 @@ pub const fn kind_of(vendor: u64, subsystem: u64) -> Option<Kind> {
     }
 }
 
-const _: () = assert!(DEVICE_STORAGE >= 0x10f0 && DEVICE_TRUST <= 0x10ff);
+const _: () = assert!(SUBSYSTEM_BASE >= 0x10f0 && DEVICE_TRUST <= 0x10ff);

@@ -29,7 +29,6 @@ impl Space {
         u64::from(self.words[(offset >> 2) as usize]) >> (8 * (offset & 3))
     }
 
-
     fn put_bar(&mut self, register: u64, size: u64) {
         let mask = !(size - 1);
         self.put(register, header::BAR_FLAGS, mask & 0xffff_ffff);
@@ -57,7 +56,7 @@ impl Config {
         }
         if virtio {
             let numbers = (0..=255u8).filter(|n| FunctionId::from_number(*n).is_some_and(|id| id.kind == Kind::Net));
-            numbers.for_each(|n| reset[usize::from(n)].iter_mut().for_each(virtio_net));
+            numbers.for_each(|n| reset[usize::from(n)].iter_mut().for_each(virtio_capabilities));
         }
         Config { now: reset.clone(), reset, resets: Vec::new() }
     }
@@ -208,8 +207,8 @@ const STRUCTURES: [(u64, u64, u64, u64); 4] = [
 ];
 const WINDOW: u64 = capability::ADDED + 4 * virtio::CAP_SIZE + 4;
 
-/// Makes a net function a virtio-net device: where its structures are.
-fn virtio_net(space: &mut Space) {
+/// Tells where a virtio device's structures are.
+fn virtio_capabilities(space: &mut Space) {
     space.put(capability::pf::EXPRESS, capability::header(0, capability::ADDED), 0);
     let mut at = capability::ADDED;
     for (kind, offset, length, size) in STRUCTURES {
