@@ -29,8 +29,6 @@ impl St {
 
 /// Beats that the longest headers are within: 18 + 60 + 60 bytes.
 const HEADER_BEATS: u64 = 9;
-/// The least payload of a segment: what Linux goes down to.
-const LEAST: u64 = 8;
 const IPV4: u64 = 0x0800;
 const IPV6: u64 = 0x86dd;
 const TAG: u64 = 0x8100;
@@ -91,8 +89,9 @@ impl Logic for Cut {
         memories!(self.ring);
         // --- what comes
         let cut = self.here.q & !self.ended.q & self.frame.valid & self.frame.sop;
-        let used = self.wr.q - self.low.q;
-        let ready = if self.here.q { (!self.ended.q) & (used < 16) & !cut } else { sized(1, 1) };
+        // Sixteen beats are kept: five bits tell any two places apart.
+        let used = self.wr.q.bits(4, 0) - self.low.q.bits(4, 0);
+        let ready = if self.here.q { (!self.ended.q) & (!used.bit(4)) & !cut } else { sized(1, 1) };
         let takes = self.frame.valid & ready & (self.here.q | self.frame.sop);
         self.frame.ready = ready;
         self.ring.we = takes;
@@ -133,10 +132,12 @@ impl Logic for Cut {
         // The checksum lies in the transport's header, and not in its ports: nothing that a switch or a rule goes by is changed behind
         // it. And its place is even, so that it lies in one beat.
         let unknown = !(v6 | (kind == IPV4) | (kind == TAG));
-        let early = start < if v6 { sized(54, 16) } else { 34 };
+        let least = if v6 { sized(54, 6) } else { 34 };
+        let early = (!start.bits(15, 6).any()) & (start.bits(5, 0) < least);
+        let in_ports = !(offset.bits(15, 3).any() | (offset.bit(2) & offset.bit(1)));
         let odd = start.bit(0) | offset.bit(0);
-        let beyond = (place + 2) > self.length.q;
-        let cannot = unknown | early | odd | (offset < 6) | beyond;
+        let beyond = place.bits(16, 1) >= self.length.q.bits(16, 1);
+        let cannot = unknown | early | odd | in_ports | beyond;
 
         // --- a segment leaves
         let h_bytes = self.headers.bytes;
@@ -145,10 +146,14 @@ impl Logic for Cut {
         let in_head = self.b.q < hb;
         let mixed = self.b.q == hb;
         let one_more = self.c.q + 1;
-        let there = (self.wr.q > one_more) | self.ended.q;
-        let first_there = (self.wr.q > self.c.q) | self.ended.q;
+        // The segment's place may be the next beat that comes, or the one behind it.
+        let ahead = self.wr.q.bits(4, 0) - self.c.q.bits(4, 0);
+        let some = (ahead != 0) & (ahead != 31);
+        let there = (some & (ahead != 1)) | self.ended.q;
+        let first_there = some | self.ended.q;
         let sends_beat = self.sends.q & (in_head | (self.loaded.q & there));
-        let seg_last = self.size.q <= 16;
+        let over = self.size.q.bits(16, 4) - 1;
+        let seg_last = (self.size.q.bits(16, 5) == 0) & ((!self.size.q.bit(4)) | (self.size.q.bits(3, 0) == 0));
         let moves = sends_beat & self.beat.ready;
         let both = cat(kept, self.a.q);
         let by8 = if self.q.q.bit(3) { both >> 64 } else { both };
@@ -174,7 +179,7 @@ impl Logic for Cut {
         }
         if moves {
             self.b.d = self.b.q + 1;
-            self.size.d = self.size.q - 16;
+            self.size.d = cat(over, self.size.q.bits(3, 0));
             if !in_head {
                 self.a.d = kept;
                 self.c.d = one_more;
@@ -190,8 +195,9 @@ impl Logic for Cut {
 
         // --- frames that pass as they are
         // Only with the next one is it known that a beat is not the last.
-        let here_now = (self.wr.q > (self.n.q + 1)) | (self.ended.q & (self.wr.q > self.n.q));
-        let is_last = self.ended.q & ((self.n.q + 1) == self.wr.q);
+        let more = self.wr.q.bits(4, 0) - self.n.q.bits(4, 0);
+        let here_now = (more != 0) & (self.ended.q | (more != 1));
+        let is_last = self.ended.q & (more == 1);
         let passes = (self.st.q == St::PASS) & here_now;
         // Segments are read by their own place, and the first beat of one before the others.
         self.ring.raddr = if self.sends.q {
@@ -219,7 +225,8 @@ impl Logic for Cut {
         self.beat.udp = (!self.sends.q) & (offset == 6);
 
         // --- frame by frame
-        let last = self.left.q <= gso_size.zext(17);
+        let then = self.left.q.zext(18) - gso_size.zext(18);
+        let last = then.bit(17) | (then == 0);
         let payload = if last { self.left.q.bits(15, 0) } else { gso_size };
         self.headers.load = 0;
         self.headers.load_at = self.n.q.bits(3, 0);
@@ -244,10 +251,11 @@ impl Logic for Cut {
                 self.sums.d = needs & (gso == 0);
                 self.bad.d = needs & cannot & (gso == 0);
                 self.st.d = St::PASS;
+                // The least payload of a segment is 8 bytes: what Linux goes down to.
                 if gso != 0 {
                     let known = (kind_of == header::GSO_TCPV4) | (kind_of == header::GSO_TCPV6);
-                    self.bad.d = (!known) | (gso_size < LEAST);
-                    if known & (gso_size >= LEAST) {
+                    self.bad.d = (!known) | (!gso_size.bits(15, 3).any());
+                    if known & gso_size.bits(15, 3).any() {
                         self.st.d = St::LOAD;
                     }
                 }
@@ -306,7 +314,7 @@ impl Logic for Cut {
                     self.q.d = self.pos.q.bits(3, 0);
                     self.base.d = self.headers.base;
                     self.pos.d = self.pos.q + gso_size.zext(17);
-                    self.left.d = self.left.q - gso_size.zext(17);
+                    self.left.d = then.bits(16, 0);
                     self.st.d = if last { St::WAIT } else { St::MAKE };
                 }
             }

@@ -125,9 +125,47 @@ impl Logic for Headers {
         let tcp_bytes = cat((self.end.q + 1) - self.l4.q, sized(0, 1)).zext(16);
         let ip_length = self.of.q + ip_bytes;
         let payload_length = ip_length - 40;
+        let tcp_at = l3 + self.l4.q;
         let tcp_length = self.of.q + tcp_bytes;
         self.over.d = 0;
         self.writes.d = 0;
+        // One adder for each sum, and one for the place of a word.
+        let mut to_ip = sized(0, 1);
+        let mut to_tcp = sized(0, 1);
+        let mut term = tcp_length;
+        let mut from_w = self.w.q;
+        let mut by_w = sized(1, 3);
+        let early = if self.is_first.q { sized(0, 16) } else { CWR };
+        let late = if self.is_last.q { sized(0, 16) } else { FIN_PSH };
+        let flags = self.flags.q & !(early | late);
+        match self.st.q {
+            St::LENGTH => {
+                from_w = l3;
+                by_w = if self.v6.q { sized(2, 3) } else { 1 };
+            }
+            St::ID => {
+                from_w = l3;
+                by_w = 2;
+            }
+            St::CHECKSUM => {
+                from_w = l3;
+                by_w = 5;
+            }
+            St::SEQUENCE_HIGH => {
+                from_w = tcp_at;
+                by_w = 2;
+                term = self.sequence.q.bits(31, 16);
+            }
+            St::SEQUENCE_LOW => term = self.sequence.q.bits(15, 0),
+            St::FLAGS => {
+                by_w = 3;
+                term = flags;
+            }
+            _ => {}
+        }
+        let next_w = from_w + by_w.zext(7);
+        let so_far = if self.st.q == St::LENGTH { self.tcp_sum.q } else { self.sum.q };
+        let more = so_far + term.zext(24);
         match self.st.q {
             St::IDLE => {
                 self.fine.d = self.fine.q & !self.parse;
@@ -175,14 +213,14 @@ impl Logic for Headers {
             }
             St::FIRST => {
                 self.v.d = word;
-                self.w.d = self.w.q + 1;
+                self.w.d = next_w;
                 self.i.d = 0;
                 self.l4.d = 0;
                 self.st.d = St::SCAN;
             }
             St::SCAN => {
                 self.v.d = word;
-                self.w.d = self.w.q + 1;
+                self.w.d = next_w;
                 self.i.d = i + 1;
                 let mut wrong = sized(0, 1);
                 if i == 0 {
@@ -203,7 +241,7 @@ impl Logic for Headers {
                             wrong = v.bits(15, 8) != TCP;
                         }
                         if i >= 4 {
-                            self.tcp_sum.d = self.tcp_sum.q + v.zext(24);
+                            to_tcp = 1;
                         }
                     } else {
                         if i == 2 {
@@ -213,10 +251,10 @@ impl Logic for Headers {
                             wrong = v.bits(7, 0) != TCP;
                         }
                         if (i != 1) & (i != 2) & (i != 5) {
-                            self.ip_sum.d = self.ip_sum.q + v.zext(24);
+                            to_ip = 1;
                         }
                         if (i >= 6) & (i < 10) {
-                            self.tcp_sum.d = self.tcp_sum.q + v.zext(24);
+                            to_tcp = 1;
                         }
                     }
                 } else {
@@ -232,7 +270,7 @@ impl Logic for Headers {
                         wrong = v.bits(15, 12) < 5;
                     }
                     if (j != 2) & (j != 3) & (j != 6) & (j != 8) {
-                        self.tcp_sum.d = self.tcp_sum.q + v.zext(24);
+                        to_tcp = 1;
                     }
                     if (j > 6) & (i == self.end.q) {
                         self.fine.d = 1;
@@ -247,9 +285,9 @@ impl Logic for Headers {
             }
             St::LENGTH => {
                 self.v.d = if self.v6.q { payload_length } else { ip_length };
-                self.w.d = l3 + if self.v6.q { sized(2, 7) } else { 1 };
+                self.w.d = next_w;
                 self.writes.d = 1;
-                self.sum.d = self.tcp_sum.q + tcp_length.zext(24);
+                self.sum.d = more;
                 self.st.d = St::ID;
                 if self.v6.q {
                     self.st.d = St::SEQUENCE_HIGH;
@@ -257,7 +295,7 @@ impl Logic for Headers {
             }
             St::ID => {
                 self.v.d = self.id.q;
-                self.w.d = l3 + 2;
+                self.w.d = next_w;
                 self.writes.d = 1;
                 self.ip_now.d = self.ip_sum.q + v.zext(24) + self.id.q.zext(24);
                 self.id.d = self.id.q + 1;
@@ -269,43 +307,46 @@ impl Logic for Headers {
             }
             St::CHECKSUM => {
                 self.v.d = !folded(self.ip_now.q.bits(16, 0));
-                self.w.d = l3 + 5;
+                self.w.d = next_w;
                 self.writes.d = 1;
                 self.st.d = St::SEQUENCE_HIGH;
             }
             St::SEQUENCE_HIGH => {
                 self.v.d = self.sequence.q.bits(31, 16);
-                self.w.d = l3 + self.l4.q + 2;
+                self.w.d = next_w;
                 self.writes.d = 1;
-                self.sum.d = self.sum.q + self.sequence.q.bits(31, 16).zext(24);
+                self.sum.d = more;
                 self.st.d = St::SEQUENCE_LOW;
             }
             St::SEQUENCE_LOW => {
                 self.v.d = self.sequence.q.bits(15, 0);
-                self.w.d = self.w.q + 1;
+                self.w.d = next_w;
                 self.writes.d = 1;
-                self.sum.d = self.sum.q + self.sequence.q.bits(15, 0).zext(24);
+                self.sum.d = more;
                 self.sequence.d = self.sequence.q + self.of.q.zext(32);
                 self.st.d = St::FLAGS;
             }
             St::FLAGS => {
-                let early = if self.is_first.q { sized(0, 16) } else { CWR };
-                let late = if self.is_last.q { sized(0, 16) } else { FIN_PSH };
-                let flags = self.flags.q & !(early | late);
                 self.v.d = flags;
-                self.w.d = self.w.q + 3;
+                self.w.d = next_w;
                 self.writes.d = 1;
-                self.sum.d = self.sum.q + flags.zext(24);
+                self.sum.d = more;
                 self.over.d = 1;
                 self.st.d = St::LAST;
             }
             St::LAST => self.st.d = St::IDLE,
             _ => self.st.d = St::IDLE,
         }
+        if to_ip {
+            self.ip_sum.d = self.ip_sum.q + v.zext(24);
+        }
+        if to_tcp {
+            self.tcp_sum.d = self.tcp_sum.q + v.zext(24);
+        }
         self.good = self.fine.q;
         self.done = self.over.q;
         self.bytes = cat(l3 + self.end.q + 1, sized(0, 1)).zext(9);
-        self.place = l3 + self.l4.q + 8;
+        self.place = tcp_at + 8;
         self.base = self.sum.q;
     }
 }

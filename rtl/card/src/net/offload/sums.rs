@@ -1,6 +1,6 @@
 //! Sums frames as they pass, and tells the checksum with the last beat.
 //!
-//! Promise: a beat a clock, four clocks later, with nothing of it changed but the bytes behind its end, which are zero; with `eop` of a frame that is to be
+//! Promise: a beat a clock, four clocks later, with nothing of it changed; with `eop` of a frame that is to be
 //! summed stands its checksum (RFC 1071). A checksum of UDP that would be zero is ffff, as RFC 768 wants; TCP's stays zero: there zero is a checksum like others,
 //! and who compares a segment with what a stack made in software finds the same.
 
@@ -36,7 +36,7 @@ pub struct Sums {
     n: Reg<12>,
     has: [Reg<1>; 4],
     stage: [Reg<{ Stage::WIDTH }>; 4],
-    counts: Reg<8>,
+    counts: Reg<16>,
     base: [Reg<24>; 2],
     half: [Reg<18>; 2],
     total: Reg<24>,
@@ -52,23 +52,17 @@ impl Logic for Sums {
         let first = self.beat.start.bits(14, 3);
         let lane = self.beat.start.bits(2, 0).zext(4);
         let bytes = self.beat.bytes;
-        let mut counts = sized(0, 8);
-        let mut data = self.beat.data;
-        for w in 0..8 {
-            let here = (n > first) | ((n == first) & (lane <= w));
-            counts = counts | (here.zext(8) << konst(w));
-        }
-        let mut keep = sized(0, 128);
+        // Which bytes count: from the start on, up to the end.
+        let mut counts = sized(0, 16);
         for b in 0..16 {
-            let there = bytes > b;
-            keep = keep | (there.rep(8).zext(128) << konst(8 * b));
+            let w: usize = b / 2;
+            let here = (n > first) | ((n == first) & (lane <= w));
+            counts = counts | ((here & (bytes > b)).zext(16) << konst(b));
         }
-        data = data & keep;
         let one = self.stage[0].q.get(Stage::DATA);
-        let mut words = sized(0, 128);
-        for w in 0..8 {
-            let word = wire_word(one, { w }) & self.counts.q.bit(w).rep(16);
-            words = words | (word.zext(128) << konst(16 * w));
+        let mut kept = sized(0, 128);
+        for b in 0..16 {
+            kept = kept | ((one.bits(8 * b + 7, 8 * b) & self.counts.q.bit(b).rep(8)).zext(128) << konst(8 * b));
         }
         if moves {
             if self.beat.valid {
@@ -84,7 +78,7 @@ impl Logic for Sums {
                 bytes,
                 slot: self.beat.slot,
                 place: self.beat.place,
-                data,
+                data: self.beat.data,
             };
             self.counts.d = counts;
             self.base[0].d = self.beat.base;
@@ -94,9 +88,9 @@ impl Logic for Sums {
             }
             self.base[1].d = self.base[0].q;
             for half in 0..2 {
-                let at: usize = 64 * half;
-                let a = words.bits(at + 15, at).zext(18) + words.bits(at + 31, at + 16).zext(18);
-                let b = words.bits(at + 47, at + 32).zext(18) + words.bits(at + 63, at + 48).zext(18);
+                let at: usize = 4 * half;
+                let a = wire_word(kept, { at }).zext(18) + wire_word(kept, { at + 1 }).zext(18);
+                let b = wire_word(kept, { at + 2 }).zext(18) + wire_word(kept, { at + 3 }).zext(18);
                 self.half[half].d = a + b;
             }
             // Many words at most: 4,096 beats of eight overflow 24 bits, so the sum is folded on the way.

@@ -84,7 +84,8 @@ impl Logic for Judge {
 
         let port = self.look.port;
         let entry = self.look.entry;
-        let wanted = if self.group.q { konst(GROUP) } else { to_mac };
+        let domain = if from_wire { vlan_of_wire(vlan) } else { tenant(port.get(Port::VNI)) };
+        let place = hash(domain, if from_wire & (many | self.group.q) { konst(GROUP) } else { to_mac });
         let own = mark_of(sender, { slots }).trunc(slots).zext(64);
         let others = self.look.peers & self.look.live & !(if from_wire { sized(0, 64) } else { own });
         let alive = is_marked(self.look.live, sender, { slots });
@@ -114,9 +115,8 @@ impl Logic for Judge {
                 self.limit.d = port.get(Port::LIMIT);
                 self.tag.d = cat(port.get(Port::PRIORITY), port.get(Port::VLAN));
                 self.uplink.d = port.get(Port::UPLINK);
-                let of = tenant(port.get(Port::VNI));
-                self.domain.d = of;
-                self.at.d = hash(of, to_mac);
+                self.domain.d = domain;
+                self.at.d = place;
                 let spoofed = of_mac.bit(0) | (port.get(Port::ANTI_SPOOF) & (of_mac != port.get(Port::MAC)));
                 let smuggled = tagged & !port.get(Port::TRUSTED);
                 self.all.d = others & self.look.promiscuous;
@@ -137,9 +137,8 @@ impl Logic for Judge {
                 }
             }
             St::WIRE => {
-                let of = vlan_of_wire(vlan);
-                self.domain.d = of;
-                self.at.d = hash(of, if many | self.group.q { konst(GROUP) } else { to_mac });
+                self.domain.d = domain;
+                self.at.d = place;
                 self.group.d = many | self.group.q;
                 self.limit.d = konst((1usize << 14) - 1);
                 self.tag.d = 0;

@@ -233,7 +233,8 @@ impl Logic for Lane {
         let size = oldest.get(Kept::LENGTH);
         let ceiling = size + 15;
         let beats = ceiling.bits(13, 4);
-        let first = low_mark(self.left.q.trunc(slots).zext(64));
+        let left = self.left.q.trunc(slots);
+        let first = low_mark((left & (!left + 1)).zext(64));
         let rests = self.opened.q & !self.reads.q;
         self.copy.for_wire = rests & self.left_wire.q;
         self.copy.for_slot = rests & (!self.left_wire.q) & self.left.q.any();
@@ -248,14 +249,14 @@ impl Logic for Lane {
         }
         if self.kept.out_valid & !self.opened.q {
             self.opened.d = 1;
-            self.left.d = oldest.get(Kept::TO);
+            self.left.d = oldest.get(Kept::TO).trunc(slots).zext(64);
             self.left_wire.d = oldest.get(Kept::OUTSIDE);
         }
         if self.copy.go | self.copy.skip {
             if self.left_wire.q {
                 self.left_wire.d = 0;
             } else {
-                self.left.d = self.left.q & (self.left.q - 1);
+                self.left.d = (left & (left - 1)).zext(64);
             }
         }
         let pops = self.loaded.q & self.copy.ready;
@@ -308,10 +309,9 @@ impl Logic for Lane {
     }
 }
 
-/// The lowest mark.
+/// The number of the only mark.
 #[pure]
-fn low_mark(marks: V) -> V {
-    let lowest = marks & (!marks + 1);
+fn low_mark(lowest: V) -> V {
     let b0 = lowest & konst(0xaaaa_aaaa_aaaa_aaaa_u64);
     let b1 = lowest & konst(0xcccc_cccc_cccc_cccc_u64);
     let b2 = lowest & konst(0xf0f0_f0f0_f0f0_f0f0_u64);
