@@ -23,8 +23,9 @@ fn tenants() -> [Config; SLOTS] {
     ports
 }
 
-fn connected(seed: u64, percent: u32, ports: [Config; SLOTS]) -> World {
-    let mut w = World::new(seed, percent);
+fn connected(seed: u64, percent: u32, ports: impl IntoIterator<Item = Config>) -> World {
+    let ports: Vec<Config> = ports.into_iter().collect();
+    let mut w = World::with(seed, percent, ports.len() - 1);
     for (i, p) in ports.into_iter().enumerate() {
         w.set(i, p);
     }
@@ -98,7 +99,7 @@ fn everybody_gets_what_is_for_him_and_nobody_anything_else() {
         let mut w = connected(seed, percent, tenants());
         traffic(&mut w, 1500, &Mix { bad: 15, long: true });
         // Others' ports: who has no room, who gets everything, who may send anything, whose frames are short or long.
-        w.closed = [false, true, false, true, false, false];
+        w.closed = vec![false, true, false, true, false, false];
         w.ports[1].promiscuous = true;
         w.ports[2] = Config { trusted: true, anti_spoof: false, mtu: 9000, ..w.ports[2] };
         w.ports[4] = Config { promiscuous: true, mtu: 600, ..w.ports[4] };
@@ -108,7 +109,7 @@ fn everybody_gets_what_is_for_him_and_nobody_anything_else() {
             w.set(i, p);
         }
         traffic(&mut w, 1500, &Mix { bad: 15, long: true });
-        w.closed = [false; SLOTS];
+        w.closed = vec![false; SLOTS];
         // One goes down.
         let down = Config { live: false, ..w.ports[0] };
         w.set(0, down);
@@ -137,6 +138,40 @@ fn a_broadcast_stays_in_its_tenant_and_never_comes_back() {
     assert_eq!(got, [2, 2, 2, 1, 1, 0]);
     assert_eq!(w.counters(WIRE).frames[TX], 5);
     assert_eq!(w.counters(5).drops[drop::NOBODY as usize], 1, "the only one of its tenant, and no wire");
+}
+
+#[test]
+fn sixty_functions_find_each_other_in_as_few_clocks() {
+    const ALL: usize = 61;
+    let one = Config { live: true, mtu: 1500, anti_spoof: true, uplink: true, ..Config::default() };
+    // Each third is a tenant, with a VLAN of its own.
+    let port = |i: usize| Config { mac: mac(i), vni: i as u32 % 3, vlan: i as u16 % 3, ..one };
+    let mut w = connected(8, 100, (0..ALL).map(port));
+    for i in 0..ALL {
+        let near = (i + 3) % 60;
+        let f = frame(&mut w.rng, mac(near), mac(i), 0x800, 60);
+        w.send(i, &f, false, None);
+        let far = frame(&mut w.rng, mac((i + 1) % 60), mac(i), 0x800, 60);
+        w.send(i, &far, false, None);
+        let f = frame(&mut w.rng, mac(i), [6; 6], 0x800, 60);
+        w.receive(&if i % 3 == 0 { f } else { with_tag(&f, i as u16 % 3) }, false, false);
+        w.drain();
+    }
+    for from in [0, 60] {
+        let f = frame(&mut w.rng, [0xff; 6], mac(from), 0x806, 60);
+        w.send(from, &f, false, None);
+        let f = frame(&mut w.rng, [0xff; 6], [6; 6], 0x806, 60);
+        w.receive(&with_tag(&f, 2), false, false);
+        w.drain();
+    }
+    w.check_counters();
+    let each = clocks(&mut w, 300, |w| {
+        let from = w.rng.random_range(0..57);
+        let f = frame(&mut w.rng, mac(from + 3), mac(from), 0x800, 60);
+        w.send(from, &f, false, None);
+    });
+    println!("between sixty: {each:.1} clocks");
+    assert!(each <= 13.0, "{each}");
 }
 
 /// Clocks a frame, of many in a row.

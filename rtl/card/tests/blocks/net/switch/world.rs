@@ -77,10 +77,10 @@ pub fn with_tag(f: &[u8], tci: u16) -> Vec<u8> {
 pub struct World {
     pub dut: Dut,
     pub rng: SmallRng,
-    pub ports: [Config; SLOTS],
+    pub ports: Vec<Config>,
     pub counts: HashMap<usize, Counts>,
     /// Who has no room.
-    pub closed: [bool; SLOTS],
+    pub closed: Vec<bool>,
     from: Feed,
     sums: VecDeque<Option<(usize, u16)>>,
     rx: Feed,
@@ -93,14 +93,18 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64, percent: u32) -> World {
-        let mut dut = bench::build("switch", || Switch::new(VFS));
+        Self::with(seed, percent, VFS)
+    }
+
+    pub fn with(seed: u64, percent: u32, vfs: usize) -> World {
+        let mut dut = bench::build("switch", move || Switch::new(vfs));
         bench::settle(&mut dut, "busy");
         World {
             dut,
             rng: bench::rng(seed),
-            ports: [Config::default(); SLOTS],
+            ports: vec![Config::default(); vfs + 1],
             counts: HashMap::new(),
-            closed: [false; SLOTS],
+            closed: vec![false; vfs + 1],
             from: Feed::new("from_", percent),
             sums: VecDeque::new(),
             rx: Feed::new("rx_", percent),
@@ -163,7 +167,7 @@ impl World {
         let mut wire = false;
         if why.is_none() {
             let mates: Vec<usize> =
-                (0..SLOTS).filter(|i| self.ports[*i].live && self.ports[*i].vni == me.vni).collect();
+                (0..self.ports.len()).filter(|i| self.ports[*i].live && self.ports[*i].vni == me.vni).collect();
             let many = f[0] & 1 == 1;
             let owner = mates.iter().find(|i| self.ports[**i].mac == f[..6]);
             wire = me.uplink && (many || owner.is_none());
@@ -215,7 +219,7 @@ impl World {
         };
         let mut to: Vec<usize> = vec![];
         if why.is_none() {
-            let mates: Vec<usize> = (0..SLOTS)
+            let mates: Vec<usize> = (0..self.ports.len())
                 .filter(|i| self.ports[*i].live && self.ports[*i].uplink && self.ports[*i].vlan == vlan)
                 .collect();
             let many = f[0] & 1 == 1;
@@ -250,7 +254,7 @@ impl World {
         dut.set("sum_value", sum.map_or(0, |s| s.1.into()));
         dut.eval();
         let slot = dut.get("room_slot") as usize;
-        dut.set("room_free", u128::from(slot >= SLOTS || !self.closed[slot]));
+        dut.set("room_free", u128::from(slot >= self.closed.len() || !self.closed[slot]));
         dut.eval();
         if self.from.taken(dut).is_some() {
             self.sums.pop_front();
@@ -348,11 +352,11 @@ impl World {
 
     /// The counters of all are those of the model.
     pub fn check_counters(&mut self) {
-        for slot in (0..SLOTS).chain([WIRE]) {
+        for slot in (0..self.ports.len()).chain([WIRE]) {
             let expected = *self.count(slot);
             assert_eq!(self.counters(slot), expected, "slot {slot}");
         }
-        assert_eq!(self.counters(SLOTS + 2), Counts::default(), "a slot that is not there");
+        assert_eq!(self.counters(62), Counts::default(), "a slot that is not there");
     }
 }
 
