@@ -38,7 +38,7 @@ impl Wants {
     }
     fn segments(p: &Packet, size: usize) -> Wants {
         let kind = if p.v6 { header::GSO_TCPV6 } else { header::GSO_TCPV4 };
-        Wants { gso: kind as u8 | 0x80 * u8::from(p.flags & 0x80 != 0), size: size as u16, ..Wants::checksum(p) }
+        Wants { gso: kind as u8 | p.flags & 0x80, size: size as u16, ..Wants::checksum(p) }
     }
 }
 
@@ -151,9 +151,7 @@ fn a_checksum_is_completed_and_nothing_else_changes() {
                 let place = p.place();
                 let f = p.bytes();
                 let c = u16::from_be_bytes([f[place], f[place + 1]]);
-                if p.headers() % 2 == 0 {
-                    p.payload[..2].copy_from_slice(&c.to_be_bytes());
-                }
+                p.payload[..2].copy_from_slice(&c.to_be_bytes());
             }
             let error = w.rng.random_ratio(1, 30);
             if w.rng.random() {
