@@ -5,6 +5,7 @@ pub mod chains;
 pub mod check;
 pub mod engine;
 pub mod offload;
+pub mod path;
 pub mod port;
 pub mod receive;
 pub mod stream;

@@ -4,6 +4,7 @@ mod bus;
 mod check;
 mod offload;
 mod packet;
+mod path;
 mod ports;
 mod switch;
 
