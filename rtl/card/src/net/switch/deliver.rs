@@ -8,6 +8,7 @@ use azote_regs::manage::drop;
 
 use super::judge::LANES;
 use super::words::{CopyIn, Counter, EventOut};
+use crate::net::port::Port;
 use crate::net::stream::{FrameOut, RoomOut};
 use crate::parts::{is_marked, slots_of};
 
@@ -27,10 +28,10 @@ pub struct Deliver {
     pub room: RoomOut,
     pub event: EventOut,
     pub live: I<64>,
-    /// One clock: the longest frame of a slot.
+    /// One clock: the port of a slot.
     pub sets: I<1>,
     pub sets_slot: I<6>,
-    pub sets_limit: I<14>,
+    pub sets_port: I<{ Port::WIDTH }>,
     pub busy: O<1>,
     slots: Param,
     st: Reg<2>,
@@ -38,6 +39,9 @@ pub struct Deliver {
     slot: Reg<6>,
     length: Reg<14>,
     limits: LutRam<6, 14>,
+    /// In which tenant and VLAN each is, and the copy; for checks alone: no hardware.
+    tenants: LutRam<6, 37>,
+    domain: Reg<25>,
     counts: Reg<1>,
     word: Reg<4>,
     counted: Reg<20>,
@@ -53,21 +57,26 @@ impl Deliver {
     /// To the PF and `vfs` VFs.
     pub fn new(vfs: usize) -> Self {
         let slots = slots_of(vfs);
-        Deliver { slots: Param::new(slots), limits: LutRam::new(slots), ..Self::default() }
+        Deliver { slots: Param::new(slots), limits: LutRam::new(slots), tenants: LutRam::new(slots), ..Self::default() }
     }
 }
 
 #[kernel]
 impl Logic for Deliver {
     fn update(&mut self) {
-        memories!(self.limits);
+        memories!(self.limits, self.tenants);
         let second = self.lane.q;
         let moves = self.frame.ready | !self.valid.q;
         let valid = if second { self.copy[1].valid } else { self.copy[0].valid };
         let eop = if second { self.copy[1].eop } else { self.copy[0].eop };
         self.limits.we = self.sets;
         self.limits.waddr = self.sets_slot;
-        self.limits.wdata = self.sets_limit;
+        self.limits.wdata = self.sets_port.get(Port::LIMIT);
+        self.tenants.we = self.sets;
+        self.tenants.waddr = self.sets_slot;
+        self.tenants.wdata =
+            cat(self.sets_port.get(Port::UPLINK), self.sets_port.get(Port::VLAN), self.sets_port.get(Port::VNI));
+        self.tenants.raddr = self.slot.q;
         self.limits.raddr = self.slot.q;
         let lives = is_marked(self.live, self.slot.q, { self.slots.get() });
         let fits = self.length.q <= self.limits.rdata;
@@ -76,6 +85,13 @@ impl Logic for Deliver {
         let goes = lives & fits & self.room.free;
         let checks = (self.st.q == St::CHECK) & !self.counts.q;
         let runs = self.st.q == St::BEATS;
+        let whose = self.tenants.rdata;
+        let inside = if self.domain.q.bit(24) {
+            self.domain.q.bits(23, 0) == whose.bits(23, 0)
+        } else {
+            whose.bit(36) & (self.domain.q.bits(11, 0) == whose.bits(35, 24))
+        };
+        check!((!(checks & goes)) | inside, "a frame of one tenant goes to another");
         for l in 0..LANES {
             let mine = second == l;
             self.copy[l].go = checks & goes & mine;
@@ -93,6 +109,7 @@ impl Logic for Deliver {
                 if one | other {
                     self.lane.d = take;
                     self.slot.d = if take { self.copy[1].slot } else { self.copy[0].slot };
+                    self.domain.d = if take { self.copy[1].domain } else { self.copy[0].domain };
                     self.length.d = if take { self.copy[1].length } else { self.copy[0].length };
                     self.st.d = St::CHECK;
                 }

@@ -209,6 +209,7 @@ impl Logic for Judge {
             self.ask[l].reason = if self.dropped.q { self.reason.q } else { drop::NOBODY };
             self.ask[l].limit = self.limit.q;
             self.ask[l].tag = self.tag.q;
+            self.ask[l].domain = self.domain.q;
         }
         self.busy = (self.st.q != St::IDLE) | self.ask[0].valid | self.ask[1].valid;
     }

@@ -95,6 +95,9 @@ pub struct Lane {
     n: Reg<PLACE>,
     loaded: Reg<1>,
     kept: Fifo<{ Kept::WIDTH }>,
+    /// Whose each is, for checks alone: no hardware.
+    domain: Reg<25>,
+    whose: Fifo<25>,
     mem: Ram<PLACE, 128>,
 }
 
@@ -105,6 +108,7 @@ impl Lane {
             slots: Param::new(slots_of(vfs)),
             of_wire: Param::new(of_wire.into()),
             kept: Fifo::new(FRAMES),
+            whose: Fifo::new(FRAMES),
             mem: Ram::new(1 << PLACE),
             ..Self::default()
         }
@@ -114,7 +118,7 @@ impl Lane {
 #[kernel]
 impl Logic for Lane {
     fn update(&mut self) {
-        clocked!(self.kept);
+        clocked!(self.kept, self.whose);
         memories!(self.mem);
         let slots: usize = self.slots.get();
 
@@ -178,6 +182,7 @@ impl Logic for Lane {
             self.reason.d = self.judge.reason;
             self.limit.d = self.judge.limit;
             self.tag.d = self.judge.tag;
+            self.domain.d = self.judge.domain;
         }
 
         // --- it has come
@@ -200,6 +205,8 @@ impl Logic for Lane {
         let good = if const { self.of_wire.get() != 0 } { sized(Counter::RX, 4) } else { sized(Counter::TX, 4) };
         let who = if const { self.of_wire.get() != 0 } { sized(WIRE, 6) } else { self.slot.q };
         self.kept.in_valid = ends & !drops;
+        self.whose.in_valid = ends & !drops;
+        self.whose.in_data = self.domain.q;
         self.kept.in_data = Kept {
             epoch: self.epoch_of.q,
             to: self.to.q.trunc(slots).zext(64),
@@ -243,6 +250,8 @@ impl Logic for Lane {
         self.copy.tag = oldest.get(Kept::TAG);
         let over_with = rests & !(self.left_wire.q | self.left.q.any());
         self.kept.out_ready = over_with;
+        self.whose.out_ready = over_with;
+        self.copy.domain = self.whose.out_data;
         if over_with {
             self.opened.d = 0;
             self.rd.d = self.rd.q + beats;

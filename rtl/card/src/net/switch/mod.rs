@@ -28,7 +28,7 @@ use self::judge::Judge;
 use self::lane::Lane;
 use self::strip::Strip;
 use self::tag::Tag;
-use crate::net::port::{Port, PortsIn};
+use crate::net::port::PortsIn;
 use crate::net::stream::{EthernetIn, EthernetOut, FrameIn, FrameOut, RoomOut, SumIn};
 use crate::transaction::BusSlave;
 
@@ -102,6 +102,8 @@ impl Logic for Switch {
         self.deliver.copy[0].length = self.inner.copy.length;
         self.tag.copy.tag = self.inner.copy.tag;
         self.deliver.copy[0].tag = self.inner.copy.tag;
+        self.tag.copy.domain = self.inner.copy.domain;
+        self.deliver.copy[0].domain = self.inner.copy.domain;
         self.tag.copy.valid = self.inner.copy.valid;
         self.deliver.copy[0].valid = self.inner.copy.valid;
         self.tag.copy.sop = self.inner.copy.sop;
@@ -128,7 +130,7 @@ impl Logic for Switch {
         self.deliver.live = self.directory.look.live;
         self.deliver.sets = self.directory.flush;
         self.deliver.sets_slot = self.ports.slot;
-        self.deliver.sets_limit = self.ports.port.get(Port::LIMIT);
+        self.deliver.sets_port = self.ports.port;
 
         join!(self.inner.event, self.counting.event[0]);
         join!(self.outer.event, self.counting.event[1]);

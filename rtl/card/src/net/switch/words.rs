@@ -61,6 +61,8 @@ pub struct JudgeOut {
     /// What its sender's port says of it: the longest frame, and the tag it gets on the wire (VLAN 0: none).
     pub limit: I<14>,
     pub tag: I<15>,
+    /// The tenant or VLAN it stays in; for checks alone.
+    pub domain: I<25>,
 }
 
 /// The same, at the judge.
@@ -78,6 +80,7 @@ pub struct JudgeIn {
     pub reason: O<4>,
     pub limit: O<14>,
     pub tag: O<15>,
+    pub domain: O<25>,
 }
 
 packed! {
@@ -134,6 +137,7 @@ pub struct CopyOut {
     pub slot: O<6>,
     pub length: O<14>,
     pub tag: O<15>,
+    pub domain: O<25>,
     /// One clock: the copy begins; it is not to be made.
     pub go: I<1>,
     pub skip: I<1>,
@@ -155,6 +159,7 @@ pub struct CopyIn {
     pub slot: I<6>,
     pub length: I<14>,
     pub tag: I<15>,
+    pub domain: I<25>,
     pub go: O<1>,
     pub skip: O<1>,
     pub valid: I<1>,

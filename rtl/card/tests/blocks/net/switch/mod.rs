@@ -276,6 +276,16 @@ fn a_port_that_changes_gets_nothing_of_what_it_was() {
         }
     }
     assert!(changes > 60 && seen > 2000, "{changes} changes, {seen} frames");
+    // What was judged before a change, and waited, was dropped.
+    w.from.items.clear();
+    w.rx.items.clear();
+    w.w.dut.set("from_valid", 0);
+    w.w.dut.set("rx_valid", 0);
+    w.w.dut.set("to_ready", 1);
+    w.w.dut.set("tx_ready", 1);
+    w.w.dut.clock_n(10_000);
+    let late: u64 = (0..SLOTS).map(|i| w.w.counters(i).drops[drop::CHANGED as usize]).sum();
+    assert!(late > 20, "{late}");
 }
 
 /// The switch with traffic that says of which tenant it is.
