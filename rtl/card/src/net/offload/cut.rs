@@ -7,7 +7,7 @@ use azote_hdl::prelude::*;
 use azote_regs::virtio::net::header;
 
 use super::headers::Headers;
-use super::words::BeatOut;
+use super::words::{BeatOut, wire_word};
 use crate::net::stream::{FrameIn, TransmitIn};
 
 struct St;
@@ -58,6 +58,8 @@ pub struct Cut {
     slot: Reg<6>,
     want: Reg<96>,
     length: Reg<17>,
+    v6: Reg<1>,
+    unknown: Reg<1>,
     last_bytes: Reg<5>,
     wr: Reg<13>,
     /// Beats before this one are gone.
@@ -105,6 +107,9 @@ impl Logic for Cut {
                 self.slot.d = self.frame.slot;
                 self.want.d = self.wants.header;
                 self.length.d = self.wants.length;
+                let kind = wire_word(self.frame.data, { 6 });
+                self.v6.d = kind == IPV6;
+                self.unknown.d = !((kind == IPV6) | (kind == IPV4) | (kind == TAG));
                 self.broken.d = 0;
             }
             if self.frame.eop {
@@ -127,17 +132,15 @@ impl Logic for Cut {
         let place = start.zext(17) + offset.zext(17);
         let needs = want.get(FLAGS).bit(header::F_NEEDS_CSUM.lo as usize);
         let kept = self.ring.rdata;
-        let kind = cat(kept.bits(103, 96), kept.bits(111, 104));
-        let v6 = kind == IPV6;
+        let v6 = self.v6.q;
         // The checksum lies in the transport's header, and not in its ports: nothing that a switch or a rule goes by is changed behind
         // it. And its place is even, so that it lies in one beat.
-        let unknown = !(v6 | (kind == IPV4) | (kind == TAG));
         let least = if v6 { sized(54, 6) } else { 34 };
         let early = (!start.bits(15, 6).any()) & (start.bits(5, 0) < least);
         let in_ports = !(offset.bits(15, 3).any() | (offset.bit(2) & offset.bit(1)));
         let odd = start.bit(0) | offset.bit(0);
         let beyond = place.bits(16, 1) >= self.length.q.bits(16, 1);
-        let cannot = unknown | early | odd | in_ports | beyond;
+        let cannot = self.unknown.q | early | odd | in_ports | beyond;
 
         // --- a segment leaves
         let h_bytes = self.headers.bytes;
