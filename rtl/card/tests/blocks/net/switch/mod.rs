@@ -172,6 +172,20 @@ fn sixty_functions_find_each_other_in_as_few_clocks() {
     });
     println!("between sixty: {each:.1} clocks");
     assert!(each <= 13.0, "{each}");
+    // A port changes in bounded time, also beside traffic.
+    for busy in [0, 40] {
+        for _ in 0..busy * 20 {
+            let from = w.rng.random_range(1..57);
+            let f = frame(&mut w.rng, mac(from + 3), mac(from), 0x800, 60);
+            w.send(from, &f, false, None);
+        }
+        let start = w.dut.clocks();
+        w.set(60, port(60));
+        let took = w.dut.clocks() - start;
+        println!("a port of sixty changes in {took} clocks");
+        assert!(took < 20_000, "{took}");
+        w.drain();
+    }
 }
 
 /// Clocks a frame, of many in a row.
