@@ -7,7 +7,7 @@
 //!   frames for functions ─► Receive ◄─────────────┘   used ─► Post ─► used rings, interrupts
 //! ```
 //!
-//! Between them, and the wire, stands the switch.
+//! Between them, and the wire, lies the path of a frame: offloads, switch, checks.
 
 use azote_hdl::prelude::*;
 use azote_regs::virtio::{self, bit, net, pci};
@@ -15,12 +15,10 @@ use azote_regs::{bar, function};
 
 use super::buffers::Buffers;
 use super::chains::Chains;
-use super::check::Check;
-use super::offload::Offload;
+use super::path::Path;
 use super::port::{PortAsk, PortsIn};
 use super::receive::Receive;
 use super::stream::{EthernetIn, EthernetOut};
-use super::switch::Switch;
 use super::transmit::Transmit;
 use crate::config::template::Added;
 use crate::engine::Engine;
@@ -104,9 +102,7 @@ pub struct Net {
     buffers: Buffers,
     transmit: Transmit,
     receive: Receive,
-    offload: Offload,
-    check: Check,
-    switch: Switch,
+    path: Path,
     chains: Chains,
     walked: Reg<1>,
     changes: Marks,
@@ -127,8 +123,7 @@ impl Net {
             buffers: Buffers::new(vfs),
             transmit: Transmit::new(kind),
             receive: Receive::new(kind),
-            switch: Switch::new(vfs),
-            check: Check::new(vfs),
+            path: Path::new(vfs),
             chains: Chains::new(kind, WALKER),
             changes: Marks::new(slots_of(vfs)),
             ..Self::default()
@@ -140,8 +135,7 @@ impl Net {
 impl Logic for Net {
     fn update(&mut self) {
         clocked!(self.registers, self.odd, self.even, self.post, self.flights, self.reads, self.buffers);
-        clocked!(self.transmit, self.receive, self.changes, self.bells, self.switch, self.chains);
-        clocked!(self.offload, self.check);
+        clocked!(self.transmit, self.receive, self.changes, self.bells, self.path, self.chains);
 
         let client = self.socket.land.client;
         // Registers.
@@ -314,25 +308,22 @@ impl Logic for Net {
         self.buffers.take = self.receive.take;
         self.buffers.takes = self.receive.takes;
         self.buffers.looks = self.receive.looks;
-        join!(self.transmit.out, self.offload.frame);
-        join!(self.transmit.wants, self.offload.wants);
-        join!(self.offload.out, self.switch.from);
-        join!(self.offload.sum, self.switch.sum);
-        join!(self.switch.to, self.check.frame);
-        join!(self.check.out, self.receive.input);
-        join!(self.check.told, self.receive.told_of);
-        self.check.keys.key_we = 0;
-        self.check.keys.key_slot = 0;
-        self.check.keys.key_word = 0;
-        self.check.keys.key_data = 0;
-        self.check.keys.types_we = 0;
-        self.check.keys.types_slot = 0;
-        self.check.keys.types = 0;
-        join!(self.switch.room, self.receive.room);
-        link!(self.rx, self.switch.rx);
-        link!(self.tx, self.switch.tx);
-        link!(self.ports, self.switch.ports);
-        link!(self.counters, self.switch.counters);
+        join!(self.transmit.out, self.path.sends);
+        join!(self.transmit.wants, self.path.wants);
+        join!(self.path.gets, self.receive.input);
+        join!(self.path.told, self.receive.told_of);
+        self.path.keys.key_we = 0;
+        self.path.keys.key_slot = 0;
+        self.path.keys.key_word = 0;
+        self.path.keys.key_data = 0;
+        self.path.keys.types_we = 0;
+        self.path.keys.types_slot = 0;
+        self.path.keys.types = 0;
+        join!(self.path.room, self.receive.room);
+        link!(self.rx, self.path.rx);
+        link!(self.tx, self.path.tx);
+        link!(self.ports, self.path.ports);
+        link!(self.counters, self.path.counters);
 
         // What is told.
         join!(self.odd.used, self.post.used[FETCH_ODD]);
@@ -356,9 +347,7 @@ impl Logic for Net {
             | self.flights.busy
             | self.transmit.busy
             | self.receive.busy
-            | self.offload.busy
-            | self.check.busy
-            | self.switch.busy
+            | self.path.busy
             | self.ports.valid
             | self.counters.valid
             | self.rx.valid
