@@ -20,6 +20,9 @@ pub enum Error {
     /// The NVMe driver.
     #[error(transparent)]
     Nvme(#[from] azote_nvme::Error),
+    /// The network driver.
+    #[error(transparent)]
+    Net(#[from] azote_net::Error),
     /// DMA memory.
     #[error(transparent)]
     Dma(#[from] azote_dma::Error),

@@ -100,15 +100,22 @@ impl Logic for Chains {
             }
             St::DESC => {
                 self.at.d = if self.own { self.own_at } else { self.ring.data } + offset;
-                self.st.d = St::META;
+                self.st.d = if self.ring.taken { sized(St::IDLE, 3) } else { St::META };
             }
             St::META => {
                 let size = self.ring.data.get(Meta::SIZE);
                 let beyond = self.link >= if self.own { self.entries } else { size };
                 // A descriptor that lies across two pages is one of a table that is not where tables are.
                 let crosses = self.at.q.bits(11, 4).all() & (self.at.q.bits(3, 0) != 0);
-                self.beyond.d = beyond | crosses;
-                self.st.d = if beyond | crosses { sized(St::DONE, 3) } else { St::READ };
+                let misplaced = crosses | (self.at.q.bits(1, 0) != 0);
+                self.beyond.d = beyond | misplaced;
+                self.st.d = if self.ring.taken {
+                    sized(St::IDLE, 3)
+                } else if beyond | misplaced {
+                    St::DONE
+                } else {
+                    St::READ
+                };
             }
             St::READ => {
                 if self.rd.ready {

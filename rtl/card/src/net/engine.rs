@@ -149,10 +149,10 @@ impl Logic for Net {
         self.registers.rings[1].word = if walks_now { self.chains.ring.word } else { self.even.ring.word };
         self.walked.d = walks_now;
         self.even.ring.data = self.registers.rings[1].data;
-        self.even.ring.taken = self.walked.q | walks_now;
+        self.even.ring.taken = self.walked.q | walks_now | self.registers.rings[1].taken;
         self.even.ring.terms = self.registers.rings[1].terms;
         self.chains.ring.data = self.registers.rings[1].data;
-        self.chains.ring.taken = 0;
+        self.chains.ring.taken = self.registers.rings[1].taken;
         self.chains.ring.terms = 0;
         self.chains.valid = self.receive.walk;
         self.chains.slot = self.receive.slot;
@@ -189,6 +189,7 @@ impl Logic for Net {
         join!(self.even.broken, self.registers.broken[FETCH_EVEN]);
         join!(self.post.broken, self.registers.broken[2]);
         join!(self.receive.broken, self.registers.broken[RECEIVE]);
+        join!(self.transmit.broken, self.registers.broken[4]);
         self.flights.ask = self.registers.quiet_ask;
         self.registers.quiet = self.flights.quiet & self.flights.ready & self.buffers.ready;
         self.registers.told = self.post.told;
@@ -243,6 +244,7 @@ impl Logic for Net {
         join!(self.even.ends, self.flights.ends[1]);
         join!(self.post.ends, self.flights.ends[2]);
         join!(self.receive.ends, self.flights.ends[3]);
+        join!(self.post.rung, self.flights.ends[4]);
 
         // Host memory.
         join!(self.odd.rd, self.reads.ask[FETCH_ODD]);

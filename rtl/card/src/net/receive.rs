@@ -17,7 +17,7 @@ use crate::virtio::bundles::{BrokenOut, FlightOut, KickOut, Terms, UsedOut};
 /// Rows of the memory of frames, log2.
 const ROWS: usize = 10;
 /// Descriptors that a frame may lie in, log2.
-const PICKS: usize = 5;
+const PICKS: usize = 3;
 /// Clocks for which a frame waits for buffers that are being fetched.
 const PATIENCE: usize = 4096;
 
@@ -364,10 +364,10 @@ impl Logic for Receive {
                 self.waits.d = self.waits.q + 1;
                 if self.n.q < self.many {
                     self.st.d = St::SUM;
-                } else if self.no_more | (self.waits.q == konst(PATIENCE)) | !new_terms.get(Terms::ALIVE) {
+                } else if self.no_more | self.waits.q.bit({ PATIENCE.trailing_zeros() as usize }) | !new_terms.get(Terms::ALIVE) {
                     self.n.d = 0;
                     self.st.d = St::OVER;
-                } else if self.waits.q.trunc(6) == 0 {
+                } else if (self.waits.q.trunc(6) == 0) & !self.kicks.q {
                     self.kicks.d = 1;
                     self.kick_slot.d = slot;
                 }
@@ -384,7 +384,9 @@ impl Logic for Receive {
                 self.c_table.d = self.buffer.get(Buffer::ADDRESS);
                 self.c_entries.d = entries;
                 self.c_link.d = if is_table { 0 } else { self.buffer.get(Buffer::NEXT) };
-                if self.buffer.get(Buffer::BAD) {
+                let length = self.buffer.get(Buffer::BYTES);
+                let odd_table = is_table & ((length.bits(3, 0) != 0) | (length.bits(31, 13) != 0));
+                if self.buffer.get(Buffer::BAD) | odd_table {
                     self.st.d = St::BREAK;
                 } else if is_table {
                     self.st.d = St::WALK;
@@ -417,6 +419,9 @@ impl Logic for Receive {
                 self.place.d = if self.hash.q { sized(12, 15) } else { 4 };
                 if self.enough.q {
                     self.st.d = St::BUFFER;
+                } else if self.p.q.trunc(PICKS).all() & self.open.q {
+                    // A chain of more descriptors than we walk would never be used.
+                    self.st.d = St::BREAK;
                 } else if self.p.q.trunc(PICKS).all() | ((!self.open.q) & (!self.mergeable.q)) | ((!self.open.q) & self.n.q.bit(DEPTH)) {
                     // It does not fit: what was looked at stays.
                     self.n.d = 0;
@@ -508,7 +513,7 @@ impl Logic for Receive {
                 self.ends.valid = f.get(Frame::COUNTED);
                 self.done.d = self.done.q + gone.zext(ROWS + 1);
                 // Half of them are gone: more are fetched meanwhile.
-                if self.few & f.get(Frame::COUNTED) {
+                if self.few & (self.n.q != 0) & !self.kicks.q {
                     self.looks = 1;
                     self.kicks.d = 1;
                     self.kick_slot.d = slot;

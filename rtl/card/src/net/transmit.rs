@@ -16,7 +16,7 @@ use azote_regs::virtio::net;
 use super::stream::{FrameOut, TransmitOut};
 use crate::dma::{Lanes, ReadOut};
 use crate::parts::{BlockFifo, Fifo};
-use crate::virtio::bundles::{BufferIn, Terms, UsedOut};
+use crate::virtio::bundles::{BrokenOut, BufferIn, Terms, UsedOut};
 
 /// Groups of pieces, each with a client of reads, and pieces of a group.
 pub const GROUPS: usize = 7;
@@ -122,12 +122,14 @@ pub struct Transmit {
     pub out: FrameOut,
     pub wants: TransmitOut,
     pub used: UsedOut,
+    pub broken: BrokenOut,
     pub busy: O<1>,
     kind: Param,
     // Waiting.
     sum: Reg<17>,
     count: Reg<WAITING>,
     spoils: Reg<1>,
+    f_slot: Reg<6>,
     // Reading.
     rs: Reg<3>,
     chain: Reg<{ Chain::WIDTH }>,
@@ -139,6 +141,7 @@ pub struct Transmit {
     tail: Reg<{ ROWS + 1 }>,
     group: Reg<3>,
     in_group: Reg<3>,
+    group_slot: Reg<6>,
     counts: [Reg<3>; GROUPS],
     // Putting together.
     st: Reg<2>,
@@ -150,6 +153,9 @@ pub struct Transmit {
     many: Reg<4>,
     skip: Reg<2>,
     started: Reg<1>,
+    /// Whose memory could not be read.
+    hurt: Reg<1>,
+    hurt_slot: Reg<6>,
     spoilt: Reg<1>,
     early: Reg<32>,
     o_valid: Reg<1>,
@@ -207,6 +213,9 @@ impl Logic for Transmit {
         self.descs.in_data = Desc { bytes: self.buffers.bytes.trunc(17), address: self.buffers.address };
         let many = if spoilt { count } else { count + 1 };
         self.chains.in_valid = comes & self.buffers.last;
+        self.f_slot.d = if comes & self.buffers.first { self.buffers.slot } else { self.f_slot.q };
+        let whole_chain = self.buffers.first | (self.f_slot.q == self.buffers.slot);
+        check!((!comes) | whole_chain, "chains of two functions are mixed");
         self.chains.in_data = Chain {
             slot: self.buffers.slot,
             pair: self.buffers.pair,
@@ -294,12 +303,15 @@ impl Logic for Transmit {
             }
             Rd::PIECE => {
                 self.piece.d = if whole { self.left.q.trunc(12) } else { short.trunc(12) };
-                // A group that has its share gives way to the next.
-                if self.in_group.q < PIECES {
+                // A group that has its share gives way to the next; it is one function's, so that a read that fails is nobody else's.
+                let its = (self.in_group.q == 0) | (self.group_slot.q == c.get(Chain::SLOT));
+                if its & (self.in_group.q < PIECES) {
+                    self.group_slot.d = c.get(Chain::SLOT);
                     self.rs.d = Rd::ROOM;
                 } else if next_free {
                     self.group.d = after;
                     self.in_group.d = 0;
+                    self.group_slot.d = c.get(Chain::SLOT);
                     self.forget = sized(1, GROUPS) << after;
                     self.rs.d = Rd::ROOM;
                 }
@@ -346,7 +358,8 @@ impl Logic for Transmit {
         let chunk = if self.rest.q < 16 { self.rest.q.trunc(5) } else { sized(16, 5) };
         let window = cat(self.landed.rdata.bits(23, 0), self.current.q);
         let turned = window.slice_at(cat(sized(0, 3), p.get(Piece::START), sized(0, 3)), 128);
-        let bytes = first_bytes(turned, chunk);
+        // What could not be read is not what another's frame left in these rows.
+        let bytes = if self.spoilt.q | failed { sized(0, 128) } else { first_bytes(turned, chunk) };
         let spread_out = cat(sized(0, 128), bytes) << cat(sized(0, 1), self.many.q, sized(0, 3));
         let both = spread_out | self.kept.q.zext(256);
         let total = self.many.q.zext(6) + chunk.zext(6);
@@ -490,6 +503,15 @@ impl Logic for Transmit {
         self.used.none = e.get(Ended::NONE);
         self.used.more = 0;
         self.ended.out_ready = self.used.ready;
+        if self.broken.ready {
+            self.hurt.d = 0;
+        }
+        if ends & (self.spoilt.q | failed) & !p.get(Piece::BAD) {
+            self.hurt.d = 1;
+            self.hurt_slot.d = p.get(Piece::SLOT);
+        }
+        self.broken.valid = self.hurt.q;
+        self.broken.slot = self.hurt_slot.q;
         self.busy = (self.rs.q != Rd::IDLE)
             | self.buffers.valid
             | self.chains.out_valid
@@ -497,6 +519,7 @@ impl Logic for Transmit {
             | self.pieces.out_valid
             | (self.st.q != St::IDLE)
             | self.o_valid.q
+            | self.hurt.q
             | self.ended.out_valid;
     }
 }

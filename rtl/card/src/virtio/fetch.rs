@@ -120,6 +120,7 @@ impl St {
     const READ_MORE: u64 = 22;
     const FREE: u64 = 23;
     const BREAK: u64 = 24;
+    const RESUME: u64 = 25;
 }
 
 #[derive(LogicBlock, Default)]
@@ -185,6 +186,9 @@ pub struct Fetch {
     chains: Reg<1>,
     turn: Reg<2>,
     wiped: Reg<1>,
+    /// A chain is given on in part: nobody else's may come between.
+    open: Reg<1>,
+    open_job: Reg<2>,
     waits: [Reg<3>; JOBS],
     whose: [Reg<QUEUE>; JOBS],
     /// Jobs of the same queue that give on before it; it was notified while its index was read.
@@ -302,7 +306,8 @@ impl Logic for Fetch {
                 } else {
                     self.waits[j].q == Waits::HEADS
                 };
-                let may = (!ordered) | (self.after[j].q == 0);
+                let closed = (!self.open.q) | (self.open_job.q == j);
+                let may = (!ordered) | ((self.after[j].q == 0) & closed);
                 let waits = self.waits[j].q != Waits::NONE;
                 if (self.turn.q == last) & waits & (!self.pending.bit(j)) & may {
                     some = 1;
@@ -335,9 +340,8 @@ impl Logic for Fetch {
         self.loaded.raddr = here;
         self.landed.raddr = cat(self.number.q, at, self.sub.q);
         self.places.raddr[0] = queue;
-        self.places.we = 0;
-        self.places.waddr = queue;
-        self.places.wdata = self.place.q;
+        let mut place_we = sized(0, 1);
+        let mut place_new = self.place.q;
         self.places.first = 0;
 
         self.ring.slot = self.slot.q;
@@ -386,7 +390,7 @@ impl Logic for Fetch {
         let more = d.get(Desc::MORE);
         let link = d.get(Desc::NEXT);
         let empty = d.get(Desc::LEN) == 0;
-        let nested = d.get(Desc::INDIRECT) & (indirect | chain.get(Chain::BAD));
+        let nested = d.get(Desc::INDIRECT) & (indirect | (steps != 1) | chain.get(Chain::BAD));
         let beyond = more & (link >= limit);
         let endless = more & (steps >= self.size.q.trunc(9));
         // Only the control queue's chains end with what the device writes.
@@ -408,6 +412,10 @@ impl Logic for Fetch {
         self.out.next = link;
         self.out.indirect = d.get(Desc::INDIRECT);
         let given = self.out.valid & self.out.ready;
+        if given {
+            self.open.d = !self.out.last;
+            self.open_job.d = self.number.q;
+        }
         self.chain.valid = given & self.out.first;
         self.chain.slot = self.slot.q;
 
@@ -441,12 +449,7 @@ impl Logic for Fetch {
             }
             St::IDLE => {
                 self.sub.d = 0;
-                if self.wipe.queue_valid & !self.wiped.q {
-                    self.places.we = wipe_is_ours;
-                    self.places.waddr = cat(self.wipe.slot, wipe_pair);
-                    self.places.wdata = 0;
-                    self.wiped.d = 1;
-                } else if some {
+                if some {
                     self.number.d = pick;
                     self.turn.d = pick;
                     for j in 0..JOBS {
@@ -512,8 +515,8 @@ impl Logic for Fetch {
                     parks = 1;
                     waits_for = if self.is_ring.q { sized(Waits::RING, 3) } else { Waits::INDEX };
                     if self.is_ring.q {
-                        self.places.we = 1;
-                        self.places.wdata = Place { armed: 0, next: next, ..self.place.q };
+                        place_we = sized(1, 1);
+                        place_new = Place { armed: 0, next: next, ..self.place.q };
                         self.reserve = 1;
                         // When all that is known is taken the index is looked at again.
                         requeues = 1;
@@ -533,7 +536,7 @@ impl Logic for Fetch {
                             Waits::RING => St::RING,
                             Waits::HEADS => St::PASS,
                             Waits::DRAIN => St::FREE,
-                            _ => St::WALK,
+                            _ => St::RESUME,
                         };
                     }
                 }
@@ -548,7 +551,7 @@ impl Logic for Fetch {
                     if number_failed {
                         self.looked = 1;
                         self.dry = 1;
-                        self.st.d = St::FREE;
+                        self.st.d = St::BREAK;
                     } else if fresh == 0 {
                         self.looked = !arms;
                         self.dry = 1;
@@ -557,8 +560,8 @@ impl Logic for Fetch {
                         self.st.d = St::BREAK;
                     } else {
                         self.looked = 1;
-                        self.places.we = 1;
-                        self.places.wdata = Place { seen: index, ..self.places.rdata[0] };
+                        place_we = sized(1, 1);
+                        place_new = Place { seen: index, ..self.places.rdata[0] };
                         requeues = 1;
                         self.st.d = St::FREE;
                     }
@@ -566,8 +569,8 @@ impl Logic for Fetch {
             }
             St::ARM => {
                 if self.used.ready {
-                    self.places.we = 1;
-                    self.places.wdata = self.place.q.set(Place::ARMED, sized(1, 1));
+                    place_we = sized(1, 1);
+                    place_new = self.place.q.set(Place::ARMED, sized(1, 1));
                     self.place.d = self.place.q.set(Place::ARMED, sized(1, 1));
                     self.is_ring.d = 0;
                     self.ring.word = Word::DRIVER;
@@ -636,8 +639,11 @@ impl Logic for Fetch {
             // Descriptors are there: the tables are asked for, or what has none is given on.
             St::PASS => {
                 self.sub.d = 0;
+                self.size.d = meta.get(Meta::SIZE);
                 self.job.d = job.set(Job::STEPS, sized(1, 9));
-                self.st.d = if number_failed { sized(St::BREAK, 5) } else { St::PASSED };
+                if word_there {
+                    self.st.d = if number_failed { sized(St::BREAK, 5) } else { St::PASSED };
+                }
             }
             St::PASSED => {
                 self.desc.d = row;
@@ -692,6 +698,12 @@ impl Logic for Fetch {
             }
 
             // All that a chain begins with is there.
+            St::RESUME => {
+                self.size.d = meta.get(Meta::SIZE);
+                if word_there {
+                    self.st.d = St::WALK;
+                }
+            }
             St::WALK => {
                 // What was begun must end: as a descriptor of no length does.
                 self.desc.d = 0;
@@ -730,12 +742,17 @@ impl Logic for Fetch {
             St::MORE => {
                 self.ring.word = Word::DESC;
                 let table = if indirect { chain.get(Chain::ADDRESS) } else { self.ring.data };
-                self.address.d = table + cat(sized(0, 44), link, sized(0, 4));
+                let place = table + cat(sized(0, 44), link, sized(0, 4));
+                let crosses = place.bits(11, 4).all() & (place.bits(3, 0) != 0);
+                self.address.d = place;
                 self.rows.d = 1;
                 self.bytes.d = 16;
                 self.job.d = Job { moved: 1, base: link, ..job };
                 if word_there {
-                    self.st.d = St::READ_MORE;
+                    self.st.d = if crosses { sized(St::GIVE, 5) } else { St::READ_MORE };
+                    if crosses {
+                        self.desc.d = 0;
+                    }
                 }
             }
             St::READ_MORE => {
@@ -765,6 +782,14 @@ impl Logic for Fetch {
             }
             _ => self.st.d = St::IDLE,
         }
+        // A queue alone is forgotten beside whatever is done: nothing of its function is.
+        let forgets = self.wipe.queue_valid & (!self.wiped.q) & !place_we;
+        if forgets {
+            self.wiped.d = 1;
+        }
+        self.places.we = place_we | (forgets & wipe_is_ours);
+        self.places.waddr = if place_we { queue } else { cat(self.wipe.slot, wipe_pair) };
+        self.places.wdata = if place_we { place_new } else { 0 };
         self.begins.valid = begins_job;
         self.begins.slot = self.slot.q;
         self.ends.valid = frees;

@@ -12,7 +12,7 @@ use crate::parts::{Table, slots_of};
 const BITS: usize = 8;
 /// Who begins and who ends.
 pub const BEGINS: usize = 6;
-pub const ENDS: usize = 4;
+pub const ENDS: usize = 5;
 
 #[derive(LogicBlock, Default)]
 pub struct Flights {

@@ -107,6 +107,8 @@ pub struct Post {
     /// A question begins; a chain or a question ends.
     pub begins: FlightOut,
     pub ends: FlightOut,
+    /// A question ends whose interrupt was asked for.
+    pub rung: FlightOut,
     pub busy: O<1>,
     client: Param,
     kind: Param,
@@ -198,9 +200,8 @@ impl Logic for Post {
         self.ring.queue = self.queue.q;
         self.ring.word = Word::META;
         self.places.raddr[0] = queue;
-        self.places.we = 0;
-        self.places.waddr = queue;
-        self.places.wdata = Place { told: self.old.q, index: self.index.q };
+        let mut place_we = sized(0, 1);
+        let mut place_new = Place { told: self.old.q, index: self.index.q };
         self.places.first = 0;
         self.places.wipe = self.wipe.slot_valid & !self.wiped.q;
         self.places.wipe_slot = self.wipe.slot;
@@ -283,6 +284,8 @@ impl Logic for Post {
         self.irq.owner = cat(self.bells.out_data.bits(9, 4), sized({ self.kind.get() }, 2));
         self.irq.vector = self.bells.out_data.bits(3, 0);
         self.bells.out_ready = self.irq.ready;
+        self.rung.valid = self.bells.out_valid & self.irq.ready;
+        self.rung.slot = self.bells.out_data.bits(9, 4);
 
         let at = self.index.q & (self.size.q - 1);
         // Questions and chains take turns.
@@ -295,12 +298,7 @@ impl Logic for Post {
             }
             St::IDLE => {
                 self.batch.d = 0;
-                if self.wipe.queue_valid & !self.wiped.q {
-                    self.places.we = 1;
-                    self.places.waddr = cat(self.wipe.slot, self.wipe.queue);
-                    self.places.wdata = 0;
-                    self.wiped.d = 1;
-                } else if answered & self.bells.in_ready {
+                if answered & self.bells.in_ready {
                     self.number.d = which;
                     self.st.d = St::LOAD;
                 } else if self.turns.any & !(asks & self.posted.q) {
@@ -412,7 +410,7 @@ impl Logic for Post {
                 }
             }
             St::INDEX => {
-                self.places.we = 1;
+                place_we = sized(1, 1);
                 self.address.d = self.base.q + ring::USED_IDX;
                 self.data.d = self.index.q.zext(64);
                 self.length.d = 2;
@@ -484,8 +482,8 @@ impl Logic for Post {
                 };
                 if self.rd.ready {
                     self.questions.we = 1;
-                    self.places.we = 1;
-                    self.places.wdata = Place { told: self.index.q, index: self.index.q };
+                    place_we = sized(1, 1);
+                    place_new = Place { told: self.index.q, index: self.index.q };
                     self.asking.d = self.asking.q | (sized(1, QUESTIONS) << self.number.q);
                     self.st.d = St::IDLE;
                 }
@@ -498,16 +496,28 @@ impl Logic for Post {
             }
             St::DECIDE => {
                 let failed = self.failed.sel(self.number.q);
-                let rings = wanted & (!failed) & terms.get(Terms::ALIVE);
+                // What could not be read wants to be told.
+                let rings = (wanted | failed) & terms.get(Terms::ALIVE);
+                let bell = rings & (q.get(Question::VECTOR) != NO_VECTOR);
                 self.told = rings;
-                self.bells.in_valid = rings & (q.get(Question::VECTOR) != NO_VECTOR);
-                self.ends.valid = 1;
+                self.bells.in_valid = bell;
+                // A question ends when its interrupt is at the door.
+                self.ends.valid = !bell;
                 self.forget = sized(1, QUESTIONS) << self.number.q;
                 self.asking.d = self.asking.q & !(sized(1, QUESTIONS) << self.number.q);
                 self.st.d = St::IDLE;
             }
             _ => self.st.d = St::IDLE,
         }
+
+        // A queue alone is forgotten beside whatever is done: nothing of its function is.
+        let forgets = self.wipe.queue_valid & (!self.wiped.q) & !place_we;
+        if forgets {
+            self.wiped.d = 1;
+        }
+        self.places.we = place_we | forgets;
+        self.places.waddr = if place_we { queue } else { cat(self.wipe.slot, self.wipe.queue) };
+        self.places.wdata = if place_we { place_new } else { 0 };
 
         if takes {
             for i in 0..USERS {

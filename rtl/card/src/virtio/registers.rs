@@ -10,7 +10,7 @@ use azote_regs::virtio::{NO_VECTOR, feature, net, ring, status};
 
 use super::bundles::{BrokenIn, KickOut, RingIn, Terms, WipeOut};
 use crate::engine::{IrqOut, ResetIn};
-use crate::parts::{BlockTable, Table, byte_mask, mark_of, slots_of};
+use crate::parts::{BlockTable, Fifo, Table, byte_mask, mark_of, slots_of};
 use crate::transaction::BusSlave;
 
 /// The words of a queue.
@@ -36,9 +36,9 @@ packed! {
 packed! {
     /// The registers of a function that are small.
     Small {
-        /// It is being reset; one of its queues is.
+        /// It is being reset; these of its queues are.
         closing: 1,
-        queue_closing: 1,
+        queues_closing: 16,
         generation: 8,
         /// `device_feature_select` and `driver_feature_select`: what is neither 0 nor 1 is 2.
         device_select: 2,
@@ -81,7 +81,7 @@ pub const ASKERS: usize = 3;
 /// Ports of the terms: the readers', and one for each who asks.
 const TERMS: usize = READERS + ASKERS;
 /// Who may find a device broken.
-pub const FINDERS: usize = 4;
+pub const FINDERS: usize = 5;
 
 struct St;
 impl St {
@@ -157,16 +157,19 @@ pub struct Registers {
     partly: Reg<1>,
     swept: Reg<1>,
     stole: Reg<1>,
+    /// The word that a reader asked for was being written.
+    clash: [Reg<1>; READERS],
+    victim: Reg<4>,
     ring: Reg<64>,
     replies: Reg<1>,
-    /// The interrupt of a change.
-    tell: Reg<1>,
-    tell_slot: Reg<6>,
-    tell_vector: Reg<4>,
+    /// Interrupts of changes that wait for the door.
+    tells: Fifo<10>,
     state: Table<6, { Small::WIDTH }, 1>,
     features: Table<6, 64, 1>,
     agreed: Table<6, { Terms::WIDTH }, TERMS>,
     isr: Table<6, 2, 1>,
+    /// By queue: it is enabled.
+    enables: Table<6, 16, 1>,
     low: BlockTable<12, 32, READERS>,
     high: BlockTable<12, 32, READERS>,
 }
@@ -192,10 +195,12 @@ impl Registers {
             offered: halves(device.features),
             pf: halves(device.pf_features),
             kind: Param::new(device.kind as usize),
+            tells: Fifo::new(64),
             state: Table::new(slots, 0),
             features: Table::new(slots, 0),
             agreed: Table::new(slots, 0),
             isr: Table::new(slots, 0),
+            enables: Table::new(slots, 0),
             low: BlockTable::new(slots << 6, 6),
             high: BlockTable::new(slots << 6, 6),
             ..Self::default()
@@ -206,7 +211,7 @@ impl Registers {
 #[kernel]
 impl Logic for Registers {
     fn update(&mut self) {
-        clocked!(self.state, self.features, self.agreed, self.isr, self.low, self.high);
+        clocked!(self.state, self.features, self.agreed, self.isr, self.enables, self.low, self.high, self.tells);
         let slots: usize = self.slots.get();
         let queues: usize = self.queues.get();
         let offset = self.bus.offset;
@@ -216,7 +221,7 @@ impl Logic for Registers {
         let idle = self.st.q == St::IDLE;
 
         // --- the tables: the slot in hand
-        let hand = if idle & self.bus.valid { owner_slot } else { self.slot.q };
+        let hand = if idle { owner_slot } else { self.slot.q };
         self.state.raddr[0] = hand;
         self.state.we = 0;
         self.state.waddr = self.slot.q;
@@ -250,6 +255,13 @@ impl Logic for Registers {
         self.isr.waddr = self.told_slot;
         self.isr.wdata = self.isr.rdata[0] | 1;
         self.isr.raddr[0] = if self.told { self.told_slot } else { self.slot.q };
+        self.enables.raddr[0] = hand;
+        self.enables.we = 0;
+        self.enables.waddr = self.slot.q;
+        self.enables.wdata = 0;
+        self.enables.first = 0;
+        self.enables.wipe = 0;
+        self.enables.wipe_slot = 0;
         self.isr.first = 0;
         self.isr.wipe = 0;
         self.isr.wipe_slot = 0;
@@ -258,33 +270,34 @@ impl Logic for Registers {
         let small = self.small.q;
         let queue = small.get(Small::QUEUE).trunc(4);
         let steals = self.st.q == St::READ;
-        let mine = cat(self.slot.q, queue, self.word.q);
+        let wipes_queue = (self.st.q == St::WIPE) & self.partly.q;
+        let mine = cat(self.slot.q, if wipes_queue { self.victim.q } else { queue }, self.word.q);
+        let mut low_we = sized(0, 1);
+        let mut low_new = sized(0, 32);
+        let mut high_we = sized(0, 1);
+        let mut high_new = sized(0, 32);
         self.stole.d = steals;
         let theirs = cat(self.rings[0].slot, self.rings[0].queue, self.rings[0].word);
         let at = if steals { mine } else { theirs };
         self.low.raddr[0] = at;
         self.high.raddr[0] = at;
         self.rings[0].data = cat(self.high.rdata[0], self.low.rdata[0]);
-        self.rings[0].taken = self.stole.q;
+        self.rings[0].taken = self.stole.q | self.clash[0].q;
         for i in 1..READERS {
             let other = cat(self.rings[i].slot, self.rings[i].queue, self.rings[i].word);
             self.low.raddr[i] = other;
             self.high.raddr[i] = other;
             self.rings[i].data = cat(self.high.rdata[i], self.low.rdata[i]);
-            self.rings[i].taken = 0;
+            self.rings[i].taken = self.clash[i].q;
         }
-        self.low.we = 0;
-        self.low.waddr = mine;
-        self.low.wdata = 0;
-        self.high.we = 0;
-        self.high.waddr = mine;
-        self.high.wdata = 0;
         let is_meta = self.low.row.bits(1, 0) == Word::META;
         self.low.first = if is_meta { sized(NO_VECTOR << 16 | ring::MAX_SIZE, 32) } else { 0 };
         self.high.first = 0;
         let ring = self.ring.q;
-        let enabled = ring.get(Meta::ENABLE);
+        let enabled = self.enables.rdata[0].sel(queue);
         let there = small.get(Small::QUEUE) < konst(queues);
+        let closing_queues = small.get(Small::QUEUES_CLOSING);
+        let one_queue = sized(1, 16) << queue;
         let page = offset.bits(11, 8);
 
         // --- what else is done
@@ -305,7 +318,7 @@ impl Logic for Registers {
         self.wipe.slot_valid = (self.st.q == St::WIPE) & !self.partly.q;
         self.wipe.queue_valid = (self.st.q == St::WIPE) & self.partly.q;
         self.wipe.slot = self.slot.q;
-        self.wipe.queue = queue;
+        self.wipe.queue = self.victim.q;
         self.low.wipe = self.wipe.slot_valid;
         self.low.wipe_slot = self.slot.q;
         self.high.wipe = self.wipe.slot_valid;
@@ -317,12 +330,10 @@ impl Logic for Registers {
         self.device_slot = self.slot.q;
         self.device_at = offset.bits(7, 2);
         self.changed_ready = 0;
-        self.irq.valid = self.tell.q;
-        self.irq.owner = cat(self.tell_slot.q, sized({ self.kind.get() }, 2));
-        self.irq.vector = self.tell_vector.q;
-        if self.irq.ready {
-            self.tell.d = 0;
-        }
+        self.irq.valid = self.tells.out_valid;
+        self.irq.owner = cat(self.tells.out_data.bits(9, 4), sized({ self.kind.get() }, 2));
+        self.irq.vector = self.tells.out_data.bits(3, 0);
+        self.tells.out_ready = self.irq.ready;
         self.forget.done = self.done.q;
         if !self.forget.valid {
             self.done.d = 0;
@@ -359,7 +370,7 @@ impl Logic for Registers {
 
         match self.st.q {
             St::BOOT => {
-                let swept = self.state.ready & self.features.ready & self.agreed.ready & self.isr.ready;
+                let swept = self.state.ready & self.features.ready & self.agreed.ready & self.isr.ready & self.enables.ready;
                 if swept & self.low.ready & self.high.ready {
                     self.st.d = St::IDLE;
                 }
@@ -368,24 +379,25 @@ impl Logic for Registers {
                 self.kicks.d = 0;
                 self.replies.d = 0;
                 self.waits.d = 0;
-                if self.bus.valid {
+                // A change is known before what has changed is read.
+                if self.changed {
+                    self.slot.d = self.changed_slot;
+                    self.st.d = St::CONFIG;
+                } else if self.bus.valid {
                     self.slot.d = owner_slot;
                     self.small.d = self.state.rdata[0];
                     self.word.d = if dw < DESC { sized(Word::META, 2) } else { dw.bits(2, 1) };
                     self.st.d = St::READ;
-                } else if some_broken & !self.tell.q {
+                } else if some_broken {
                     self.slot.d = broken_slot;
                     self.st.d = St::BROKEN;
-                } else if self.changed & !self.tell.q {
-                    self.slot.d = self.changed_slot;
-                    self.st.d = St::CONFIG;
                 } else if self.forget.valid & (!self.done.q) & (self.look.q == 0) {
                     self.slot.d = self.forget.slot;
                     self.st.d = St::RESET;
                 } else if self.closing.q != 0 {
                     self.cursor.d = if self.cursor.q == konst(slots - 1) { 0 } else { self.cursor.q + 1 };
                     let here = self.closing.q & mark_of(self.cursor.q, { slots });
-                    if here.any() & self.quiet {
+                    if here.any() & self.quiet & !self.tells.out_valid {
                         self.slot.d = self.cursor.q;
                         self.st.d = St::TEST;
                     }
@@ -497,7 +509,7 @@ impl Logic for Registers {
                             closing = closing | mark_of(self.slot.q, { slots });
                             self.agreed.we = 1;
                         }
-                        if starts & !small.get(Small::QUEUE_CLOSING) {
+                        if starts & (closing_queues == 0) {
                             self.agreed.we = 1;
                             self.agreed.wdata = agreement;
                             self.replies.d = 1;
@@ -510,18 +522,20 @@ impl Logic for Registers {
                         read = if there { ring.bits(31, 0) } else { 0 };
                         let new_size = if low_half & good_size & !enabled { size } else { ring.get(Meta::SIZE) };
                         let new_vector = if high_half { vector_high } else { ring.get(Meta::VECTOR) };
-                        self.low.we = writes & there;
-                        self.low.wdata = cat(new_vector, new_size);
+                        low_we = writes & there;
+                        low_new = cat(new_vector, new_size);
                     }
                     ENABLE => {
                         read = if there { cat(small.get(Small::QUEUE), sized(0, 15), enabled) } else { 0 };
-                        self.high.we = writes & there & self.bus.be.bit(0) & value.bit(0);
-                        self.high.wdata = 1;
+                        high_we = writes & there & self.bus.be.bit(0) & value.bit(0);
+                        high_new = sized(1, 32);
+                        self.enables.we = writes & there & self.bus.be.bit(0) & value.bit(0);
+                        self.enables.wdata = self.enables.rdata[0] | one_queue;
                     }
                     RESET => {
-                        read = cat(sized(0, 15), small.get(Small::QUEUE_CLOSING), sized(0, 16));
+                        read = cat(sized(0, 15), closing_queues.sel(queue) & there, sized(0, 16));
                         let asks = self.bus.be.bit(2) & value.bit(16) & there & enabled;
-                        row = Small { queue_closing: small.get(Small::QUEUE_CLOSING) | asks, ..small };
+                        row = Small { queues_closing: closing_queues | if asks { one_queue } else { 0 }, ..small };
                         keeps = 1;
                         if writes & asks {
                             closing = closing | mark_of(self.slot.q, { slots });
@@ -531,10 +545,10 @@ impl Logic for Registers {
                     _ => {
                         let is_ring = (dw >= DESC) & (dw < RESET);
                         read = if there & is_ring { ring_word } else { 0 };
-                        self.low.we = writes & there & is_ring & (!enabled) & !dw.bit(0);
-                        self.low.wdata = aligned;
-                        self.high.we = writes & there & is_ring & (!enabled) & dw.bit(0);
-                        self.high.wdata = merged;
+                        low_we = writes & there & is_ring & (!enabled) & !dw.bit(0);
+                        low_new = aligned;
+                        high_we = writes & there & is_ring & (!enabled) & dw.bit(0);
+                        high_new = merged;
                     }
                 }
                 self.state.we = writes & keeps;
@@ -609,54 +623,90 @@ impl Logic for Registers {
                 self.small.d = self.state.rdata[0];
                 self.partly.d = !self.state.rdata[0].get(Small::CLOSING);
                 self.swept.d = 0;
-                self.word.d = Word::META;
+                self.word.d = 0;
+                // The first of its queues that are reset.
+                for back in 0..16 {
+                    if self.state.rdata[0].get(Small::QUEUES_CLOSING).bit(15 - back) {
+                        self.victim.d = konst(15 - back);
+                    }
+                }
                 self.st.d = St::WIPE;
             }
             St::WIPE => {
                 if self.low.wiped {
                     self.swept.d = 1;
                 }
-                if self.partly.q {
-                    self.low.we = 1;
-                    self.low.wdata = konst(NO_VECTOR << 16 | ring::MAX_SIZE);
-                    self.high.we = 1;
+                if self.partly.q & !self.swept.q {
+                    let is_last = self.word.q == Word::META;
+                    low_we = sized(1, 1);
+                    low_new = if is_last { sized(NO_VECTOR << 16 | ring::MAX_SIZE, 32) } else { 0 };
+                    high_we = sized(1, 1);
+                    self.word.d = self.word.q + 1;
+                    self.swept.d = is_last;
                 }
-                if self.wipe.done & (self.swept.q | self.partly.q) {
+                if self.wipe.done & self.swept.q {
                     self.st.d = St::WIPED;
                 }
             }
             St::WIPED => {
                 let goes = st.get(status::DRIVER_OK) & !st.get(status::DEVICE_NEEDS_RESET);
-                self.state.we = 1;
-                self.state.wdata = if self.partly.q { small.set(Small::QUEUE_CLOSING, 0) } else { nothing };
-                self.features.we = !self.partly.q;
-                closing = closing & !mark_of(self.slot.q, { slots });
-                if self.forget.valid & (self.forget.slot == self.slot.q) & !self.partly.q {
-                    self.done.d = 1;
-                }
-                self.st.d = St::IDLE;
-                if self.partly.q & goes {
-                    // What was notified meanwhile went to nobody.
-                    self.agreed.we = 1;
-                    self.agreed.wdata = agreement;
-                    self.replies.d = 0;
-                    self.kicks.d = 1;
-                    self.next.d = 0;
-                    self.st.d = St::KICK;
+                let ended = sized(1, 16) << self.victim.q;
+                let others = closing_queues & !ended;
+                let over = (!self.partly.q) | (others == 0);
+                // What is told in this clock is the memory's turn.
+                if self.partly.q | !self.told {
+                    self.state.we = 1;
+                    self.state.wdata = if self.partly.q { small.set(Small::QUEUES_CLOSING, others) } else { nothing };
+                    self.features.we = !self.partly.q;
+                    self.enables.we = 1;
+                    self.enables.wdata = if self.partly.q { self.enables.rdata[0] & !ended } else { 0 };
+                    if !self.partly.q {
+                        self.isr.we = 1;
+                        self.isr.waddr = self.slot.q;
+                        self.isr.wdata = 0;
+                    }
+                    if over {
+                        closing = closing & !mark_of(self.slot.q, { slots });
+                    }
+                    if self.forget.valid & (self.forget.slot == self.slot.q) & !self.partly.q {
+                        self.done.d = 1;
+                    }
+                    self.st.d = St::IDLE;
+                    if self.partly.q & over & goes {
+                        // What was notified meanwhile went to nobody.
+                        self.agreed.we = 1;
+                        self.agreed.wdata = agreement;
+                        self.replies.d = 0;
+                        self.kicks.d = 1;
+                        self.next.d = 0;
+                        self.st.d = St::KICK;
+                    }
                 }
             }
             _ => self.st.d = St::IDLE,
         }
+        self.tells.in_valid = 0;
+        self.tells.in_data = 0;
         if news {
             self.isr.we = 1;
             self.isr.waddr = self.slot.q;
             self.isr.wdata = self.isr.rdata[0] | 2;
             let vector = self.state.rdata[0].get(Small::VECTOR);
-            self.tell.d = vector != NO_VECTOR;
-            self.tell_slot.d = self.slot.q;
-            self.tell_vector.d = vector.trunc(4);
+            self.tells.in_valid = vector != NO_VECTOR;
+            self.tells.in_data = cat(self.slot.q, vector.trunc(4));
+        }
+        self.low.we = low_we;
+        self.low.waddr = mine;
+        self.low.wdata = low_new;
+        self.high.we = high_we;
+        self.high.waddr = mine;
+        self.high.wdata = high_new;
+        self.clash[0].d = (low_we | high_we) & (at == mine);
+        for i in 1..READERS {
+            let asked = cat(self.rings[i].slot, self.rings[i].queue, self.rings[i].word);
+            self.clash[i].d = (low_we | high_we) & (asked == mine);
         }
         self.closing.d = closing;
-        self.busy = (!idle) | self.bus.valid | some_broken | self.changed | self.forget.valid | (self.closing.q != 0) | self.tell.q;
+        self.busy = (!idle) | self.bus.valid | some_broken | self.changed | self.forget.valid | (self.closing.q != 0) | self.tells.out_valid;
     }
 }

@@ -81,6 +81,46 @@ pub fn in_flight(bytes: u64, count: u64, beats: u64, latency: u64) -> f64 {
     link.min((bytes * count) as f64 / latency as f64)
 }
 
+/// Bytes of a virtio-net header, of a descriptor, and of an entry of a used ring.
+const HEADER: u64 = azote_regs::virtio::net::header::SIZE;
+const DESC: u64 = azote_regs::virtio::ring::DESC_SIZE;
+const USED: u64 = azote_regs::virtio::ring::USED_ENTRY;
+/// Max_Payload_Size of the rig.
+const MPS: u64 = 256;
+
+/// Bytes a clock of frames that a function sends: their data and a descriptor each on `rx`, or the wire's own beats. What rings hold is
+/// fetched and told for many frames at once, and left out.
+pub fn frames_out(bytes: u64) -> f64 {
+    let link = transfer(HEADER + bytes, MPS) + packet(DESC);
+    bytes as f64 / link.max(bytes.div_ceil(BEAT)) as f64
+}
+
+/// The same of frames for a function: on `tx` their data and an entry of the used ring each, and a request for a descriptor.
+pub fn frames_in(bytes: u64) -> f64 {
+    let link = transfer(HEADER + bytes, MPS) + packet(USED) + REQUEST;
+    bytes as f64 / link.max(bytes.div_ceil(BEAT)) as f64
+}
+
+/// Both at once, each way: what the one asks for and tells goes the way of the other's data.
+pub fn frames_both(bytes: u64) -> f64 {
+    let tx = transfer(HEADER + bytes, MPS) + packet(USED) + REQUEST + 2 * REQUEST + REQUEST + packet(USED);
+    let rx = transfer(HEADER + bytes, MPS) + 2 * packet(DESC);
+    bytes as f64 / tx.max(rx) as f64
+}
+
+/// From function to function: both ways of the link at once.
+pub fn frames_across(bytes: u64) -> f64 {
+    frames_both(bytes)
+}
+
+/// Packets of `bytes` bytes that leave as frames of `frame` bytes: the wire's beats, or what is read of the host.
+pub fn segments_out(bytes: u64, frame: u64) -> f64 {
+    let frames = bytes as f64 / (frame - 54) as f64;
+    let wire = frames * frame.div_ceil(BEAT) as f64;
+    let link = (transfer(HEADER + bytes, MPS) + packet(DESC)) as f64;
+    frames * frame as f64 / wire.max(link)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ mod conditions;
 mod driver;
 mod fairness;
 mod guest;
+mod net;
 mod page;
 mod profile;
 mod rounds;
@@ -31,6 +32,8 @@ use conditions::Conditions;
 enum What {
     /// Clocks and bytes of the storage engine, and all that follows up to guests.
     Storage,
+    /// Clocks and bytes of the net engine.
+    Net,
     /// Instructions of the NVMe driver.
     Driver,
     /// Cells and memory at 4, 8 and 60 VFs a kind; minutes for each when the card's Verilog has changed.
@@ -96,7 +99,7 @@ impl Arguments {
         let refused = match self.what {
             _ if self.quick && self.what != Some(What::Storage) => "--quick",
             _ if self.profile && self.what != Some(What::Sim) => "--profile",
-            _ if self.soft && !on(&[What::Storage, What::Curves]) => "--soft",
+            _ if self.soft && !on(&[What::Storage, What::Net, What::Curves]) => "--soft",
             _ => return Ok(()),
         };
         Err(Error::Wrong(format!("{refused} has no effect on `bench {what}`")))
@@ -121,6 +124,7 @@ impl Arguments {
     fn measure(&self, what: What) -> Result<Vec<Figure>> {
         match what {
             What::Storage => storage::measure(self),
+            What::Net => net::measure(self),
             What::Driver => driver::measure(),
             What::Cells => cells::measure(),
             What::Sim => sim::measure(self),
