@@ -12,6 +12,16 @@ pub enum Error {
     /// The transport, or a queue of the device.
     #[error(transparent)]
     Virtio(#[from] azote_virtio::Error),
+    /// It says that it has pairs of queues which it cannot have.
+    #[error("{function}: the device says that it has {pairs} pairs of {queues} queues; that cannot be")]
+    Pairs {
+        /// The function's name.
+        function: String,
+        /// What it says.
+        pairs: u16,
+        /// How many queues it has.
+        queues: u16,
+    },
     /// A packet that the device cannot be given.
     #[error("a packet of {len} bytes: {what}")]
     Packet {

@@ -78,7 +78,13 @@ impl Net {
         let mtu = mtu.clamp(virtio::net::MIN_MTU as u16, MAX_MTU as u16);
         let most =
             if has(feature::MQ) { u16::from_le_bytes(transport.config(config::MAX_VIRTQUEUE_PAIRS)?) } else { 1 };
-        let pairs = options.pairs.clamp(1, most.max(1));
+        // Behind the pairs comes the control queue: what has not as many queues has it where another is.
+        let queues = transport.queues()?;
+        if most == 0 || u32::from(queues) < 2 * u32::from(most) {
+            let function = function.name().into();
+            return Err(Error::Pairs { function, pairs: most, queues });
+        }
+        let pairs = options.pairs.clamp(1, most);
         let vectors = match options.completions {
             Completions::Polled => Vec::new(),
             Completions::Interrupts => function.enable_msix(pairs + 1)?,

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use azote_dma::{Dma, Pages};
 use azote_net::{Batch, Error, Net, Options, Packet, Result};
-use azote_regs::virtio::pci;
+use azote_regs::virtio::net::feature;
+use azote_regs::virtio::{bit, pci};
 use azote_seam::mock::Mock;
 use azote_virtio::Error as Virtio;
 use model::{Lie, Model};
@@ -114,6 +115,8 @@ fn what_is_no_device_is_not_opened() {
         assert!(said(Model { queue_size: size, ..Model::default() }).contains("must be a power of two"), "{size}");
     }
     assert!(said(Model { notify_off: 0x100, ..Model::default() }).contains("its notification"));
+    let offered = Model::default().offered | bit(feature::MQ);
+    assert!(said(Model { offered, ..Model::default() }).contains("0 pairs of 9 queues"), "its configuration reads 0");
     let function = Model { needs_reset: true, ..Model::default() }.function();
     // It says so all the time, a reset included: that does not end.
     assert!(open_on(&function).err().unwrap().to_string().contains("reset"));

@@ -8,9 +8,11 @@ mod acpi_loader;
 mod api;
 mod boot;
 mod capabilities;
+mod frames;
 mod msix;
 mod nbd;
 mod nbd_client;
+mod net;
 mod nvme;
 mod tlp;
 mod vfio_user_wire;
@@ -26,9 +28,11 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("boot", boot::run),
     ("capabilities", capabilities::run),
     ("config_space", config_space),
+    ("frames", frames::run),
     ("msix", msix::run),
     ("nbd", nbd::run),
     ("nbd_client", nbd_client::run),
+    ("net", net::run),
     ("nvme", nvme::run),
     ("tlp", tlp::run),
     ("vfio_user_wire", vfio_user_wire::run),

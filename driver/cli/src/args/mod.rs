@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand};
 pub use self::card::CardArgs;
 pub use self::eth::EthSpec;
 pub use self::wave::Window;
-use crate::{Result, nbd::Listen, number, target::Target};
+use crate::{Error, Result, nbd::Listen, number, target::Target};
 
 /// What stands behind the help of every command.
 const EXIT: &str = "\
@@ -75,6 +75,10 @@ impl Cli {
             Command::Man { .. } => return self.card.unused("man", "").map(|()| CardArgs::default()),
         };
         let card = self.card.with(on)?;
+        if !card.eth.is_empty() && !matches!(self.command, Command::Net(_) | Command::Serve(_)) {
+            let what = "--eth has no effect on this command: frames pass the port with `azote net` and `azote serve`";
+            return Err(Error::Usage(what.into()));
+        }
         card.check()?;
         Ok(card)
     }
@@ -391,6 +395,8 @@ mod tests {
             ("--vfs 8 verilog", "--vfs has no effect on `azote verilog`; --vfs stands behind the command"),
             ("--vfs 8 model -o a.so", "--vfs has no effect on `azote model`"),
             ("--sim --soft list --trace a.fst", "--trace has no effect beside --soft"),
+            ("--sim list --eth tap:a", "--eth has no effect on this command"),
+            ("net stats vf0 --eth tap:a", "--eth is for a simulated card; give --sim, too"),
             ("--sim --soft list --model a.so", "--model has no effect beside --soft"),
             ("--sim list --model a.so --vfs 8", "--vfs has no effect beside --model: a model has the VFs"),
             ("--sim list --trace-clocks 1..2", "--trace-clocks has no effect without --trace FILE.fst"),

@@ -125,6 +125,7 @@ impl Device for Model {
             common::DEVICE_STATUS if self.refuses => self.status = value as u8 & !(status::FEATURES_OK.mask() as u8),
             common::DEVICE_STATUS => self.status = value as u8,
             common::QUEUE_SELECT => self.queue = value as u16,
+            common::QUEUE_SIZE => self.queue_size = value as u16,
             common::QUEUE_DESC..common::QUEUE_NOTIFY_DATA => put(offset - common::QUEUE_DESC),
             pci::NOTIFY_AT..0x2000 => self.rung.push(value as u16),
             _ => {}
