@@ -156,6 +156,7 @@ pub struct Registers {
     /// The wipe is that of a queue alone.
     partly: Reg<1>,
     swept: Reg<1>,
+    low_wiped: Reg<1>,
     stole: Reg<1>,
     /// The word that a reader asked for was being written.
     clash: [Reg<1>; READERS],
@@ -633,7 +634,7 @@ impl Logic for Registers {
                 self.st.d = St::WIPE;
             }
             St::WIPE => {
-                if self.low.wiped {
+                if self.low_wiped.q {
                     self.swept.d = 1;
                 }
                 if self.partly.q & !self.swept.q {
@@ -695,6 +696,7 @@ impl Logic for Registers {
             self.tells.in_valid = vector != NO_VECTOR;
             self.tells.in_data = cat(self.slot.q, vector.trunc(4));
         }
+        self.low_wiped.d = self.low.wiped & !self.partly.q;
         self.low.we = low_we;
         self.low.waddr = mine;
         self.low.wdata = low_new;
