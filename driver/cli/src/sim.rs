@@ -9,12 +9,13 @@ use std::{
 };
 
 use azote_files::{Access, Inputs, Output};
-use azote_manage::{Manager, Volume};
+use azote_manage::{Mac, Manager, Port, Volume};
 use azote_nvme::{Completions, Options};
 use azote_regs::{
     clock,
     function::{FunctionId, Kind, Role},
     nvme::limits::LBA_SIZE,
+    virtio::net::MAX_MTU,
 };
 use azote_seam::{Function, sriov::Sriov};
 use azote_sim::{
@@ -106,6 +107,7 @@ impl SimCard {
         let function = |kind| function(&card, FunctionId::pf(kind));
         let sizes: Vec<_> = images.iter().map(|i| Size { blocks: i.blocks, read_only: i.read_only }).collect();
         let manager = provision(&*function(Kind::Trust)?, &*function(Kind::Storage)?, &sizes, limits)?;
+        connect(&manager)?;
         let paths: Vec<PathBuf> = images.iter().map(|image| image.path.clone()).collect();
         let servers = images.iter().map(Image::patience).max().unwrap_or_default();
         // The card's time-outs are of a card at its full clock; its commands may take as many clocks, and in a driver's time a clock
@@ -300,6 +302,32 @@ fn options(args: &CardArgs) -> azote_sim::Options {
         medium.apply(&mut options.media);
     }
     options
+}
+
+/// The tenant that all net functions of a simulated card belong to.
+const TENANT: u32 = 1;
+
+/// Connects all net functions with one another and with the Ethernet port, each with an address that no other card of this machine has.
+fn connect(manager: &Manager) -> Result<()> {
+    let [a, b, c, _] = std::process::id().to_le_bytes();
+    let vfs = (0..manager.vfs()).map(Role::Vf);
+    for (i, role) in (0..=u8::MAX).zip(std::iter::once(Role::Pf).chain(vfs)) {
+        let port = Port {
+            // Locally administered.
+            mac: Mac([2, a, b, c, 0, i]),
+            vni: TENANT,
+            vlan: 0,
+            priority: 0,
+            mtu: MAX_MTU as u16,
+            link: true,
+            uplink: true,
+            anti_spoof: false,
+            trusted: false,
+            promiscuous: false,
+        };
+        manager.connect(role, port)?;
+    }
+    Ok(())
 }
 
 /// The other end of an Ethernet port, if it has one, and what notes its frames, if anything does.
