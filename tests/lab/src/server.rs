@@ -31,13 +31,13 @@ impl Server {
         Self::with(root, name, &volumes, &[], ("vf", volumes.len() / 2))
     }
 
-    /// Serves so many net VFs of a card in software, whose port is at [`Server::wire`].
+    /// Serves so many net VFs, whose card's port is at [`Server::wire`].
     pub fn network(root: &Path, name: &str, vfs: usize) -> Result<Server> {
         let wire = root.join(format!("{name}-{}.wire", std::process::id()));
         let eth = format!("socket:{}", wire.display());
         let functions: Vec<String> = (0..vfs).map(|i| format!("net-vf{i}")).collect();
         let functions: Vec<&OsStr> = functions.iter().map(AsRef::as_ref).collect();
-        Self::with(root, name, &["--soft".as_ref(), "--eth".as_ref(), eth.as_ref()], &functions, ("net-vf", vfs))
+        Self::with(root, name, &["--eth".as_ref(), eth.as_ref()], &functions, ("net-vf", vfs))
     }
 
     /// `card` is what stands before the command, `functions` behind it; of `kind` there are so many to wait for.

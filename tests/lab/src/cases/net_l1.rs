@@ -1,7 +1,5 @@
 //! Stock Linux's virtio_net on net VFs of a card, by vfio-user, in an emulated machine with an IOMMU; beyond the card's port is a
-//! second card, driven by our driver.
-//!
-//! The cards are those in software, since the RTL has no net engine yet.
+//! second card, one in software, driven by our driver.
 
 use std::process::Stdio;
 
@@ -14,7 +12,7 @@ use crate::{Initramfs, Result, command, programs};
 /// The case.
 pub const CASE: Case = Case {
     name: "net-l1",
-    about: "stock Linux's virtio_net on two net VFs of the card in software: ping through the port, VF to VF, TCP, FLR, rebinding",
+    about: "stock Linux's virtio_net on two net VFs of the RTL: ping through the port, VF to VF, TCP, FLR, rebinding",
     run,
 };
 
