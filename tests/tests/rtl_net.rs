@@ -1,8 +1,9 @@
-//! The network driver on a card: driver, seam, root complex, card and wire. What runs here on the card in software is to run on the
-//! RTL unchanged: each test is a function of the card's model.
+//! The network driver on a card: driver, seam, root complex, card and wire. What runs here on the card in software runs on the
+//! RTL unchanged, as far as that goes: each test is a function of the card's model.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on says where
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use azote_dma::Dma;
@@ -344,6 +345,43 @@ fn what_the_driver_lacks_it_says(model: Model) {
     assert!(matches!(net.send(1, &[Packet::from(&bytes[..60])]), Err(Error::NoPair { pair: 1, pairs: 1 })));
 }
 
+/// Chains of several descriptors of functions with rings of different sizes, at once, on a rough host: each frame is its function's own, byte
+/// by byte, and nobody's ring is judged by another's.
+fn long_chains_of_two_functions_are_never_mixed(model: Model) {
+    for seed in 0..3 {
+        let (card, wire) = card(model, Options::rough(seed));
+        let depths = [8, 256, 32];
+        let mut nets: Vec<Net> = (0..3)
+            .map(|vf| open(&card, vf, NetOptions { depth: depths[usize::from(vf)], ..NetOptions::default() }))
+            .collect();
+        let macs: Vec<_> = nets.iter().map(Net::mac).collect();
+        let mut due: Vec<VecDeque<Vec<u8>>> = vec![VecDeque::new(); nets.len()];
+        let mut sent = 0;
+        for round in 0..200 {
+            for (i, net) in nets.iter_mut().enumerate() {
+                let frame = frame(WIRE, macs[i], [9018, 60, 4500, 2100][(round + i) % 4]);
+                if net.send(0, &[Packet::from(&frame[..])]).unwrap() == 1 {
+                    due[i].push_back(frame);
+                    sent += 1;
+                }
+            }
+            card.run_idle(300);
+            while let Some(frame) = wire.receive() {
+                let from = macs.iter().position(|mac| frame[6..12] == mac[..]).expect("a frame of nobody's");
+                assert!(due[from].pop_front() == Some(frame), "seed {seed}: VF {from} sent something else");
+            }
+        }
+        for frame in out(&card, &wire, due.iter().map(VecDeque::len).sum()) {
+            let from = macs.iter().position(|mac| frame[6..12] == mac[..]).expect("a frame of nobody's");
+            assert!(due[from].pop_front() == Some(frame), "seed {seed}: VF {from} sent something else");
+        }
+        assert!(due.iter().all(VecDeque::is_empty) && sent > 150, "{sent} frames, {due:?} are missing");
+        nets.iter().for_each(|net| net.check().unwrap());
+        drop(nets);
+        card.root().assert_clean();
+    }
+}
+
 /// Each test on the card in software.
 macro_rules! on_soft {
     ($($name:ident),* $(,)?) => {
@@ -362,6 +400,7 @@ on_soft!(
     pairs_share_what_comes_in_by_flow,
     a_function_comes_back_after_every_reset,
     what_the_driver_lacks_it_says,
+    long_chains_of_two_functions_are_never_mixed,
 );
 
 /// And on the RTL.
@@ -379,4 +418,5 @@ on_rtl!(
     checksums_and_segments_are_the_devices_work,
     a_function_comes_back_after_every_reset,
     what_the_driver_lacks_it_says,
+    long_chains_of_two_functions_are_never_mixed,
 );

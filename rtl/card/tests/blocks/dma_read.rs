@@ -550,7 +550,7 @@ fn a_read_of_a_function_in_reset_times_out_though_it_is_patient_and_no_other_doe
     assert_eq!(w.errors.len(), kept.len());
     assert!(w.errors.iter().all(|e| (e.0, e.1) == (Found::TIMEOUT, Some(first.0))));
     w.looked.clear();
-    w.clocks(64);
+    w.clocks(2 * TAGS as u64);
     assert!(!w.looked.contains(&first.0) && !w.looked.is_empty());
     // Its completions are late, and land nowhere; the other's still do.
     w.errors.clear();
