@@ -12,7 +12,18 @@ fn the_core_with_eight_vfs_a_kind_fits_the_device() {
     assert!(cells.places() <= device::LUTS * 3 / 4, "{} LUTs: no room is left for a link and a medium", cells.places());
     assert!(cells.block_ram <= device::BLOCK_RAMS * 3 / 4, "{} block RAMs", cells.block_ram);
     // Every block's share is there by name, and none has lost its memories.
-    for block in ["transmit", "receive", "completer", "space", "read", "msix", "storage.queues", "storage.mover", "net.odd", "net.path"] {
+    for block in [
+        "transmit",
+        "receive",
+        "completer",
+        "space",
+        "read",
+        "msix",
+        "storage.queues",
+        "storage.mover",
+        "net.odd",
+        "net.path",
+    ] {
         let share = netlist.blocks.get(block).unwrap_or_else(|| panic!("no cells of {block}"));
         assert!(share.cells.total() > 0);
     }

@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use azote_dma::Dma;
+use azote_manage::{Mac, Manager, Port};
 use azote_net::{
     Batch, Checksum, Coalesce, Completions, Error, Net, Options as NetOptions, Packet, Received, Segment, SegmentKind,
 };
-use azote_manage::{Mac, Manager, Port};
 use azote_regs::function::{FunctionId, Kind, Role};
 use azote_regs::virtio::bit;
 use azote_regs::virtio::feature as ring;

@@ -8,8 +8,8 @@ use crate::core::Core;
 use crate::dma::read::{ENGINES, TAGS};
 use crate::engine::Nobody;
 use crate::manage::Manage;
-use crate::net::engine as net;
 use crate::net::Net;
+use crate::net::engine as net;
 use crate::net::stream::{EthernetIn, EthernetOut};
 use crate::storage::Storage;
 use crate::storage::edge::{MediaDone, MediaGet, MediaRead, MediaRequest, MediaWrite};
@@ -90,9 +90,6 @@ impl Logic for Card {
         link!(self.mrd, self.storage.mrd);
         link!(self.erx, self.net.rx);
         link!(self.etx, self.net.tx);
-        self.busy = self.core.busy
-            | self.net.socket.busy
-            | self.storage.socket.busy
-            | self.manage.busy;
+        self.busy = self.core.busy | self.net.socket.busy | self.storage.socket.busy | self.manage.busy;
     }
 }

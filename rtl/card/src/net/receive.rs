@@ -267,8 +267,12 @@ impl Logic for Receive {
         self.frames.out_ready = 0;
         self.picks.we = 0;
         self.picks.waddr = self.p.q.trunc(PICKS);
-        self.picks.wdata =
-            Pick { last: self.enough.q | !self.open.q, head: self.head.q, bytes: self.a_bytes.q, address: self.a_address.q };
+        self.picks.wdata = Pick {
+            last: self.enough.q | !self.open.q,
+            head: self.head.q,
+            bytes: self.a_bytes.q,
+            address: self.a_address.q,
+        };
         self.picks.raddr = self.b.q.trunc(PICKS);
         self.walk = self.st.q == St::WALK;
         self.own = self.c_own.q;
@@ -364,7 +368,10 @@ impl Logic for Receive {
                 self.waits.d = self.waits.q + 1;
                 if self.n.q < self.many {
                     self.st.d = St::SUM;
-                } else if self.no_more | self.waits.q.bit({ PATIENCE.trailing_zeros() as usize }) | !new_terms.get(Terms::ALIVE) {
+                } else if self.no_more
+                    | self.waits.q.bit({ PATIENCE.trailing_zeros() as usize })
+                    | !new_terms.get(Terms::ALIVE)
+                {
                     self.n.d = 0;
                     self.st.d = St::OVER;
                 } else if (self.waits.q.trunc(6) == 0) & !self.kicks.q {
@@ -422,7 +429,10 @@ impl Logic for Receive {
                 } else if self.p.q.trunc(PICKS).all() & self.open.q {
                     // A chain of more descriptors than we walk would never be used.
                     self.st.d = St::BREAK;
-                } else if self.p.q.trunc(PICKS).all() | ((!self.open.q) & (!self.mergeable.q)) | ((!self.open.q) & self.n.q.bit(DEPTH)) {
+                } else if self.p.q.trunc(PICKS).all()
+                    | ((!self.open.q) & (!self.mergeable.q))
+                    | ((!self.open.q) & self.n.q.bit(DEPTH))
+                {
                     // It does not fit: what was looked at stays.
                     self.n.d = 0;
                     self.st.d = St::OVER;

@@ -176,7 +176,13 @@ pub struct Transmit {
 
 impl Transmit {
     pub fn new(kind: u64) -> Self {
-        Transmit { kind: Param::new(kind as usize), chains: Fifo::new(32), pieces: Fifo::new(32), ended: Fifo::new(4), ..Self::default() }
+        Transmit {
+            kind: Param::new(kind as usize),
+            chains: Fifo::new(32),
+            pieces: Fifo::new(32),
+            ended: Fifo::new(4),
+            ..Self::default()
+        }
     }
 }
 
@@ -410,8 +416,11 @@ impl Logic for Transmit {
                         if header_only {
                             self.skip.d = self.skip.q - 1;
                             self.early.d = both.bits(127, 96);
-                            self.o_header.d =
-                                if p.get(Piece::HASH) { cat(both.bits(63, 0), self.early.q) } else { both.bits(127, 32) };
+                            self.o_header.d = if p.get(Piece::HASH) {
+                                cat(both.bits(63, 0), self.early.q)
+                            } else {
+                                both.bits(127, 32)
+                            };
                         } else {
                             emits = 1;
                         }
@@ -491,8 +500,12 @@ impl Logic for Transmit {
 
         // --- what has ended is told
         self.ended.in_valid = ends;
-        self.ended.in_data =
-            Ended { none: p.get(Piece::NONE), slot: p.get(Piece::SLOT), pair: p.get(Piece::PAIR), head: p.get(Piece::HEAD) };
+        self.ended.in_data = Ended {
+            none: p.get(Piece::NONE),
+            slot: p.get(Piece::SLOT),
+            pair: p.get(Piece::PAIR),
+            head: p.get(Piece::HEAD),
+        };
         let e = self.ended.out_data;
         self.used.valid = self.ended.out_valid;
         self.used.slot = e.get(Ended::SLOT);

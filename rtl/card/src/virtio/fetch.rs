@@ -238,7 +238,11 @@ impl Fetch {
 /// The number of a queue in its function: those with odd numbers end with the control queue, which is behind all pairs.
 #[pure]
 fn number_of(pair: V, odd: usize) -> V {
-    if const { odd == 0 } { cat(pair, sized(0, 1)) } else { if pair.bit(2) { sized(8, 4) } else { cat(pair, sized(1, 1)) } }
+    if const { odd == 0 } {
+        cat(pair, sized(0, 1))
+    } else {
+        if pair.bit(2) { sized(8, 4) } else { cat(pair, sized(1, 1)) }
+    }
 }
 
 /// The less of two.
@@ -397,7 +401,11 @@ impl Logic for Fetch {
         let is_control = if const { odd != 0 } { self.pair.q.bit(2) } else { sized(1, 1) };
         let wrong_way = d.get(Desc::WRITE) & !is_control;
         let not_written = !(d.get(Desc::WRITE) | d.get(Desc::INDIRECT));
-        let bad = if const { walks != 0 } { empty | nested | beyond | endless | wrong_way | chain.get(Chain::BAD) } else { empty | not_written };
+        let bad = if const { walks != 0 } {
+            empty | nested | beyond | endless | wrong_way | chain.get(Chain::BAD)
+        } else {
+            empty | not_written
+        };
         let whole = if const { walks != 0 } { !more } else { !(more | d.get(Desc::INDIRECT)) };
         self.out.valid = self.st.q == St::GIVE;
         self.out.slot = self.slot.q;
@@ -475,7 +483,12 @@ impl Logic for Fetch {
                 self.size.d = meta.get(Meta::SIZE);
                 let is_there = meta.get(Meta::ENABLE) & terms.get(Terms::ALIVE);
                 self.is_ring.d = known != 0;
-                self.job.d = Job { slot: self.slot.q, pair: self.pair.q, many: if known == 0 { sized(0, 4) } else { many }, ..0 };
+                self.job.d = Job {
+                    slot: self.slot.q,
+                    pair: self.pair.q,
+                    many: if known == 0 { sized(0, 4) } else { many },
+                    ..0
+                };
                 if word_there {
                     self.st.d = St::DRIVER;
                     if (!is_there) | ((known != 0) & (many == 0)) {
@@ -546,7 +559,8 @@ impl Logic for Fetch {
                 self.size.d = meta.get(Meta::SIZE);
                 let index = if job.get(Job::ODD) { row.bits(31, 16) } else { row.bits(15, 0) };
                 let fresh = index - self.places.rdata[0].get(Place::NEXT);
-                let arms = terms.get(Terms::EVENT_IDX) & terms.get(Terms::ALIVE) & !self.places.rdata[0].get(Place::ARMED);
+                let arms =
+                    terms.get(Terms::EVENT_IDX) & terms.get(Terms::ALIVE) & !self.places.rdata[0].get(Place::ARMED);
                 if word_there {
                     if number_failed {
                         self.looked = 1;
@@ -605,7 +619,11 @@ impl Logic for Fetch {
             St::HEAD => {
                 let head = self.entries.q.bits(15, 0);
                 let to = self.size.q - head;
-                let wanted = if const { walks != 0 } { if self.chains.q { sized(ROWS, 3) } else { sized(1, 3) } } else { sized(1, 3) };
+                let wanted = if const { walks != 0 } {
+                    if self.chains.q { sized(ROWS, 3) } else { sized(1, 3) }
+                } else {
+                    sized(1, 3)
+                };
                 let place = self.base.q.bits(63, 4) + head.zext(60);
                 // Behind it in the table, and in its page.
                 let in_table = if to < ROWS { to.trunc(3) } else { wanted };
@@ -655,7 +673,8 @@ impl Logic for Fetch {
                     let wrong = row.get(Desc::MORE) | (len == 0) | odd_table | long;
                     let next = job.get(Job::AT) + 1;
                     let rows = if len.bits(31, 4) < konst(ROWS) { len.bits(6, 4) } else { sized(ROWS, 3) };
-                    let in_page = if row.bits(11, 6).all() { sized(ROWS, 3) - row.bits(5, 4).zext(3) } else { sized(ROWS, 3) };
+                    let in_page =
+                        if row.bits(11, 6).all() { sized(ROWS, 3) - row.bits(5, 4).zext(3) } else { sized(ROWS, 3) };
                     let last_partly = (row.bits(3, 0) != 0) & row.bits(11, 6).all();
                     let fits = if last_partly { in_page - 1 } else { in_page };
                     let asked = least(rows, fits);
@@ -857,6 +876,12 @@ impl Logic for Fetch {
         self.todo.in_data = which;
         self.todo.out_ready = pops;
         check!((!pushes) | self.todo.in_ready, "a queue stands twice among those that have something to do");
-        self.busy = (!idle) | working | self.todo.out_valid | (self.todo.level != 0) | asks | self.wipe.slot_valid | self.wipe.queue_valid;
+        self.busy = (!idle)
+            | working
+            | self.todo.out_valid
+            | (self.todo.level != 0)
+            | asks
+            | self.wipe.slot_valid
+            | self.wipe.queue_valid;
     }
 }

@@ -538,6 +538,12 @@ impl Logic for Post {
                 }
             }
         }
-        self.busy = (!idle) | wants.any() | (self.asking.q != 0) | (self.ringing.level != 0) | self.bells.out_valid | self.wipe.slot_valid | self.wipe.queue_valid;
+        self.busy = (!idle)
+            | wants.any()
+            | (self.asking.q != 0)
+            | (self.ringing.level != 0)
+            | self.bells.out_valid
+            | self.wipe.slot_valid
+            | self.wipe.queue_valid;
     }
 }

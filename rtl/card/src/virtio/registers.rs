@@ -352,8 +352,10 @@ impl Logic for Registers {
 
         // --- features
         let is_pf = self.slot.q == 0;
-        let low_offer = if is_pf { sized({ self.offered[0].get() | self.pf[0].get() }, 32) } else { konst(self.offered[0].get()) };
-        let high_offer = if is_pf { sized({ self.offered[1].get() | self.pf[1].get() }, 32) } else { konst(self.offered[1].get()) };
+        let low_offer =
+            if is_pf { sized({ self.offered[0].get() | self.pf[0].get() }, 32) } else { konst(self.offered[0].get()) };
+        let high_offer =
+            if is_pf { sized({ self.offered[1].get() | self.pf[1].get() }, 32) } else { konst(self.offered[1].get()) };
         let offer = cat(high_offer, low_offer);
         let taken = self.features.rdata[0];
         let fits = ((taken & !offer) == 0) & taken.bit(32);
@@ -371,7 +373,8 @@ impl Logic for Registers {
 
         match self.st.q {
             St::BOOT => {
-                let swept = self.state.ready & self.features.ready & self.agreed.ready & self.isr.ready & self.enables.ready;
+                let swept =
+                    self.state.ready & self.features.ready & self.agreed.ready & self.isr.ready & self.enables.ready;
                 if swept & self.low.ready & self.high.ready {
                     self.st.d = St::IDLE;
                 }
@@ -709,6 +712,12 @@ impl Logic for Registers {
             self.clash[i].d = (low_we | high_we) & (asked == mine);
         }
         self.closing.d = closing;
-        self.busy = (!idle) | self.bus.valid | some_broken | self.changed | self.forget.valid | (self.closing.q != 0) | self.tells.out_valid;
+        self.busy = (!idle)
+            | self.bus.valid
+            | some_broken
+            | self.changed
+            | self.forget.valid
+            | (self.closing.q != 0)
+            | self.tells.out_valid;
     }
 }

@@ -144,7 +144,7 @@ impl Bench {
     }
 
     /// Clocks from a doorbell to the first frame at the wire.
-    fn to_wire(&mut self, frame: &[u8]) -> Result<u64> {
+    fn latency(&mut self, frame: &[u8]) -> Result<u64> {
         while !self.card.run_idle(100_000) {}
         let before = self.card.root().ethernet().stats().sent;
         let net = self.nets.first_mut().ok_or_else(|| Error::Wrong("no driver".into()))?;
@@ -182,13 +182,15 @@ pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     let mut bench = Bench::new(arguments, options, TOGETHER)?;
     let none = || vec![None; usize::from(TOGETHER)];
-    let from = |senders: u8, bytes| (0..TOGETHER).map(|vf| (vf < senders).then(|| frame(BEYOND, mac(vf), bytes))).collect();
+    let from =
+        |senders: u8, bytes| (0..TOGETHER).map(|vf| (vf < senders).then(|| frame(BEYOND, mac(vf), bytes))).collect();
     let rate = |bytes: u64, clocks: u64| bytes as f64 / clocks as f64;
     for (name, bytes, vfs) in [("net.send.1514.1vf", 1514, 1), ("net.send.1514.8vf", 1514, TOGETHER)] {
         let flow = Flow { out: from(vfs, bytes), segment: None, inward: None };
         let p = bench.run(&flow, 600, false)?;
         figures.push(
-            Figure::rate(name, rate(p.sent_bytes, p.clocks), "bytes/clock", bounds::frames_out(bytes as u64)).at_least(ONE_WAY),
+            Figure::rate(name, rate(p.sent_bytes, p.clocks), "bytes/clock", bounds::frames_out(bytes as u64))
+                .at_least(ONE_WAY),
         );
     }
     let inward = |vf, bytes| Some(frame(mac(vf), BEYOND, bytes));
@@ -202,7 +204,8 @@ pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>> {
     let p = bench.run(&flow, 600, true)?;
     let least = p.sent_bytes.min(p.received_bytes);
     figures.push(
-        Figure::rate("net.both.1514.2vf", rate(least, p.clocks), "bytes/clock", bounds::frames_both(1514)).at_least(BOTH_WAYS),
+        Figure::rate("net.both.1514.2vf", rate(least, p.clocks), "bytes/clock", bounds::frames_both(1514))
+            .at_least(BOTH_WAYS),
     );
     for (name, vfs) in [("net.send.64.1vf", 1), ("net.send.64.8vf", TOGETHER)] {
         let flow = Flow { out: from(vfs, 64), segment: None, inward: None };
@@ -226,10 +229,15 @@ pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>> {
     let segment = Segment { kind: SegmentKind::Tcp4, headers: 54, size: 1448, ecn: false };
     let p = bench.run(&Flow { out, segment: Some(segment), inward: None }, 900, false)?;
     figures.push(
-        Figure::rate("net.send.tso.64k.1vf", rate(p.sent_bytes, p.clocks), "bytes/clock", bounds::segments_out(65_500, 1502))
-            .at_least(0.95),
+        Figure::rate(
+            "net.send.tso.64k.1vf",
+            rate(p.sent_bytes, p.clocks),
+            "bytes/clock",
+            bounds::segments_out(65_500, 1502),
+        )
+        .at_least(0.95),
     );
-    let clocks = bench.to_wire(&frame(BEYOND, mac(0), 64))?;
+    let clocks = bench.latency(&frame(BEYOND, mac(0), 64))?;
     figures.push(Figure::cost("net.latency.send.64", clocks as f64, "clocks", LATENCY).at_least(1.0));
     Ok(figures)
 }
