@@ -5,8 +5,8 @@ use azote_sim::{Card, Hardware, Options};
 use azote_verilate::Options as Build;
 
 /// Where a record has the data and the flags of `tx`, and `tx_valid` among these.
-const TX_DATA: usize = 38;
-const OUTPUT_FLAGS: usize = 70;
+const TX_DATA: usize = 57;
+const OUTPUT_FLAGS: usize = TX_DATA + 3 * 16;
 const TX_VALID: u8 = 2;
 
 #[test]
