@@ -179,3 +179,23 @@ fn a_changed_rtl_runs_and_one_that_breaks_a_gate_is_refused_with_the_message() {
     let listed = ok(&azote(dir.path(), &["--volume", "a", "--verilog", "card.v", "list"]).output().unwrap());
     assert!(listed.contains("VF 0"), "{listed}");
 }
+
+#[test]
+fn two_cards_ping_each_other_over_a_wire() {
+    let dir = tempfile::tempdir().unwrap();
+    let words = |line: &'static str| line.split(' ').collect::<Vec<_>>();
+    // It answers while it asks somebody who is not there.
+    let asks = words("--eth socket:wire net ping vf1 10.0.0.9 --from 10.0.0.1/24 --interval 100");
+    let mut answers = azote(dir.path(), &asks).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = std::time::Instant::now();
+    while !dir.path().join("wire").exists() {
+        assert!(begun.elapsed().as_secs() < 600, "it does not listen: the model is compiled for minutes at most");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let line = "--eth socket:wire net ping vf0 10.0.0.1 --from 10.0.0.2/24 -c 3 -i 10 -s 1000 -W 20000";
+    let asked = azote(dir.path(), &words(line)).output().unwrap();
+    answers.kill().unwrap();
+    answers.wait().unwrap();
+    let text = ok(&asked);
+    assert!(text.contains("3 packets transmitted, 3 received, 0% packet loss"), "{text}");
+}
