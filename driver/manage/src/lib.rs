@@ -277,11 +277,16 @@ impl Manager {
 
     /// Waits until none is, for a bounded time.
     pub fn settle(&self, role: Role) -> Result<()> {
+        let late = || Error::Busy { function: self.name.clone(), slot: named("storage", role), waited: self.patience };
+        self.wait_while(|| self.is_busy(role), late)
+    }
+
+    /// Looks as long as something is under way, for a bounded time.
+    fn wait_while(&self, busy: impl Fn() -> Result<bool>, late: impl FnOnce() -> Error) -> Result<()> {
         let start = Instant::now();
-        while self.is_busy(role)? {
-            let waited = start.elapsed();
-            if waited >= self.patience {
-                return Err(Error::Busy { function: self.name.clone(), slot: named(role), waited: self.patience });
+        while busy()? {
+            if start.elapsed() >= self.patience {
+                return Err(late());
             }
             std::thread::sleep(Self::LOOK);
         }
@@ -294,7 +299,7 @@ impl Manager {
     pub fn set_timeout(&self, role: Role, timeout: Duration) -> Result<()> {
         let at = self.slot(role)? + regs::BINDING_VOLUME;
         let units = timeout.as_micros().div_ceil(1000 * u128::from(regs::TIMEOUT_UNIT));
-        let bad = || Error::BadTimeout { slot: named(role), asked: timeout };
+        let bad = || Error::BadTimeout { slot: named("storage", role), asked: timeout };
         let units = u64::try_from(units).ok().filter(|n| *n <= regs::VOLUME_TIMEOUT.max());
         let units = units.ok_or_else(bad)?;
         self.set(at, regs::VOLUME_TIMEOUT, units)?;
@@ -386,7 +391,7 @@ impl Manager {
     }
 
     fn not_taken(&self, role: Role) -> Error {
-        Error::NotTaken { function: self.name.clone(), slot: named(role) }
+        Error::NotTaken { function: self.name.clone(), slot: named("storage", role) }
     }
 
     fn slot(&self, role: Role) -> Result<u64> {
@@ -397,11 +402,11 @@ impl Manager {
     }
 }
 
-/// A storage function as messages name it.
-fn named(role: Role) -> String {
+/// A function of a kind as messages name it.
+fn named(kind: &str, role: Role) -> String {
     match role {
-        Role::Pf => "the storage PF".into(),
-        Role::Vf(i) => format!("storage VF {i}"),
+        Role::Pf => format!("the {kind} PF"),
+        Role::Vf(i) => format!("{kind} VF {i}"),
     }
 }
 

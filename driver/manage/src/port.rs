@@ -1,11 +1,10 @@
 //! Ports of the embedded switch: which address, tenant and VLAN a net function has, and what was counted at it.
 
 use std::fmt;
-use std::time::Instant;
 
 use azote_regs::{Field, function::Role, manage as regs, virtio::net};
 
-use crate::{Error, Manager, Result};
+use crate::{Error, Manager, Result, named};
 
 /// The address of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -198,14 +197,8 @@ impl Manager {
 
     /// Waits until the last change of a port is effective, for a bounded time.
     fn settle_ports(&self) -> Result<()> {
-        let start = Instant::now();
-        while regs::PORT_BUSY.is_set(self.registers.read32(regs::port(0) + regs::PORT_CTRL)?.into()) {
-            if start.elapsed() >= self.patience {
-                return Err(Error::PortsBusy { function: self.name.clone(), waited: self.patience });
-            }
-            std::thread::sleep(Self::LOOK);
-        }
-        Ok(())
+        let busy = || Ok(regs::PORT_BUSY.is_set(self.registers.read32(regs::port(0) + regs::PORT_CTRL)?.into()));
+        self.wait_while(busy, || Error::PortsBusy { function: self.name.clone(), waited: self.patience })
     }
 
     fn commit(&self, role: Role, at: u64, ctrl: u32, wanted: Option<Port>) -> Result<()> {
@@ -214,7 +207,7 @@ impl Manager {
         if self.port(role)? == wanted {
             return Ok(());
         }
-        Err(Error::PortNotTaken { function: self.name.clone(), port: named(role) })
+        Err(Error::PortNotTaken { function: self.name.clone(), port: named("net", role) })
     }
 
     fn net_slot(&self, role: Role) -> Result<u64> {
@@ -222,14 +215,6 @@ impl Manager {
             Role::Vf(index) if index >= self.vfs => Err(Error::NoNetVf { index, count: self.vfs }),
             role => Ok(regs::port(role.slot())),
         }
-    }
-}
-
-/// A net function as messages name it.
-fn named(role: Role) -> String {
-    match role {
-        Role::Pf => "the net PF".into(),
-        Role::Vf(i) => format!("net VF {i}"),
     }
 }
 

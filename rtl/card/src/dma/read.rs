@@ -21,7 +21,7 @@ use azote_regs::function;
 use azote_regs::pcie::tlp;
 
 use super::port::{LandOut, LookOut, ReadIn};
-use crate::parts::Arbiter;
+use crate::parts::{Arbiter, least};
 use crate::transaction::header::{covering, dw, in_gap, missing, owner_of, spans};
 use crate::transaction::{AnswerIn, ErrorOut, Found, TxOut};
 
@@ -176,12 +176,6 @@ fn context(missing: V, start: V, to: V, left: V, client: V, owner: V) -> V {
 #[pure]
 fn one_hot(i: V) -> V {
     sized(1, TAGS) << i
-}
-
-/// `min` of two values of one width.
-#[pure]
-fn least(a: V, b: V) -> V {
-    if a < b { a } else { b }
 }
 
 /// The lowest bit of eight that is set; 7 if none is.

@@ -30,17 +30,11 @@ use crate::virtio::{Device, Fetch, Flights, Post, Reads, Registers};
 /// What a net function adds to its configuration space: where its structures are (virtio §4.1.4).
 #[must_use]
 pub fn added() -> Added {
-    let locates = |kind, at: u64, length: u64, size: u64| {
-        vec![pci::header(0, size, kind) as u32, bar::BAR0 as u32, at as u32, length as u32]
+    let locates = |s: pci::Structure| {
+        let dws = [pci::header(0, s.size, s.cfg_type), bar::BAR0, s.at, s.length, pci::NOTIFY_STRIDE];
+        dws.iter().take(s.size as usize / 4).map(|dw| *dw as u32).collect()
     };
-    let mut notify = locates(pci::NOTIFY_CFG, pci::NOTIFY_AT, bar::PAGE_SIZE, pci::CAP_SIZE + 4);
-    notify.push(pci::NOTIFY_STRIDE as u32);
-    let constant = vec![
-        locates(pci::COMMON_CFG, pci::COMMON_AT, pci::COMMON_LENGTH, pci::CAP_SIZE),
-        notify,
-        locates(pci::ISR_CFG, pci::ISR_AT, pci::ISR_LENGTH, pci::CAP_SIZE),
-        locates(pci::DEVICE_CFG, pci::DEVICE_AT, net::config::LENGTH, pci::CAP_SIZE),
-    ];
+    let constant = pci::structures(net::config::LENGTH).map(locates).into();
     Added { constant, window: true }
 }
 

@@ -186,12 +186,6 @@ impl Receive {
     }
 }
 
-/// The less of two.
-#[pure]
-fn least(a: V, b: V) -> V {
-    if a < b { a } else { b }
-}
-
 #[kernel]
 impl Logic for Receive {
     fn update(&mut self) {

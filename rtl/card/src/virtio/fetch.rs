@@ -17,7 +17,7 @@ use azote_hdl::prelude::*;
 use super::bundles::{BrokenOut, BufferOut, FlightOut, KickIn, RingOut, Terms, UsedOut, WipeIn};
 use super::registers::{Meta, Word};
 use crate::dma::{Lanes, ReadOut};
-use crate::parts::{BlockFifo, BlockTable, Table, slots_of};
+use crate::parts::{BlockFifo, BlockTable, Table, least, slots_of};
 
 /// Jobs at most, each with a client of reads.
 pub const JOBS: usize = 4;
@@ -243,12 +243,6 @@ fn number_of(pair: V, odd: usize) -> V {
     } else {
         if pair.bit(2) { sized(8, 4) } else { cat(pair, sized(1, 1)) }
     }
-}
-
-/// The less of two.
-#[pure]
-fn least(a: V, b: V) -> V {
-    if a < b { a } else { b }
 }
 
 #[kernel]

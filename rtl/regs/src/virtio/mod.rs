@@ -4,8 +4,6 @@ pub mod net;
 pub mod pci;
 pub mod ring;
 
-use crate::Field;
-
 /// Device status (virtio §2.1).
 pub mod status {
     use crate::Field;
@@ -44,8 +42,6 @@ pub mod feature {
 
 /// The number of a vector that says "none" (virtio §4.1.4.3).
 pub const NO_VECTOR: u64 = 0xffff;
-/// Bits of the features that any driver may be offered.
-pub const FEATURES: Field = Field::bits(63, 0);
 
 /// A feature's bit in the 64 of them.
 #[must_use]

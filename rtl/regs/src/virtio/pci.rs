@@ -43,6 +43,30 @@ pub const fn header(next: u64, size: u64, cfg_type: u64) -> u64 {
     capability::header(ID, next) | CAP_LEN.put(size) | CFG_TYPE.put(cfg_type)
 }
 
+/// A structure in BAR0, as a capability of so many bytes locates it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Structure {
+    /// Which one.
+    pub cfg_type: u64,
+    /// `offset`.
+    pub at: u64,
+    /// `length`.
+    pub length: u64,
+    /// Of the capability: [`CAP_SIZE`], and 4 more for that of notifications.
+    pub size: u64,
+}
+
+/// The structures of a device whose own configuration has so many bytes, in the order of their capabilities.
+#[must_use]
+pub const fn structures(device: u64) -> [Structure; 4] {
+    [
+        Structure { cfg_type: COMMON_CFG, at: COMMON_AT, length: COMMON_LENGTH, size: CAP_SIZE },
+        Structure { cfg_type: NOTIFY_CFG, at: NOTIFY_AT, length: bar::PAGE_SIZE, size: CAP_SIZE + 4 },
+        Structure { cfg_type: ISR_CFG, at: ISR_AT, length: ISR_LENGTH, size: CAP_SIZE },
+        Structure { cfg_type: DEVICE_CFG, at: DEVICE_AT, length: device, size: CAP_SIZE },
+    ]
+}
+
 /// Where our structures lie in BAR0: common configuration.
 pub const COMMON_AT: u64 = bar::REGISTERS;
 /// ISR status.

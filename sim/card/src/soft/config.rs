@@ -3,7 +3,7 @@
 use azote_regs::Field;
 use azote_regs::function::{FunctionId, KINDS, Kind, Role};
 use azote_regs::pcie::{acs, ari, capability, dsn, express, header, msix, power, sriov};
-use azote_regs::virtio::pci as virtio;
+use azote_regs::virtio::{net::config::LENGTH, pci as virtio};
 use azote_regs::{bar, ids};
 
 /// One function's space.
@@ -198,27 +198,21 @@ impl Config {
     }
 }
 
-/// Where virtio's structures are told of, behind the capabilities that all functions have; the last is the window.
-const STRUCTURES: [(u64, u64, u64, u64); 4] = [
-    (virtio::COMMON_CFG, virtio::COMMON_AT, virtio::COMMON_LENGTH, virtio::CAP_SIZE),
-    (virtio::ISR_CFG, virtio::ISR_AT, virtio::ISR_LENGTH, virtio::CAP_SIZE),
-    (virtio::DEVICE_CFG, virtio::DEVICE_AT, azote_regs::virtio::net::config::LENGTH, virtio::CAP_SIZE),
-    (virtio::NOTIFY_CFG, virtio::NOTIFY_AT, bar::PAGE_SIZE, virtio::CAP_SIZE + 4),
-];
+/// Where the window lies: behind the capabilities that all functions have, and those that tell of virtio's structures.
 const WINDOW: u64 = capability::ADDED + 4 * virtio::CAP_SIZE + 4;
 
 /// Tells where a virtio device's structures are.
 fn virtio_capabilities(space: &mut Space) {
     space.put(capability::pf::EXPRESS, capability::header(0, capability::ADDED), 0);
     let mut at = capability::ADDED;
-    for (kind, offset, length, size) in STRUCTURES {
-        space.put(at, virtio::header(at + size, size, kind), 0);
-        space.put(at + virtio::OFFSET, offset, 0);
-        space.put(at + virtio::LENGTH, length, 0);
-        if kind == virtio::NOTIFY_CFG {
+    for structure in virtio::structures(LENGTH) {
+        space.put(at, virtio::header(at + structure.size, structure.size, structure.cfg_type), 0);
+        space.put(at + virtio::OFFSET, structure.at, 0);
+        space.put(at + virtio::LENGTH, structure.length, 0);
+        if structure.cfg_type == virtio::NOTIFY_CFG {
             space.put(at + virtio::NOTIFY_MULTIPLIER, virtio::NOTIFY_STRIDE, 0);
         }
-        at += size;
+        at += structure.size;
     }
     space.put(at, virtio::header(0, virtio::PCI_CFG_SIZE, virtio::PCI_CFG), 0);
     space.put(at + virtio::BAR, 0, virtio::BAR_INDEX.mask());
